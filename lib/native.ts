@@ -1,0 +1,359 @@
+/**
+ * The only file that loads the addon, and its whole surface, typed. Everything long runs on tr0n's own threads and
+ * comes back as a {@link NativeJob}; errors carry one of the codes of errors.ts.
+ */
+import { createRequire } from "node:module";
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Tr0nError } from "./errors.js";
+
+/** A running native job. `cancel` makes `promise` reject with ERR_ABORTED within one step; it never rejects late. */
+export interface NativeJob<T> {
+  readonly promise: Promise<T>;
+  cancel(): void;
+}
+
+export type NativeArray = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
+
+export interface NativeTensor {
+  readonly data: NativeArray;
+  readonly shape: readonly number[];
+}
+
+export interface NativeValueInfo {
+  readonly name: string;
+  /** null where symbolic. */
+  readonly shape: readonly (number | null)[];
+  /** The symbolic names, null where fixed or anonymous. */
+  readonly symbols: readonly (string | null)[];
+  /** "float32", "float64", "int64", "int32", "bool", "uint8", "float16", … */
+  readonly type: string;
+}
+
+export interface NativeSessionOptions {
+  /** ONNX Runtime's intra-op threads. */
+  threads?: number;
+  /** A name for error messages: the file, or what the graph is for. */
+  name?: string;
+  /** Where external data of a model given as bytes lies. */
+  externalDataFolder?: string;
+}
+
+/** An ONNX Runtime session. Reference counted: dispose() waits for no one, running jobs finish first. */
+export interface NativeSession {
+  readonly inputs: readonly NativeValueInfo[];
+  readonly outputs: readonly NativeValueInfo[];
+  run(
+    inputs: Record<string, NativeTensor>,
+    outputs?: readonly string[],
+  ): NativeJob<Record<string, NativeTensor>>;
+  dispose(): void;
+}
+
+export interface NativePrior {
+  kind: "normal" | "truncatedNormal" | "uniform";
+  dim: number;
+  std?: number;
+  bound?: number;
+  low?: number;
+  high?: number;
+}
+
+export interface NativeTranslatorConfig {
+  condition: number;
+  hidden: number;
+  latent: number;
+  components: number;
+  auxiliary?: number;
+  bound?: number;
+  initialLogStd?: number;
+}
+
+export interface NativeMixture {
+  /** [n, K] */ logits: Float32Array;
+  /** [n, K, d] */ means: Float32Array;
+  /** [d] */ stds: Float32Array;
+  /** [n, auxiliary] */ y: Float32Array;
+}
+
+export interface NativeTranslator {
+  readonly parameters: readonly { name: string; shape: number[]; offset: number; size: number }[];
+  /** A copy of all parameters, flat, in the order of `parameters`. */
+  values(): Float32Array;
+  setValues(values: Float32Array): void;
+  forward(c: Float32Array, n: number): NativeJob<NativeMixture>;
+  /** log q(z_i | c_i). */
+  logDensity(c: Float32Array, z: Float32Array, n: number): NativeJob<Float64Array>;
+  /** `count` draws for each of n conditions: [n, count, d]. Stream = row of c. */
+  draw(c: Float32Array, n: number, count: number, seed: bigint): NativeJob<Float32Array>;
+  /** Mean loss and its gradient with respect to every parameter. */
+  loss(
+    c: Float32Array,
+    z: Float32Array,
+    y: Float32Array | null,
+    n: number,
+    alpha: number,
+  ): NativeJob<{ loss: number; gradients: Float32Array }>;
+  dispose(): void;
+}
+
+export interface NativeTrainerConfig {
+  epochs: number;
+  batch: number;
+  learningRate: number;
+  beta1?: number;
+  beta2?: number;
+  epsilon?: number;
+  clip?: number;
+  alpha?: number;
+  sampleLabels?: boolean;
+  noise?: "none" | "isotropic" | "adaptive" | "covariance";
+  noiseScale?: number;
+  noiseCovariance?: Float32Array;
+  seed: bigint;
+}
+
+export interface NativeTrainerProgress {
+  step: number;
+  steps: number;
+  epoch: number;
+  loss: number;
+  learningRate: number;
+  gradientNorm: number;
+}
+
+export interface NativeTrainerState {
+  step: number;
+  firstMoment: Float32Array;
+  secondMoment: Float32Array;
+}
+
+export interface NativeTrainer {
+  readonly steps: number;
+  /** Runs at most `count` further steps; resolves with the last progress. */
+  run(count: number, onProgress?: (p: NativeTrainerProgress) => void): NativeJob<NativeTrainerProgress>;
+  step(): number;
+  state(): NativeTrainerState;
+  setState(state: NativeTrainerState): void;
+  /** Mean −log q over held-out pairs. */
+  heldOutNll(z: Float32Array, c: Float32Array, n: number): NativeJob<number>;
+  dispose(): void;
+}
+
+/** How a session's values serve as E(z, c). `gradient` is null where only energies are needed. */
+export interface NativeObjectiveConfig {
+  energy: NativeSession;
+  gradient: NativeSession | null;
+  /** Names of the latent and condition inputs and of the outputs in both sessions. */
+  latentInput: string;
+  conditionInput: string;
+  energyOutput: string;
+  gradientOutput: string;
+  /** Shape of one latent row as the graph wants it, e.g. [64] or [64, 1, 1]. */
+  latentShape: readonly number[];
+  conditionShape: readonly number[];
+  /** Rows the graph was exported for, where its batch is fixed; 0 where it is symbolic. */
+  fixedBatch: number;
+  /** Upper bound for the rows of one call into the session. */
+  maxBatch: number;
+}
+
+export interface NativeObjective {
+  energy(z: Float32Array, c: Float32Array, n: number): NativeJob<Float32Array>;
+  evaluate(
+    z: Float32Array,
+    c: Float32Array,
+    n: number,
+  ): NativeJob<{ energies: Float32Array; gradients: Float32Array }>;
+  dispose(): void;
+}
+
+/** A session used row by row: latents → images, → conditions, → features. Row sizes come from the outputs' shapes. */
+export interface NativeRowMapConfig {
+  session: NativeSession;
+  input: string;
+  inputShape: readonly number[];
+  outputs: readonly string[];
+  fixedBatch: number;
+  maxBatch: number;
+}
+
+export interface NativeRowMap {
+  /** One array per output, [n, …]; with their row shapes. */
+  run(rows: Float32Array, n: number): NativeJob<{ data: Float32Array; shape: number[] }[]>;
+  /**
+   * Draws n latents of the prior (chains first … first + n − 1 of the pair stream, Purpose::pair) and maps them.
+   * `onProgress` gets the rows done.
+   */
+  pairs(
+    prior: NativePrior,
+    seed: bigint,
+    first: number,
+    n: number,
+    onProgress?: (rows: number) => void,
+  ): NativeJob<{ z: Float32Array; outputs: { data: Float32Array; shape: number[] }[] }>;
+  dispose(): void;
+}
+
+export interface NativeSamplerConfig {
+  start: "resample" | "translator" | "mode" | "prior";
+  kernel: "none" | "mala" | "langevin" | "hybrid";
+  steps: number;
+  fidelity?: number;
+  priorWeight?: number;
+  candidates?: number;
+  maxCandidates?: number;
+  priorFraction?: number;
+  minEss?: number;
+  pilotChains?: number;
+  stepSize?: number;
+  targetAccept?: number;
+  maxDrift?: number;
+  adapt?: boolean;
+  learningRate?: number;
+  momentum?: number;
+  noise?: number;
+  clip?: number;
+  bound?: number;
+  weightLearningRate?: number;
+  seed: bigint;
+}
+
+export interface NativeSampleRequest {
+  objective: NativeObjective;
+  translator: NativeTranslator | null;
+  prior: NativePrior;
+  config: NativeSamplerConfig;
+  /** [B, m] */ conditions: Float32Array;
+  conditionCount: number;
+  /** [B] */ streams: Uint32Array;
+  count: number;
+  first?: number;
+  /** Progress carries copies of energies (and of latents where `latents` is true) every `every` steps and at the end. */
+  every?: number;
+  latents?: boolean;
+}
+
+export interface NativeSampleProgress {
+  step: number;
+  steps: number;
+  energies: Float32Array;
+  latents?: Float32Array;
+}
+
+export interface NativeSampleResult {
+  /** [B·count, d] */ latents: Float32Array;
+  /** [B·count] */ energies: Float32Array;
+  /** [B] */ ess: Float32Array;
+  /** [B] */ candidates: Uint32Array;
+  /** [B] */ acceptance: Float32Array;
+  forwards: number;
+  gradients: number;
+}
+
+/** Live native objects and bytes: what the leak tests watch. */
+export interface NativeCounters {
+  sessions: number;
+  translators: number;
+  trainers: number;
+  objectives: number;
+  rowMaps: number;
+  jobs: number;
+}
+
+export interface NativeBinding {
+  /** The path of ONNX Runtime's shared library; opened when the first session is made. */
+  setOnnxRuntime(path: string): void;
+  onnxRuntimeVersion(): string | null;
+  threads(): number;
+  setThreads(count: number): void;
+  counters(): NativeCounters;
+  /** Gives freed memory back to the system where the allocator can. */
+  trim(): void;
+  /** Resolves with a session; a path is opened by ONNX Runtime itself, external data included. */
+  openSession(source: string | Uint8Array, options?: NativeSessionOptions): NativeJob<NativeSession>;
+  createTranslator(config: NativeTranslatorConfig, seed: bigint): NativeTranslator;
+  createTrainer(
+    translator: NativeTranslator,
+    config: NativeTrainerConfig,
+    z: Float32Array,
+    c: Float32Array,
+    y: Float32Array | null,
+    n: number,
+  ): NativeTrainer;
+  createObjective(config: NativeObjectiveConfig): NativeObjective;
+  createRowMap(config: NativeRowMapConfig): NativeRowMap;
+  sample(
+    request: NativeSampleRequest,
+    onProgress?: (p: NativeSampleProgress) => void,
+  ): NativeJob<NativeSampleResult>;
+  drawPrior(
+    prior: NativePrior,
+    seed: bigint,
+    stream: number,
+    first: number,
+    n: number,
+  ): NativeJob<Float32Array>;
+  priorEntropy(prior: NativePrior): number;
+  /** Test hooks: the raw generator. */
+  philox(counter: readonly number[], key: readonly number[]): number[];
+}
+
+const here = typeof __filename === "string" ? __filename : fileURLToPath(import.meta.url);
+const requireHere = createRequire(here);
+
+/** The folder of tr0n's package.json: lib/ and dist/ lie directly in it. */
+export const packageRoot = join(dirname(here), "..");
+
+let binding: NativeBinding | undefined;
+
+/** The addon, loaded at the first call. */
+export function native(): NativeBinding {
+  if (binding) return binding;
+  const candidates = [
+    process.env["TR0N_ADDON"],
+    join(packageRoot, "build", "Release", "tr0n.node"),
+    join(packageRoot, "build", "Debug", "tr0n.node"),
+  ].filter((path): path is string => Boolean(path));
+  const attempts: string[] = [];
+  for (const path of candidates) {
+    if (!existsSync(path)) {
+      attempts.push(`${path}: not there`);
+      continue;
+    }
+    try {
+      binding = requireHere(path) as NativeBinding;
+      break;
+    } catch (error) {
+      attempts.push(`${path}: ${(error as Error).message}`);
+    }
+  }
+  if (!binding)
+    throw new Tr0nError(
+      "ERR_RUNTIME_MISSING",
+      `tr0n's native addon cannot be loaded. Tried:\n  ${attempts.join("\n  ")}\n` +
+        `To build it (needs a C++17 compiler and CMake ≥ 3.15): npm rebuild tr0n --foreground-scripts`,
+    );
+  binding.setOnnxRuntime(onnxRuntimePath());
+  return binding;
+}
+
+/** Where onnxruntime-node keeps its shared library; TR0N_ONNXRUNTIME names another. */
+function onnxRuntimePath(): string {
+  const override = process.env["TR0N_ONNXRUNTIME"];
+  if (override) return override;
+  const library =
+    process.platform === "win32"
+      ? "onnxruntime.dll"
+      : process.platform === "darwin"
+        ? "libonnxruntime.1.dylib"
+        : "libonnxruntime.so.1";
+  let root: string;
+  try {
+    root = dirname(requireHere.resolve("onnxruntime-node/package.json"));
+  } catch {
+    return library; // let the system's loader search; its error says what was tried
+  }
+  return join(root, "bin", "napi-v6", process.platform, process.arch, library);
+}

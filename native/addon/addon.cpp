@@ -1,0 +1,45 @@
+#include <napi.h>
+
+#include "addon/environment.h"
+#include "addon/objective_object.h"
+#include "addon/prior_arguments.h"
+#include "addon/process_functions.h"
+#include "addon/row_map_object.h"
+#include "addon/sample_function.h"
+#include "addon/session_object.h"
+#include "addon/trainer_object.h"
+#include "addon/translator_object.h"
+
+namespace tr0n::addon {
+namespace {
+
+/// Once per JavaScript environment.
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  pin_library();
+  auto* environment = new Environment(env);
+  env.SetInstanceData(environment);
+  environment->session = Napi::Persistent(SessionObject::define(env));
+  environment->translator = Napi::Persistent(TranslatorObject::define(env));
+  environment->trainer = Napi::Persistent(TrainerObject::define(env));
+  environment->objective = Napi::Persistent(ObjectiveObject::define(env));
+  environment->row_map = Napi::Persistent(RowMapObject::define(env));
+  define_process_functions(env, exports);
+  exports.Set("openSession", Napi::Function::New<SessionObject::open>(env, "openSession"));
+  exports.Set("createTranslator", Napi::Function::New<TranslatorObject::create>(env, "createTranslator"));
+  exports.Set("createTrainer", Napi::Function::New<TrainerObject::create>(env, "createTrainer"));
+  exports.Set("createObjective", Napi::Function::New<ObjectiveObject::create>(env, "createObjective"));
+  exports.Set("createRowMap", Napi::Function::New<RowMapObject::create>(env, "createRowMap"));
+  exports.Set("sample", Napi::Function::New<sample_job>(env, "sample"));
+  exports.Set("drawPrior", Napi::Function::New<draw_prior_job>(env, "drawPrior"));
+  exports.Set("priorEntropy", Napi::Function::New<prior_entropy>(env, "priorEntropy"));
+  return exports;
+}
+
+}  // namespace
+}  // namespace tr0n::addon
+
+static Napi::Object initialise_tr0n(Napi::Env env, Napi::Object exports) {
+  return tr0n::addon::initialise(env, exports);
+}
+
+NODE_API_MODULE(tr0n, initialise_tr0n)

@@ -1,0 +1,40 @@
+#pragma once
+#include <napi.h>
+
+#include <new>
+#include <string>
+
+#include "core/error.h"
+
+namespace tr0n::addon {
+
+/// A JavaScript Error with a `code`.
+inline Napi::Value make_error(Napi::Env env, const std::string& code, const std::string& message) {
+  Napi::Error error = Napi::Error::New(env, message);
+  error.Set("code", Napi::String::New(env, code));
+  return error.Value();
+}
+
+[[noreturn]] inline void throw_js(Napi::Env env, const std::string& code, const std::string& message) {
+  Napi::Error error = Napi::Error::New(env, message);
+  error.Set("code", Napi::String::New(env, code));
+  throw error;
+}
+
+/// Runs the body of a function that JavaScript called; native exceptions become JavaScript ones.
+template <class Body>
+auto guarded(Napi::Env env, Body body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    throw_js(env, error.code(), error.what());
+  } catch (const std::bad_alloc&) {
+    throw_js(env, "ERR_OUT_OF_MEMORY", "an allocation failed");
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw_js(env, "ERR_INTERNAL", error.what());
+  }
+}
+
+}  // namespace tr0n::addon

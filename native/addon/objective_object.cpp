@@ -1,0 +1,96 @@
+#include "addon/objective_object.h"
+
+#include "addon/results.h"
+#include "addon/session_object.h"
+
+namespace tr0n::addon {
+
+RowLimits read_limits(const Fields& fields) {
+  RowLimits limits;
+  fields.optional("fixedBatch", limits.fixed_batch, 0, size_t{1} << 20);
+  fields.optional("maxBatch", limits.max_batch, 1, size_t{1} << 20);
+  return limits;
+}
+
+Napi::Value to_rule(Napi::Env env, const BlockRule& rule) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("granularity", static_cast<double>(rule.granularity));
+  object.Set("rows", static_cast<double>(rule.max_rows));
+  return object;
+}
+
+Napi::Function ObjectiveObject::define(Napi::Env env) {
+  return DefineClass(env, "NativeObjective",
+                     {InstanceMethod<&ObjectiveObject::energy>("energy", napi_enumerable),
+                      InstanceMethod<&ObjectiveObject::evaluate>("evaluate", napi_enumerable),
+                      InstanceMethod<&ObjectiveObject::blocks>("blocks", napi_enumerable),
+                      InstanceMethod<&ObjectiveObject::dispose_it>("dispose", napi_enumerable)});
+}
+
+Napi::Value ObjectiveObject::create(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Fields fields(info[0], "config");
+    OnnxObjectiveConfig config;
+    config.energy = SessionObject::session_from(fields.get("energy"), fields.path("energy"));
+    if (fields.has("gradient"))
+      config.gradient = SessionObject::session_from(fields.get("gradient"), fields.path("gradient"));
+    config.latent_input = fields.text("latentInput");
+    config.condition_input = fields.text("conditionInput");
+    config.energy_output = fields.text("energyOutput");
+    if (config.gradient) config.gradient_output = fields.text("gradientOutput");
+    config.latent_shape = read_shape(fields.get("latentShape"), fields.path("latentShape"));
+    config.condition_shape = read_shape(fields.get("conditionShape"), fields.path("conditionShape"));
+    config.limits = read_limits(fields);
+    return make(info.Env(), std::make_shared<CountedObjective>(config), 0);
+  });
+}
+
+Napi::Value ObjectiveObject::evaluate_rows(const Napi::CallbackInfo& info, bool gradient) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto counted = live();
+    const size_t d = counted->objective.latent_size(), m = counted->objective.condition_size();
+    const size_t n = read_size(info[2], "n");
+    InputReader reader;
+    const auto z = reader.read<float>(info[0], "z", product({n, d}, "z"));
+    const auto c = reader.read<float>(info[1], "c", product({n, m}, "c"));
+    if (gradient && !counted->objective.has_gradient())
+      throw Error("ERR_NO_GRADIENT", "evaluate: this objective was made without a gradient session");
+    require_memory(product({n, gradient ? d + 1 : 1, sizeof(float)}, "n"), "the result");
+    const auto work = [counted, z, c, n, d, gradient](Job& job) -> MakeValue {
+      auto energies = std::make_shared<HostBlock>(n * sizeof(float));
+      if (!gradient) {
+        counted->objective.energy(z.data, c.data, n, energies->floats(), job.token());
+        return [energies, n](Napi::Env env) { return to_array(env, std::move(*energies), n); };
+      }
+      auto gradients = std::make_shared<HostBlock>(n * d * sizeof(float));
+      counted->objective.evaluate(z.data, c.data, n, energies->floats(), gradients->floats(), job.token());
+      return [energies, gradients, n, d](Napi::Env env) -> Napi::Value {
+        Napi::Object result = Napi::Object::New(env);
+        result.Set("energies", to_array(env, std::move(*energies), n));
+        result.Set("gradients", to_array(env, std::move(*gradients), n * d));
+        return result;
+      };
+    };
+    return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
+  });
+}
+
+/// The block rules that were found: { energy, gradient }.
+Napi::Value ObjectiveObject::blocks(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto work = [counted = live()](Job& job) -> MakeValue {
+      const BlockRule energy = counted->objective.energy_rule(job.token());
+      const bool has_gradient = counted->objective.has_gradient();
+      const BlockRule gradient = counted->objective.gradient_rule(job.token());
+      return [=](Napi::Env env) -> Napi::Value {
+        Napi::Object result = Napi::Object::New(env);
+        result.Set("energy", to_rule(env, energy));
+        result.Set("gradient", has_gradient ? to_rule(env, gradient) : env.Null());
+        return result;
+      };
+    };
+    return Environment::of(info.Env()).start({}, Napi::Value(), work);
+  });
+}
+
+}  // namespace tr0n::addon

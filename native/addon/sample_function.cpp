@@ -1,0 +1,167 @@
+#include "addon/sample_function.h"
+
+#include "addon/objective_object.h"
+#include "addon/prior_arguments.h"
+#include "addon/results.h"
+#include "addon/translator_object.h"
+#include "core/sampler.h"
+
+namespace tr0n::addon {
+namespace {
+
+SamplerConfig read_config(const Napi::Value& value) {
+  const Fields fields(value, "config");
+  SamplerConfig config;
+  config.start = fields.choice<Start>("start", {{"resample", Start::resample},
+                                                {"translator", Start::translator},
+                                                {"mode", Start::mode},
+                                                {"prior", Start::prior}});
+  config.kernel = fields.choice<Kernel>("kernel", {{"none", Kernel::none},
+                                                   {"mala", Kernel::mala},
+                                                   {"langevin", Kernel::langevin},
+                                                   {"hybrid", Kernel::hybrid}});
+  constexpr size_t kMostSteps = (size_t{1} << 24) - 1;  // what the random numbers' counter holds
+  config.steps = fields.size("steps", 0, kMostSteps);
+  fields.optional("fidelity", config.fidelity);
+  fields.optional("priorWeight", config.prior_weight);
+  fields.optional("candidates", config.candidates, 1, kMostSteps);
+  fields.optional("maxCandidates", config.max_candidates, 1, kMostSteps);
+  fields.optional("priorFraction", config.prior_fraction);
+  fields.optional("minEss", config.min_ess);
+  fields.optional("pilotChains", config.pilot_chains, 1, kMostSteps);
+  fields.optional("stepSize", config.step_size);
+  fields.optional("targetAccept", config.target_accept);
+  fields.optional("maxDrift", config.max_drift);
+  fields.optional("adapt", config.adapt);
+  fields.optional("learningRate", config.learning_rate);
+  fields.optional("momentum", config.momentum);
+  fields.optional("noise", config.noise);
+  fields.optional("clip", config.clip);
+  fields.optional("bound", config.bound);
+  fields.optional("weightLearningRate", config.weight_learning_rate);
+  config.seed = read_seed(fields.get("seed"), fields.path("seed"));
+  return config;
+}
+
+std::shared_ptr<HostBlock> copy_floats(const float* from, size_t count) {
+  auto block = std::make_shared<HostBlock>(count * sizeof(float));
+  std::copy(from, from + count, block->floats());
+  return block;
+}
+
+/// Tells the caller how far the chains are. With `every`, each report is delivered and the job waits for a
+/// slow reader; without, only the newest counts.
+class Reporter {
+ public:
+  Reporter(Job& job, size_t every, bool latents, size_t d)
+      : job_(job), every_(every), latents_(latents), d_(d) {}
+
+  void operator()(const SampleProgress& progress) const {
+    const bool last = progress.step == progress.steps;
+    const bool wanted = every_ > 0 ? progress.step % every_ == 0 || last : job_.report_due() || last;
+    if (!wanted) return;
+    const size_t chains = progress.chains, d = d_, step = progress.step, steps = progress.steps;
+    const auto energies = copy_floats(progress.energies, chains);
+    const auto latents = latents_ ? copy_floats(progress.latents, chains * d) : nullptr;
+    MakeValue report = [=](Napi::Env env) -> Napi::Value {
+      Napi::Object object = Napi::Object::New(env);
+      object.Set("step", static_cast<double>(step));
+      object.Set("steps", static_cast<double>(steps));
+      object.Set("energies", to_array(env, std::move(*energies), chains));
+      if (latents) object.Set("latents", to_array(env, std::move(*latents), chains * d));
+      return object;
+    };
+    if (every_ > 0)
+      job_.report_in_order(std::move(report));
+    else
+      job_.report(std::move(report));
+  }
+
+ private:
+  Job& job_;
+  size_t every_;
+  bool latents_;
+  size_t d_;
+};
+
+Napi::Value to_result(Napi::Env env, SampleResult& result) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("latents", to_array(env, std::move(result.latents)));
+  object.Set("energies", to_array(env, std::move(result.energies)));
+  object.Set("ess", to_array(env, std::move(result.ess)));
+  object.Set("candidates", to_array(env, std::move(result.candidates)));
+  object.Set("acceptance", to_array(env, std::move(result.acceptance)));
+  object.Set("forwards", static_cast<double>(result.forwards));
+  object.Set("gradients", static_cast<double>(result.gradients));
+  return object;
+}
+
+void mismatch(const std::string& what, size_t expected, size_t got) {
+  if (expected != got)
+    throw Error("ERR_SHAPE_MISMATCH",
+                what + ": expected " + std::to_string(expected) + ", got " + std::to_string(got));
+}
+
+}  // namespace
+
+Napi::Value sample_job(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Fields fields(info[0], "request");
+    if (!absent(info[1]) && !info[1].IsFunction()) throw_invalid("onProgress", "a function", info[1]);
+    const auto objective = ObjectiveObject::from(fields.get("objective"), fields.path("objective"));
+    std::shared_ptr<const Translator> translator;
+    if (fields.has("translator"))
+      translator = TranslatorObject::from(fields.get("translator"), fields.path("translator"))->current();
+    const Prior prior = read_prior(fields.get("prior"), fields.path("prior"));
+    const SamplerConfig config = read_config(fields.get("config"));
+    const size_t d = objective->objective.latent_size(), m = objective->objective.condition_size();
+    mismatch("prior.dim, against the objective's latent", d, prior.dim);
+    if (translator) {
+      mismatch("the translator's latent, against the objective's", d, translator->config().latent);
+      mismatch("the translator's condition, against the objective's", m, translator->config().condition);
+    } else if (config.start != Start::prior || config.kernel == Kernel::hybrid) {
+      throw_invalid(fields.path("translator"), "a translator for this start and kernel",
+                    fields.get("translator"));
+    }
+    const bool needs_gradient = config.kernel != Kernel::none && config.steps > 0;
+    if (needs_gradient && !objective->objective.has_gradient())
+      throw Error("ERR_NO_GRADIENT", "sample: this kernel needs gradients, the objective was made without");
+
+    SampleRequest request;
+    request.condition_count = fields.size("conditionCount");
+    request.count = fields.size("count");
+    size_t first = 0, every = 0;
+    fields.optional("first", first, 0);
+    fields.optional("every", every, 1);
+    bool latents = false;
+    fields.optional("latents", latents);
+    if (first + request.count - 1 > kMostRows)
+      throw_invalid(fields.path("first"), "first + count at most 2^32", std::to_string(first));
+    request.first = static_cast<uint32_t>(first);
+    InputReader reader;
+    const auto conditions =
+        reader.read<float>(fields.get("conditions"), fields.path("conditions"),
+                           product({request.condition_count, m}, fields.path("conditions")));
+    const auto streams =
+        reader.read<uint32_t>(fields.get("streams"), fields.path("streams"), request.condition_count);
+    request.conditions = conditions.data;
+    request.streams = streams.data;
+    // Latents, drift, proposal and its drift, at least.
+    const size_t chains = product({request.condition_count, request.count}, fields.path("count"));
+    require_memory(product({chains, d, 4, sizeof(float)}, fields.path("count")),
+                   "sampling " + std::to_string(chains) + " chains");
+
+    // conditions and streams own what the request points to.
+    const auto work = [=, conditions = conditions, streams = streams](Job& job) -> MakeValue {
+      const Reporter reporter(job, every, latents, d);
+      std::function<void(const SampleProgress&)> progress;
+      if (job.listens()) progress = reporter;
+      auto result = std::make_shared<SampleResult>(
+          sample(objective->objective, translator.get(), prior, config, request, job.token(), progress));
+      return [result](Napi::Env env) { return to_result(env, *result); };
+    };
+    return Environment::of(info.Env()).start(reader.finish(), info[1], work);
+  });
+}
+
+}  // namespace tr0n::addon

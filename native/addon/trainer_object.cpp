@@ -1,0 +1,206 @@
+#include "addon/trainer_object.h"
+
+#include "addon/results.h"
+#include "addon/translator_object.h"
+
+namespace tr0n::addon {
+namespace {
+
+TrainerConfig read_config(const Napi::Value& value, size_t m) {
+  const Fields fields(value, "config");
+  TrainerConfig config;
+  config.epochs = fields.size("epochs", 1, size_t{1} << 20);
+  config.batch = fields.size("batch", 1, size_t{1} << 24);
+  fields.optional("learningRate", config.learning_rate);
+  fields.optional("beta1", config.beta1);
+  fields.optional("beta2", config.beta2);
+  fields.optional("epsilon", config.epsilon);
+  fields.optional("clip", config.clip);
+  fields.optional("alpha", config.alpha);
+  fields.optional("sampleLabels", config.sample_labels);
+  if (fields.has("noise"))
+    config.noise = fields.choice<ConditionNoise>("noise", {{"none", ConditionNoise::none},
+                                                           {"isotropic", ConditionNoise::isotropic},
+                                                           {"adaptive", ConditionNoise::adaptive},
+                                                           {"covariance", ConditionNoise::covariance}});
+  fields.optional("noiseScale", config.noise_scale);
+  if (config.noise == ConditionNoise::covariance) {
+    InputReader reader;
+    const auto covariance = reader.read<float>(fields.get("noiseCovariance"), fields.path("noiseCovariance"),
+                                               product({m, m}, fields.path("noiseCovariance")));
+    config.noise_covariance.assign(covariance.data, covariance.data + covariance.size);
+  }
+  config.seed = read_seed(fields.get("seed"), fields.path("seed"));
+  return config;
+}
+
+Napi::Value to_progress(Napi::Env env, const TrainerProgress& progress) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("step", static_cast<double>(progress.step));
+  object.Set("steps", static_cast<double>(progress.steps));
+  object.Set("epoch", static_cast<double>(progress.epoch));
+  object.Set("loss", progress.loss);
+  object.Set("learningRate", progress.learning_rate);
+  object.Set("gradientNorm", progress.gradient_norm);
+  return object;
+}
+
+}  // namespace
+
+SharedTrainer::SharedTrainer(std::shared_ptr<SharedTranslator> shared, const TrainerConfig& config,
+                             const ArrayInput<float>& z, const ArrayInput<float>& c,
+                             const ArrayInput<float>& y, size_t n)
+    : shared_(std::move(shared)),
+      own_(SharedTranslator::copy(*shared_->current())),
+      config_(config),
+      z_(z),
+      c_(c),
+      y_(y),
+      trainer_(*own_, config, z.data, c.data, y.data, n),
+      step_(trainer_.step()) {}
+
+TrainerProgress SharedTrainer::run(size_t count, Job& job) {
+  const std::vector<float> before = shared_->current()->values();
+  own_->set_values(before.data(), before.size());
+  const auto publish = [&] {
+    const std::vector<float> after = own_->values();
+    shared_->set_values(after.data(), after.size());
+    moved();
+  };
+  TrainerProgress last;
+  last.step = trainer_.step();
+  last.steps = trainer_.steps();
+  try {
+    trainer_.run(count, job.token(), [&](const TrainerProgress& progress) {
+      last = progress;
+      step_.store(progress.step);
+      job.report([progress](Napi::Env env) { return to_progress(env, progress); });
+    });
+  } catch (...) {
+    publish();
+    throw;
+  }
+  publish();
+  return last;
+}
+
+SharedTrainer::Use::Use(std::shared_ptr<SharedTrainer> trainer, const char* what)
+    : trainer_(std::move(trainer)) {
+  if (trainer_->busy_.exchange(true))
+    throw Error("ERR_INVALID_ARGUMENT",
+                std::string(what) + ": expected an idle trainer, but a run is in progress");
+}
+
+Napi::Function TrainerObject::define(Napi::Env env) {
+  return DefineClass(env, "NativeTrainer",
+                     {InstanceMethod<&TrainerObject::run>("run", napi_enumerable),
+                      InstanceMethod<&TrainerObject::step>("step", napi_enumerable),
+                      InstanceMethod<&TrainerObject::state>("state", napi_enumerable),
+                      InstanceMethod<&TrainerObject::set_state>("setState", napi_enumerable),
+                      InstanceMethod<&TrainerObject::held_out_nll>("heldOutNll", napi_enumerable),
+                      InstanceMethod<&TrainerObject::dispose_it>("dispose", napi_enumerable)});
+}
+
+TrainerObject::TrainerObject(const Napi::CallbackInfo& info) : NativeObject(info) {
+  info.This().As<Napi::Object>().Set("steps", static_cast<double>(live()->steps()));
+}
+
+Napi::Value TrainerObject::create(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto translator = TranslatorObject::from(info[0], "translator");
+    const TranslatorConfig shape = translator->current()->config();
+    const TrainerConfig config = read_config(info[1], shape.condition);
+    const size_t n = read_size(info[5], "n");
+    InputReader reader;
+    const auto z = reader.read<float>(info[2], "z", product({n, shape.latent}, "z"));
+    const auto c = reader.read<float>(info[3], "c", product({n, shape.condition}, "c"));
+    ArrayInput<float> y;
+    if (shape.auxiliary > 0) {
+      y = reader.read<float>(info[4], "y", product({n, shape.auxiliary}, "y"));
+    } else if (!absent(info[4])) {
+      throw_invalid("y", "null for a translator without an auxiliary head", info[4]);
+    }
+    auto trainer = std::make_shared<SharedTrainer>(translator, config, z, c, y, n);
+    // The translator's copy and two moments.
+    const size_t bytes = 3 * sizeof(float) * translator->current()->parameter_count();
+    Napi::Object object = make(info.Env(), std::move(trainer), bytes);
+    Unwrap(object)->pairs_ = std::make_shared<Environment::Kept>(reader.finish());
+    return object;
+  });
+}
+
+Napi::Value TrainerObject::run(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const size_t count = read_size(info[0], "count", 0);
+    if (!absent(info[1]) && !info[1].IsFunction()) throw_invalid("onProgress", "a function", info[1]);
+    // In the work's hands: it is let go of when the work is, also where that never begins.
+    const auto use = std::make_shared<SharedTrainer::Use>(live(), "run");
+    const auto work = [use, count](Job& job) -> MakeValue {
+      const TrainerProgress last = (*use)->run(count, job);
+      return [last](Napi::Env env) { return to_progress(env, last); };
+    };
+    // The references to the pairs are copied, not moved: the job outlives a dispose().
+    Environment::Kept kept;
+    if (pairs_)
+      for (Napi::ObjectReference& pair : *pairs_) kept.push_back(Napi::Persistent(pair.Value()));
+    return Environment::of(info.Env()).start(std::move(kept), info[1], work);
+  });
+}
+
+Napi::Value TrainerObject::step(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return Napi::Number::New(info.Env(), static_cast<double>(live()->step()));
+  });
+}
+
+Napi::Value TrainerObject::state(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const SharedTrainer::Use use(live(), "state");
+    TrainerState state = use->trainer().state();
+    Napi::Object result = Napi::Object::New(info.Env());
+    result.Set("step", static_cast<double>(state.step));
+    result.Set("firstMoment", to_array(info.Env(), std::move(state.first_moment)));
+    result.Set("secondMoment", to_array(info.Env(), std::move(state.second_moment)));
+    return result;
+  });
+}
+
+void TrainerObject::set_state(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const SharedTrainer::Use use(live(), "setState");
+    const Fields fields(info[0], "state");
+    const size_t count = use->translator().current()->parameter_count();
+    InputReader reader;
+    const auto first = reader.read<float>(fields.get("firstMoment"), fields.path("firstMoment"), count);
+    const auto second = reader.read<float>(fields.get("secondMoment"), fields.path("secondMoment"), count);
+    TrainerState state;
+    state.step = fields.size("step", 0, use->steps());
+    state.first_moment.assign(first.data, first.data + count);
+    state.second_moment.assign(second.data, second.data + count);
+    use->trainer().set_state(state);
+    use->moved();
+  });
+}
+
+Napi::Value TrainerObject::held_out_nll(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto trainer = live();
+    const auto translator = trainer->translator().current();
+    const size_t n = read_size(info[2], "n");
+    InputReader reader;
+    const auto z = reader.read<float>(info[0], "z", product({n, translator->config().latent}, "z"));
+    const auto c = reader.read<float>(info[1], "c", product({n, translator->config().condition}, "c"));
+    const auto work = [trainer, translator, z, c, n](Job&) -> MakeValue {
+      const double nll = Trainer::held_out_nll(*translator, trainer->config(), z.data, c.data, n);
+      return [nll](Napi::Env env) { return Napi::Number::New(env, nll); };
+    };
+    return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
+  });
+}
+
+void TrainerObject::dispose_it(const Napi::CallbackInfo& info) {
+  dispose(info);
+  pairs_.reset();
+}
+
+}  // namespace tr0n::addon

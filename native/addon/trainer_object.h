@@ -1,0 +1,77 @@
+#pragma once
+#include <atomic>
+#include <memory>
+
+#include "addon/counters.h"
+#include "addon/native_object.h"
+#include "addon/shared_translator.h"
+#include "core/trainer.h"
+
+namespace tr0n::addon {
+
+/// A trainer with a translator of its own: a run starts from the shared translator's values and gives its own
+/// back at the end, however it ends. Samples taken meanwhile see the values from before.
+class SharedTrainer {
+ public:
+  SharedTrainer(std::shared_ptr<SharedTranslator> shared, const TrainerConfig& config,
+                const ArrayInput<float>& z, const ArrayInput<float>& c, const ArrayInput<float>& y, size_t n);
+  size_t steps() const { return trainer_.steps(); }
+  size_t step() const { return step_.load(); }
+  const TrainerConfig& config() const { return config_; }
+  SharedTranslator& translator() { return *shared_; }
+  TrainerProgress run(size_t count, Job& job);
+
+  /// Everything but steps() and step() belongs to the run while there is one.
+  class Use;
+  Trainer& trainer() { return trainer_; }
+  void moved() { step_.store(trainer_.step()); }
+
+ private:
+  std::shared_ptr<SharedTranslator> shared_;
+  std::shared_ptr<Translator> own_;
+  TrainerConfig config_;
+  ArrayInput<float> z_, c_, y_;
+  Trainer trainer_;
+  std::atomic<size_t> step_;
+  std::atomic<bool> busy_{false};
+  Live live_{Kind::trainer};
+};
+
+/// Exclusive use; throws ERR_INVALID_ARGUMENT while somebody else has it.
+class SharedTrainer::Use {
+ public:
+  Use(std::shared_ptr<SharedTrainer> trainer, const char* what);
+  ~Use() { trainer_->busy_.store(false); }
+  Use(const Use&) = delete;
+  Use& operator=(const Use&) = delete;
+  SharedTrainer* operator->() const { return trainer_.get(); }
+
+ private:
+  std::shared_ptr<SharedTrainer> trainer_;
+};
+
+/// NativeTrainer of lib/native.ts.
+class TrainerObject : public NativeObject<TrainerObject, SharedTrainer> {
+ public:
+  static constexpr const char* kName = "trainer";
+  static constexpr napi_type_tag kTag = {0x7472306e00000005, 0x8d1b2a6c4f5e7005};
+  static Napi::FunctionReference& class_of(Environment& environment) { return environment.trainer; }
+  static Napi::Function define(Napi::Env env);
+  /// NativeBinding.createTrainer
+  static Napi::Value create(const Napi::CallbackInfo& info);
+  explicit TrainerObject(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value run(const Napi::CallbackInfo& info);
+  Napi::Value step(const Napi::CallbackInfo& info);
+  Napi::Value state(const Napi::CallbackInfo& info);
+  void set_state(const Napi::CallbackInfo& info);
+  Napi::Value held_out_nll(const Napi::CallbackInfo& info);
+  void dispose_it(const Napi::CallbackInfo& info);
+
+  /// The references to the pairs, which the trainer reads in place. Shared with running jobs; let go of on
+  /// the JavaScript thread only.
+  std::shared_ptr<Environment::Kept> pairs_;
+};
+
+}  // namespace tr0n::addon

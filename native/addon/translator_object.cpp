@@ -1,0 +1,172 @@
+#include "addon/translator_object.h"
+
+#include <algorithm>
+
+#include "addon/results.h"
+
+namespace tr0n::addon {
+
+Napi::Function TranslatorObject::define(Napi::Env env) {
+  return DefineClass(env, "NativeTranslator",
+                     {InstanceMethod<&TranslatorObject::values>("values", napi_enumerable),
+                      InstanceMethod<&TranslatorObject::set_values>("setValues", napi_enumerable),
+                      InstanceMethod<&TranslatorObject::forward>("forward", napi_enumerable),
+                      InstanceMethod<&TranslatorObject::log_density>("logDensity", napi_enumerable),
+                      InstanceMethod<&TranslatorObject::draw>("draw", napi_enumerable),
+                      InstanceMethod<&TranslatorObject::loss>("loss", napi_enumerable),
+                      InstanceMethod<&TranslatorObject::dispose_it>("dispose", napi_enumerable)});
+}
+
+TranslatorObject::TranslatorObject(const Napi::CallbackInfo& info) : NativeObject(info) {
+  const Napi::Env env = info.Env();
+  const auto translator = live()->current();
+  Napi::Array list = Napi::Array::New(env);
+  for (const Parameter& parameter : translator->parameters()) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("name", parameter.name);
+    entry.Set("shape", to_shape(env, {parameter.shape.begin(), parameter.shape.end()}));
+    entry.Set("offset", static_cast<double>(parameter.offset));
+    entry.Set("size", static_cast<double>(parameter.size));
+    list.Set(list.Length(), entry);
+  }
+  info.This().As<Napi::Object>().Set("parameters", list);
+}
+
+Napi::Value TranslatorObject::create(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Fields fields(info[0], "config");
+    constexpr size_t kMost = size_t{1} << 24;
+    TranslatorConfig config;
+    config.condition = fields.size("condition", 1, kMost);
+    config.hidden = fields.size("hidden", 1, kMost);
+    config.latent = fields.size("latent", 1, kMost);
+    config.components = fields.size("components", 1, kMost);
+    fields.optional("auxiliary", config.auxiliary, 0, kMost);
+    fields.optional("bound", config.bound);
+    fields.optional("initialLogStd", config.initial_log_std);
+    const uint64_t seed = read_seed(info[1], "seed");
+    config.check();
+    const size_t heads = product({config.components, config.latent + 1}, "config") + config.auxiliary;
+    const size_t parameters =
+        product({config.hidden, config.condition + config.hidden + heads + 2}, "config");
+    require_memory(product({parameters, sizeof(float)}, "config"), "a translator of this size");
+    auto shared = std::make_shared<SharedTranslator>(config, seed);
+    return make(info.Env(), std::move(shared), parameters * sizeof(float));
+  });
+}
+
+Napi::Value TranslatorObject::values(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] { return to_array(info.Env(), live()->current()->values()); });
+}
+
+void TranslatorObject::set_values(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const auto shared = live();
+    InputReader reader;
+    const auto values = reader.read<float>(info[0], "values", shared->current()->parameter_count());
+    shared->set_values(values.data, values.size);
+  });
+}
+
+Napi::Value TranslatorObject::forward(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto translator = live()->current();
+    const TranslatorConfig& config = translator->config();
+    const size_t n = read_size(info[1], "n");
+    InputReader reader;
+    const auto c = reader.read<float>(info[0], "c", product({n, config.condition}, "c"));
+    require_memory(product({n, config.components, config.latent, sizeof(float)}, "n"), "the mixture");
+    const auto work = [translator, c, n](Job&) -> MakeValue {
+      auto mixture = std::make_shared<Mixture>(translator->forward(c.data, n));
+      return [mixture](Napi::Env env) -> Napi::Value {
+        Napi::Object result = Napi::Object::New(env);
+        result.Set("logits", to_array(env, std::move(mixture->logits)));
+        result.Set("means", to_array(env, std::move(mixture->means)));
+        result.Set("stds", to_array(env, std::move(mixture->stds)));
+        result.Set("y", to_array(env, std::move(mixture->y)));
+        return result;
+      };
+    };
+    return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
+  });
+}
+
+Napi::Value TranslatorObject::log_density(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto translator = live()->current();
+    const size_t n = read_size(info[2], "n");
+    InputReader reader;
+    const auto c = reader.read<float>(info[0], "c", product({n, translator->config().condition}, "c"));
+    const auto z = reader.read<float>(info[1], "z", product({n, translator->config().latent}, "z"));
+    const auto work = [translator, c, z, n](Job&) -> MakeValue {
+      auto densities = std::make_shared<std::vector<double>>(n);
+      translator->log_density(c.data, z.data, n, densities->data());
+      return [densities](Napi::Env env) { return to_array(env, std::move(*densities)); };
+    };
+    return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
+  });
+}
+
+Napi::Value TranslatorObject::draw(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto translator = live()->current();
+    const size_t n = read_size(info[1], "n"), count = read_size(info[2], "count");
+    const size_t d = translator->config().latent, m = translator->config().condition;
+    const uint64_t seed = read_seed(info[3], "seed");
+    InputReader reader;
+    const auto c = reader.read<float>(info[0], "c", product({n, m}, "c"));
+    const size_t total = product({n, count, d}, "count");
+    require_memory(total * sizeof(float), "the result");
+    const auto work = [=](Job& job) -> MakeValue {
+      auto z = std::make_shared<HostBlock>(total * sizeof(float));
+      const Philox rng(seed);
+      // In slices, since a mixture takes many times the memory of its draws.
+      constexpr size_t kSlice = 256;
+      for (size_t begin = 0; begin < n; begin += kSlice) {
+        const size_t rows = std::min(kSlice, n - begin);
+        const Mixture mixture = translator->forward(c.data + begin * m, rows);
+        for (size_t row = 0; row < rows; ++row) {
+          job.token().throw_if_cancelled();
+          for (size_t i = 0; i < count; ++i) {
+            const Chain chain{static_cast<uint32_t>(begin + row), static_cast<uint32_t>(i)};
+            draw_mixture(mixture, row, rng, chain, 0, z->floats() + ((begin + row) * count + i) * d);
+          }
+        }
+      }
+      return [z, total](Napi::Env env) { return to_array(env, std::move(*z), total); };
+    };
+    return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
+  });
+}
+
+Napi::Value TranslatorObject::loss(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto translator = live()->current();
+    const TranslatorConfig& config = translator->config();
+    const size_t n = read_size(info[3], "n");
+    InputReader reader;
+    const auto c = reader.read<float>(info[0], "c", product({n, config.condition}, "c"));
+    const auto z = reader.read<float>(info[1], "z", product({n, config.latent}, "z"));
+    ArrayInput<float> y;
+    if (config.auxiliary > 0) {
+      y = reader.read<float>(info[2], "y", product({n, config.auxiliary}, "y"));
+    } else if (!absent(info[2])) {
+      throw_invalid("y", "null for a translator without an auxiliary head", info[2]);
+    }
+    LossOptions options;
+    options.alpha = static_cast<float>(read_number(info[4], "alpha"));
+    const auto work = [translator, c, z, y, n, options](Job&) -> MakeValue {
+      auto gradients = std::make_shared<std::vector<float>>(translator->parameter_count());
+      const double loss = translator->loss(c.data, z.data, y.data, n, options, gradients->data());
+      return [loss, gradients](Napi::Env env) -> Napi::Value {
+        Napi::Object result = Napi::Object::New(env);
+        result.Set("loss", loss);
+        result.Set("gradients", to_array(env, std::move(*gradients)));
+        return result;
+      };
+    };
+    return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
+  });
+}
+
+}  // namespace tr0n::addon

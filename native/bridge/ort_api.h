@@ -1,0 +1,142 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+/// The part of ONNX Runtime's C interface that tr0n calls. The runtime hands out a table of function pointers
+/// that only ever grows at its end, so an entry is its index and its signature; both are facts of the
+/// runtime's ABI and hold for every version since the entry appeared.
+namespace tr0n::ort {
+
+/// The newest interface version that an entry below needs. Runtimes from 1.16 (2023) on provide it.
+constexpr uint32_t kApiVersion = 16;
+
+struct Env;
+struct Status;
+struct MemoryInfo;
+struct RawSession;
+struct Value;
+struct RunOptions;
+struct TypeInfo;
+struct TensorInfo;
+struct SessionOptions;
+struct Allocator;
+
+enum class StatusCode : int {
+  ok = 0,
+  fail = 1,
+  invalid_argument = 2,
+  no_such_file = 3,
+  no_model = 4,
+  engine_error = 5,
+  runtime_exception = 6,
+  invalid_protobuf = 7,
+  model_loaded = 8,
+  not_implemented = 9,
+  invalid_graph = 10,
+  ep_fail = 11,
+};
+
+/// ONNX's own numbering of element types.
+enum class ElementType : int {
+  undefined = 0,
+  float32 = 1,
+  uint8 = 2,
+  int8 = 3,
+  uint16 = 4,
+  int16 = 5,
+  int32 = 6,
+  int64 = 7,
+  string = 8,
+  boolean = 9,
+  float16 = 10,
+  float64 = 11,
+  uint32 = 12,
+  uint64 = 13,
+  complex64 = 14,
+  complex128 = 15,
+  bfloat16 = 16,
+};
+
+constexpr int kTypeIsTensor = 1;
+constexpr int kDeviceAllocator = 0;
+constexpr int kDefaultMemory = 0;
+constexpr int kLogError = 3;
+constexpr int kLogFatal = 4;
+constexpr int kOptimizeAll = 99;
+
+using LogFunction = void (*)(void* parameter, int severity, const char* category, const char* id,
+                             const char* location, const char* message);
+
+// clang-format off
+/// ENTRY(index in the table, name, result, parameters)
+#define TR0N_ORT_ENTRIES(ENTRY)                                                                              \
+  ENTRY(1, GetErrorCode, int, (const Status*))                                                               \
+  ENTRY(2, GetErrorMessage, const char*, (const Status*))                                                    \
+  ENTRY(4, CreateEnvWithCustomLogger, Status*, (LogFunction, void*, int, const char*, Env**))                \
+  ENTRY(6, DisableTelemetryEvents, Status*, (const Env*))                                                    \
+  ENTRY(7, CreateSession, Status*, (const Env*, const char*, const SessionOptions*, RawSession**))           \
+  ENTRY(8, CreateSessionFromArray, Status*,                                                                  \
+        (const Env*, const void*, size_t, const SessionOptions*, RawSession**))                              \
+  ENTRY(9, Run, Status*,                                                                                     \
+        (RawSession*, const RunOptions*, const char* const*, const Value* const*, size_t,                    \
+         const char* const*, size_t, Value**))                                                               \
+  ENTRY(10, CreateSessionOptions, Status*, (SessionOptions**))                                               \
+  ENTRY(17, DisableMemPattern, Status*, (SessionOptions*))                                                   \
+  ENTRY(22, SetSessionLogSeverityLevel, Status*, (SessionOptions*, int))                                     \
+  ENTRY(23, SetSessionGraphOptimizationLevel, Status*, (SessionOptions*, int))                               \
+  ENTRY(24, SetIntraOpNumThreads, Status*, (SessionOptions*, int))                                           \
+  ENTRY(25, SetInterOpNumThreads, Status*, (SessionOptions*, int))                                           \
+  ENTRY(30, SessionGetInputCount, Status*, (const RawSession*, size_t*))                                     \
+  ENTRY(31, SessionGetOutputCount, Status*, (const RawSession*, size_t*))                                    \
+  ENTRY(33, SessionGetInputTypeInfo, Status*, (const RawSession*, size_t, TypeInfo**))                       \
+  ENTRY(34, SessionGetOutputTypeInfo, Status*, (const RawSession*, size_t, TypeInfo**))                      \
+  ENTRY(36, SessionGetInputName, Status*, (const RawSession*, size_t, Allocator*, char**))                   \
+  ENTRY(37, SessionGetOutputName, Status*, (const RawSession*, size_t, Allocator*, char**))                  \
+  ENTRY(39, CreateRunOptions, Status*, (RunOptions**))                                                       \
+  ENTRY(41, RunOptionsSetRunLogSeverityLevel, Status*, (RunOptions*, int))                                   \
+  ENTRY(46, RunOptionsSetTerminate, Status*, (RunOptions*))                                                  \
+  ENTRY(49, CreateTensorWithDataAsOrtValue, Status*,                                                         \
+        (const MemoryInfo*, void*, size_t, const int64_t*, size_t, int, Value**))                            \
+  ENTRY(50, IsTensor, Status*, (const Value*, int*))                                                         \
+  ENTRY(51, GetTensorMutableData, Status*, (Value*, void**))                                                 \
+  ENTRY(55, CastTypeInfoToTensorInfo, Status*, (const TypeInfo*, const TensorInfo**))                        \
+  ENTRY(56, GetOnnxTypeFromTypeInfo, Status*, (const TypeInfo*, int*))                                       \
+  ENTRY(60, GetTensorElementType, Status*, (const TensorInfo*, int*))                                        \
+  ENTRY(61, GetDimensionsCount, Status*, (const TensorInfo*, size_t*))                                       \
+  ENTRY(62, GetDimensions, Status*, (const TensorInfo*, int64_t*, size_t))                                   \
+  ENTRY(63, GetSymbolicDimensions, Status*, (const TensorInfo*, const char**, size_t))                       \
+  ENTRY(65, GetTensorTypeAndShape, Status*, (const Value*, TensorInfo**))                                    \
+  ENTRY(69, CreateCpuMemoryInfo, Status*, (int, int, MemoryInfo**))                                          \
+  ENTRY(76, AllocatorFree, Status*, (Allocator*, void*))                                                     \
+  ENTRY(78, GetAllocatorWithDefaultOptions, Status*, (Allocator**))                                          \
+  ENTRY(93, ReleaseStatus, void, (Status*))                                                                  \
+  ENTRY(95, ReleaseSession, void, (RawSession*))                                                             \
+  ENTRY(96, ReleaseValue, void, (Value*))                                                                    \
+  ENTRY(97, ReleaseRunOptions, void, (RunOptions*))                                                          \
+  ENTRY(98, ReleaseTypeInfo, void, (TypeInfo*))                                                              \
+  ENTRY(99, ReleaseTensorTypeAndShapeInfo, void, (TensorInfo*))                                              \
+  ENTRY(100, ReleaseSessionOptions, void, (SessionOptions*))                                                 \
+  ENTRY(130, AddSessionConfigEntry, Status*, (SessionOptions*, const char*, const char*))
+// clang-format on
+
+/// The entries, typed.
+struct Api {
+#define TR0N_ORT_MEMBER(index, name, result, parameters) result(*name) parameters = nullptr;
+  TR0N_ORT_ENTRIES(TR0N_ORT_MEMBER)
+#undef TR0N_ORT_MEMBER
+
+  Api() = default;
+  explicit Api(void* const* table) {
+#define TR0N_ORT_LOAD(index, name, result, parameters) name = reinterpret_cast<decltype(name)>(table[index]);
+    TR0N_ORT_ENTRIES(TR0N_ORT_LOAD)
+#undef TR0N_ORT_LOAD
+  }
+};
+
+/// What the library's one exported function, OrtGetApiBase, returns.
+struct ApiBase {
+  void* const* (*GetApi)(uint32_t version);  ///< null where the version is not supported
+  const char* (*GetVersionString)();
+};
+
+}  // namespace tr0n::ort

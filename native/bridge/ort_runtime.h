@@ -1,0 +1,67 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "bridge/ort_api.h"
+#include "core/error.h"
+
+namespace tr0n::ort {
+
+/// ONNX Runtime in this process: the shared library and its environment, opened when first needed.
+///
+/// The environment is one for the process (worker threads and the onnxruntime-node package share it: the
+/// library counts its users) and is deliberately never released: at exit another thread may still be inside a
+/// run, and the system takes everything back anyway.
+class Runtime {
+ public:
+  /// Names the library to open. Has no effect once it is open.
+  static void set_library(const std::string& path);
+  /// Opens the library if need be; throws ERR_RUNTIME_MISSING saying what was tried.
+  static Runtime& instance();
+  /// The version of the open library, empty before it is opened.
+  static std::string version();
+
+  const Api& api() const { return api_; }
+  Env* env() const { return env_; }
+  const MemoryInfo* cpu_memory() const { return cpu_memory_; }
+  Allocator* allocator() const { return allocator_; }
+
+ private:
+  explicit Runtime(const std::string& path);
+  Api api_;
+  Env* env_ = nullptr;
+  MemoryInfo* cpu_memory_ = nullptr;
+  Allocator* allocator_ = nullptr;
+  std::string version_;
+};
+
+/// What a status said, after its release.
+struct Failure {
+  StatusCode code = StatusCode::ok;
+  std::string message;
+  explicit operator bool() const { return code != StatusCode::ok; }
+  /// The runtime could not get memory: it has no status code of its own for that.
+  bool out_of_memory() const;
+};
+
+/// Releases the status. A null status is success.
+Failure take(const Api& api, Status* status);
+
+/// For calls that can only fail for want of memory or by a defect: throws ERR_OUT_OF_MEMORY or `code`.
+void check(const Api& api, Status* status, const char* code = "ERR_INTERNAL");
+
+template <typename T, void (*Api::*Release)(T*)>
+struct Releaser {
+  void operator()(T* object) const noexcept { (Runtime::instance().api().*Release)(object); }
+};
+template <typename T, void (*Api::*Release)(T*)>
+using Handle = std::unique_ptr<T, Releaser<T, Release>>;
+
+using SessionHandle = Handle<RawSession, &Api::ReleaseSession>;
+using ValueHandle = Handle<Value, &Api::ReleaseValue>;
+using RunOptionsHandle = Handle<RunOptions, &Api::ReleaseRunOptions>;
+using TypeInfoHandle = Handle<TypeInfo, &Api::ReleaseTypeInfo>;
+using TensorInfoHandle = Handle<TensorInfo, &Api::ReleaseTensorTypeAndShapeInfo>;
+using SessionOptionsHandle = Handle<SessionOptions, &Api::ReleaseSessionOptions>;
+
+}  // namespace tr0n::ort

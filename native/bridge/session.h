@@ -1,0 +1,91 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bridge/host_block.h"
+#include "bridge/ort_runtime.h"
+#include "bridge/value_info.h"
+#include "core/cancel.h"
+
+namespace tr0n {
+
+/// A tensor in the caller's memory.
+struct TensorView {
+  const void* data = nullptr;
+  ort::ElementType type = ort::ElementType::undefined;
+  std::vector<int64_t> shape;
+};
+
+/// A tensor that owns its memory.
+struct TensorValue {
+  HostBlock data;
+  ort::ElementType type = ort::ElementType::undefined;
+  std::vector<int64_t> shape;
+};
+
+struct SessionConfig {
+  int threads = 1;                   ///< ONNX Runtime's intra-op threads
+  std::string name;                  ///< for messages: the file, or what the graph is for
+  std::string external_data_folder;  ///< for models given as bytes
+};
+
+/// A model loaded into ONNX Runtime. Runs may come from several threads at once.
+class Session {
+ public:
+  /// External data is looked up beside the file. Throws ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID,
+  /// ERR_MODEL_UNSUPPORTED, ERR_OUT_OF_MEMORY, ERR_RUNTIME_MISSING.
+  static Session from_file(const std::string& path, const SessionConfig& config);
+  /// The bytes are not needed afterwards.
+  static Session from_bytes(const void* bytes, size_t size, const SessionConfig& config);
+
+  const std::string& name() const { return name_; }
+  const std::vector<ValueInfo>& inputs() const { return inputs_; }
+  const std::vector<ValueInfo>& outputs() const { return outputs_; }
+  /// Throw ERR_INVALID_ARGUMENT listing the names there are.
+  const ValueInfo& input(const std::string& name) const;
+  const ValueInfo& output(const std::string& name) const;
+  /// Size of the model as given, without external data: what its weights take at least.
+  size_t model_bytes() const { return model_bytes_; }
+
+  using Inputs = std::vector<std::pair<std::string, TensorView>>;
+  /// What run() would refuse: names, types, shapes. Throws ERR_INVALID_ARGUMENT or ERR_SHAPE_MISMATCH.
+  void check(const Inputs& inputs, const std::vector<std::string>& outputs) const;
+  /// The named outputs, in that order.
+  std::vector<TensorValue> run(const Inputs& inputs, const std::vector<std::string>& outputs,
+                               CancelToken& cancel) const;
+
+  /// One call into the runtime, nothing checked but its status. Null entries of `outputs` are allocated by
+  /// it.
+  void run_raw(const ort::RunOptions* options, const char* const* input_names,
+               const ort::Value* const* inputs, size_t input_count, const char* const* output_names,
+               size_t output_count, ort::Value** outputs, const CancelToken& cancel) const;
+
+ private:
+  Session(ort::SessionHandle handle, const SessionConfig& config, size_t model_bytes);
+  ort::SessionHandle handle_;
+  std::string name_;
+  size_t model_bytes_ = 0;
+  std::vector<ValueInfo> inputs_, outputs_;
+};
+
+/// Options of one run that end it from inside when the token is cancelled.
+class CancellableRun {
+ public:
+  explicit CancellableRun(CancelToken& cancel);
+  const ort::RunOptions* options() const { return options_.get(); }
+
+ private:
+  ort::RunOptionsHandle options_;
+  CancelToken::Hook hook_;
+};
+
+/// A tensor over memory that outlives it.
+ort::ValueHandle make_value(void* data, size_t bytes, const int64_t* shape, size_t rank,
+                            ort::ElementType type);
+/// Copies a value the runtime made. Throws ERR_MODEL_UNSUPPORTED on values that are not numeric tensors.
+TensorValue copy_value(ort::Value* value, const std::string& what);
+
+}  // namespace tr0n

@@ -1,0 +1,38 @@
+#pragma once
+#include <cstddef>
+
+#include "core/cancel.h"
+
+namespace tr0n {
+
+/// E(z, c) per chain and ∂E/∂z, through f∘G. Rows are independent: the value of a row does not depend on the
+/// other rows of the call, nor on how many there are. Implementations split the rows into blocks and run them
+/// on the thread pool; a call may come from any thread, several at once.
+class Objective {
+ public:
+  virtual ~Objective() = default;
+  virtual size_t latent_size() const = 0;     ///< d
+  virtual size_t condition_size() const = 0;  ///< m
+  virtual bool has_gradient() const = 0;
+
+  /// energies [n] from z [n, d] and c [n, m], all row-major float32 on the host.
+  virtual void energy(const float* z, const float* c, size_t n, float* energies, CancelToken& cancel) = 0;
+
+  /// As energy(), and gradients [n, d] = ∂E/∂z.
+  virtual void evaluate(const float* z, const float* c, size_t n, float* energies, float* gradients,
+                        CancelToken& cancel) = 0;
+};
+
+/// Any frozen map of rows: latents to images, to conditions, to features. Same independence of rows.
+class RowMap {
+ public:
+  virtual ~RowMap() = default;
+  virtual size_t input_size() const = 0;                ///< elements of an input row
+  virtual size_t output_count() const = 0;              ///< outputs
+  virtual size_t output_size(size_t output) const = 0;  ///< elements of a row of that output
+
+  /// outputs[k] [n, output_size(k)] from rows [n, input_size].
+  virtual void run(const float* rows, size_t n, float* const* outputs, CancelToken& cancel) = 0;
+};
+
+}  // namespace tr0n

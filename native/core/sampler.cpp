@@ -1,0 +1,151 @@
+#include "core/sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "core/error.h"
+#include "core/memory.h"
+#include "core/sampler_run.h"
+#include "core/thread_pool.h"
+
+namespace tr0n {
+namespace {
+
+constexpr size_t kMaxPhiloxStep = (size_t{1} << 24) - 1;
+
+[[noreturn]] void fail(const std::string& what) { throw Error("ERR_INVALID_ARGUMENT", "sampler: " + what); }
+
+void check_number(const char* name, double value, double low, double high) {
+  if (!(std::isfinite(value) && value >= low && value <= high))
+    fail(std::string(name) + ": expected a finite number " +
+         (std::isinf(high) ? "of at least " + std::to_string(low)
+                           : "in [" + std::to_string(low) + ", " + std::to_string(high) + "]") +
+         ", got " + std::to_string(value));
+}
+
+void check_config(const SamplerConfig& config) {
+  constexpr double inf = std::numeric_limits<double>::infinity();
+  if (config.steps > kMaxPhiloxStep)
+    fail("steps: expected at most 2^24 - 1, got " + std::to_string(config.steps));
+  check_number("fidelity", config.fidelity, 0, inf);
+  check_number("prior weight", config.prior_weight, 0, inf);
+  if (config.candidates == 0) fail("candidates: expected at least 1, got 0");
+  if (std::max(config.candidates, config.max_candidates) > kMaxPhiloxStep)
+    fail("candidates: expected at most 2^24 - 1, got " +
+         std::to_string(std::max(config.candidates, config.max_candidates)));
+  if (config.pilot_chains > 65536)
+    fail("pilot chains: expected at most 65536, got " + std::to_string(config.pilot_chains));
+  check_number("prior fraction", config.prior_fraction, 0, 1);
+  check_number("minimal effective sample size", config.min_ess, 0, inf);
+  check_number("step size", config.step_size, std::numeric_limits<double>::min(), inf);
+  check_number("target accept", config.target_accept, 0, 1);
+  check_number("max drift", config.max_drift, 0, inf);
+  check_number("learning rate", config.learning_rate, 0, inf);
+  check_number("momentum", config.momentum, 0, 1);
+  check_number("noise", config.noise, 0, inf);
+  check_number("clip", config.clip, 0, inf);
+  check_number("bound", config.bound, 0, inf);
+  check_number("weight learning rate", config.weight_learning_rate, 0, inf);
+}
+
+void check_fit(const char* what, size_t got, const char* whose, size_t expected) {
+  if (got != expected)
+    throw Error("ERR_SHAPE_MISMATCH", std::string("sampler: ") + what + " has " + std::to_string(got) +
+                                          " elements, the " + whose + " has " + std::to_string(expected));
+}
+
+/// Refuses what cannot fit, before anything is allocated: the system would grant the memory and kill the
+/// process later.
+void check_memory(const Prior& prior, const SamplerConfig& config, const SampleRequest& request,
+                  const Translator* translator) {
+  const double d = static_cast<double>(prior.dim);
+  double floats = 2 * d + 8;  // latents, result, energies, chains
+  if (config.start == Start::resample) floats += d + 16;
+  if (config.kernel == Kernel::mala) floats += 3 * d + 8;
+  if (config.kernel == Kernel::langevin) floats += 2 * d;
+  if (config.kernel == Kernel::hybrid)
+    floats += 7 * d * static_cast<double>(translator != nullptr ? translator->config().components : 1);
+  const double chains = static_cast<double>(request.condition_count) * static_cast<double>(request.count);
+  if (4 * floats * chains > static_cast<double>(available_memory()) || request.condition_count > ~uint32_t{0})
+    throw Error("ERR_OUT_OF_MEMORY",
+                "sampler: " + std::to_string(request.condition_count) + " conditions × " +
+                    std::to_string(request.count) + " samples need " +
+                    std::to_string(static_cast<uint64_t>(4 * floats * chains / 1048576)) +
+                    " MiB, more than there is: ask for fewer at once");
+}
+
+void check_request(const Objective& objective, const Translator* translator, const Prior& prior,
+                   const SamplerConfig& config, const SampleRequest& request) {
+  prior.check();
+  check_config(config);
+  check_fit("the prior's latent", prior.dim, "objective's", objective.latent_size());
+  if (config.start != Start::prior) {
+    if (translator == nullptr) fail("this start needs a translator, got none");
+    check_fit("the translator's latent", translator->config().latent, "objective's", objective.latent_size());
+    check_fit("the translator's condition", translator->config().condition, "objective's",
+              objective.condition_size());
+  }
+  if (config.kernel != Kernel::none && config.steps > 0 && !objective.has_gradient())
+    throw Error("ERR_NO_GRADIENT", "sampler: this kernel needs ∂E/∂z, and the objective has no gradient");
+  if (request.count > (uint64_t{1} << 32) - request.first)
+    fail("count: samples " + std::to_string(request.first) + " and " + std::to_string(request.count) +
+         " more: expected indices below 2^32");
+  check_memory(prior, config, request, translator);
+  if (request.condition_count > 0 && (request.conditions == nullptr || request.streams == nullptr))
+    fail("conditions and streams: expected arrays, got none");
+  for (size_t i = 0; i < request.condition_count * objective.condition_size(); ++i)
+    if (!std::isfinite(request.conditions[i]))
+      fail("conditions: expected finite values, got " + std::to_string(request.conditions[i]) +
+           " in condition " + std::to_string(i / objective.condition_size()));
+}
+
+}  // namespace
+
+SampleResult sample(Objective& objective, const Translator* translator, const Prior& prior,
+                    const SamplerConfig& config, const SampleRequest& request, CancelToken& cancel,
+                    const std::function<void(const SampleProgress&)>& progress) {
+  check_request(objective, translator, prior, config, request);
+  cancel.throw_if_cancelled();
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  const Kernel kernel = config.steps > 0 ? config.kernel : Kernel::none;
+  SamplerRun run(objective, translator, prior, config, request, cancel, progress);
+  const bool resamples = config.start == Start::resample && kernel != Kernel::hybrid && run.n > 0;
+  run.result.ess.assign(request.condition_count, resamples ? 0.0f : nan);
+  run.result.candidates.assign(request.condition_count, 0);
+  run.result.acceptance.assign(request.condition_count, nan);
+  if (run.n == 0) return std::move(run.result);
+
+  if (kernel == Kernel::hybrid) {
+    run_hybrid(run);
+  } else {
+    const bool energies_known = start_chains(run);
+    if (kernel == Kernel::mala) {
+      run_mala(run);
+    } else if (kernel == Kernel::langevin) {
+      run_langevin(run);
+    } else {
+      if (!energies_known) run.energy(run.z.host(), run.conditions.host(), run.n, run.energies.host());
+      run.require_finite_energies(0);
+      run.report(0);
+    }
+  }
+  run.result.latents.assign(run.z.host(), run.z.host() + run.n * run.d);
+  run.result.energies.assign(run.energies.host(), run.energies.host() + run.n);
+  return std::move(run.result);
+}
+
+void draw_prior(const Prior& prior, uint64_t seed, uint32_t stream, uint32_t first, size_t n, Purpose purpose,
+                float* z) {
+  prior.check();
+  const Philox rng(seed);
+  constexpr size_t block = 256;
+  const auto body = [&](size_t index) {
+    for (size_t i = index * block; i < std::min(n, (index + 1) * block); ++i)
+      prior.draw(rng, {stream, first + static_cast<uint32_t>(i)}, 0, purpose, z + i * prior.dim);
+  };
+  ThreadPool::instance().parallel_for((n + block - 1) / block, std::ref(body));
+}
+
+}  // namespace tr0n

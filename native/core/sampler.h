@@ -1,0 +1,103 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "core/cancel.h"
+#include "core/objective.h"
+#include "core/prior.h"
+#include "core/translator.h"
+
+namespace tr0n {
+
+/// Where chains start.
+enum class Start {
+  resample,    ///< importance resampling over candidates (method.md, "Recommended sampler", 1 and 2)
+  translator,  ///< one draw of q(z|c)
+  mode,        ///< the mean of q's heaviest component
+  prior,       ///< one draw of p(z): the naive start
+};
+
+/// What moves them.
+enum class Kernel {
+  none,
+  mala,      ///< method.md "Recommended sampler", 3
+  langevin,  ///< momentum SGD with noise on one latent a chain; target energy as given
+  hybrid,    ///< the official sampler: means [K, d] by momentum SGLD, soft mixture weights by Adam. Starts at
+             ///< all means of q(z|c); with Start::prior at one draw of p(z)
+};
+
+struct SamplerConfig {
+  Start start = Start::resample;
+  Kernel kernel = Kernel::mala;
+  size_t steps = 4;  ///< T
+
+  double fidelity = 1.0;  ///< λ: weight of the objective's energy in the target
+  double prior_weight =
+      1.0;  ///< weight of −log p(z) in the target (resample, mala) or in the drift (langevin, hybrid)
+
+  // Start::resample
+  size_t candidates = 16;       ///< M
+  size_t max_candidates = 256;  ///< doubling stops here
+  double prior_fraction = 0.1;  ///< α
+  double min_ess = 4.0;  ///< doubles M where the mean ESS of the condition's pilot chains is below; 0 = never
+  size_t pilot_chains = 4;  ///< sample indices 0…3 of the stream decide M, whatever the call's count is
+
+  // Kernel::mala
+  double step_size = 0.1;  ///< h₀
+  double target_accept = 0.57;
+  double max_drift = 10.0;  ///< the gradient is clipped to this norm; 0 = off
+  bool adapt = true;        ///< log h += (a − target) / (i + 1)^0.6, per chain
+
+  // Kernel::langevin, Kernel::hybrid
+  double learning_rate = 0.1;  ///< η
+  double momentum = 0.99;
+  double noise = 0.01;                 ///< σ
+  double clip = 1.0;                   ///< per-chain gradient norm; 0 = off
+  double bound = 0.0;                  ///< clamp to ±bound after each step; 0 = off
+  double weight_learning_rate = 5e-3;  ///< hybrid: Adam on the mixture weights' logits
+
+  uint64_t seed = 0;
+};
+
+/// B conditions, `count` chains each. Chain (b, i) has the random stream (streams[b], first + i).
+struct SampleRequest {
+  const float* conditions = nullptr;  ///< [B, m]
+  size_t condition_count = 0;         ///< B
+  const uint32_t* streams = nullptr;  ///< [B]
+  size_t count = 1;
+  uint32_t first = 0;
+};
+
+struct SampleProgress {
+  size_t step = 0, steps = 0;       ///< step 0: the start is ready
+  const float* energies = nullptr;  ///< [B·count], the objective's energy (without λ and prior) at latents
+  const float* latents = nullptr;   ///< [B·count, d]
+  size_t chains = 0;
+};
+
+struct SampleResult {
+  std::vector<float> latents;   ///< [B·count, d]
+  std::vector<float> energies;  ///< [B·count], the objective's energy at the latents
+  std::vector<float>
+      ess;  ///< [B], mean effective sample size of the final candidates; NaN without resampling
+  std::vector<uint32_t> candidates;      ///< [B], M in the end; 0 without resampling
+  std::vector<float> acceptance;         ///< [B], mean accept probability; NaN without MALA
+  uint64_t forwards = 0, gradients = 0;  ///< evaluations of f∘G and of its gradient, rows
+};
+
+/// Runs all chains. The translator's conditions are the objective's. MALA's proposals and resampling's
+/// candidates that lie outside the prior's support or have no finite energy are never taken. `progress` (may
+/// be empty) is called on this thread after the start and after every step. `translator` may be null when the
+/// start is the prior. Throws ERR_DIVERGED, naming the step and chain, when an energy or a latent is not
+/// finite, ERR_ABORTED when cancelled.
+SampleResult sample(Objective& objective, const Translator* translator, const Prior& prior,
+                    const SamplerConfig& config, const SampleRequest& request, CancelToken& cancel,
+                    const std::function<void(const SampleProgress&)>& progress);
+
+/// n latents of the prior, chains (stream, first … first + n − 1), step 0.
+void draw_prior(const Prior& prior, uint64_t seed, uint32_t stream, uint32_t first, size_t n, Purpose purpose,
+                float* z);
+
+}  // namespace tr0n

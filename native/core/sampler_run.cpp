@@ -1,0 +1,115 @@
+#include "core/sampler_run.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+namespace tr0n {
+namespace {
+
+/// 8192 rows, fewer where latents or conditions are long: 64 MiB of either.
+size_t bounded_rows(size_t latent, size_t condition) {
+  constexpr size_t floats = size_t{1} << 24;
+  return std::clamp<size_t>(floats / std::max<size_t>({latent, condition, 1}), 16, 8192);
+}
+
+}  // namespace
+
+SamplerRun::SamplerRun(Objective& run_objective, const Translator* run_translator, const Prior& run_prior,
+                       const SamplerConfig& run_config, const SampleRequest& run_request,
+                       CancelToken& run_cancel,
+                       const std::function<void(const SampleProgress&)>& run_progress)
+    : objective(run_objective),
+      translator(run_translator),
+      prior(run_prior),
+      config(run_config),
+      request(run_request),
+      cancel(run_cancel),
+      device(run_translator != nullptr ? run_translator->device() : cpu_device()),
+      kernels(device.kernels()),
+      rng(run_config.seed),
+      n(run_request.condition_count * run_request.count),
+      d(run_prior.dim),
+      rows_per_call(bounded_rows(d, run_objective.condition_size())),
+      chains(device, n),
+      conditions(device, n),
+      z(device, n * d),
+      energies(device, n),
+      progress_(run_progress) {
+  for (size_t i = 0; i < n; ++i) {
+    const size_t condition = i / request.count;
+    chains.host()[i] = {request.streams[condition], request.first + static_cast<uint32_t>(i % request.count)};
+    conditions.host()[i] = static_cast<uint32_t>(condition);
+  }
+  chains.push();
+  conditions.push();
+}
+
+const ConditionMixture& SamplerRun::mixture() {
+  if (!mixture_)
+    mixture_.reset(new ConditionMixture(*translator, request.conditions, request.condition_count));
+  return *mixture_;
+}
+
+const float* SamplerRun::expand(const uint32_t* of_row, size_t rows) {
+  const size_t m = objective.condition_size();
+  if (expanded_.size() < rows * m) expanded_.resize(rows * m);
+  for (size_t i = 0; i < rows; ++i)
+    std::copy_n(request.conditions + of_row[i] * m, m, expanded_.data() + i * m);
+  return expanded_.data();
+}
+
+void SamplerRun::energy(const float* latents, const uint32_t* of_row, size_t rows, float* out) {
+  for (size_t begin = 0; begin < rows; begin += rows_per_call) {
+    cancel.throw_if_cancelled();
+    const size_t count = std::min(rows_per_call, rows - begin);
+    objective.energy(latents + begin * d, expand(of_row + begin, count), count, out + begin, cancel);
+    result.forwards += count;
+  }
+  cancel.throw_if_cancelled();
+}
+
+void SamplerRun::evaluate(const float* latents, const uint32_t* of_row, size_t rows, float* out,
+                          float* gradients) {
+  for (size_t begin = 0; begin < rows; begin += rows_per_call) {
+    cancel.throw_if_cancelled();
+    const size_t count = std::min(rows_per_call, rows - begin);
+    objective.evaluate(latents + begin * d, expand(of_row + begin, count), count, out + begin,
+                       gradients + begin * d, cancel);
+    result.gradients += count;
+  }
+  cancel.throw_if_cancelled();
+}
+
+void SamplerRun::require_finite(const char* what, const float* values, size_t size, size_t step) const {
+  for (size_t i = 0; i < n * size; ++i)
+    if (!std::isfinite(values[i]))
+      diverged(std::string(what) + " is " + std::to_string(values[i]), i / size, step);
+}
+
+void SamplerRun::require_finite_energies(size_t step) const {
+  require_finite("its energy", energies.host(), 1, step);
+}
+void SamplerRun::require_finite_latents(size_t step) const {
+  require_finite("an element of its latent", z.host(), d, step);
+}
+
+void SamplerRun::diverged(const std::string& what, size_t chain, size_t step) const {
+  throw Error("ERR_DIVERGED", "sampling diverged at step " + std::to_string(step) + " in chain " +
+                                  std::to_string(chain) + " (condition " +
+                                  std::to_string(chain / request.count) + ", sample " +
+                                  std::to_string(chain % request.count + request.first) + "): " + what);
+}
+
+void SamplerRun::report(size_t step) {
+  if (!progress_) return;
+  SampleProgress progress;
+  progress.step = step;
+  progress.steps = config.kernel == Kernel::none ? 0 : config.steps;
+  progress.energies = energies.host();
+  progress.latents = z.host();
+  progress.chains = n;
+  progress_(progress);
+}
+
+}  // namespace tr0n

@@ -1,0 +1,69 @@
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "core/buffer.h"
+#include "core/condition_mixture.h"
+#include "core/sampler.h"
+
+namespace tr0n {
+
+/// What the phases of one sample() call share: the chains, where they are, and how the objective is asked.
+/// Chain i belongs to condition i / count.
+class SamplerRun {
+ public:
+  SamplerRun(Objective& run_objective, const Translator* run_translator, const Prior& run_prior,
+             const SamplerConfig& run_config, const SampleRequest& run_request, CancelToken& run_cancel,
+             const std::function<void(const SampleProgress&)>& run_progress);
+
+  Objective& objective;
+  const Translator* const translator;
+  const Prior& prior;
+  const SamplerConfig& config;
+  const SampleRequest& request;
+  CancelToken& cancel;
+  Device& device;
+  const Kernels& kernels;
+  const Philox rng;
+  const size_t n, d;           ///< chains, latent size
+  const size_t rows_per_call;  ///< at most so many rows go into one call of the objective: bounds memory
+
+  Mirror<Chain> chains;         ///< [n]
+  Mirror<uint32_t> conditions;  ///< [n], row of request.conditions
+  Mirror<float> z;              ///< [n, d], where the chains are; the host's copy is current between steps
+  Mirror<float> energies;       ///< [n], the objective's at z; likewise
+  SampleResult result;
+
+  /// q(z|c) of the request's conditions, computed at the first call.
+  const ConditionMixture& mixture();
+
+  /// The objective's energies [rows] at latents [rows, d] under conditions of_row [rows], in calls of bounded
+  /// size.
+  void energy(const float* latents, const uint32_t* of_row, size_t rows, float* out);
+  /// As energy(), and ∂E/∂z [rows, d].
+  void evaluate(const float* latents, const uint32_t* of_row, size_t rows, float* out, float* gradients);
+
+  /// Throw ERR_DIVERGED naming the first chain for which something of it is not finite.
+  void require_finite_energies(size_t step) const;
+  void require_finite_latents(size_t step) const;
+  void require_finite(const char* what, const float* values, size_t size, size_t step) const;
+  [[noreturn]] void diverged(const std::string& what, size_t chain, size_t step) const;
+
+  void report(size_t step);
+
+ private:
+  const float* expand(const uint32_t* of_row, size_t rows);
+
+  const std::function<void(const SampleProgress&)>& progress_;
+  std::unique_ptr<ConditionMixture> mixture_;
+  std::vector<float> expanded_;  ///< a condition for every row of one call
+};
+
+/// Phases, one file each. A start leaves z and, where it knows them, energies.
+bool start_chains(SamplerRun& run);     ///< translator, mode, prior; false: energies are not known
+bool start_resampled(SamplerRun& run);  ///< fills result.ess and result.candidates
+void run_mala(SamplerRun& run);
+void run_langevin(SamplerRun& run);
+void run_hybrid(SamplerRun& run);
+
+}  // namespace tr0n

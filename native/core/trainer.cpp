@@ -1,0 +1,228 @@
+#include "core/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <string>
+
+#include "core/batches.h"
+#include "core/error.h"
+#include "core/translator_pass.h"
+
+namespace tr0n {
+namespace {
+
+constexpr auto kReportInterval = std::chrono::milliseconds(50);
+constexpr double kPi = 3.14159265358979323846;
+constexpr size_t kMaxEpochs = size_t{1} << 24;  // an epoch is a Philox step
+constexpr uint32_t kHeldOutStream = 1;          // training pairs use stream 0
+
+[[noreturn]] void fail(const std::string& what) { throw Error("ERR_INVALID_ARGUMENT", "training: " + what); }
+
+void check_rows(const char* name, const float* values, size_t n, size_t size) {
+  if (values == nullptr) fail(std::string(name) + ": expected values, got none");
+  for (size_t i = 0; i < n * size; ++i)
+    if (!std::isfinite(values[i]))
+      fail(std::string(name) + ": expected finite values, got " + std::to_string(values[i]) + " in pair " +
+           std::to_string(i / size));
+}
+
+void check_probabilities(const float* c, size_t n, size_t m) {
+  for (size_t i = 0; i < n; ++i) {
+    double sum = 0;
+    for (size_t j = 0; j < m; ++j) {
+      if (c[i * m + j] < 0)
+        fail("c: labels are drawn from probabilities, got " + std::to_string(c[i * m + j]) + " in pair " +
+             std::to_string(i));
+      sum += static_cast<double>(c[i * m + j]);
+    }
+    if (!(sum > 0))
+      fail("c: labels are drawn from probabilities, got only zeros in pair " + std::to_string(i));
+  }
+}
+
+void check_pairs(const TranslatorConfig& translator, const TrainerConfig& config, const float* z,
+                 const float* c, size_t n) {
+  if (n > ~uint32_t{0}) fail("at most 2^32 - 1 pairs, got " + std::to_string(n));
+  check_rows("z", z, n, translator.latent);
+  check_rows("c", c, n, translator.condition);
+  if (config.sample_labels) check_probabilities(c, n, translator.condition);
+}
+
+const TrainerConfig& checked(const Translator& translator, const TrainerConfig& config, const float* z,
+                             const float* c, const float* y, size_t n) {
+  const auto number = [](const char* name, float value, bool valid, const char* expected) {
+    if (!valid) fail(std::string(name) + ": expected " + expected + ", got " + std::to_string(value));
+  };
+  if (n == 0) fail("expected at least one pair, got 0");
+  if (config.batch == 0) fail("batch: expected at least 1, got 0");
+  if (config.epochs >= kMaxEpochs)
+    fail("epochs: expected fewer than 2^24, got " + std::to_string(config.epochs));
+  number("learning rate", config.learning_rate,
+         std::isfinite(config.learning_rate) && config.learning_rate > 0, "a finite number above 0");
+  number("beta1", config.beta1, config.beta1 >= 0 && config.beta1 < 1, "a number in [0, 1)");
+  number("beta2", config.beta2, config.beta2 >= 0 && config.beta2 < 1, "a number in [0, 1)");
+  number("epsilon", config.epsilon, std::isfinite(config.epsilon) && config.epsilon > 0,
+         "a finite number above 0");
+  number("clip", config.clip, std::isfinite(config.clip) && config.clip >= 0, "a finite number, 0 or above");
+  number("alpha", config.alpha, std::isfinite(config.alpha) && config.alpha >= 0,
+         "a finite number, 0 or above");
+  check_pairs(translator.config(), config, z, c, n);
+  if (translator.config().auxiliary > 0) check_rows("y", y, n, translator.config().auxiliary);
+  return config;
+}
+
+}  // namespace
+
+struct Trainer::Impl {
+  Translator& translator;
+  const TrainerConfig config;
+  Batches batches;
+  TranslatorPass pass;
+  Buffer<float> gradients, first_moment, second_moment;
+  Buffer<double> scalars;  ///< loss, gradient norm
+  const uint64_t total;
+  uint64_t done = 0;
+
+  Impl(Translator& target, const TrainerConfig& settings, const float* z, const float* c, const float* y,
+       size_t n)
+      : translator(target),
+        config(checked(target, settings, z, c, y, n)),
+        batches(target, config, z, c, y, n),
+        pass(target, std::min(config.batch, n), TranslatorPass::Purpose::training),
+        gradients(target.device(), target.parameter_count()),
+        first_moment(target.device(), target.parameter_count()),
+        second_moment(target.device(), target.parameter_count()),
+        scalars(target.device(), 2),
+        total(static_cast<uint64_t>(config.epochs) * batches.per_epoch()) {
+    first_moment.fill(0);
+    second_moment.fill(0);
+  }
+
+  /// CosineAnnealingLR with T_max = all steps and eta_min = 0, stepped at every step.
+  double learning_rate(uint64_t step) const {
+    const double phase = static_cast<double>(step) / static_cast<double>(total);
+    return static_cast<double>(config.learning_rate) * 0.5 * (1 + std::cos(kPi * phase));
+  }
+
+  void take_step(TrainerProgress& progress, double& loss) {
+    const Kernels& kernels = translator.device().kernels();
+    const size_t n = batches.load(done);
+    pass.loss(batches.c(), batches.z(), batches.y(), n, config.alpha, scalars.data(), gradients.data());
+    kernels.global_norm(gradients.data(), gradients.size(), scalars.data() + 1);
+    double values[2];
+    scalars.download(values, 2);
+    // Checked before anything is changed: the translator is as it was before this step.
+    if (!std::isfinite(values[0]) || !std::isfinite(values[1]))
+      throw Error("ERR_DIVERGED", "training diverged at step " + std::to_string(done + 1) + ": loss " +
+                                      std::to_string(values[0]) + ", gradient norm " +
+                                      std::to_string(values[1]) + "; a lower learning rate may help");
+    AdamStep adam;
+    adam.learning_rate = learning_rate(done);
+    adam.beta1 = config.beta1;
+    adam.beta2 = config.beta2;
+    adam.epsilon = config.epsilon;
+    adam.step = done;
+    adam.clip = static_cast<double>(config.clip);
+    kernels.adam(adam, gradients.size(), scalars.data() + 1, gradients.data(), first_moment.data(),
+                 second_moment.data(), translator.data());
+    loss = values[0];
+    progress.epoch = static_cast<size_t>(done / batches.per_epoch());
+    progress.learning_rate = adam.learning_rate;
+    progress.gradient_norm = values[1];
+    ++done;
+  }
+};
+
+Trainer::Trainer(Translator& translator, const TrainerConfig& config, const float* z, const float* c,
+                 const float* y, size_t n)
+    : impl_(new Impl(translator, config, z, c, y, n)) {}
+
+Trainer::~Trainer() = default;
+
+size_t Trainer::steps() const { return static_cast<size_t>(impl_->total); }
+size_t Trainer::step() const { return static_cast<size_t>(impl_->done); }
+
+void Trainer::run(size_t count, CancelToken& cancel,
+                  const std::function<void(const TrainerProgress&)>& progress) {
+  using Clock = std::chrono::steady_clock;
+  TrainerProgress report;
+  report.steps = steps();
+  double sum = 0;
+  size_t summed = 0;
+  const auto send = [&] {
+    report.step = step();
+    report.loss = summed > 0 ? sum / static_cast<double>(summed) : 0;
+    if (progress) progress(report);
+    sum = 0;
+    summed = 0;
+  };
+  auto last = Clock::now();
+  for (size_t i = 0; i < count && impl_->done < impl_->total; ++i) {
+    cancel.throw_if_cancelled();
+    double loss = 0;
+    impl_->take_step(report, loss);
+    sum += loss;
+    ++summed;
+    if (Clock::now() - last >= kReportInterval && i + 1 < count && impl_->done < impl_->total) {
+      send();
+      last = Clock::now();
+    }
+  }
+  send();
+}
+
+TrainerState Trainer::state() const {
+  TrainerState state;
+  state.step = impl_->done;
+  state.first_moment.resize(impl_->first_moment.size());
+  state.second_moment.resize(impl_->second_moment.size());
+  impl_->first_moment.download(state.first_moment.data(), state.first_moment.size());
+  impl_->second_moment.download(state.second_moment.data(), state.second_moment.size());
+  return state;
+}
+
+void Trainer::set_state(const TrainerState& state) {
+  const size_t count = impl_->first_moment.size();
+  if (state.first_moment.size() != count || state.second_moment.size() != count)
+    fail("state: expected moments of " + std::to_string(count) + " elements, got " +
+         std::to_string(state.first_moment.size()) + " and " + std::to_string(state.second_moment.size()));
+  if (state.step > impl_->total)
+    fail("state: expected a step of at most " + std::to_string(impl_->total) + ", got " +
+         std::to_string(state.step));
+  for (size_t i = 0; i < count; ++i)
+    if (!std::isfinite(state.first_moment[i]) || !(state.second_moment[i] >= 0) ||
+        !std::isfinite(state.second_moment[i]))
+      fail("state: a moment is not finite");
+  impl_->first_moment.upload(state.first_moment.data(), count);
+  impl_->second_moment.upload(state.second_moment.data(), count);
+  impl_->done = state.step;
+}
+
+double Trainer::held_out_nll(const Translator& translator, const TrainerConfig& config, const float* z,
+                             const float* c, size_t n) {
+  if (n == 0) fail("expected at least one held-out pair, got 0");
+  check_pairs(translator.config(), config, z, c, n);
+  constexpr size_t rows = 1024;
+  const size_t m = translator.config().condition, d = translator.config().latent,
+               capacity = std::min(rows, n);
+  ConditionSampler conditions(translator.device(), config, capacity, m);
+  Mirror<float> batch(translator.device(), capacity * m);
+  Mirror<Chain> chains(translator.device(), capacity);
+  std::vector<double> densities(capacity);
+  double sum = 0;
+  for (size_t begin = 0; begin < n; begin += capacity) {
+    const size_t count = std::min(capacity, n - begin);
+    std::copy_n(c + begin * m, count * m, batch.host());
+    for (size_t i = 0; i < count; ++i) chains.host()[i] = {kHeldOutStream, static_cast<uint32_t>(begin + i)};
+    batch.push(count * m);
+    chains.push(count);
+    conditions.apply(chains.device(), 0, count, batch.device());
+    batch.pull(count * m);
+    translator.log_density(batch.host(), z + begin * d, count, densities.data());
+    for (size_t i = 0; i < count; ++i) sum -= densities[i];
+  }
+  return sum / static_cast<double>(n);
+}
+
+}  // namespace tr0n

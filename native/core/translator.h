@@ -1,0 +1,89 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/buffer.h"
+#include "core/device.h"
+#include "core/rng.h"
+
+namespace tr0n {
+
+/// q(z|c), method.md "Translator": a₁ = relu(W₁c + b₁); a₂ = a₁ + relu(W₂a₁ + b₂); heads on a₂.
+struct TranslatorConfig {
+  size_t condition = 0;   ///< m
+  size_t hidden = 0;      ///< h
+  size_t latent = 0;      ///< d
+  size_t components = 1;  ///< K
+  size_t auxiliary = 0;   ///< size of y; 0 = no auxiliary head
+  float bound = 0.0f;     ///< means = bound·tanh(·); 0 = unbounded
+  float initial_log_std = 0.0f;
+
+  void check() const;  ///< throws Error(ERR_INVALID_ARGUMENT)
+};
+
+/// One named tensor inside the flat parameter vector. Names and layouts as in method.md (Linear weights [out,
+/// in]).
+struct Parameter {
+  std::string name;
+  std::vector<size_t> shape;
+  size_t offset = 0;
+  size_t size = 0;
+};
+
+/// What the mixture head says for n conditions, on the host.
+struct Mixture {
+  size_t n = 0, components = 0, latent = 0, auxiliary = 0;
+  std::vector<float> logits;  ///< [n, K]
+  std::vector<float> means;   ///< [n, K, d]
+  std::vector<float> stds;    ///< [d], exp(s) + 1e-6
+  std::vector<float> y;       ///< [n, auxiliary]
+};
+
+struct LossOptions {
+  float alpha =
+      1.0f;  ///< weight of the negative log-likelihood; the auxiliary mean squared error has weight 1
+};
+
+/// The parameters live in the device's memory. Not safe for concurrent mutation: the addon holds a lock per
+/// translator.
+class Translator {
+ public:
+  /// PyTorch's default Linear initialisation (uniform ±1/√fan_in), drawn with Purpose::init.
+  Translator(Device& device, const TranslatorConfig& config, uint64_t seed);
+
+  const TranslatorConfig& config() const { return config_; }
+  Device& device() const { return device_; }
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  size_t parameter_count() const { return parameter_count_; }
+  std::vector<float> values() const;                   ///< flat copy
+  void set_values(const float* values, size_t count);  ///< throws on a wrong count
+  float* data() { return values_.data(); }             ///< flat, in the device's memory
+  const float* data() const { return values_.data(); }
+
+  Mixture forward(const float* c, size_t n) const;
+
+  /// Mean loss over the batch and, where `gradients` is given, its gradient [parameter_count] (overwritten).
+  /// z [n, d], y [n, auxiliary] (null without an auxiliary head).
+  double loss(const float* c, const float* z, const float* y, size_t n, const LossOptions& options,
+              float* gradients) const;
+
+  /// log q(z_i|c_i) of n pairs.
+  void log_density(const float* c, const float* z, size_t n, double* out) const;
+
+ private:
+  Device& device_;
+  TranslatorConfig config_;
+  std::vector<Parameter> parameters_;
+  size_t parameter_count_ = 0;
+  Buffer<float> values_;
+};
+
+/// One draw of the mixture's row: component by inverse CDF, then μ_k + σ ⊙ ε.
+void draw_mixture(const Mixture& mixture, size_t row, const Philox& rng, Chain chain, uint32_t step,
+                  float* z);
+/// log Σ_k π_k N(z; μ_k, diag σ²) for one z [d] under the mixture's row.
+double mixture_log_density(const Mixture& mixture, size_t row, const float* z);
+
+}  // namespace tr0n

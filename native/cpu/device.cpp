@@ -1,0 +1,39 @@
+#include "core/device.h"
+
+#include <cstring>
+#include <new>
+#include <string>
+
+#include "core/error.h"
+#include "cpu/kernels.h"
+
+namespace tr0n {
+namespace {
+
+class CpuDevice final : public Device {
+ public:
+  const char* name() const override { return "cpu"; }
+  const Kernels& kernels() const override { return kernels_; }
+  bool host_memory() const override { return true; }
+  void* allocate(size_t bytes) override {
+    void* memory = ::operator new(bytes, std::align_val_t(64), std::nothrow);
+    if (memory == nullptr)
+      throw Error("ERR_OUT_OF_MEMORY", std::to_string(bytes) + " bytes cannot be allocated");
+    return memory;
+  }
+  void release(void* memory) noexcept override { ::operator delete(memory, std::align_val_t(64)); }
+  void upload(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
+  void download(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
+
+ private:
+  CpuKernels kernels_;
+};
+
+}  // namespace
+
+Device& cpu_device() {
+  static CpuDevice* device = new CpuDevice;  // never freed: jobs may outlive static destruction
+  return *device;
+}
+
+}  // namespace tr0n

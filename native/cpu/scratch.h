@@ -1,0 +1,33 @@
+#pragma once
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+namespace tr0n {
+
+/// A block of memory that one thread keeps and that only grows: kernels take workspace from it without
+/// allocating in every step. Aligned to 64 bytes; the content is undefined.
+class Scratch {
+ public:
+  Scratch() = default;
+  ~Scratch() { ::operator delete(memory_, std::align_val_t(64)); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  template <class T>
+  T* get(size_t count) {
+    if (count * sizeof(T) > bytes_) {
+      void* larger = ::operator new(count * sizeof(T), std::align_val_t(64));
+      ::operator delete(memory_, std::align_val_t(64));
+      memory_ = larger;
+      bytes_ = count * sizeof(T);
+    }
+    return static_cast<T*>(memory_);
+  }
+
+ private:
+  void* memory_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+}  // namespace tr0n

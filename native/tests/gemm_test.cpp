@@ -1,0 +1,134 @@
+#include "cpu/gemm.h"
+
+#include "core/device.h"
+#include "core/rng.h"
+#include "core/thread_pool.h"
+#include "cpu/tanh.h"
+#include "tests/check.h"
+
+using namespace tr0n;
+
+namespace {
+
+std::vector<float> normals(size_t n, uint32_t stream) {
+  std::vector<float> x(n);
+  Philox(9).normal({stream, 0}, 0, Purpose::init, x.data(), n);
+  return x;
+}
+
+/// One product in the three forms that layers use, against double; returns the largest error over the sum of
+/// the absolute products.
+double worst_error(size_t m, size_t n, size_t k, const MicroKernel& micro) {
+  const std::vector<float> a = normals(m * k, 1), b = normals(k * n, 2), start = normals(m * n, 3);
+  const MatrixView views_a[3] = {{a.data(), k, 1}, {a.data(), k, 1}, {a.data(), 1, m}};
+  const MatrixView views_b[3] = {{b.data(), 1, k}, {b.data(), n, 1}, {b.data(), n, 1}};
+  double worst = 0;
+  for (int form = 0; form < 3; ++form)
+    for (const bool accumulate : {false, true}) {
+      std::vector<float> c(start);
+      gemm(m, n, k, views_a[form], views_b[form], c.data(), accumulate, nullptr, micro);
+      for (size_t i = 0; i < m; ++i)
+        for (size_t j = 0; j < n; ++j) {
+          double sum = accumulate ? static_cast<double>(start[i * n + j]) : 0, size = 1e-3 + std::fabs(sum);
+          for (size_t l = 0; l < k; ++l) {
+            const double product =
+                static_cast<double>(
+                    views_a[form].data[i * views_a[form].row_stride + l * views_a[form].column_stride]) *
+                static_cast<double>(
+                    views_b[form].data[l * views_b[form].row_stride + j * views_b[form].column_stride]);
+            sum += product;
+            size += std::fabs(product);
+          }
+          worst = std::fmax(worst, std::fabs(sum - static_cast<double>(c[i * n + j])) / size);
+        }
+    }
+  return worst;
+}
+
+}  // namespace
+
+TEST(gemm_against_double) {
+  const size_t sizes[] = {0, 1, 2, 3, 5, 6, 7, 16, 17, 31, 33, 257};
+  double worst = 0;
+  for (const MicroKernel* micro : {&best_micro_kernel(), &portable_micro_kernel()})
+    for (const size_t m : sizes)
+      for (const size_t n : sizes)
+        for (const size_t k : sizes)
+          if (m * n * k < 3'000'000) worst = std::fmax(worst, worst_error(m, n, k, *micro));
+  std::printf("  largest error %.2g of the absolute sum\n", worst);
+  CHECK(worst < 2e-6);
+}
+
+TEST(gemm_rows_do_not_depend_on_the_batch) {
+  const size_t m = 257, n = 333, k = 600;
+  const std::vector<float> a = normals(m * k, 4), b = normals(n * k, 5), bias = normals(n, 6);
+  Epilogue epilogue;
+  epilogue.bias = bias.data();
+  epilogue.activation = Activation::tanh_bound;
+  epilogue.bound = 2;
+  ThreadPool& pool = ThreadPool::instance();
+  const size_t threads = pool.size();
+  for (const MicroKernel* micro : {&best_micro_kernel(), &portable_micro_kernel()}) {
+    pool.resize(1);
+    std::vector<float> whole(m * n);
+    gemm(m, n, k, {a.data(), k, 1}, {b.data(), 1, k}, whole.data(), false, &epilogue, *micro);
+    for (const size_t count : {2u, 5u}) {
+      pool.resize(count);
+      for (const size_t rows : {1u, 2u, 5u, 6u, 7u, 100u, 257u})
+        for (size_t begin = 0; begin < m; begin += 61) {
+          const size_t part = std::min<size_t>(rows, m - begin);
+          std::vector<float> c(part * n);
+          gemm(part, n, k, {a.data() + begin * k, k, 1}, {b.data(), 1, k}, c.data(), false, &epilogue,
+               *micro);
+          CHECK(std::equal(c.begin(), c.end(), whole.begin() + static_cast<std::ptrdiff_t>(begin * n)));
+        }
+    }
+  }
+  pool.resize(threads);
+}
+
+TEST(linear_epilogue) {
+  const size_t n = 7, in = 5, out = 19;
+  const std::vector<float> x = normals(n * in, 1), w = normals(out * in, 2), b = normals(out, 3),
+                           residual = normals(n * out, 4);
+  const Kernels& kernels = cpu_device().kernels();
+  std::vector<float> plain(n * out), y(n * out), activated(n * out);
+  kernels.linear_forward({n, in, out}, x.data(), w.data(), b.data(), Activation::none, 0, nullptr, nullptr,
+                         plain.data());
+  kernels.linear_forward({n, in, out}, x.data(), w.data(), b.data(), Activation::relu, 0, residual.data(),
+                         activated.data(), y.data());
+  for (size_t i = 0; i < n * out; ++i) {
+    CHECK(activated[i] == std::fmax(plain[i], 0.0f));
+    CHECK(y[i] == activated[i] + residual[i]);
+  }
+  kernels.linear_forward({n, in, out}, x.data(), w.data(), b.data(), Activation::tanh_bound, 2, nullptr,
+                         nullptr, y.data());
+  std::vector<float> dy(n * out, 1.0f), dx(n * out);
+  kernels.activation_backward(n * out, Activation::tanh_bound, 2, y.data(), dy.data(), dx.data());
+  for (size_t i = 0; i < n * out; ++i) {
+    CHECK_NEAR(static_cast<double>(y[i]), 2 * std::tanh(static_cast<double>(plain[i])), 1e-6);
+    const double t = std::tanh(static_cast<double>(plain[i]));
+    CHECK_NEAR(static_cast<double>(dx[i]), 2 * (1 - t * t), 2e-6);
+  }
+}
+
+TEST(tanh_against_libm) {
+  double worst = 0;
+  std::vector<float> x, y;
+  for (double v = 1e-8; v < 40; v *= 1.0001) {
+    x.push_back(static_cast<float>(v));
+    x.push_back(static_cast<float>(-v));
+  }
+  y = x;
+  bounded_tanh(y.data(), y.size(), 2);
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double expected = 2 * std::tanh(static_cast<double>(x[i]));
+    worst = std::fmax(worst, std::fabs(static_cast<double>(y[i]) / expected - 1));
+    CHECK(std::fabs(y[i]) <= 2.0f);
+  }
+  std::printf("  largest relative error %.2g\n", worst);
+  CHECK(worst < 3e-7);
+  float special[5] = {0.0f, INFINITY, -INFINITY, std::nanf(""), 1e30f};
+  bounded_tanh(special, 5, 3);
+  CHECK(special[0] == 0 && special[1] == 3 && special[2] == -3 && std::isnan(special[3]) && special[4] == 3);
+}

@@ -1,0 +1,441 @@
+#include "core/sampler.h"
+
+#include <atomic>
+#include <limits>
+
+#include "core/thread_pool.h"
+#include "core/trainer.h"
+#include "tests/check.h"
+
+using namespace tr0n;
+
+namespace {
+
+/// E(z, c) = ½ (z − c)ᵀ A (z − c) in two dimensions: with a standard normal prior the target is a Gaussian
+/// with precision λA + I and mean (λA + I)⁻¹ λA c.
+class Quadratic : public Objective {
+ public:
+  static constexpr double kA[2][2] = {{3, 1}, {1, 2}};
+  size_t latent_size() const override { return 2; }
+  size_t condition_size() const override { return 2; }
+  bool has_gradient() const override { return gradient; }
+  void energy(const float* z, const float* c, size_t n, float* energies, CancelToken& cancel) override {
+    evaluate(z, c, n, energies, nullptr, cancel);
+  }
+  void evaluate(const float* z, const float* c, size_t n, float* energies, float* gradients,
+                CancelToken&) override {
+    ++calls;
+    rows += n;
+    for (size_t i = 0; i < n; ++i) {
+      const double u = static_cast<double>(z[2 * i] - c[2 * i]),
+                   v = static_cast<double>(z[2 * i + 1] - c[2 * i + 1]);
+      const double gu = kA[0][0] * u + kA[0][1] * v, gv = kA[1][0] * u + kA[1][1] * v;
+      energies[i] = static_cast<float>(0.5 * (u * gu + v * gv));
+      if (broken(z + 2 * i)) energies[i] = std::numeric_limits<float>::quiet_NaN();
+      if (gradients == nullptr) continue;
+      gradients[2 * i] = static_cast<float>(gu);
+      gradients[2 * i + 1] = static_cast<float>(gv);
+    }
+    if (on_call) on_call();
+  }
+  bool gradient = true;
+  std::function<bool(const float*)> broken = [](const float*) { return false; };
+  std::function<void()> on_call;
+  size_t calls = 0, rows = 0;
+};
+
+Prior standard(size_t dim = 2) {
+  Prior prior;
+  prior.dim = dim;
+  return prior;
+}
+
+TranslatorConfig shape() {
+  TranslatorConfig config;
+  config.condition = 2;
+  config.hidden = 8;
+  config.latent = 2;
+  config.components = 4;
+  return config;
+}
+
+struct Fixture {
+  Translator translator{cpu_device(), shape(), 3};
+  Prior prior = standard();
+  std::vector<float> conditions{1, -0.5f, 0, 2, -1, -1};
+  std::vector<uint32_t> streams{4, 9, 2};
+  CancelToken cancel;
+
+  SampleResult run(Objective& objective, const SamplerConfig& config, size_t count, uint32_t first = 0,
+                   size_t from = 0, size_t conditions_count = 3,
+                   const std::function<void(const SampleProgress&)>& progress = {}) {
+    SampleRequest request;
+    request.conditions = conditions.data() + from * 2;
+    request.condition_count = conditions_count;
+    request.streams = streams.data() + from;
+    request.count = count;
+    request.first = first;
+    return sample(objective, &translator, prior, config, request, cancel, progress);
+  }
+};
+
+/// Mean and covariance of one condition's samples against the exact posterior.
+void check_posterior(const SampleResult& result, size_t count, const std::vector<float>& conditions,
+                     double lambda, double tolerance) {
+  for (size_t b = 0; b < conditions.size() / 2; ++b) {
+    double mean[2] = {}, cov[3] = {};
+    const float* z = result.latents.data() + b * count * 2;
+    for (size_t i = 0; i < count; ++i)
+      for (size_t j = 0; j < 2; ++j)
+        mean[j] += static_cast<double>(z[2 * i + j]) / static_cast<double>(count);
+    for (size_t i = 0; i < count; ++i) {
+      const double u = static_cast<double>(z[2 * i]) - mean[0],
+                   v = static_cast<double>(z[2 * i + 1]) - mean[1];
+      cov[0] += u * u / static_cast<double>(count);
+      cov[1] += u * v / static_cast<double>(count);
+      cov[2] += v * v / static_cast<double>(count);
+    }
+    const double p = lambda * 3 + 1, q = lambda, r = lambda * 2 + 1, det = p * r - q * q;
+    const double x = static_cast<double>(conditions[2 * b]), y = static_cast<double>(conditions[2 * b + 1]);
+    const double gx = lambda * (3 * x + y), gy = lambda * (x + 2 * y);
+    CHECK_NEAR(mean[0], (r * gx - q * gy) / det, tolerance);
+    CHECK_NEAR(mean[1], (p * gy - q * gx) / det, tolerance);
+    CHECK_NEAR(cov[0], r / det, tolerance);
+    CHECK_NEAR(cov[1], -q / det, tolerance);
+    CHECK_NEAR(cov[2], p / det, tolerance);
+  }
+}
+
+bool same(const std::vector<float>& whole, size_t offset, const std::vector<float>& part) {
+  return std::equal(part.begin(), part.end(), whole.begin() + static_cast<std::ptrdiff_t>(offset));
+}
+
+}  // namespace
+
+TEST(mala_reaches_the_posterior) {
+  Fixture f;
+  Quadratic objective;
+  SamplerConfig config;
+  config.start = Start::prior;
+  config.steps = 80;
+  config.step_size = 0.3;
+  for (const double lambda : {1.0, 3.0})
+    for (const double drift : {10.0, 1.0}) {  // clipping is exact
+      config.fidelity = lambda;
+      config.max_drift = drift;
+      config.adapt = drift > 5;
+      const SampleResult result = f.run(objective, config, 20000);
+      check_posterior(result, 20000, f.conditions, lambda, 0.012);
+      CHECK(result.gradients == 81u * 60000 && result.forwards == 0);
+      CHECK(result.acceptance[0] > 0.3f && result.acceptance[0] < 1.0f);
+      CHECK(std::isnan(result.ess[0]));
+    }
+}
+
+TEST(resampling_reaches_the_posterior) {
+  Fixture f;
+  Quadratic objective;
+  objective.gradient = false;
+  SamplerConfig config;
+  config.kernel = Kernel::none;
+  config.candidates = config.max_candidates = 300;
+  for (const double alpha : {0.1, 0.0, 1.0}) {
+    config.prior_fraction = alpha;
+    const SampleResult result = f.run(objective, config, 3000);
+    check_posterior(result, 3000, f.conditions, 1, 0.04);
+    CHECK(result.forwards == 300u * 9000 && result.gradients == 0);
+    CHECK(result.candidates[1] == 300 && result.ess[1] > 10 && result.ess[1] < 300);
+  }
+}
+
+TEST(energies_belong_to_the_latents) {
+  Fixture f;
+  Quadratic objective;
+  for (const Kernel kernel : {Kernel::none, Kernel::mala, Kernel::langevin, Kernel::hybrid})
+    for (const Start start : {Start::resample, Start::translator, Start::mode, Start::prior}) {
+      SamplerConfig config;
+      config.kernel = kernel;
+      config.start = start;
+      config.steps = 3;
+      std::vector<size_t> steps;
+      const auto verify = [&](const float* latents, const float* energies, size_t n) {
+        for (size_t i = 0; i < n; ++i) {
+          float expected;
+          objective.energy(latents + 2 * i, f.conditions.data() + i / 5 * 2, 1, &expected, f.cancel);
+          CHECK(expected == energies[i]);
+        }
+      };
+      const SampleResult result = f.run(objective, config, 5, 0, 0, 3, [&](const SampleProgress& p) {
+        steps.push_back(p.step);
+        verify(p.latents, p.energies, p.chains);
+      });
+      CHECK((steps == (kernel == Kernel::none ? std::vector<size_t>{0} : std::vector<size_t>{0, 1, 2, 3})));
+      CHECK(result.latents.size() == 30 && result.energies.size() == 15);
+      verify(result.latents.data(), result.energies.data(), 15);
+      const uint64_t gradients = kernel == Kernel::none ? 0 : kernel == Kernel::mala ? 60 : 45;
+      CHECK(result.gradients == gradients);
+    }
+}
+
+TEST(chains_do_not_depend_on_the_split) {
+  Fixture f;
+  Quadratic objective;
+  ThreadPool& pool = ThreadPool::instance();
+  const size_t threads = pool.size();
+  for (const Kernel kernel : {Kernel::none, Kernel::mala, Kernel::langevin, Kernel::hybrid})
+    for (const Start start : {Start::resample, Start::translator, Start::mode, Start::prior}) {
+      SamplerConfig config;
+      config.kernel = kernel;
+      config.start = start;
+      config.seed = 5;
+      config.candidates = 2;
+      config.max_candidates = 64;
+      config.fidelity = 3;
+      pool.resize(1);
+      const SampleResult whole = f.run(objective, config, 300);
+      for (const size_t count : {2u, 5u}) {
+        pool.resize(count);
+        const SampleResult again = f.run(objective, config, 300);
+        CHECK(again.latents == whole.latents && again.energies == whole.energies);
+        CHECK(again.candidates == whole.candidates);
+      }
+      for (size_t b = 0; b < 3; ++b)
+        for (const size_t first : {0u, 2u, 3u, 7u, 299u}) {
+          const size_t count = std::min<size_t>(300 - first, 3);
+          const SampleResult part = f.run(objective, config, count, static_cast<uint32_t>(first), b, 1);
+          CHECK(same(whole.latents, (b * 300 + first) * 2, part.latents));
+          CHECK(same(whole.energies, b * 300 + first, part.energies));
+          CHECK(part.candidates[0] == whole.candidates[b]);
+        }
+      if (start == Start::resample && kernel == Kernel::mala) {
+        std::printf("  M %u %u %u, ESS %.2f %.2f %.2f\n", whole.candidates[0], whole.candidates[1],
+                    whole.candidates[2], static_cast<double>(whole.ess[0]), static_cast<double>(whole.ess[1]),
+                    static_cast<double>(whole.ess[2]));
+        CHECK(whole.candidates[0] > 2);
+      }
+    }
+  pool.resize(threads);
+}
+
+TEST(more_candidates_extend_fewer) {
+  // Reached by doubling or asked for at once, and in chunks smaller than a chain's candidates: the same
+  // result.
+  Fixture f;
+  Quadratic objective;
+  SamplerConfig grown;
+  grown.kernel = Kernel::none;
+  grown.candidates = 4;
+  grown.max_candidates = 20000;
+  grown.min_ess = 1e9;
+  grown.pilot_chains = 2;
+  const SampleResult a = f.run(objective, grown, 3);
+  SamplerConfig direct = grown;
+  direct.candidates = 20000;
+  const SampleResult b = f.run(objective, direct, 3);
+  CHECK(a.candidates[0] == 20000 && a.latents == b.latents && a.ess == b.ess);
+  CHECK(a.forwards == b.forwards);
+}
+
+TEST(bounded_priors_stay_inside) {
+  Fixture f;
+  Quadratic objective;
+  f.prior.kind = Prior::Kind::uniform;
+  f.prior.low = -0.5f;
+  f.prior.high = 0.5f;
+  SamplerConfig config;
+  config.steps = 20;
+  config.step_size = 0.5;
+  for (const Start start : {Start::resample, Start::prior}) {
+    config.start = start;
+    const SampleResult result = f.run(objective, config, 500);
+    for (const float z : result.latents) CHECK(z >= -0.5f && z <= 0.5f);
+  }
+}
+
+TEST(candidates_without_energy_have_no_weight) {
+  Fixture f;
+  Quadratic objective;
+  objective.broken = [](const float* z) { return z[0] < 0; };
+  SamplerConfig config;
+  config.candidates = 64;
+  const SampleResult result = f.run(objective, config, 500);
+  for (size_t i = 0; i < 1500; ++i) CHECK(result.latents[2 * i] >= 0 && std::isfinite(result.energies[i]));
+  objective.broken = [](const float*) { return true; };
+  CHECK_CODE("ERR_DIVERGED", f.run(objective, config, 2));
+  config.start = Start::prior;
+  for (const Kernel kernel : {Kernel::none, Kernel::mala, Kernel::langevin, Kernel::hybrid}) {
+    config.kernel = kernel;
+    CHECK_CODE("ERR_DIVERGED", f.run(objective, config, 2));
+  }
+  objective.broken = [](const float*) { return false; };
+  config.kernel = Kernel::langevin;
+  config.learning_rate = 1e30;
+  config.clip = 0;
+  config.steps = 10;
+  CHECK_CODE("ERR_DIVERGED", f.run(objective, config, 2));
+}
+
+TEST(langevin_without_noise_against_double) {
+  Fixture f;
+  Quadratic objective;
+  SamplerConfig config;
+  config.start = Start::prior;
+  config.kernel = Kernel::langevin;
+  config.steps = 20;
+  config.noise = 0;
+  config.bound = 1.2;
+  config.fidelity = 2;
+  config.prior_weight = 0.5;
+  config.learning_rate = 0.1;
+  const SampleResult result = f.run(objective, config, 1);
+  for (size_t b = 0; b < 3; ++b) {
+    float start[2];
+    draw_prior(f.prior, 0, f.streams[b], 0, 1, Purpose::prior, start);
+    double z[2] = {static_cast<double>(start[0]), static_cast<double>(start[1])}, momentum[2] = {};
+    for (int t = 0; t < 20; ++t) {
+      const double u = z[0] - static_cast<double>(f.conditions[2 * b]);
+      const double v = z[1] - static_cast<double>(f.conditions[2 * b + 1]);
+      const double g[2] = {2 * (3 * u + v) + 0.5 * z[0], 2 * (u + 2 * v) + 0.5 * z[1]};
+      const double scale = std::fmin(1.0, 1 / (std::hypot(g[0], g[1]) + 1e-6));
+      for (int j = 0; j < 2; ++j) {
+        momentum[j] = t == 0 ? scale * g[j] : 0.99 * momentum[j] + scale * g[j];
+        z[j] = std::fmax(-1.2, std::fmin(1.2, z[j] - 0.1 * momentum[j]));
+      }
+    }
+    CHECK_NEAR(static_cast<double>(result.latents[2 * b]), z[0], 1e-4);
+    CHECK_NEAR(static_cast<double>(result.latents[2 * b + 1]), z[1], 1e-4);
+  }
+}
+
+TEST(hybrid_without_noise_against_double) {
+  Fixture f;
+  Quadratic objective;
+  SamplerConfig config;
+  config.kernel = Kernel::hybrid;
+  config.steps = 20;
+  config.noise = 0;
+  config.bound = 2;
+  config.fidelity = 1;
+  config.prior_weight = 0;
+  config.learning_rate = 0.1;
+  config.weight_learning_rate = 0.05;
+  const SampleResult result = f.run(objective, config, 2);
+  const Mixture mixture = f.translator.forward(f.conditions.data(), 3);
+  for (size_t b = 0; b < 3; ++b) {
+    double mu[4][2], w[4][2], momentum[4][2] = {}, m[4][2] = {}, v[4][2] = {}, z[2] = {}, pi[4][2];
+    for (size_t k = 0; k < 4; ++k)
+      for (size_t j = 0; j < 2; ++j) {
+        mu[k][j] = static_cast<double>(mixture.means[(b * 4 + k) * 2 + j]);
+        w[k][j] = static_cast<double>(mixture.logits[b * 4 + k]);
+      }
+    const auto combine = [&] {
+      for (size_t j = 0; j < 2; ++j) {
+        double sum = 0;
+        for (size_t k = 0; k < 4; ++k) sum += std::exp(w[k][j]);
+        z[j] = 0;
+        for (size_t k = 0; k < 4; ++k) {
+          pi[k][j] = std::exp(w[k][j]) / sum;
+          z[j] += pi[k][j] * mu[k][j];
+        }
+      }
+    };
+    combine();
+    for (int t = 1; t <= 20; ++t) {
+      const double x = z[0] - static_cast<double>(f.conditions[2 * b]);
+      const double y = z[1] - static_cast<double>(f.conditions[2 * b + 1]);
+      const double g[2] = {3 * x + y, x + 2 * y};
+      double gm[4][2], gw[4][2], norm_m = 0, norm_w = 0;
+      for (size_t k = 0; k < 4; ++k)
+        for (size_t j = 0; j < 2; ++j) {
+          gm[k][j] = pi[k][j] * g[j];
+          gw[k][j] = 0;  // the Jacobian of softmax, in full
+          for (size_t l = 0; l < 4; ++l)
+            gw[k][j] += g[j] * mu[l][j] * pi[l][j] * ((k == l ? 1.0 : 0.0) - pi[k][j]);
+          norm_m += gm[k][j] * gm[k][j];
+          norm_w += gw[k][j] * gw[k][j];
+        }
+      const double scale_m = std::fmin(1.0, 1 / (std::sqrt(norm_m) + 1e-6));
+      const double scale_w = std::fmin(1.0, 1 / (std::sqrt(norm_w) + 1e-6));
+      for (size_t k = 0; k < 4; ++k)
+        for (size_t j = 0; j < 2; ++j) {
+          momentum[k][j] = t == 1 ? scale_m * gm[k][j] : 0.99 * momentum[k][j] + scale_m * gm[k][j];
+          mu[k][j] = std::fmax(-2.0, std::fmin(2.0, mu[k][j] - 0.1 * momentum[k][j]));
+          const double gk = scale_w * gw[k][j];
+          m[k][j] = 0.9 * m[k][j] + 0.1 * gk;
+          v[k][j] = 0.999 * v[k][j] + 0.001 * gk * gk;
+          w[k][j] -= 0.05 * (m[k][j] / (1 - std::pow(0.9, t))) /
+                     (std::sqrt(v[k][j] / (1 - std::pow(0.999, t))) + 1e-8);
+        }
+      combine();
+    }
+    for (size_t i = 0; i < 2; ++i)
+      for (size_t j = 0; j < 2; ++j)
+        CHECK_NEAR(static_cast<double>(result.latents[(b * 2 + i) * 2 + j]), z[j], 1e-4);
+  }
+}
+
+TEST(sampling_stops_within_a_step) {
+  for (const Kernel kernel : {Kernel::mala, Kernel::langevin, Kernel::hybrid}) {
+    Fixture f;
+    Quadratic objective;
+    objective.on_call = [&] {
+      if (objective.calls == 7) f.cancel.cancel();
+    };
+    SamplerConfig config;
+    config.kernel = kernel;
+    config.start = Start::prior;
+    config.steps = 100;
+    CHECK_CODE("ERR_ABORTED", f.run(objective, config, 4));
+    CHECK(objective.calls == 7);
+  }
+}
+
+TEST(sampling_nothing_and_bad_requests) {
+  Fixture f;
+  Quadratic objective;
+  SamplerConfig config;
+  SampleResult none = f.run(objective, config, 0);
+  CHECK(none.latents.empty() && none.energies.empty() && none.ess.size() == 3 && objective.calls == 0);
+  none = f.run(objective, config, 3, 0, 0, 0);
+  CHECK(none.latents.empty() && none.ess.empty());
+  config.steps = 0;
+  objective.gradient = false;
+  for (const Kernel kernel : {Kernel::none, Kernel::mala, Kernel::langevin, Kernel::hybrid}) {
+    config.kernel = kernel;
+    CHECK(f.run(objective, config, 2).latents.size() == 12);
+  }
+  config.steps = 1;
+  CHECK_CODE("ERR_NO_GRADIENT", f.run(objective, config, 2));
+  objective.gradient = true;
+  SamplerConfig bad = config;
+  bad.prior_fraction = 1.5;
+  CHECK_CODE("ERR_INVALID_ARGUMENT", f.run(objective, bad, 2));
+  bad = config;
+  bad.step_size = std::nan("");
+  CHECK_CODE("ERR_INVALID_ARGUMENT", f.run(objective, bad, 2));
+  bad = config;
+  bad.candidates = 0;
+  CHECK_CODE("ERR_INVALID_ARGUMENT", f.run(objective, bad, 2));
+  CHECK_CODE("ERR_INVALID_ARGUMENT", f.run(objective, config, 2, ~0u));
+  CHECK_CODE("ERR_OUT_OF_MEMORY", f.run(objective, config, size_t{1} << 31));
+  f.conditions[3] = std::nanf("");
+  CHECK_CODE("ERR_INVALID_ARGUMENT", f.run(objective, config, 2));
+  f.conditions[3] = 0;
+  f.prior = standard(3);
+  CHECK_CODE("ERR_SHAPE_MISMATCH", f.run(objective, config, 2));
+}
+
+TEST(sampler_steps_do_not_allocate) {
+  Fixture f;
+  Quadratic objective;
+  for (const Kernel kernel : {Kernel::mala, Kernel::langevin, Kernel::hybrid}) {
+    SamplerConfig config;
+    config.kernel = kernel;
+    config.steps = 30;
+    size_t at_ten = 0;
+    f.run(objective, config, 2000, 0, 0, 3, [&](const SampleProgress& p) {
+      if (p.step == 10) at_ten = test::allocations();
+      if (p.step == 29) CHECK(test::allocations() == at_ten);
+    });
+  }
+}

@@ -1,0 +1,198 @@
+#include "core/translator.h"
+
+#include "core/thread_pool.h"
+#include "tests/check.h"
+#include "tests/reference.h"
+
+using namespace tr0n;
+using tr0n::test::Reference;
+
+namespace {
+
+TranslatorConfig config_of(size_t condition, size_t hidden, size_t latent, size_t components,
+                           size_t auxiliary, float bound) {
+  TranslatorConfig config;
+  config.condition = condition;
+  config.hidden = hidden;
+  config.latent = latent;
+  config.components = components;
+  config.auxiliary = auxiliary;
+  config.bound = bound;
+  config.initial_log_std = -0.3f;
+  return config;
+}
+
+std::vector<float> normals(size_t n, uint32_t stream) {
+  std::vector<float> x(n);
+  Philox(19).normal({stream, 0}, 0, Purpose::init, x.data(), n);
+  return x;
+}
+
+}  // namespace
+
+TEST(translator_gradients_against_finite_differences) {
+  const TranslatorConfig configs[] = {config_of(3, 12, 5, 4, 0, 0), config_of(3, 12, 5, 4, 3, 2),
+                                      config_of(2, 7, 1, 1, 0, 0), config_of(5, 13, 17, 5, 6, 1.5f)};
+  for (const TranslatorConfig& config : configs) {
+    const Translator translator(cpu_device(), config, 7);
+    const size_t n = 9;
+    const std::vector<float> c = normals(n * config.condition, 1), z = normals(n * config.latent, 2),
+                             y = normals(n * config.auxiliary, 3);
+    LossOptions options;
+    options.alpha = 0.7f;
+    Reference reference(translator);
+    const double alpha = static_cast<double>(options.alpha);
+    const double expected = reference.loss(c.data(), z.data(), y.data(), n, alpha);
+    const std::vector<double> gradient = reference.gradient(c.data(), z.data(), y.data(), n, alpha);
+    std::vector<float> computed(translator.parameter_count());
+    const double loss = translator.loss(c.data(), z.data(), y.data(), n, options, computed.data());
+    CHECK_NEAR(loss, expected, 1e-6 * std::fabs(expected));
+    CHECK(loss == translator.loss(c.data(), z.data(), y.data(), n, options, nullptr));
+    double worst = 0;
+    for (const Parameter& p : translator.parameters()) {  // error relative to the tensor's norm
+      double error = 0, norm = 0;
+      for (size_t i = p.offset; i < p.offset + p.size; ++i) {
+        error += std::pow(static_cast<double>(computed[i]) - gradient[i], 2);
+        norm += gradient[i] * gradient[i];
+      }
+      if (norm > 1e-12) worst = std::fmax(worst, std::sqrt(error / norm));
+      if (!(norm > 1e-12)) CHECK(std::sqrt(error) < 1e-6);
+    }
+    std::printf("  d %zu K %zu: loss %.9g (float64 %.9g), worst gradient error %.2g\n", config.latent,
+                config.components, loss, expected, worst);
+    CHECK(worst < 2e-6);
+  }
+}
+
+TEST(translator_names_and_initialisation) {
+  const Translator translator(cpu_device(), config_of(4, 16, 3, 2, 5, 0), 1);
+  const char* names[] = {"shared1.weight",
+                         "shared1.bias",
+                         "shared2.weight",
+                         "shared2.bias",
+                         "z_layer.weight",
+                         "z_layer.bias",
+                         "z_mixture_logits.weight",
+                         "z_mixture_logits.bias",
+                         "z_log_stds",
+                         "y_layer.weight",
+                         "y_layer.bias"};
+  size_t i = 0, offset = 0;
+  for (const Parameter& p : translator.parameters()) {
+    CHECK(p.name == names[i++]);
+    CHECK(p.offset == offset);
+    offset += p.size;
+  }
+  CHECK(i == 11 && offset == translator.parameter_count());
+  CHECK((translator.parameters()[4].shape == std::vector<size_t>{6, 16}));
+  CHECK((translator.parameters()[8].shape == std::vector<size_t>{1, 1, 3}));
+  const std::vector<float> values = translator.values();
+  for (size_t j = 0; j < 64; ++j) CHECK(std::fabs(values[j]) <= 0.5f);
+  CHECK(Translator(cpu_device(), translator.config(), 1).values() == values);
+  CHECK(Translator(cpu_device(), translator.config(), 2).values() != values);
+  CHECK_CODE("ERR_INVALID_ARGUMENT", Translator(cpu_device(), config_of(0, 1, 1, 1, 0, 0), 0));
+  CHECK_CODE("ERR_INVALID_ARGUMENT", Translator(cpu_device(), config_of(1, size_t{1} << 40, 1, 1, 0, 0), 0));
+  Translator target(cpu_device(), translator.config(), 3);
+  CHECK_CODE("ERR_SHAPE_MISMATCH", target.set_values(values.data(), 3));
+}
+
+TEST(translator_rows_do_not_depend_on_the_batch) {
+  const TranslatorConfig config = config_of(10, 40, 64, 10, 0, 2);
+  const Translator translator(cpu_device(), config, 4);
+  const size_t n = 1500;
+  const std::vector<float> c = normals(n * 10, 1), z = normals(n * 64, 2);
+  ThreadPool& pool = ThreadPool::instance();
+  const size_t threads = pool.size();
+  pool.resize(1);
+  const Mixture whole = translator.forward(c.data(), n);
+  std::vector<double> densities(n), part(n);
+  translator.log_density(c.data(), z.data(), n, densities.data());
+  std::vector<float> gradients(translator.parameter_count()), again(gradients.size());
+  const double loss = translator.loss(c.data(), z.data(), nullptr, n, {}, gradients.data());
+  for (const size_t count : {2u, 5u}) {
+    pool.resize(count);
+    CHECK(translator.loss(c.data(), z.data(), nullptr, n, {}, again.data()) == loss);
+    CHECK(again == gradients);
+    for (const size_t begin : {0u, 3u, 1499u, 700u}) {
+      const size_t rows = std::min<size_t>(n - begin, 37);
+      const Mixture some = translator.forward(c.data() + begin * 10, rows);
+      CHECK(std::equal(some.means.begin(), some.means.end(),
+                       whole.means.begin() + static_cast<std::ptrdiff_t>(begin * 640)));
+      CHECK(std::equal(some.logits.begin(), some.logits.end(),
+                       whole.logits.begin() + static_cast<std::ptrdiff_t>(begin * 10)));
+      translator.log_density(c.data() + begin * 10, z.data() + begin * 64, rows, part.data());
+      for (size_t i = 0; i < rows; ++i) {
+        CHECK(part[i] == densities[begin + i]);
+        CHECK_NEAR(mixture_log_density(some, i, z.data() + (begin + i) * 64), part[i], 1e-4);
+      }
+    }
+  }
+  pool.resize(threads);
+}
+
+TEST(translator_is_finite_for_extreme_parameters) {
+  const TranslatorConfig config = config_of(2, 8, 3, 4, 0, 0);
+  Translator translator(cpu_device(), config, 4);
+  const std::vector<float> c = normals(5 * 2, 1), z = normals(5 * 3, 2);
+  const std::vector<float> initial = translator.values();
+  const Parameter& log_stds = translator.parameters()[8];
+  const Parameter& logits = translator.parameters()[7];
+  const Parameter& means = translator.parameters()[5];
+  for (const float s : {-3e38f, -200.0f, -20.0f, 50.0f, 100.0f, 1e4f})
+    for (const float l : {0.0f, 1e3f, 3e38f})
+      for (const float mean : {0.0f, 1e6f}) {
+        std::vector<float> values(initial);
+        for (size_t j = 0; j < 3; ++j) values[log_stds.offset + j] = s;
+        values[logits.offset] = l;
+        values[logits.offset + 1] = -l;
+        values[means.offset] = mean;
+        translator.set_values(values.data(), values.size());
+        std::vector<float> gradients(values.size());
+        CHECK(std::isfinite(translator.loss(c.data(), z.data(), nullptr, 5, {}, gradients.data())));
+        for (const float g : gradients) CHECK(!std::isnan(g));
+        const Mixture mixture = translator.forward(c.data(), 5);
+        CHECK(std::isfinite(mixture_log_density(mixture, 0, z.data())));
+      }
+}
+
+TEST(translator_empty_batch) {
+  const Translator translator(cpu_device(), config_of(2, 8, 3, 4, 2, 0), 4);
+  const Mixture mixture = translator.forward(nullptr, 0);
+  CHECK(mixture.n == 0 && mixture.means.empty() && mixture.stds.size() == 3);
+  translator.log_density(nullptr, nullptr, 0, nullptr);
+  CHECK_CODE("ERR_INVALID_ARGUMENT", translator.loss(nullptr, nullptr, nullptr, 0, {}, nullptr));
+}
+
+TEST(mixture_draws_follow_the_density) {
+  Mixture mixture;
+  mixture.n = 1;
+  mixture.components = 3;
+  mixture.latent = 2;
+  mixture.logits = {0, 1, -1};
+  mixture.means = {-2, 0, 1, 3, 4, -1};
+  mixture.stds = {0.5f, 2};
+  const double shares[3] = {std::exp(0.0), std::exp(1.0), std::exp(-1.0)},
+               sum = shares[0] + shares[1] + shares[2];
+  double mean[2] = {}, entropy = 0, mean_drawn[2] = {}, counts[3] = {};
+  for (size_t k = 0; k < 3; ++k)
+    for (size_t j = 0; j < 2; ++j) mean[j] += shares[k] / sum * static_cast<double>(mixture.means[k * 2 + j]);
+  const Philox rng(1);
+  const uint32_t draws = 100'000;
+  for (uint32_t i = 0; i < draws; ++i) {
+    float z[2];
+    draw_mixture(mixture, 0, rng, {0, i}, 0, z);
+    for (size_t j = 0; j < 2; ++j) mean_drawn[j] += static_cast<double>(z[j]) / draws;
+    entropy -= mixture_log_density(mixture, 0, z) / draws;
+    counts[z[0] < -0.5f ? 0 : z[0] < 2.5f ? 1 : 2] += 1.0 / draws;
+  }
+  for (size_t j = 0; j < 2; ++j) CHECK_NEAR(mean_drawn[j], mean[j], 0.03);
+  for (size_t k = 0; k < 3; ++k) CHECK_NEAR(counts[k], shares[k] / sum, 0.006);
+  double integral = 0;  // of −q log q, on a grid
+  for (double a = -5; a < 8; a += 0.02)
+    for (double b = -12; b < 14; b += 0.05) {
+      const float z[2] = {static_cast<float>(a), static_cast<float>(b)};
+      const double log_q = mixture_log_density(mixture, 0, z);
+      integral -= std::exp(log_q) * log_q * 0.02 * 0.05;
+    }
+  CHECK_NEAR(entropy, integral, 0.02);
+}
