@@ -1,0 +1,251 @@
+/**
+ * Reverse-mode differentiation of a graph into a graph: vector–Jacobian products as plain ONNX.
+ *
+ * The walk visits the nodes backwards. A value can carry an adjoint only when it depends on an input that is
+ * differentiated ("active"); an adjoint that nobody has sent is zero and costs nothing.
+ */
+import { ArgumentError, ModelError } from "../errors.js";
+import { Builder } from "./builder.js";
+import {
+  describeNode,
+  Names,
+  nodeReads,
+  onNode,
+  removeDead,
+  renameValues,
+  sortGraph,
+  valueNames,
+  type Graph,
+  type Node,
+  type ValueInfo,
+} from "./graph.js";
+import { constantOperators, rules, type RuleContext } from "./rules/index.js";
+import type { InputAdjoint } from "./rules/rule.js";
+import { inferShapes, type Shapes } from "./shapes.js";
+import { normalAxis } from "./shapes/operators.js";
+import { isFloat } from "./tensors.js";
+import { upgradeGraph } from "./upgrade.js";
+
+export interface DifferentiateOptions {
+  /** Inputs to differentiate with respect to. Default: all float inputs. */
+  wrt?: string[];
+  /** Outputs that are differentiated. Default: all float outputs. */
+  outputs?: string[];
+  /**
+   * "input" (default): an input `grad_<output>` per output, its cotangent. "ones": the cotangent is all ones and
+   * part of the graph, which gives every row of a batch its own gradient of a per-row energy.
+   */
+  seed?: "input" | "ones";
+  /** Whether the graph's own outputs stay outputs. Default true. */
+  keepOutputs?: boolean;
+}
+
+/**
+ * A graph with the original inputs and outputs, a seed `grad_<output>` per differentiated output and an output
+ * `grad_<input>` = Σ_outputs Jᵀ · seed per input of `wrt`, zeros where nothing depends on the input. A symbolic
+ * dimension stays symbolic.
+ *
+ * @throws ArgumentError for names that are no float inputs or outputs, or that collide with `grad_…`
+ * @throws ModelError ERR_NO_GRADIENT when an adjoint reaches an operator without a rule
+ */
+export function differentiateGraph(graph: Graph, options: DifferentiateOptions = {}): Graph {
+  const result = upgradeGraph(graph);
+  sortGraph(result);
+  const types = inferShapes(result);
+  const wrt = chosen("wrt", options.wrt, result.inputs, types);
+  const outputs = chosen("outputs", options.outputs, result.outputs, types);
+  const own = options.keepOutputs === false ? [] : result.outputs;
+  const declared = new Map(result.outputs.map((output) => [output.name, output]));
+  const seeds = options.seed === "ones" ? [] : outputs.map((name) => `grad_${name}`);
+  const moved = reserve(
+    result,
+    own,
+    seeds,
+    wrt.map((name) => `grad_${name}`),
+  );
+
+  const nodes = [...result.nodes];
+  const b = new Builder(result, "grad/");
+  const active = activeValues(nodes, wrt, b.shapes);
+  const adjoints = new Adjoints(b);
+  for (const name of outputs) {
+    const value = moved.get(name) ?? name;
+    if (options.seed !== "ones")
+      adjoints.add(value, seedInput(b, `grad_${name}`, declared.get(name)!, value));
+    else if (active.has(value)) adjoints.add(value, b.filledLike(1, value));
+  }
+  for (let i = nodes.length - 1; i >= 0; i--)
+    onNode(nodes[i]!, () => propagate(b, nodes[i]!, active, adjoints));
+
+  result.outputs = [...own];
+  for (const name of wrt) {
+    b.output(`grad_${name}`, adjoints.take(name) ?? b.filledLike(0, name));
+    result.outputs.at(-1)!.dims = result.inputs.find((input) => input.name === name)!.dims;
+  }
+  removeDead(result);
+  return result;
+}
+
+/** Operators that an adjoint would reach and that have no rule: what `differentiateGraph` would fail on. */
+export function operatorsWithoutGradient(
+  graph: Graph,
+  options: Pick<DifferentiateOptions, "wrt" | "outputs"> = {},
+): { opType: string; domain: string; count: number }[] {
+  const result = upgradeGraph(graph);
+  sortGraph(result);
+  const types = inferShapes(result);
+  const wrt = chosen("wrt", options.wrt, result.inputs, types);
+  const outputs = chosen("outputs", options.outputs, result.outputs, types);
+  const active = activeValues(result.nodes, wrt, types);
+  const reached = new Set(outputs);
+  const missing = new Map<string, { opType: string; domain: string; count: number }>();
+  for (const node of [...result.nodes].reverse()) {
+    if (!node.outputs.some((output) => reached.has(output) && active.has(output))) continue;
+    for (const name of nodeReads(node)) reached.add(name);
+    if (hasRule(node)) continue;
+    const key = `${node.domain}:${node.opType}`;
+    const entry = missing.get(key) ?? { opType: node.opType, domain: node.domain, count: 0 };
+    missing.set(key, { ...entry, count: entry.count + 1 });
+  }
+  return [...missing.values()];
+}
+
+function hasRule(node: Node): boolean {
+  return node.domain === "" && rules.has(node.opType);
+}
+
+/** The names asked for, checked, or all that carry floating-point numbers. */
+function chosen(argument: string, names: string[] | undefined, values: ValueInfo[], types: Shapes): string[] {
+  const elemType = (value: ValueInfo): number => value.elemType || types.elemType(value.name);
+  const valid = values.filter((value) => isFloat(elemType(value))).map((value) => value.name);
+  if (names === undefined) return [...new Set(valid)];
+  for (const name of names)
+    if (!valid.includes(name))
+      throw new ArgumentError(
+        `${argument}: expected names of floating-point ${argument === "wrt" ? "inputs" : "outputs"} ` +
+          `(${valid.join(", ") || "the model has none"}), got ${JSON.stringify(name)}`,
+      );
+  return [...new Set(names)];
+}
+
+/** Makes room for the names that are a promise: inner values give way, inputs and outputs cannot. */
+function reserve(
+  graph: Graph,
+  own: readonly ValueInfo[],
+  seeds: readonly string[],
+  gradients: readonly string[],
+): Map<string, string> {
+  const promised = new Set([...seeds, ...gradients]);
+  const taken = [...graph.inputs, ...own].find((value) => promised.has(value.name));
+  const twice = seeds.find((name) => gradients.includes(name));
+  if (taken || twice !== undefined)
+    throw new ArgumentError(
+      `the result would hold two values called "${taken?.name ?? twice}": rename the model's, or drop its outputs`,
+    );
+  const names = new Names(graph);
+  const moved = new Map<string, string>();
+  for (const name of valueNames(graph)) if (promised.has(name)) moved.set(name, names.fresh(`inner/${name}`));
+  renameValues(graph, moved);
+  return moved;
+}
+
+/** The cotangent of an output as a graph input. */
+function seedInput(b: Builder, name: string, declared: ValueInfo, value: string): string {
+  const inferred = b.shapes.valueInfo(value);
+  const dims = inferred.dims?.map((dim, axis) => dim ?? declared.dims?.[axis] ?? null) ?? declared.dims;
+  return b.input(name, inferred.elemType || declared.elemType, dims);
+}
+
+/** Values that depend differentiably on one of `wrt`. */
+function activeValues(nodes: readonly Node[], wrt: readonly string[], shapes: Shapes): Set<string> {
+  const active = new Set(wrt);
+  for (const node of nodes) {
+    if (node.domain === "" && constantOperators.has(node.opType)) continue;
+    if (!nodeReads(node).some((name) => active.has(name))) continue;
+    for (const output of node.outputs) {
+      const elemType = shapes.elemType(output);
+      if (output !== "" && (elemType === 0 || isFloat(elemType))) active.add(output);
+    }
+  }
+  return active;
+}
+
+/** What has been sent to each value so far. */
+class Adjoints {
+  private readonly sent = new Map<string, string[]>();
+
+  constructor(private readonly b: Builder) {}
+
+  add(value: string, adjoint: string): void {
+    const list = this.sent.get(value);
+    if (list) list.push(adjoint);
+    else this.sent.set(value, [adjoint]);
+  }
+
+  /** The sum; null when nothing was sent. */
+  take(value: string): string | null {
+    const list = this.sent.get(value);
+    if (!list) return null;
+    this.sent.delete(value);
+    if (list.length === 1) return list[0]!;
+    return this.b.op(list.length === 2 ? "Add" : "Sum", list);
+  }
+}
+
+/** Sends the adjoints of a node's outputs on to its inputs. */
+function propagate(b: Builder, node: Node, active: ReadonlySet<string>, adjoints: Adjoints): void {
+  const grads = node.outputs.map((output) => (active.has(output) ? adjoints.take(output) : null));
+  if (grads.every((grad) => grad === null)) return;
+  const needed = nodeReads(node).filter((name) => active.has(name));
+  const fail = (why: string): ModelError => noGradient(b, node, needed[0] ?? node.inputs[0] ?? "", why);
+  if (!hasRule(node)) throw fail("tr0n has no rule for this operator");
+  const context: RuleContext = {
+    b,
+    node,
+    x: node.inputs,
+    y: node.outputs[0]!,
+    get g() {
+      if (grads[0]) return grads[0];
+      throw fail("only its first output has a gradient");
+    },
+    grads,
+    output: (i) => optionalOutput(b, node, i),
+    rank: (value) => {
+      const rank = b.rank(value);
+      if (rank === null) throw fail(`the rank of "${value}" is not known`);
+      return rank;
+    },
+    axis: (axis, rank) => {
+      const at = normalAxis(axis, rank);
+      if (at === null) throw new Error(`there is no axis ${axis} of ${rank}`);
+      return at;
+    },
+    fail,
+  };
+  const inputs: InputAdjoint[] = rules.get(node.opType)!(context);
+  node.inputs.forEach((name, i) => {
+    if (!active.has(name)) return;
+    const adjoint = inputs[i]?.();
+    if (!adjoint) return;
+    b.shapes.adopt(adjoint, name);
+    adjoints.add(name, adjoint);
+  });
+}
+
+function optionalOutput(b: Builder, node: Node, index: number): string {
+  while (node.outputs.length <= index) node.outputs.push("");
+  if (node.outputs[index] === "") {
+    node.outputs[index] = b.names.fresh(`${node.outputs[0]!}/output${index}`);
+    b.shapes.addNode(node);
+  }
+  return node.outputs[index]!;
+}
+
+function noGradient(b: Builder, node: Node, value: string, why: string): ModelError {
+  return new ModelError(
+    "ERR_NO_GRADIENT",
+    `${describeNode(node)} (opset ${b.graph.opsets.get(node.domain) ?? "?"}) passes no gradient on to ` +
+      `"${value}": ${why}. Export the model with other operators or with fixed sizes, keep this part out of the ` +
+      `gradient's path with wrt and outputs, or use the model as TorchScript`,
+  );
+}

@@ -1,0 +1,97 @@
+/** Elementwise operators of several tensors, with NumPy broadcasting. */
+import { broadcasting, define, type RuleContext } from "./rule.js";
+
+define(
+  "Add",
+  broadcasting(({ g }) => [() => g, () => g]),
+);
+define(
+  "Sub",
+  broadcasting(({ b, g }) => [() => g, () => b.op("Neg", [g])]),
+);
+define(
+  "Mul",
+  broadcasting(({ b, g, x }) => [() => b.op("Mul", [g, x[1]!]), () => b.op("Mul", [g, x[0]!])]),
+);
+define(
+  "Div",
+  broadcasting(({ b, g, x, y }) => [
+    () => b.op("Div", [g, x[1]!]),
+    // −g a / b² = −(g / b) y
+    () => b.op("Neg", [b.op("Mul", [b.op("Div", [g, x[1]!]), y])]),
+  ]),
+);
+define(
+  "Sum",
+  broadcasting(({ g, x }) => x.map(() => () => g)),
+);
+define(
+  "Mean",
+  broadcasting(({ b, g, x }) => x.map(() => () => b.op("Mul", [g, b.scalar(1 / x.length, g)]))),
+);
+// Ties share the adjoint evenly, as in torch.maximum.
+define("Max Min", broadcasting(extremum));
+function extremum({ b, g, x, y }: RuleContext): (() => string)[] {
+  if (x.length === 1) return [() => g];
+  const hit = (i: number): string => b.castLike(b.op("Equal", [x[i]!, y]), g);
+  const share = (): string =>
+    b.op("Div", [
+      g,
+      b.op(
+        "Sum",
+        x.map((_, i) => hit(i)),
+      ),
+    ]);
+  return x.map((_, i) => () => b.op("Mul", [share(), hit(i)]));
+}
+
+define(
+  "Pow",
+  broadcasting((c) => [() => powBase(c), () => powExponent(c)]),
+);
+
+/** p x^(p−1); 0 at x = 0 where that is infinite, so that the norm of a zero vector has the gradient 0. */
+function powBase({ b, g, x: [x, p], y }: RuleContext): string {
+  const exponent = b.shapes.numbers(p!)?.length === 1 ? b.shapes.numbers(p!)![0]! : null;
+  const scaled = (by: number, value: string): string =>
+    b.op("Mul", [g, b.op("Mul", [value, b.scalar(by, value)])]);
+  if (exponent === 1) return g;
+  if (exponent === 2) return scaled(2, x!);
+  if (exponent === 0.5) {
+    const root = b.op("Where", [b.op("Equal", [y, b.scalar(0, y)]), b.scalar(Infinity, y), y]);
+    return b.op("Mul", [b.op("Div", [g, root]), b.scalar(0.5, g)]);
+  }
+  const zero = b.scalar(0, x!);
+  const like = b.castLike(p!, x!);
+  const power = b.op("Pow", [x!, b.op("Sub", [like, b.scalar(1, x!)])]);
+  const product = b.op("Mul", [power, like]);
+  if (exponent !== null && exponent > 1) return b.op("Mul", [g, product]);
+  // Below 1 the power is infinite at 0, and at exponent 0 it is 0 · ∞.
+  const singular = b.op("And", [b.op("Equal", [x!, zero]), b.op("Less", [like, b.scalar(1, x!)])]);
+  return b.op("Mul", [g, b.op("Where", [singular, zero, product])]);
+}
+
+/** y ln x, and 0 at x = 0 as the limit is for p > 0. */
+function powExponent({ b, g, x: [x, p], y }: RuleContext): string {
+  const zero = b.op("Equal", [x!, b.scalar(0, x!)]);
+  const log = b.op("Log", [b.op("Where", [zero, b.scalar(1, x!), x!])]);
+  return b.castLike(b.op("Mul", [g, b.op("Mul", [y, log])]), p!);
+}
+
+define(
+  "Where",
+  broadcasting(({ b, g, x }) => [
+    null,
+    () => b.op("Where", [x[0]!, g, b.scalar(0, g)]),
+    () => b.op("Where", [x[0]!, b.scalar(0, g), g]),
+  ]),
+);
+
+// Mod with fmod has the slope 1 in the dividend; the divisor's slope is minus the truncated quotient.
+define(
+  "Mod",
+  broadcasting(({ b, g, x, y }) => [
+    () => g,
+    () => b.op("Neg", [b.op("Mul", [g, b.op("Div", [b.op("Sub", [x[0]!, y]), x[1]!])])]),
+  ]),
+);

@@ -1,0 +1,13 @@
+/** All rules. A new operator is a `define` in the file of its family, or a new file imported here. */
+import "./binary.js";
+import "./constant.js";
+import "./conv.js";
+import "./matmul.js";
+import "./movement.js";
+import "./normalize.js";
+import "./pool.js";
+import "./reduce.js";
+import "./resize.js";
+import "./unary.js";
+
+export { constantOperators, rules, type Rule, type RuleContext } from "./rule.js";

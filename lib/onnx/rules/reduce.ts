@@ -1,0 +1,121 @@
+/** Reductions and the softmax family. */
+import { int } from "../attributes.js";
+import type { Builder } from "../builder.js";
+import { define, type Rule, type RuleContext } from "./rule.js";
+
+/**
+ * A reduction's rule: `f` gets the adjoint and the output with the reduced axes kept, so that both broadcast
+ * against the input, and emits the input's adjoint (broadcast to its shape afterwards where it is not yet).
+ */
+function reduction(opType: string, f: (c: RuleContext, g: string, y: string) => string): void {
+  const rule: Rule = (c) => [
+    () => {
+      const { b, x } = c;
+      const [g, y] = [keepAxes(c, c.g), () => keepAxes(c, c.y)];
+      const wide = f(c, g, y());
+      return wide === g || b.shapes.dims(wide) === null || !sameDims(b, wide, x[0]!)
+        ? b.op("Expand", [wide, b.shapeOf(x[0]!)])
+        : wide;
+    },
+    null,
+  ];
+  define(opType, rule);
+}
+
+function sameDims(b: Builder, p: string, q: string): boolean {
+  const [a, c] = [b.shapes.dims(p), b.shapes.dims(q)];
+  return (
+    a !== null && c !== null && a.length === c.length && a.every((dim, i) => dim !== null && dim === c[i])
+  );
+}
+
+/** `value`, of the output's shape, with ones where axes were reduced away. */
+function keepAxes({ b, x, node, rank }: RuleContext, value: string): string {
+  if (int(node, "keepdims", 1) !== 0) return value;
+  const axes = x[1] ? b.shapes.numbers(x[1]) : [];
+  if (axes?.length === 0 || (!axes && !x[1])) {
+    if (int(node, "noop_with_empty_axes", 0) !== 0) return value;
+    return b.op("Reshape", [value, b.ints(new Array<number>(rank(x[0]!)).fill(1))]);
+  }
+  return axes ? b.unsqueeze(value, axes) : b.op("Unsqueeze", [value, x[1]!]);
+}
+
+/** How many elements each output sums up: a number, or a scalar value of the type of `g`. */
+function reducedCount({ b, x, y }: RuleContext): number | null {
+  const [from, to] = [b.shapes.dims(x[0]!), b.shapes.dims(y)];
+  if (!from || !to) return null;
+  // A free batch that is kept stands in both shapes and cancels out.
+  const free = (dims: typeof from): string =>
+    dims
+      .filter((dim) => typeof dim !== "number")
+      .sort()
+      .join();
+  if (free(from) !== free(to)) return null;
+  const count = (dims: typeof from): number =>
+    dims.reduce<number>((p, dim) => (typeof dim === "number" ? p * dim : p), 1);
+  return count(to) === 0 ? null : count(from) / count(to);
+}
+
+reduction("ReduceSum", (_, g) => g);
+reduction("ReduceMean", (c, g) => {
+  const { b, x, y } = c;
+  const count = reducedCount(c);
+  if (count !== null) return b.op("Mul", [g, b.scalar(1 / count, g)]);
+  return b.op("Div", [g, b.castLike(b.op("Div", [b.op("Size", [x[0]!]), b.op("Size", [y])]), g)]);
+});
+// Ties share the adjoint evenly, as in torch.amax.
+for (const opType of ["ReduceMax", "ReduceMin"])
+  reduction(opType, ({ b, x, node }, g, y) => {
+    const hit = b.castLike(b.op("Equal", [x[0]!, y]), g);
+    const ties = b.op("ReduceSum", [hit, x[1] || null], {
+      keepdims: 1,
+      noop_with_empty_axes: int(node, "noop_with_empty_axes", 0),
+    });
+    return b.op("Mul", [hit, b.op("Div", [g, ties])]);
+  });
+reduction("ReduceL1", ({ b, x }, g) => b.op("Mul", [g, b.op("Sign", [x[0]!])]));
+// x / ‖x‖, and 0 for the zero vector.
+reduction("ReduceL2", ({ b, x }, g, y) => {
+  const safe = b.op("Where", [b.op("Equal", [y, b.scalar(0, y)]), b.scalar(1, y), y]);
+  return b.op("Mul", [x[0]!, b.op("Div", [g, safe])]);
+});
+reduction("ReduceSumSquare", ({ b, x }, g) => b.op("Mul", [x[0]!, b.op("Mul", [g, b.scalar(2, g)])]));
+reduction("ReduceLogSum", ({ b }, g, y) => b.op("Div", [g, b.op("Exp", [y])]));
+reduction("ReduceLogSumExp", ({ b, x }, g, y) => b.op("Mul", [g, b.op("Exp", [b.op("Sub", [x[0]!, y])])]));
+// The product of the others: with one zero among the factors only that factor has a slope, with two none has.
+reduction("ReduceProd", ({ b, x, node }, g) => {
+  const reduce = (opType: string, value: string): string =>
+    b.op(opType, [value, x[1] || null], {
+      keepdims: 1,
+      noop_with_empty_axes: int(node, "noop_with_empty_axes", 0),
+    });
+  const isZero = b.op("Equal", [x[0]!, b.scalar(0, x[0]!)]);
+  const zeros = b.castLike(isZero, g);
+  const factors = b.op("Where", [isZero, b.scalar(1, x[0]!), x[0]!]);
+  const others = b.op("Div", [reduce("ReduceProd", factors), factors]);
+  const counts = b.op("Equal", [reduce("ReduceSum", zeros), zeros]);
+  return b.op("Where", [counts, b.op("Mul", [g, others]), b.scalar(0, g)]);
+});
+
+// Softmax along one axis. y ⊙ (g − Σ g ⊙ y)
+define("Softmax", ({ b, g, y, node }) => [
+  () => {
+    const weighted = b.op("Mul", [g, y]);
+    const total = b.sum(weighted, [int(node, "axis", -1)], true);
+    return b.op("Sub", [weighted, b.op("Mul", [y, total])]);
+  },
+]);
+// g − softmax(x) Σ g
+define("LogSoftmax", ({ b, g, y, node }) => [
+  () => b.op("Sub", [g, b.op("Mul", [b.op("Exp", [y]), b.sum(g, [int(node, "axis", -1)], true)])]),
+]);
+
+// Cumulative sums run backwards.
+define("CumSum", ({ b, g, x, node }) => [
+  () =>
+    b.op("CumSum", [g, x[1]!], {
+      exclusive: int(node, "exclusive", 0),
+      reverse: int(node, "reverse", 0) ? 0 : 1,
+    }),
+  null,
+]);

@@ -1,0 +1,66 @@
+/**
+ * What a differentiation rule is.
+ *
+ * A rule gets one node and the adjoints of its outputs, and returns for each input a function that emits the
+ * input's adjoint. Only the functions of inputs that need an adjoint are called, so a frozen weight costs
+ * nothing. null stands for an input that the output does not depend on differentiably (an index, a shape).
+ *
+ *     // y = tanh x,  dx = g · (1 − y²)
+ *     define("Tanh", ({ b, g, y }) => [() => b.op("Mul", [g, b.op("Sub", [b.scalar(1, y), b.op("Mul", [y, y])])])]);
+ *
+ * Every adjoint has the shape of its value. Rules read the values of the forward pass and compute none again.
+ */
+import type { ModelError } from "../../errors.js";
+import type { Builder } from "../builder.js";
+import type { Node } from "../graph.js";
+
+export interface RuleContext {
+  readonly b: Builder;
+  readonly node: Node;
+  /** The inputs; "" where one is left out. */
+  readonly x: readonly string[];
+  /** The first output. */
+  readonly y: string;
+  /** The adjoint of the first output. */
+  readonly g: string;
+  /** The adjoints of all outputs; null is zero. */
+  readonly grads: readonly (string | null)[];
+  /** The name of output `i`; an optional one that the node does not make yet is asked for. */
+  output(i: number): string;
+  /** Dimensions of a value that the rule cannot do without. Throws ERR_NO_GRADIENT when the rank is unknown. */
+  rank(value: string): number;
+  /** An axis counted from the front. Throws when there is none. */
+  axis(axis: number, rank: number): number;
+  /** The error for a variant that has no rule. */
+  fail(why: string): ModelError;
+}
+
+export type InputAdjoint = (() => string | null) | null;
+export type Rule = (c: RuleContext) => InputAdjoint[];
+
+/** Rules by operator type. */
+export const rules = new Map<string, Rule>();
+
+/** Operators whose outputs do not depend on their inputs differentiably, or are constant almost everywhere. */
+export const constantOperators = new Set<string>();
+
+export function define(opTypes: string, rule: Rule): void {
+  for (const opType of opTypes.split(" ")) rules.set(opType, rule);
+}
+
+export function defineConstant(opTypes: string): void {
+  for (const opType of opTypes.split(" ")) constantOperators.add(opType);
+}
+
+/** A rule whose adjoints have the output's shape and are summed back over the axes that were broadcast. */
+export function broadcasting(rule: Rule): Rule {
+  return (c) =>
+    rule(c).map((adjoint, i) =>
+      adjoint === null
+        ? null
+        : () => {
+            const wide = adjoint();
+            return wide === null ? null : c.b.sumTo(wide, c.y, c.x[i]!);
+          },
+    );
+}

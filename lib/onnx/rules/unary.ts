@@ -1,0 +1,172 @@
+/** Elementwise operators of one tensor. At kinks they decide as PyTorch does. */
+import { float, int, string } from "../attributes.js";
+import type { Builder } from "../builder.js";
+import { define, broadcasting, type RuleContext } from "./rule.js";
+
+/** A rule for y = f(x): `slope` emits f'(x), which is multiplied by the adjoint. */
+function slope(opType: string, f: (c: RuleContext) => string): void {
+  define(opType, (c) => [() => c.b.op("Mul", [c.g, f(c)])]);
+}
+
+/** a · x + c with numbers. */
+function affine(b: Builder, x: string, a: number, c: number): string {
+  const scaled = a === 1 ? x : b.op("Mul", [x, b.scalar(a, x)]);
+  return c === 0 ? scaled : b.op("Add", [scaled, b.scalar(c, x)]);
+}
+
+/** g where `mask` holds, else zero. */
+function masked(b: Builder, mask: string, g: string): string {
+  return b.op("Where", [mask, g, b.scalar(0, g)]);
+}
+
+define("Identity", ({ g }) => [() => g]);
+define("Neg", ({ b, g }) => [() => b.op("Neg", [g])]);
+define("Cast", ({ b, g, x }) => [() => b.castLike(g, x[0]!)]);
+define("CastLike", ({ b, g, x }) => [() => b.castLike(g, x[0]!), null]);
+
+// Rectifiers. relu'(0) = 0, and y > 0 exactly where x > 0, so the input need not be kept.
+define("Relu", ({ b, g, y }) => [() => masked(b, b.op("Greater", [y, b.scalar(0, y)]), g)]);
+define("ThresholdedRelu", ({ b, g, x, node }) => [
+  () => masked(b, b.op("Greater", [x[0]!, b.scalar(float(node, "alpha", 1), x[0]!)]), g),
+]);
+define("LeakyRelu", ({ b, g, x, node }) => [
+  () => {
+    const positive = b.op("Greater", [x[0]!, b.scalar(0, g)]);
+    return b.op("Where", [positive, g, affine(b, g, float(node, "alpha", 0.01), 0)]);
+  },
+]);
+define(
+  "PRelu",
+  broadcasting(({ b, g, x }) => {
+    const positive = (): string => b.op("Greater", [x[0]!, b.scalar(0, x[0]!)]);
+    return [
+      () => b.op("Where", [positive(), g, b.op("Mul", [g, x[1]!])]),
+      () => b.op("Where", [positive(), b.scalar(0, g), b.op("Mul", [g, x[0]!])]),
+    ];
+  }),
+);
+// y = α(eˣ − 1) below zero, so the slope there is y + α.
+slope("Elu", ({ b, x, y, node }) => expSlope(b, x[0]!, y, float(node, "alpha", 1), 1));
+slope("Selu", ({ b, x, y, node }) => {
+  const gamma = float(node, "gamma", 1.05070102214813232421875);
+  return expSlope(b, x[0]!, y, gamma * float(node, "alpha", 1.67326319217681884765625), gamma);
+});
+// y = α(e^{x/α} − 1) below zero: slope y / α + 1.
+slope("Celu", ({ b, x, y, node }) => {
+  const below = affine(b, y, 1 / float(node, "alpha", 1), 1);
+  return b.op("Where", [b.op("Greater", [x[0]!, b.scalar(0, y)]), b.scalar(1, y), below]);
+});
+function expSlope(b: Builder, x: string, y: string, shift: number, above: number): string {
+  return b.op("Where", [b.op("Greater", [x, b.scalar(0, x)]), b.scalar(above, y), affine(b, y, 1, shift)]);
+}
+
+// Sigmoids.
+slope("Sigmoid", ({ b, y }) => b.op("Mul", [y, affine(b, y, -1, 1)]));
+slope("Tanh", ({ b, y }) => b.op("Sub", [b.scalar(1, y), b.op("Mul", [y, y])]));
+slope("Softplus", ({ b, x }) => b.op("Sigmoid", [x[0]!]));
+slope("Softsign", ({ b, y }) => {
+  // 1 − |y| = 1 / (1 + |x|)
+  const rest = b.op("Sub", [b.scalar(1, y), b.op("Abs", [y])]);
+  return b.op("Mul", [rest, rest]);
+});
+define("HardSigmoid", ({ b, g, y, node }) => [
+  () => {
+    const inside = b.op("And", [b.op("Greater", [y, b.scalar(0, y)]), b.op("Less", [y, b.scalar(1, y)])]);
+    return b.op("Where", [inside, affine(b, g, float(node, "alpha", 0.2), 0), b.scalar(0, g)]);
+  },
+]);
+slope("HardSwish", ({ b, x: [x] }) => {
+  const inside = b.op("Less", [b.op("Abs", [x!]), b.scalar(3, x!)]);
+  const above = b.castLike(b.op("Greater", [x!, b.scalar(0, x!)]), x!);
+  return b.op("Where", [inside, affine(b, x!, 1 / 3, 0.5), above]);
+});
+slope("Mish", ({ b, x: [x] }) => {
+  const t = b.op("Tanh", [b.op("Softplus", [x!])]);
+  const inner = b.op("Mul", [b.op("Sigmoid", [x!]), b.op("Sub", [b.scalar(1, t), b.op("Mul", [t, t])])]);
+  return b.op("Add", [t, b.op("Mul", [x!, inner])]);
+});
+slope("Swish", ({ b, x: [x], node }) => {
+  const alpha = float(node, "alpha", 1);
+  const s = b.op("Sigmoid", [affine(b, x!, alpha, 0)]);
+  const bend = b.op("Mul", [affine(b, x!, alpha, 0), affine(b, s, -1, 1)]);
+  return b.op("Mul", [s, affine(b, bend, 1, 1)]);
+});
+slope("Erf", ({ b, x: [x] }) => {
+  const bell = b.op("Exp", [b.op("Neg", [b.op("Mul", [x!, x!])])]);
+  return affine(b, bell, 2 / Math.sqrt(Math.PI), 0);
+});
+slope("Gelu", ({ b, x: [x], node }) =>
+  string(node, "approximate", "none") === "tanh" ? geluTanhSlope(b, x!) : geluSlope(b, x!),
+);
+/** Φ(x) + x φ(x). */
+function geluSlope(b: Builder, x: string): string {
+  const cdf = affine(b, b.op("Erf", [affine(b, x, Math.SQRT1_2, 0)]), 0.5, 0.5);
+  const bell = b.op("Exp", [affine(b, b.op("Mul", [x, x]), -0.5, 0)]);
+  return b.op("Add", [cdf, b.op("Mul", [x, affine(b, bell, 1 / Math.sqrt(2 * Math.PI), 0)])]);
+}
+/** y = x (1 + t) / 2 with t = tanh(k (x + 0.044715 x³)). */
+function geluTanhSlope(b: Builder, x: string): string {
+  const k = Math.sqrt(2 / Math.PI);
+  const square = b.op("Mul", [x, x]);
+  const t = b.op("Tanh", [b.op("Mul", [x, affine(b, square, 0.044715 * k, k)])]);
+  const bend = b.op("Mul", [
+    b.op("Sub", [b.scalar(1, t), b.op("Mul", [t, t])]),
+    affine(b, square, 3 * 0.044715 * k, k),
+  ]);
+  return affine(b, b.op("Add", [affine(b, t, 1, 1), b.op("Mul", [x, bend])]), 0.5, 0);
+}
+
+// Powers, exponentials, logarithms.
+slope("Exp", ({ y }) => y);
+define("Log", ({ b, g, x }) => [() => b.op("Div", [g, x[0]!])]);
+// The slope at 0 is infinite; 0 is taken, so that the norm of a zero vector has the gradient 0 and not NaN.
+define("Sqrt", ({ b, g, y }) => [
+  () => {
+    const safe = b.op("Where", [b.op("Equal", [y, b.scalar(0, y)]), b.scalar(Infinity, y), y]);
+    return affine(b, b.op("Div", [g, safe]), 0.5, 0);
+  },
+]);
+slope("Reciprocal", ({ b, y }) => b.op("Neg", [b.op("Mul", [y, y])]));
+slope("Abs", ({ b, x }) => b.op("Sign", [x[0]!]));
+
+// Trigonometric and hyperbolic.
+slope("Sin", ({ b, x }) => b.op("Cos", [x[0]!]));
+slope("Cos", ({ b, x }) => b.op("Neg", [b.op("Sin", [x[0]!])]));
+slope("Tan", ({ b, y }) => affine(b, b.op("Mul", [y, y]), 1, 1));
+slope("Sinh", ({ b, x }) => b.op("Cosh", [x[0]!]));
+slope("Cosh", ({ b, x }) => b.op("Sinh", [x[0]!]));
+/** 1 / √(a x² + c), times `sign`. */
+function inverseRoot(opType: string, a: number, c: number, sign = 1): void {
+  slope(opType, ({ b, x: [x] }) => {
+    const root = b.op("Sqrt", [affine(b, b.op("Mul", [x!, x!]), a, c)]);
+    return b.op("Div", [b.scalar(sign, x!), root]);
+  });
+}
+inverseRoot("Asin", -1, 1);
+inverseRoot("Acos", -1, 1, -1);
+inverseRoot("Asinh", 1, 1);
+inverseRoot("Acosh", 1, -1);
+slope("Atan", ({ b, x: [x] }) => b.op("Reciprocal", [affine(b, b.op("Mul", [x!, x!]), 1, 1)]));
+slope("Atanh", ({ b, x: [x] }) => b.op("Reciprocal", [affine(b, b.op("Mul", [x!, x!]), -1, 1)]));
+
+// The bounds belong to the inside, as in torch.clamp: exactly where y = x.
+define("Clip", ({ b, g, x, y, fail }) => {
+  const bound = (): never => {
+    throw fail("its bounds depend on the input");
+  };
+  return [() => masked(b, b.op("Equal", [x[0]!, y]), g), bound, bound];
+});
+define("Dropout", ({ b, g, x, fail }) => [
+  () => {
+    const training = x[2] ? b.shapes.numbers(x[2])?.[0] : 0;
+    if (training !== 0) throw fail("it is in training mode: export the model in evaluation mode");
+    return g;
+  },
+]);
+define("Shrink", ({ b, g, x, node }) => [
+  () => masked(b, b.op("Greater", [b.op("Abs", [x[0]!]), b.scalar(float(node, "lambd", 0.5), x[0]!)]), g),
+]);
+define("Trilu", ({ b, g, x, node }) => [
+  () => b.op("Trilu", [g, x[1] || null], { upper: int(node, "upper", 1) }),
+  null,
+]);

@@ -1,0 +1,9 @@
+/** All shape rules. An operator without one has outputs of unknown shape, which is always allowed. */
+import "./constants.js";
+import "./elementwise.js";
+import "./matmul.js";
+import "./movement.js";
+import "./reduce.js";
+import "./windows.js";
+
+export { normalAxis, operators } from "./table.js";

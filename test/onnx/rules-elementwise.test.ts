@@ -1,0 +1,165 @@
+import { checkGradient, uniform, type Case, type InputSpec } from "./support.js";
+
+const positive: InputSpec["values"] = (next, count) => uniform(next, count, 0.3, 2);
+const inside: InputSpec["values"] = (next, count) => uniform(next, count, -0.8, 0.8);
+const wide: InputSpec["values"] = (next, count) => uniform(next, count, -4.9, 4.9);
+
+/** Operators for which ONNX Runtime has no float64 kernel on CPUs. */
+const singleOnly = new Set("Erf Gelu Celu Sinh Cosh Tan Asin Acos Atan Asinh Acosh Atanh Shrink".split(" "));
+
+function unary(opType: string, values?: InputSpec["values"], attributes = {}, opset = 18): Case {
+  return {
+    name: `${opType} ${JSON.stringify(attributes)}`,
+    single: singleOnly.has(opType),
+    opset,
+    inputs: { x: { dims: ["batch", 5, 3], values } },
+    build: (b, { x }) => b.op(opType, [x!], attributes),
+  };
+}
+
+const cases: Case[] = [
+  ..."Identity Neg Relu LeakyRelu Elu Selu Celu Sigmoid HardSigmoid Tanh Softplus Softsign Mish Exp Erf Abs Sin Cos Round"
+    .split(" ")
+    .map((opType) => unary(opType)),
+  ..."Sinh Cosh Tan Atan Asinh".split(" ").map((opType) => unary(opType, inside)),
+  ..."Asin Acos Atanh".split(" ").map((opType) => unary(opType, inside)),
+  unary("Acosh", (next, count) => uniform(next, count, 1.4, 3)),
+  ..."Log Sqrt Reciprocal".split(" ").map((opType) => unary(opType, positive)),
+  unary("LeakyRelu", undefined, { alpha: -0.3 }),
+  unary("Elu", wide, { alpha: 0.7 }),
+  unary("Selu", undefined, { alpha: 1.2, gamma: 0.9 }),
+  { ...unary("Celu", undefined, { alpha: 0.6 }), step: 1e-2 },
+  unary("ThresholdedRelu", (next, count) => uniform(next, count, 1.2, 3), { alpha: 1 }),
+  unary("HardSigmoid", (next, count) => uniform(next, count, -2.9, 2.9), { alpha: 1 / 6, beta: 0.5 }),
+  unary("HardSwish", (next, count) => uniform(next, count, -2.9, 2.9)),
+  unary("HardSwish", (next, count) => uniform(next, count, 3.1, 5)),
+  unary("Gelu", wide, {}, 20),
+  { ...unary("Gelu", wide, { approximate: "tanh" }, 20), tolerance: 4e-3 },
+  unary("Shrink", undefined, { lambd: 0.1, bias: 0.1 }),
+  {
+    name: "Cast to double and back",
+    single: true,
+    inputs: { x: { dims: ["batch", 4] } },
+    build: (b, { x }) => b.op("Cast", [b.op("Exp", [b.op("Cast", [x!], { to: 11 })])], { to: 1 }),
+  },
+  {
+    name: "CastLike",
+    inputs: { x: { dims: ["batch", 4] }, like: { dims: [], fixed: true } },
+    build: (b, { x, like }) => b.op("CastLike", [b.op("Exp", [x!]), like!]),
+  },
+  {
+    name: "Clip both bounds",
+    inputs: { x: { dims: ["batch", 7] } },
+    build: (b, { x }, f) => b.op("Clip", [x!, b.constant([-0.4], [], f), b.constant([0.3], [], f)]),
+  },
+  {
+    name: "Clip lower bound only",
+    inputs: { x: { dims: ["batch", 7] } },
+    build: (b, { x }, f) => b.op("Clip", [x!, b.constant([-0.4], [], f)]),
+  },
+  {
+    name: "Dropout at inference",
+    inputs: { x: { dims: ["batch", 7] } },
+    build: (b, { x }, f) => b.op("Dropout", [x!, b.constant([0.5], [], f)]),
+  },
+  {
+    name: "Trilu",
+    inputs: { x: { dims: ["batch", 4, 5] } },
+    build: (b, { x }) => b.op("Trilu", [x!, b.int(1)], { upper: 0 }),
+  },
+  {
+    name: "PRelu with an active slope per channel",
+    inputs: { x: { dims: ["batch", 3, 4] }, slope: { dims: [3, 1] } },
+    build: (b, { x, slope }) => b.op("PRelu", [x!, slope!]),
+  },
+  ...["Add", "Sub", "Mul", "Div"].flatMap((opType): Case[] =>
+    (
+      [
+        [
+          ["batch", 3],
+          ["batch", 3],
+        ],
+        [["batch", 3, 5], [5]],
+        [
+          [5, 1],
+          ["batch", 1, 4],
+        ],
+        [
+          ["batch", 1, 2],
+          ["batch", 3, 1],
+        ],
+        [[], ["batch", 2]],
+        [
+          ["batch", "n"],
+          ["n", "batch"],
+        ],
+      ] as (string | number)[][][]
+    ).map(([p, q]) => ({
+      name: `${opType} ${JSON.stringify(p)} ${JSON.stringify(q)}`,
+      inputs: { a: { dims: p! }, c: { dims: q!, values: positive } },
+      build: (b, { a, c }) => b.op(opType, [a!, c!]),
+    })),
+  ),
+  {
+    name: "one tensor as both operands",
+    inputs: { x: { dims: ["batch", 3] } },
+    build: (b, { x }) => b.op("Mul", [x!, x!]),
+  },
+  {
+    name: "sizes known only at run time are summed back over the axes that broadcast",
+    inputs: { a: { dims: ["batch", null, 4] }, c: { dims: ["rows", 1] } },
+    build: (b, { a, c }) => b.op("Mul", [a!, c!]),
+  },
+  ...["Sum", "Mean", "Max", "Min"].map((opType): Case => ({
+    name: `${opType} of three`,
+    single: opType === "Mean",
+    inputs: {
+      a: { dims: ["batch", 3], values: uniform },
+      c: { dims: [3], values: uniform },
+      d: { dims: ["batch", 1], values: uniform },
+    },
+    build: (b, { a, c, d }) => b.op(opType, [a!, c!, d!]),
+    step: opType === "Mean" ? 0.5 : 1e-6,
+    tolerance: 1e-5,
+  })),
+  ...[2, 3, 0.5, -1, 1, 2.5, 0].map((exponent): Case => ({
+    name: `Pow ${exponent}`,
+    inputs: { x: { dims: ["batch", 5], values: exponent % 1 || exponent < 0 ? positive : undefined } },
+    build: (b, { x }, f) => b.op("Pow", [x!, b.constant([exponent], [], f)]),
+  })),
+  {
+    name: "Pow with an active exponent",
+    inputs: { x: { dims: ["batch", 5], values: positive }, p: { dims: [5], values: positive } },
+    build: (b, { x, p }) => b.op("Pow", [x!, p!]),
+  },
+  {
+    name: "Pow with an integer exponent",
+    inputs: { x: { dims: ["batch", 5] } },
+    build: (b, { x }) => b.op("Pow", [x!, b.int(3)]),
+  },
+  {
+    name: "Where with broadcasting",
+    inputs: {
+      c: {
+        dims: ["batch", 1, 3],
+        type: "bool",
+        values: (next, n) => Array.from({ length: n }, () => Number(next() < 0.5)),
+      },
+      x: { dims: ["batch", 2, 3] },
+      z: { dims: [3] },
+    },
+    build: (b, { c, x, z }) => b.op("Where", [c!, x!, z!]),
+  },
+  {
+    name: "Mod of floats",
+    inputs: {
+      x: { dims: ["batch", 4], values: (n, c) => uniform(n, c, 2.1, 2.4) },
+      d: { dims: [1], values: () => [1] },
+    },
+    build: (b, { x, d }) => b.op("Mod", [x!, d!], { fmod: 1 }),
+  },
+];
+
+describe("onnx rules: elementwise", () => {
+  for (const spec of cases) it(spec.name, () => checkGradient(spec));
+});

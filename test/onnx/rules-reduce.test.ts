@@ -1,0 +1,68 @@
+import type { Dim } from "../../lib/onnx/index.js";
+import { checkGradient, uniform, type Case, type InputSpec } from "./support.js";
+
+const positive: InputSpec["values"] = (next, count) => uniform(next, count, 0.3, 1.5);
+
+function reduce(
+  opType: string,
+  dims: Dim[],
+  axes: number[] | null,
+  attributes: Record<string, number> = {},
+): Case {
+  return {
+    name: `${opType} of ${JSON.stringify(dims)} over ${JSON.stringify(axes)} ${JSON.stringify(attributes)}`,
+    inputs: { x: { dims, values: opType.includes("Log") ? positive : undefined } },
+    // ReduceLogSum has no float64 kernel.
+    single: opType === "ReduceLogSum" || opType === "ReduceL1",
+    build: (b, { x }) => b.op(opType, [x!, axes && b.ints(axes)], attributes),
+    tolerance: opType === "ReduceLogSum" || opType === "ReduceL1" ? 2e-3 : 1e-6,
+  };
+}
+
+const operators =
+  "ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum ReduceLogSumExp".split(
+    " ",
+  );
+
+const cases: Case[] = [
+  ...operators.flatMap((opType) => [
+    reduce(opType, ["batch", 3, 4], [1]),
+    reduce(opType, ["batch", 3, 4], [-1], { keepdims: 0 }),
+    reduce(opType, ["batch", 3, 2], [0, 2], { keepdims: 0 }),
+    reduce(opType, ["batch", 4], null),
+    reduce(opType, ["batch", 4], null, { keepdims: 0 }),
+  ]),
+  reduce("ReduceSum", ["batch", 4], null, { noop_with_empty_axes: 1 }),
+  reduce("ReduceMean", ["batch", "n", 2], [1], { keepdims: 0 }),
+  {
+    name: "ReduceMean over axes made at run time",
+    inputs: { x: { dims: ["batch", 3, 2] }, axes: { dims: [1], type: "int64", values: () => [1] } },
+    build: (b, { x, axes }) => b.op("ReduceMean", [x!, axes!], { keepdims: 0 }),
+  },
+  {
+    name: "ReduceProd with one zero and with two",
+    inputs: { x: { dims: [3, 3], values: () => [1.5, 0, 2, 0, 0, 3, 1, 2, 3] } },
+    build: (b, { x }) => b.op("ReduceProd", [x!, b.ints([1])]),
+  },
+  ...["Softmax", "LogSoftmax"].flatMap((opType) =>
+    [-1, 1, 0].map((axis): Case => ({
+      name: `${opType} axis ${axis}`,
+      inputs: { x: { dims: ["batch", 4, 3] } },
+      build: (b, { x }) => b.op(opType, [x!], { axis }),
+    })),
+  ),
+  ...[
+    [0, 0],
+    [1, 0],
+    [0, 1],
+    [1, 1],
+  ].map(([exclusive, reverse]): Case => ({
+    name: `CumSum exclusive ${exclusive} reverse ${reverse}`,
+    inputs: { x: { dims: ["batch", 4] } },
+    build: (b, { x }) => b.op("CumSum", [x!, b.int(1)], { exclusive: exclusive!, reverse: reverse! }),
+  })),
+];
+
+describe("onnx rules: reductions and softmax", () => {
+  for (const spec of cases) it(spec.name, () => checkGradient(spec));
+});
