@@ -27,6 +27,8 @@ const common = {
     (name) => !["onnx-buf", "@bufbuild/protobuf", "ml-matrix"].includes(name),
   ),
   define: { "import.meta.url": "undefined" },
+  // Class names reach users: error.name, and constructors in messages.
+  keepNames: true,
   logLevel: "warning",
   legalComments: "none",
 };

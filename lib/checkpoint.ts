@@ -1,0 +1,123 @@
+/** Checkpoints of a training run: the translator, Adam's state and the place in the schedule, in one .safetensors file. */
+import { readFile } from "node:fs/promises";
+import { reason, writeFileAtomic } from "./atomic-write.js";
+import { FileError, describe } from "./errors.js";
+import type { NativeTrainerState } from "./native.js";
+import { decodeSafetensors, encodeSafetensors, takeTensor } from "./safetensors.js";
+import { settingsDifference } from "./settings.js";
+
+export interface Checkpoint {
+  /** Everything that the result depends on; a checkpoint of other settings does not continue this run. */
+  readonly settings: Record<string, unknown>;
+  readonly seed: number;
+  /** All parameters, flat. */
+  readonly values: Float32Array;
+  readonly state: NativeTrainerState;
+  /** Sum of the losses of the current epoch's steps, and how many those are. */
+  readonly epochLoss: readonly [sum: number, steps: number];
+  /** Mean loss of the last whole epoch; null before its end. */
+  readonly lastEpochLoss: number | null;
+  readonly seconds: number;
+}
+
+const format = "tr0n-checkpoint";
+const version = 1;
+
+/** @throws FileError ERR_IO */
+export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+  const { values, state, ...rest } = checkpoint;
+  const vector = (data: Float32Array) => ({ data, shape: [data.length] });
+  const bytes = encodeSafetensors(
+    new Map([
+      ["values", vector(values)],
+      ["first_moment", vector(state.firstMoment)],
+      ["second_moment", vector(state.secondMoment)],
+    ]),
+    new Map([
+      ["format", format],
+      ["version", String(version)],
+      ["state", JSON.stringify({ ...rest, step: state.step })],
+    ]),
+  );
+  await writeFileAtomic(path, bytes);
+}
+
+/**
+ * The checkpoint at a path; null when there is no file.
+ *
+ * @throws FileError ERR_FILE_INVALID for a damaged file or another kind of file, ERR_IO
+ */
+export async function readCheckpoint(path: string): Promise<Checkpoint | null> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw new FileError("ERR_IO", `${path}: cannot be read: ${reason(error)}`, { cause: error });
+  }
+  const fail = (what: string, cause?: unknown): FileError =>
+    new FileError("ERR_FILE_INVALID", `${path}: not a sound checkpoint: ${what}`, { cause });
+  const file = decodeSafetensors(bytes, path);
+  if (file.metadata.get("format") !== format)
+    throw fail(`expected the format ${describe(format)}, got ${describe(file.metadata.get("format"))}`);
+  if (file.metadata.get("version") !== String(version))
+    throw fail(`expected version ${version}, got ${describe(file.metadata.get("version"))}`);
+  let stored: Partial<Omit<Checkpoint, "values" | "state">> & { step?: number };
+  try {
+    stored = JSON.parse(file.metadata.get("state") ?? "") as typeof stored;
+  } catch (error) {
+    throw fail("its state is not JSON", error);
+  }
+  const { settings, seed, step, epochLoss, lastEpochLoss, seconds } = stored ?? {};
+  const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+  if (
+    settings === null ||
+    typeof settings !== "object" ||
+    !isCount(seed) ||
+    !isCount(step) ||
+    !Array.isArray(epochLoss) ||
+    epochLoss.length !== 2 ||
+    !epochLoss.every(Number.isFinite) ||
+    !(lastEpochLoss === null || Number.isFinite(lastEpochLoss)) ||
+    !Number.isFinite(seconds)
+  )
+    throw fail("its state is not as expected");
+  const count = file.tensors.get("values")?.data.length ?? 0;
+  return {
+    settings,
+    seed,
+    values: takeTensor(file, path, "values", [count]),
+    state: {
+      step,
+      firstMoment: takeTensor(file, path, "first_moment", [count]),
+      secondMoment: takeTensor(file, path, "second_moment", [count]),
+    },
+    epochLoss: [epochLoss[0]!, epochLoss[1]!],
+    lastEpochLoss: lastEpochLoss ?? null,
+    seconds: seconds!,
+  };
+}
+
+/**
+ * Checks that a checkpoint belongs to a run with these settings and that its translator has so many parameters.
+ *
+ * @throws FileError ERR_FILE_MISMATCH, ERR_FILE_INVALID
+ */
+export function checkSameRun(
+  path: string,
+  checkpoint: Checkpoint,
+  settings: Record<string, unknown>,
+  parameters: number,
+): void {
+  const difference = settingsDifference(checkpoint.settings, settings);
+  if (difference !== null)
+    throw new FileError(
+      "ERR_FILE_MISMATCH",
+      `${path}: this checkpoint belongs to another training: ${difference}; remove it or choose another path`,
+    );
+  if (checkpoint.values.length !== parameters)
+    throw new FileError(
+      "ERR_FILE_INVALID",
+      `${path}: not a sound checkpoint: expected ${parameters} parameters, got ${checkpoint.values.length}`,
+    );
+}

@@ -1,0 +1,63 @@
+import { checkWritable, writeFileAtomic } from "../atomic-write.js";
+import { evaluate, formatEvaluation } from "../evaluate.js";
+import { recipes, type RecipeName } from "../recipes.js";
+import { Tr0n } from "../tr0n.js";
+import type { Command } from "./command.js";
+import { modelOptions, withModels } from "./models.js";
+
+const names = Object.keys(recipes) as RecipeName[];
+const defaults: RecipeName[] = ["prior", "translator", "resample", "fidelity-10"];
+
+export const evaluateCommand: Command = {
+  name: "evaluate",
+  summary: "Measures samples of a classifier's classes against exact ones: accuracy, FD, diversity, cost.",
+  usage: "--translator T --generator G --encoder F [--recipes resample,mala]",
+  options: {
+    translator: { type: "string", value: "FILE", help: "what `tr0n train` wrote", required: true },
+    ...modelOptions,
+    recipes: { type: "string", value: "LIST", help: `ways to sample (default: ${defaults.join(",")})` },
+    classes: { type: "string", value: "LIST", help: "classes: 7, 0,1,2 or 0-9 (default: all)" },
+    samples: { type: "string", value: "N", help: "samples a class of each recipe (default 300)" },
+    reference: { type: "string", value: "N", help: "exact samples a class to compare with (default 500)" },
+    features: {
+      type: "string",
+      value: "NAME",
+      help: "value in the encoder to compare in (default: its last linear layer's input)",
+    },
+    out: { type: "string", short: "o", value: "FILE", help: "also write the report as JSON" },
+    seed: { type: "string", value: "N", help: "decides everything random (default: random)" },
+  },
+  notes: `Recipes: ${names.join(", ")}.`,
+  run: async (args, context) => {
+    const chosen = args.list("recipes") ?? defaults;
+    for (const name of chosen)
+      if (!Object.hasOwn(recipes, name)) throw args.wrong("recipes", `some of ${names.join(", ")}`, name);
+    const classes = args.classes("classes");
+    const samples = args.integer("samples", 2);
+    const reference = args.integer("reference", 2);
+    const seed = args.integer("seed", 0);
+    const features = args.text("features");
+    const out = args.text("out");
+    if (out !== undefined) await checkWritable(out);
+    const report = await withModels(args, context, async (models) => {
+      const tr0n = await Tr0n.load(args.required("translator"), { ...models, signal: context.signal });
+      try {
+        return await evaluate(tr0n, {
+          recipes: chosen.map((name) => recipes[name as RecipeName]),
+          classes,
+          samples,
+          reference,
+          features,
+          seed,
+          signal: context.signal,
+          onProgress: ({ phase, done, total }) => context.progress.update(phase, done, total),
+        });
+      } finally {
+        tr0n.dispose();
+      }
+    });
+    if (out !== undefined)
+      await writeFileAtomic(out, `${JSON.stringify(report, null, 2)}\n`, { signal: context.signal });
+    return { json: report, text: formatEvaluation(report) };
+  },
+};

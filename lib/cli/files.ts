@@ -1,0 +1,78 @@
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { reason } from "../atomic-write.js";
+import { AbortError, FileError, ModelError, describe } from "../errors.js";
+import { decodeModel, externalFiles, inlineExternal, type Graph } from "../onnx/index.js";
+import { tensor, type Tensor } from "../tensor.js";
+
+/** A model's bytes. @throws ModelError ERR_MODEL_NOT_FOUND; AbortError */
+export async function readModel(path: string, signal: AbortSignal): Promise<Uint8Array> {
+  try {
+    return await readFile(path, { signal });
+  } catch (error) {
+    if (signal.aborted) throw new AbortError(`reading ${path}`, { cause: error });
+    throw new ModelError("ERR_MODEL_NOT_FOUND", `${path}: cannot be read: ${reason(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** A model as a graph that carries all its weights, those in other files of its folder included. */
+export async function readGraph(path: string, signal: AbortSignal): Promise<Graph> {
+  const graph = decodeModel(await readModel(path, signal), path);
+  const contents = new Map<string, Uint8Array>();
+  for (const file of externalFiles(graph))
+    contents.set(file, await readModel(join(dirname(path), file), signal));
+  return inlineExternal(graph, (file, offset, length) =>
+    contents.get(file)!.subarray(offset, length === undefined ? undefined : offset + length),
+  );
+}
+
+/**
+ * An embedding from JSON: [numbers], [[numbers], …] or { "data": […], "shape": […] }.
+ *
+ * @throws FileError ERR_IO, ERR_FILE_INVALID naming the path
+ */
+export async function readEmbedding(path: string): Promise<Tensor> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    throw new FileError("ERR_IO", `${path}: cannot be read: ${reason(error)}`, { cause: error });
+  }
+  const fail = (what: string, cause?: unknown): FileError =>
+    new FileError(
+      "ERR_FILE_INVALID",
+      `${path}: expected JSON such as [0.1, …], [[0.1, …], …] or {"data", "shape"}, got ${what}`,
+      {
+        cause,
+      },
+    );
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw fail("no JSON", error);
+  }
+  const shape = (value as { shape?: unknown } | null)?.shape;
+  const numbers = (list: unknown): number[] => {
+    if (!Array.isArray(list) || list.length === 0) throw fail(describe(list));
+    for (const item of list)
+      if (typeof item !== "number") throw fail(`${describe(item)} where a number must be`);
+    return list as number[];
+  };
+  if (shape !== undefined) {
+    const data = numbers((value as { data?: unknown }).data);
+    try {
+      return tensor(data, shape as number[]);
+    } catch (error) {
+      throw fail((error as Error).message, error);
+    }
+  }
+  if (!Array.isArray(value)) throw fail(describe(value));
+  if (!Array.isArray(value[0])) return tensor(numbers(value), [1, value.length]);
+  const rows = value.map(numbers);
+  const width = rows[0]!.length;
+  if (rows.some((row) => row.length !== width)) throw fail("rows of different lengths");
+  return tensor(rows.flat(), [rows.length, width]);
+}

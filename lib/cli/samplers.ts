@@ -1,0 +1,44 @@
+/** The options that choose a sampler. */
+import { sampler, type Sampler } from "../sampler.js";
+import type { Arguments } from "./arguments.js";
+import type { OptionSpec } from "./command.js";
+
+export const samplerOptions = {
+  sampler: {
+    type: "string",
+    value: "NAME",
+    help: "resample, mala, langevin, hybrid or direct (default: resample)",
+  },
+  steps: { type: "string", value: "N", help: "steps (default: the sampler's; resample 4)" },
+  fidelity: { type: "string", value: "X", help: "weight of the condition against the prior (default 1)" },
+  candidates: { type: "string", value: "N", help: "resample: candidates a sample (default 16)" },
+  start: {
+    type: "string",
+    value: "NAME",
+    help: "mala, langevin, direct: translator, mode or prior (default: translator)",
+  },
+} as const satisfies Record<string, OptionSpec>;
+
+/** @throws UsageError for an option that the chosen sampler does not have. */
+export function readSampler(args: Arguments): Sampler {
+  const kind = args.choice("sampler", ["resample", "mala", "langevin", "hybrid", "direct"]) ?? "resample";
+  const has = {
+    resample: ["steps", "fidelity", "candidates"],
+    mala: ["steps", "fidelity", "start"],
+    langevin: ["steps", "fidelity", "start"],
+    hybrid: ["steps", "fidelity"],
+    direct: ["start"],
+  }[kind];
+  for (const name of ["steps", "fidelity", "candidates", "start"])
+    if (args.has(name) && !has.includes(name))
+      throw args.wrong(name, `a sampler that has it, not ${kind}`, args.text(name));
+  const options = Object.fromEntries(
+    Object.entries({
+      steps: args.integer("steps", 0),
+      fidelity: args.number("fidelity", { atLeast: 0 }),
+      candidates: args.integer("candidates", 1),
+      start: args.choice("start", ["translator", "mode", "prior"]),
+    }).filter(([, value]) => value !== undefined),
+  );
+  return sampler[kind](options);
+}

@@ -1,0 +1,239 @@
+/** Preprocessing stages, conditions and energies as small ONNX graphs, to be joined behind a generator. */
+import type { ConditionKind, FlatEnergy } from "./energy.js";
+import { ArgumentError } from "./errors.js";
+import {
+  Builder,
+  DataType,
+  compose,
+  decodeModel,
+  emptyGraph,
+  inferShapes,
+  type Dim,
+  type Graph,
+  type Node,
+} from "./onnx/index.js";
+import { clipMean, clipStd, type Stage } from "./preprocess.js";
+
+/** A stage: image [N, C, H, W] → image. `dims` is what comes in. */
+export function stageGraph(stage: Stage, dims: readonly Dim[]): Graph {
+  const b = new Builder(emptyGraph(`tr0n_${stage.kind}`));
+  const x = b.input("image", DataType.FLOAT, [...dims]);
+  b.output("staged", emitStage(b, x, stage));
+  return b.graph;
+}
+
+function emitStage(b: Builder, x: string, stage: Stage): string {
+  switch (stage.kind) {
+    case "resize":
+      return b.op("Resize", [x, null, null, b.ints([stage.height, stage.width])], {
+        mode: stage.mode,
+        coordinate_transformation_mode: "half_pixel",
+        axes: [2, 3],
+        ...(stage.mode === "nearest" ? { nearest_mode: "round_prefer_floor" } : {}),
+        ...(stage.mode === "cubic" ? { cubic_coeff_a: -0.75 } : {}),
+      });
+    case "normalize":
+      return normalize(b, x, stage.mean, stage.std);
+    case "affine":
+      return affine(b, x, stage.scale, stage.offset);
+    case "clamp":
+      return b.op("Clip", [x, b.scalar(stage.min, x), b.scalar(stage.max, x)]);
+    case "grayscale": {
+      const luma = b.constantLike([0.299, 0.587, 0.114], [1, 3, 1, 1], x);
+      const gray = b.sum(b.op("Mul", [x, luma]), [1], true);
+      return stage.channels === 1 ? gray : b.op("Concat", [gray, gray, gray], { axis: 1 });
+    }
+    case "clip": {
+      const unit = affine(b, x, 0.5, 0.5);
+      const resized = emitStage(b, unit, {
+        kind: "resize",
+        height: stage.size,
+        width: stage.size,
+        mode: "linear",
+      });
+      return normalize(b, resized, clipMean, clipStd);
+    }
+  }
+}
+
+function affine(b: Builder, x: string, scale: number, offset: number): string {
+  const scaled = scale === 1 ? x : b.op("Mul", [x, b.scalar(scale, x)]);
+  return offset === 0 && scaled !== x ? scaled : b.op("Add", [scaled, b.scalar(offset, x)]);
+}
+
+/** (x − mean) / std as x · (1 / std) + (−mean / std). */
+function normalize(b: Builder, x: string, mean: readonly number[], std: readonly number[]): string {
+  const channels = Math.max(mean.length, std.length);
+  const at = (list: readonly number[], i: number): number => list[list.length === 1 ? 0 : i]!;
+  const scale = Array.from({ length: channels }, (_, i) => 1 / at(std, i));
+  const offset = scale.map((s, i) => -at(mean, i) * s);
+  const shape = [1, channels, 1, 1];
+  return b.op("Add", [b.op("Mul", [x, b.constantLike(scale, shape, x)]), b.constantLike(offset, shape, x)]);
+}
+
+/** How many channels a stage wants; null where any number will do. */
+export function stageChannels(stage: Stage): number | null {
+  switch (stage.kind) {
+    case "normalize": {
+      const channels = Math.max(stage.mean.length, stage.std.length);
+      return channels > 1 ? channels : null;
+    }
+    case "grayscale":
+    case "clip":
+      return 3;
+    default:
+      return null;
+  }
+}
+
+/** [N, …] → [N, F]. */
+function flat(b: Builder, x: string): string {
+  const rank = b.rank(x);
+  if (rank === 2) return x;
+  return rank === 1 ? b.unsqueeze(x, [1]) : b.op("Flatten", [x], { axis: 1 });
+}
+
+/** The encoder's output [N, …] → a condition [N, m] as the translator is fed with. */
+export function conditionGraph(dims: readonly Dim[], kind: ConditionKind, probabilities: boolean): Graph {
+  const b = new Builder(emptyGraph("tr0n_condition"));
+  const x = flat(b, b.input("output", DataType.FLOAT, [...dims]));
+  switch (kind) {
+    case "probabilities":
+      b.output("condition", probabilities ? x : b.op("Softmax", [x], { axis: 1 }));
+      break;
+    case "unit": {
+      const norm = b.op("Sqrt", [b.sum(b.op("Mul", [x, x]), [1], true)]);
+      b.output("condition", b.op("Div", [x, b.op("Max", [norm, b.scalar(1e-12, x)])]));
+      break;
+    }
+    case "raw":
+      b.output("condition", x);
+  }
+  return b.graph;
+}
+
+/**
+ * (output [N, …], condition [N, m]) → energy [N], the prior terms left out.
+ *
+ * @param dims of the encoder's output
+ * @param size m
+ * @throws ArgumentError for an ONNX energy whose inputs, outputs or shapes are not as energy.fromOnnx() says;
+ *   ModelError when it cannot be read
+ */
+export function energyGraph(
+  energy: FlatEnergy,
+  dims: readonly Dim[],
+  size: number,
+  probabilities: boolean,
+): Graph {
+  const batch = dims[0] ?? null;
+  const b = new Builder(emptyGraph("tr0n_energy"));
+  const output = b.input("output", DataType.FLOAT, [...dims]);
+  const condition = b.input("condition", DataType.FLOAT, [batch, size]);
+  const parts: string[] = [];
+  for (const term of energy.terms)
+    if (term.energy.kind !== "onnx")
+      parts.push(
+        weighted(b, emitEnergy(b, term.energy.kind, flat(b, output), condition, probabilities), term.weight),
+      );
+  const own = energy.terms.filter((term) => term.energy.kind === "onnx");
+  if (own.length === 0) {
+    b.output("energy", add(b, parts));
+    return b.graph;
+  }
+  b.output("through_output", b.op("Identity", [output]));
+  b.output("through_condition", b.op("Identity", [condition]));
+  if (parts.length > 0) b.output("part_0", add(b, parts));
+  let graph = b.graph;
+  const weights = parts.length > 0 ? [1] : [];
+  for (const [index, term] of own.entries()) {
+    graph = joinOwn(graph, term.energy as { bytes: Uint8Array }, `energy.fromOnnx term ${index + 1}`);
+    weights.push(term.weight);
+  }
+  const sum = new Builder(emptyGraph("tr0n_energy_sum"));
+  const inputs = weights.map((_, index) => sum.input(`part_${index}`, DataType.FLOAT, null));
+  const rows = inputs.map((input, index) =>
+    weighted(sum, sum.op("Reshape", [input, sum.ints([-1])]), weights[index]!),
+  );
+  sum.output("energy", add(sum, rows));
+  const names = graph.outputs
+    .map((value) => value.name)
+    .filter((name) => name !== "through_output" && name !== "through_condition");
+  const connections = Object.fromEntries(inputs.map((input, index) => [input, names[index]!]));
+  return compose(graph, sum.graph, connections, { prefix: "sum/", keepOutputs: [] });
+}
+
+function joinOwn(graph: Graph, energy: { bytes: Uint8Array }, name: string): Graph {
+  const own = decodeModel(energy.bytes, name);
+  const inputs = own.inputs.map((value) => value.name);
+  if (inputs.length !== 2 || !inputs.includes("output") || !inputs.includes("condition"))
+    throw new ArgumentError(
+      `${name}: expected the inputs "output" and "condition", got ${inputs.map((input) => JSON.stringify(input)).join(", ") || "none"}`,
+    );
+  if (own.outputs.length !== 1)
+    throw new ArgumentError(`${name}: expected one output, got ${own.outputs.length}`);
+  const keepOutputs = graph.outputs.map((value) => value.name);
+  try {
+    return compose(
+      graph,
+      own,
+      { output: "through_output", condition: "through_condition" },
+      { prefix: `${name.replaceAll(/[^a-zA-Z0-9]+/g, "_")}/`, keepOutputs },
+    );
+  } catch (error) {
+    if (error instanceof ArgumentError)
+      throw new ArgumentError(`${name}: ${error.message}`, { code: "ERR_SHAPE_MISMATCH", cause: error });
+    throw error;
+  }
+}
+
+function add(b: Builder, parts: readonly string[]): string {
+  return parts.reduce((sum, part) => b.op("Add", [sum, part]));
+}
+
+function weighted(b: Builder, value: string, weight: number): string {
+  return weight === 1 ? value : b.op("Mul", [value, b.scalar(weight, value)]);
+}
+
+function emitEnergy(
+  b: Builder,
+  kind: "crossEntropy" | "cosine" | "squaredError",
+  f: string,
+  c: string,
+  probabilities: boolean,
+): string {
+  const dot = (p: string, q: string): string => b.sum(b.op("Mul", [p, q]), [1], false);
+  switch (kind) {
+    case "crossEntropy": {
+      const logs = probabilities
+        ? b.op("Log", [b.op("Max", [f, b.scalar(1e-12, f)])])
+        : b.op("LogSoftmax", [f], { axis: 1 });
+      return b.op("Neg", [dot(c, logs)]);
+    }
+    case "cosine": {
+      const norm = (x: string): string => b.op("Sqrt", [b.op("Add", [dot(x, x), b.scalar(1e-12, x)])]);
+      return b.op("Neg", [b.op("Div", [dot(c, f), b.op("Mul", [norm(c), norm(f)])])]);
+    }
+    case "squaredError": {
+      const difference = b.op("Sub", [c, f]);
+      return dot(difference, difference);
+    }
+  }
+}
+
+/** Operators that only move numbers about. */
+const moves = new Set(["Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast"]);
+
+/** The operator that makes an output's numbers; null when it is an input or a constant. */
+export function lastOperator(graph: Graph, output: string): string | null {
+  const makers = new Map<string, Node>();
+  for (const node of graph.nodes) for (const name of node.outputs) makers.set(name, node);
+  let node = makers.get(output);
+  while (node && node.domain === "" && moves.has(node.opType)) node = makers.get(node.inputs[0] ?? "");
+  return node ? node.opType : null;
+}
+
+/** The dimensions of a value, as far as shape inference knows them. */
+export function dimsOf(graph: Graph, name: string): Dim[] | null {
+  return inferShapes(graph).valueInfo(name).dims;
+}

@@ -1,0 +1,43 @@
+/** tr0n: make a frozen, unconditional generator obey a condition. The public surface; nothing is defined here. */
+export { AbortError, ArgumentError, FileError, ModelError, Tr0nError, type Tr0nErrorCode } from "./errors.js";
+export { tensor, type Tensor } from "./tensor.js";
+export { devices, type Device, type DeviceInfo } from "./devices.js";
+export { loadModel, type Model, type ModelOptions, type RunOptions, type ValueInfo } from "./model.js";
+export { differentiate } from "./onnx/index.js";
+export { latent, type Latent } from "./latent.js";
+export { energy, type Energy, type EnergyTerm } from "./energy.js";
+export { stage, type Stage, type ResizeMode } from "./preprocess.js";
+export {
+  sampler,
+  type HybridOptions,
+  type LangevinOptions,
+  type MalaOptions,
+  type ResampleOptions,
+  type Sampler,
+  type Start,
+} from "./sampler.js";
+export type { Condition } from "./condition.js";
+export { Translator, type MixtureTensors, type TranslatorOptions } from "./translator.js";
+export { Trainer, type TrainerOptions, type TrainerProgress } from "./trainer.js";
+export type { ConditionNoise } from "./noise.js";
+export type { TrainOptions, TrainProgress, TrainReport } from "./training.js";
+export { generatePairs, type PairsOptions, type PairsProgress, type PairsReport } from "./pairs.js";
+export {
+  Tr0n,
+  type LoadModels,
+  type SampleOptions,
+  type SampleProgress,
+  type SampleStep,
+  type Samples,
+  type Tr0nOptions,
+} from "./tr0n.js";
+export { encodePng, imageGrid, readImage, writeImages, type GridOptions, type Pixels } from "./image.js";
+export {
+  evaluate,
+  formatEvaluation,
+  type EvaluateOptions,
+  type EvaluateProgress,
+  type Evaluation,
+  type EvaluationRow,
+  type Recipe,
+} from "./evaluate.js";

@@ -1,0 +1,525 @@
+/** Loading and running the user's models. Both generator and encoder stay frozen. */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { open, readFile, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { reason } from "./atomic-write.js";
+import {
+  checkChoice,
+  checkDevice,
+  checkInteger,
+  checkOptions,
+  checkPath,
+  checkSignal,
+  shapeText,
+} from "./check.js";
+import type { Device } from "./devices.js";
+import { ArgumentError, ModelError, Tr0nError, describe, invalid } from "./errors.js";
+import { Lifetime, runJob, throwIfAborted } from "./job.js";
+import { native, type NativeSession, type NativeTensor, type NativeValueInfo } from "./native.js";
+import {
+  decodeModel,
+  differentiateGraph,
+  encodeModel,
+  externalFiles,
+  inlineExternal,
+  type Graph,
+} from "./onnx/index.js";
+import { checkTensor, elementCount, type Tensor } from "./tensor.js";
+
+export interface ModelOptions {
+  /** Default: found out from the content. TorchScript is not available in this version. */
+  format?: "onnx" | "torchscript";
+  /** Default "auto". */
+  device?: Device;
+  /** Threads for `run` and `vjp` of this model, 1 … 1024. Default: all that tr0n may use. */
+  threads?: number;
+  /** Input shapes for TorchScript, which carries none. ONNX models declare their own. */
+  inputShapes?: Record<string, number[]>;
+  signal?: AbortSignal;
+}
+
+export interface RunOptions {
+  signal?: AbortSignal;
+}
+
+/** An input or output of a model. */
+export interface ValueInfo {
+  readonly name: string;
+  /** null where symbolic. */
+  readonly shape: readonly (number | null)[];
+  /** "float32", "int64", … */
+  readonly type: string;
+}
+
+/**
+ * A frozen model. Several calls may run at the same time; none blocks the event loop.
+ *
+ * Tensors are float32 on this side: inputs that the model declares as float64, integer or bool are converted (integer
+ * inputs must hold whole numbers), and all outputs come as float32.
+ */
+export interface Model extends Disposable {
+  readonly format: "onnx" | "torchscript";
+  /** The file, or what the model is called in messages. */
+  readonly name: string;
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  /**
+   * All outputs by name. A single tensor serves a model with one input.
+   *
+   * @throws ArgumentError for missing, unknown or misshapen inputs, ModelError ERR_RUN_FAILED, AbortError
+   */
+  run(inputs: Tensor | Record<string, Tensor>, options?: RunOptions): Promise<Record<string, Tensor>>;
+  /**
+   * Outputs, and Jᵀ·cotangent with respect to every float32 input. Cotangents have their outputs' shapes; outputs
+   * without one count as zero. A single tensor serves a model with one output. The first call differentiates the model.
+   *
+   * @throws as run(), and ModelError ERR_NO_GRADIENT naming the operator
+   */
+  vjp(
+    inputs: Tensor | Record<string, Tensor>,
+    cotangents: Tensor | Record<string, Tensor>,
+    options?: RunOptions,
+  ): Promise<{ outputs: Record<string, Tensor>; gradients: Record<string, Tensor> }>;
+  /** SHA-256 of the model's bytes, external data included, in hex: how files remember their models. */
+  fingerprint(): Promise<string>;
+  /** Cancels running calls, which reject with ERR_DISPOSED, and frees the model. Later calls do nothing. */
+  dispose(): void;
+}
+
+/**
+ * Loads and checks a model.
+ *
+ * @param source a path, a file URL, or the model's bytes (copied)
+ * @throws ModelError ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID (empty, truncated, no ONNX, refused by the runtime),
+ *   ERR_MODEL_UNSUPPORTED (TorchScript); AbortError; ArgumentError
+ */
+export async function loadModel(source: string | URL | Uint8Array, options?: ModelOptions): Promise<Model> {
+  const o = checkOptions("options", options, ["format", "device", "threads", "inputShapes", "signal"]);
+  if (o.format !== undefined) checkChoice("options.format", o.format, "onnx", ["onnx", "torchscript"]);
+  checkDevice("options.device", o.device);
+  const threads = checkInteger("options.threads", o.threads, 0, { min: 1, max: 1024 });
+  checkSignal("options.signal", o.signal);
+  const from = source instanceof Uint8Array ? bytesSource(source) : pathSource(source);
+  throwIfAborted("loadModel", o.signal);
+
+  const head = await from.head();
+  const found = looksLikeZip(head) ? "torchscript" : "onnx";
+  if (o.format === "torchscript" || found === "torchscript") {
+    if (o.format !== undefined && o.format !== found)
+      throw new ModelError(
+        "ERR_MODEL_INVALID",
+        `${from.name}: expected ${o.format === "onnx" ? "an ONNX model" : "a TorchScript archive"}, got ${
+          found === "torchscript" ? "a zip archive (TorchScript?)" : "something that is no zip archive"
+        }`,
+      );
+    throw new ModelError(
+      "ERR_MODEL_UNSUPPORTED",
+      `${from.name}: this is a TorchScript archive, which needs tr0n's TorchScript module; this version does not have ` +
+        `it yet. Export the model to ONNX (torch.onnx.export)`,
+    );
+  }
+  if (o.inputShapes !== undefined)
+    throw new ArgumentError(
+      "options.inputShapes: only for TorchScript; an ONNX model declares its own shapes",
+    );
+  if (head.length === 0)
+    throw new ModelError("ERR_MODEL_INVALID", `${from.name}: expected an ONNX model, got an empty file`);
+  const session = await runJob("loadModel", o.signal, () =>
+    native().openSession(from.native, { name: from.name, threads: threads || native().threads() }),
+  );
+  return new OnnxModel(from, session, threads);
+}
+
+/** Where a model came from, readable again. */
+interface Source {
+  readonly name: string;
+  /** What the addon opens. */
+  readonly native: string | Uint8Array;
+  /** The folder that external data lies in; null for bytes. */
+  readonly folder: string | null;
+  head(): Promise<Uint8Array>;
+  bytes(signal?: AbortSignal): Promise<Uint8Array>;
+}
+
+function bytesSource(given: Uint8Array): Source {
+  const bytes = Uint8Array.from(given);
+  return {
+    name: "the model given as bytes",
+    native: bytes,
+    folder: null,
+    head: async () => bytes.subarray(0, 4),
+    bytes: async () => bytes,
+  };
+}
+
+function pathSource(source: unknown): Source {
+  let path: string;
+  if (source instanceof URL || (typeof source === "string" && /^[a-z][a-z0-9+.-]+:\/\//i.test(source))) {
+    const url = new URL(source);
+    if (url.protocol !== "file:")
+      throw invalid("source", "a path, a file URL or bytes; fetch remote models first", url.href);
+    path = fileURLToPath(url);
+  } else {
+    checkPath("source", source ?? null);
+    path = source as string;
+  }
+  const full = resolve(path);
+  let seen: { size: number; mtimeMs: number } | undefined;
+  const guarded = async <T>(body: () => Promise<T>): Promise<T> => {
+    try {
+      return await body();
+    } catch (error) {
+      if (error instanceof Tr0nError || (error as Error).name === "AbortError") throw error;
+      throw new ModelError("ERR_MODEL_NOT_FOUND", `${path}: cannot be read: ${reason(error)}`, {
+        cause: error,
+      });
+    }
+  };
+  return {
+    name: path,
+    native: full,
+    folder: dirname(full),
+    head: () =>
+      guarded(async () => {
+        const info = await stat(full);
+        if (!info.isFile())
+          throw new ModelError(
+            "ERR_MODEL_NOT_FOUND",
+            `${path}: expected a model file, got a folder or a device`,
+          );
+        seen = info;
+        const file = await open(full, "r");
+        try {
+          const { bytesRead, buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
+          return buffer.subarray(0, bytesRead);
+        } finally {
+          await file.close();
+        }
+      }),
+    bytes: (signal) =>
+      guarded(async () => {
+        const { size, mtimeMs } = await stat(full);
+        if (size > maxModelBytes) throw tooLarge(path, size);
+        if (seen && (seen.size !== size || seen.mtimeMs !== mtimeMs))
+          throw new ModelError(
+            "ERR_MODEL_INVALID",
+            `${path}: the file has changed since it was loaded; load it again`,
+          );
+        return readFile(full, { signal });
+      }),
+  };
+}
+
+/** Protobuf's limit for one message, and so for a model that carries its weights. */
+const maxModelBytes = 2 ** 31 - 1;
+
+function tooLarge(name: string, size: number): ModelError {
+  return new ModelError(
+    "ERR_MODEL_UNSUPPORTED",
+    `${name}: expected at most 2 GB of weights for joining and differentiating, got ${(size / 1e9).toFixed(1)} GB`,
+  );
+}
+
+function looksLikeZip(head: Uint8Array): boolean {
+  return head[0] === 0x50 && head[1] === 0x4b && (head[2] === 3 || head[2] === 5 || head[2] === 7);
+}
+
+/** The ONNX model behind every {@link Model}; the rest of lib uses what the interface does not show. */
+export class OnnxModel implements Model {
+  readonly format = "onnx";
+  readonly name: string;
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  private readonly lifetime: Lifetime;
+  private readonly gradientSessions = new Map<string, Promise<NativeSession>>();
+  private hash: Promise<string> | undefined;
+
+  constructor(
+    private readonly source: Source,
+    private readonly session: NativeSession,
+    /** Threads of a run; 0: all that tr0n may use. */
+    private readonly threads: number,
+  ) {
+    this.name = source.name;
+    this.inputs = session.inputs.map(publicInfo);
+    this.outputs = session.outputs.map(publicInfo);
+    this.lifetime = new Lifetime(`the model ${source.name}`);
+  }
+
+  async run(inputs: Tensor | Record<string, Tensor>, options?: RunOptions): Promise<Record<string, Tensor>> {
+    const o = checkOptions("options", options, ["signal"]);
+    checkSignal("options.signal", o.signal);
+    this.lifetime.check();
+    const feeds = this.feeds("inputs", inputs, this.session.inputs);
+    return this.lifetime.run("run", o.signal, async (signal) =>
+      floats(await runJob("run", signal, () => this.session.run(feeds))),
+    );
+  }
+
+  async vjp(
+    inputs: Tensor | Record<string, Tensor>,
+    cotangents: Tensor | Record<string, Tensor>,
+    options?: RunOptions,
+  ): Promise<{ outputs: Record<string, Tensor>; gradients: Record<string, Tensor> }> {
+    const o = checkOptions("options", options, ["signal"]);
+    checkSignal("options.signal", o.signal);
+    this.lifetime.check();
+    const feeds = this.feeds("inputs", inputs, this.session.inputs);
+    const seeds = this.feeds("cotangents", cotangents, this.session.outputs, true);
+    const seeded = Object.keys(seeds);
+    if (seeded.length === 0)
+      throw new ArgumentError("cotangents: expected at least one output's cotangent, got none");
+    for (const name of seeded) feeds[`grad_${name}`] = seeds[name]!;
+    return this.lifetime.run("vjp", o.signal, async (signal) => {
+      const session = await this.gradientSession(seeded);
+      const results = await runJob("vjp", signal, () => session.run(feeds));
+      const all = floats(results);
+      const outputs: Record<string, Tensor> = {};
+      const gradients: Record<string, Tensor> = {};
+      for (const { name } of this.outputs) if (all[name]) outputs[name] = all[name];
+      for (const { name } of this.inputs) if (all[`grad_${name}`]) gradients[name] = all[`grad_${name}`]!;
+      return { outputs, gradients };
+    });
+  }
+
+  fingerprint(): Promise<string> {
+    this.lifetime.check();
+    this.hash ??= this.computeFingerprint().catch((error: unknown) => {
+      this.hash = undefined;
+      throw error;
+    });
+    return this.hash;
+  }
+
+  /**
+   * The model as a graph that carries all its weights, read again from its source.
+   *
+   * @throws ModelError when it cannot be read, has changed since it was loaded, or has over 2 GB
+   */
+  async graph(signal?: AbortSignal): Promise<Graph> {
+    this.lifetime.check();
+    const bytes = await this.source.bytes(signal);
+    const graph = decodeModel(bytes, this.name);
+    const files = externalFiles(graph);
+    if (files.length === 0) return graph;
+    const folder = this.externalFolder();
+    const contents = new Map<string, Uint8Array>();
+    let total = bytes.length;
+    for (const file of files) {
+      const path = join(folder, file);
+      try {
+        total += (await stat(path)).size;
+        if (total > maxModelBytes) throw tooLarge(this.name, total);
+        contents.set(file, await readFile(path, { signal }));
+      } catch (error) {
+        if (error instanceof Tr0nError) throw error;
+        throw new ModelError(
+          "ERR_MODEL_NOT_FOUND",
+          `${this.name}: its external data ${describe(file)} cannot be read: ${reason(error)}`,
+          { cause: error },
+        );
+      }
+    }
+    return inlineExternal(graph, (location, offset, length) =>
+      contents.get(location)!.subarray(offset, length === undefined ? undefined : offset + length),
+    );
+  }
+
+  /** @throws Tr0nError ERR_DISPOSED */
+  checkUsable(): void {
+    this.lifetime.check();
+  }
+
+  dispose(): void {
+    if (!this.lifetime.dispose()) return;
+    this.session.dispose();
+    for (const session of this.gradientSessions.values())
+      session.then(
+        (opened) => opened.dispose(),
+        () => undefined,
+      );
+    this.gradientSessions.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  private externalFolder(): string {
+    if (this.source.folder === null)
+      throw new ModelError(
+        "ERR_MODEL_UNSUPPORTED",
+        `${this.name}: its weights lie in other files, so load it from its path instead of from bytes`,
+      );
+    return this.source.folder;
+  }
+
+  /** One session for each set of seeded outputs. */
+  private gradientSession(seeded: readonly string[]): Promise<NativeSession> {
+    const key = JSON.stringify([...seeded].sort());
+    let session = this.gradientSessions.get(key);
+    if (!session) {
+      session = this.openGradientSession(seeded);
+      this.gradientSessions.set(key, session);
+      session.catch(() => this.gradientSessions.delete(key));
+    }
+    return session;
+  }
+
+  private async openGradientSession(seeded: readonly string[]): Promise<NativeSession> {
+    const graph = await this.graph();
+    const wrt = this.inputs.filter((input) => input.type === "float32").map((input) => input.name);
+    if (wrt.length === 0)
+      throw new ModelError("ERR_NO_GRADIENT", `${this.name}: it has no float32 input to differentiate`);
+    const bytes = encodeModel(differentiateGraph(graph, { wrt, outputs: [...seeded] }));
+    const session = await runJob("vjp", undefined, () =>
+      native().openSession(bytes, {
+        name: `${this.name} (gradient)`,
+        threads: this.threads || native().threads(),
+      }),
+    );
+    if (this.lifetime.disposed) session.dispose();
+    this.lifetime.check();
+    return session;
+  }
+
+  /** Checks tensors against what the session declares and converts them to its types. */
+  private feeds(
+    what: "inputs" | "cotangents",
+    given: Tensor | Record<string, Tensor>,
+    declared: readonly NativeValueInfo[],
+    partial = false,
+  ): Record<string, NativeTensor> {
+    if (given === null || typeof given !== "object" || Array.isArray(given) || ArrayBuffer.isView(given))
+      throw invalid(what, "a Tensor or an object of Tensors by name", given);
+    const side = what === "inputs" ? "input" : "output";
+    let named = given as Record<string, Tensor>;
+    if (given.data instanceof Float32Array && Array.isArray(given.shape)) {
+      if (declared.length !== 1)
+        throw new ArgumentError(
+          `${what}: expected an object with a Tensor for each of ${declared.map((v) => describe(v.name)).join(", ")}, got a single Tensor`,
+        );
+      named = { [declared[0]!.name]: given as Tensor };
+    }
+    const feeds: Record<string, NativeTensor> = {};
+    for (const name of Object.keys(named))
+      if (!declared.some((value) => value.name === name))
+        throw new ArgumentError(
+          `${what}: ${this.name} has no ${side} ${describe(name)}; it has ${declared.map((v) => describe(v.name)).join(", ")}`,
+        );
+    for (const value of declared) {
+      const tensor = named[value.name];
+      if (tensor === undefined) {
+        if (partial) continue;
+        throw new ArgumentError(`${what}: expected a Tensor for ${describe(value.name)}, got none`);
+      }
+      const label = `${what}.${value.name}`;
+      checkTensor(label, tensor);
+      if (!fits(tensor.shape, value.shape))
+        throw new ArgumentError(
+          `${label}: expected the shape ${shapeText(value.shape)}, got ${shapeText(tensor.shape)}`,
+          { code: "ERR_SHAPE_MISMATCH" },
+        );
+      if (elementCount(tensor.shape) === 0)
+        throw new ArgumentError(`${label}: expected at least one row, got none`);
+      feeds[value.name] = converted(label, tensor, value.type);
+    }
+    return feeds;
+  }
+
+  private async computeFingerprint(): Promise<string> {
+    const hash = createHash("sha256");
+    if (this.source.folder === null) {
+      hash.update(await this.source.bytes());
+      return hash.digest("hex");
+    }
+    const files = [this.source.native as string];
+    for (const file of externalFiles(decodeModel(await this.source.bytes(), this.name)).sort())
+      files.push(join(this.source.folder, file));
+    for (const file of files) {
+      try {
+        for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 }))
+          hash.update(chunk as Buffer);
+      } catch (error) {
+        throw new ModelError("ERR_MODEL_NOT_FOUND", `${file}: cannot be read: ${reason(error)}`, {
+          cause: error,
+        });
+      }
+    }
+    return hash.digest("hex");
+  }
+}
+
+/**
+ * The model behind the interface.
+ *
+ * @throws ArgumentError when `value` did not come from loadModel, Tr0nError ERR_DISPOSED
+ */
+export function onnxModel(name: string, value: unknown): OnnxModel {
+  if (!(value instanceof OnnxModel)) throw invalid(name, "a Model from loadModel()", value);
+  value.checkUsable();
+  return value;
+}
+
+function publicInfo(value: NativeValueInfo): ValueInfo {
+  return Object.freeze({ name: value.name, shape: Object.freeze([...value.shape]), type: value.type });
+}
+
+/** Whether a shape fits a declared one, null being any size. */
+export function fits(shape: readonly (number | null)[], declared: readonly (number | null)[]): boolean {
+  return (
+    shape.length === declared.length &&
+    shape.every((dim, axis) => dim === null || declared[axis] === null || dim === declared[axis])
+  );
+}
+
+function converted(name: string, tensor: Tensor, type: string): NativeTensor {
+  const { data, shape } = tensor;
+  const whole = (low: number, high: number): void => {
+    for (let i = 0; i < data.length; i++)
+      if (!Number.isInteger(data[i]!) || data[i]! < low || data[i]! > high)
+        throw new ArgumentError(
+          `${name}: the model declares ${type}, so expected whole numbers of ${low} … ${high}, got ${data[i]} at index ${i}`,
+        );
+  };
+  switch (type) {
+    case "float32":
+      return tensor;
+    case "float64":
+      return { data: Float64Array.from(data), shape };
+    case "int64":
+      whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+      return { data: BigInt64Array.from(data, (value) => BigInt(value)), shape };
+    case "int32":
+      whole(-(2 ** 31), 2 ** 31 - 1);
+      return { data: Int32Array.from(data), shape };
+    case "uint8":
+      whole(0, 255);
+      return { data: Uint8Array.from(data), shape };
+    case "bool":
+      return { data: Uint8Array.from(data, (value) => (value !== 0 ? 1 : 0)), shape };
+    default:
+      throw new ModelError(
+        "ERR_MODEL_UNSUPPORTED",
+        `${name}: the model declares the type ${type}, which tr0n cannot feed; float32, float64, int64, int32, uint8 and bool work`,
+      );
+  }
+}
+
+/** Outputs as float32 tensors. */
+function floats(results: Record<string, NativeTensor>): Record<string, Tensor> {
+  const out: Record<string, Tensor> = {};
+  for (const [name, { data, shape }] of Object.entries(results))
+    out[name] = {
+      data:
+        data instanceof Float32Array
+          ? data
+          : data instanceof BigInt64Array
+            ? Float32Array.from(data, Number)
+            : Float32Array.from(data),
+      shape,
+    };
+  return out;
+}

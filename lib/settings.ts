@@ -1,0 +1,161 @@
+/** The options that say what models are joined and how, and the record of them that files keep. */
+import { basename } from "node:path";
+import { checkDevice, checkInteger } from "./check.js";
+import type { Device } from "./devices.js";
+import { checkEnergy, describeEnergy, type Energy } from "./energy.js";
+import { Tr0nError, invalid } from "./errors.js";
+import { checkLatent, type Latent } from "./latent.js";
+import type { OnnxModel } from "./model.js";
+import { onnxModel, type Model } from "./model.js";
+import { Objective, type PairFunction } from "./objective.js";
+import { checkStages, type Stage } from "./preprocess.js";
+
+/** Models and what lies between them. */
+export interface ModelsOptions {
+  /** z → image, with one input. Not disposed of by tr0n. */
+  generator: Model;
+  /** image → condition, with one input. Not disposed of by tr0n. */
+  encoder: Model;
+  /** Default: the generator's first output. */
+  generatorOutput?: string;
+  /** Default: the encoder's first output. */
+  encoderOutput?: string;
+  /** p(z). Default: N(0, I) of the generator's input size. */
+  latent?: Latent;
+  /**
+   * Default: crossEntropy() for an encoder that looks like a classifier (its output comes from Softmax or LogSoftmax, or
+   * its name contains logit, prob, class or score), else cosine().
+   */
+  energy?: Energy;
+  /** Stages between generator and encoder, in order. Default none. */
+  preprocess?: readonly Stage[];
+  /**
+   * Where a training pair's condition comes from, if not from the encoder: a model, fed with preprocessed images, or
+   * a function, called with the generator's images [n, C, H, W] and giving [n, m]. With crossEntropy() a function gives
+   * probabilities.
+   */
+  pairEncoder?: Model | PairFunction;
+  /** Rows of one run of a model, 1 … 4096. Default 64. Does not change results. */
+  maxBatch?: number;
+  /** Default "auto". */
+  device?: Device;
+}
+
+export const modelOptionNames = [
+  "generator",
+  "encoder",
+  "generatorOutput",
+  "encoderOutput",
+  "latent",
+  "energy",
+  "preprocess",
+  "pairEncoder",
+  "maxBatch",
+  "device",
+  // Not an option yet: known here so that createObjective can say so.
+  "augment" as "device",
+] as const;
+
+/** Checks the options and joins the models. @throws as Tr0n.create */
+export async function createObjective(o: ModelsOptions, signal?: AbortSignal): Promise<Objective> {
+  if ((o as { augment?: unknown }).augment !== undefined)
+    throw new Tr0nError(
+      "ERR_MODEL_UNSUPPORTED",
+      "augment: differentiable augmentation is not available in this version; leave the option out",
+    );
+  checkDevice("device", o.device);
+  const text = (name: string, value: unknown): string | undefined => {
+    if (value !== undefined && (typeof value !== "string" || value === ""))
+      throw invalid(name, "an output's name", value);
+    return value as string | undefined;
+  };
+  const { pairEncoder } = o;
+  return Objective.create({
+    generator: onnxModel("generator", o.generator),
+    encoder: onnxModel("encoder", o.encoder),
+    generatorOutput: text("generatorOutput", o.generatorOutput),
+    encoderOutput: text("encoderOutput", o.encoderOutput),
+    latent: o.latent === undefined ? undefined : checkLatent("latent", o.latent),
+    energy: o.energy === undefined ? undefined : checkEnergy("energy", o.energy),
+    stages: checkStages("preprocess", o.preprocess),
+    pairEncoder:
+      pairEncoder === undefined || typeof pairEncoder === "function"
+        ? pairEncoder
+        : onnxModel("pairEncoder", pairEncoder),
+    maxBatch: checkInteger("maxBatch", o.maxBatch, 64, { min: 1, max: 4096 }),
+    signal,
+  });
+}
+
+/** A model as files remember it. */
+export interface ModelRecord {
+  /** The file's name without its folder: for messages only. */
+  readonly name: string;
+  readonly sha256: string;
+  readonly output: string | null;
+}
+
+/** Everything that conditions, energies and latents mean, as JSON. */
+export interface ModelSettings {
+  readonly generator: ModelRecord;
+  readonly encoder: ModelRecord;
+  readonly pairEncoder: ModelRecord | "function" | null;
+  readonly latent: Latent;
+  readonly latentShape: readonly number[];
+  readonly imageShape: readonly number[];
+  readonly conditionSize: number;
+  readonly preprocess: readonly Stage[];
+  readonly energy: unknown;
+}
+
+export async function modelSettings(objective: Objective): Promise<ModelSettings> {
+  const record = async (model: OnnxModel, output: string | null): Promise<ModelRecord> => ({
+    name: basename(model.name),
+    sha256: await model.fingerprint(),
+    output,
+  });
+  const { pairEncoder } = objective;
+  return {
+    generator: await record(objective.generator, objective.generatorOutput),
+    encoder: await record(objective.encoder, objective.encoderOutput),
+    pairEncoder:
+      pairEncoder === undefined
+        ? null
+        : typeof pairEncoder === "function"
+          ? "function"
+          : await record(pairEncoder, null),
+    latent: objective.latent,
+    latentShape: objective.latentShape,
+    imageShape: objective.imageShape,
+    conditionSize: objective.conditionSize,
+    preprocess: objective.stages,
+    energy: describeEnergy(objective.energy),
+  };
+}
+
+/** The first setting in which a file differs from what is wanted, in words; null when they agree. Names of files do not count. */
+export function settingsDifference(
+  stored: Record<string, unknown>,
+  wanted: Record<string, unknown>,
+): string | null {
+  for (const key of new Set([...Object.keys(wanted), ...Object.keys(stored)])) {
+    const [was, is] = [canonical(stored[key]), canonical(wanted[key])];
+    if (was !== is) return `${key} was ${short(was)}, is ${short(is)}`;
+  }
+  return null;
+}
+
+function short(json: string): string {
+  return json.length > 200 ? `${json.slice(0, 200)}…` : json;
+}
+
+/** JSON with sorted keys, without the names of model files. */
+function canonical(value: unknown): string {
+  return (
+    JSON.stringify(value, (_, item: unknown) => {
+      if (item === null || typeof item !== "object" || Array.isArray(item)) return item;
+      const entries = Object.entries(item).filter(([key]) => !(key === "name" && "sha256" in item));
+      return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)));
+    }) ?? "nothing"
+  );
+}

@@ -1,0 +1,661 @@
+/** The method: a frozen generator, a frozen encoder, and a translator between conditions and latents. */
+import { readFile } from "node:fs/promises";
+import { reason, writeFileAtomic } from "./atomic-write.js";
+import {
+  checkDevice,
+  checkFunction,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  checkPath,
+  checkSeed,
+  checkSignal,
+  randomSeed,
+  shapeText,
+} from "./check.js";
+import {
+  conditionRows,
+  conditionStreams,
+  interpolated,
+  type Condition,
+  type ConditionRows,
+} from "./condition.js";
+import type { Device } from "./devices.js";
+import { type Energy } from "./energy.js";
+import { ArgumentError, FileError, Tr0nError } from "./errors.js";
+import { Lifetime, runJob, runJobWithProgress } from "./job.js";
+import { nativePrior } from "./latent.js";
+import { checkMemory } from "./limits.js";
+import { loadModel, onnxModel, type Model } from "./model.js";
+import {
+  native,
+  type NativeSampleProgress,
+  type NativeSampleRequest,
+  type NativeSampleResult,
+} from "./native.js";
+import { checkNoise, nativeNoise, type ConditionNoise } from "./noise.js";
+import type { Objective, PairFunction } from "./objective.js";
+import { checkSampler, nativeSampler, needsTranslator, samplerSteps, type Sampler } from "./sampler.js";
+import { createObjective, modelOptionNames, type ModelsOptions } from "./settings.js";
+import { checkTensor, elementCount, type Tensor } from "./tensor.js";
+import {
+  checkTrainOptions,
+  trainTranslator,
+  type TrainOptions,
+  type TrainReport,
+  type TranslatorSettings,
+} from "./training.js";
+import { decodeTranslatorFile, encodeTranslatorFile, restoredEnergy } from "./translator-file.js";
+import type { Translator } from "./translator.js";
+
+export interface Tr0nOptions extends ModelsOptions {
+  translator?: {
+    /** K. Default 10. */
+    components?: number;
+    /** h. Default 4 × the condition's size. */
+    hidden?: number;
+    /** Component means stay within ±bound; 0 leaves them free. Default: the latent's bound, if it has one. */
+    bound?: number;
+    /** Noise on conditions while training. Default none. */
+    conditionNoise?: ConditionNoise;
+  };
+  /** Decides training where `train` has no seed of its own. Default random. */
+  seed?: number;
+  signal?: AbortSignal;
+}
+
+/** What `Tr0n.load` needs besides the file. Models given as paths are loaded, and disposed of with the Tr0n. */
+export interface LoadModels {
+  generator: Model | string;
+  encoder: Model | string;
+  /** Needed where the saved energy has parts from energy.fromOnnx(): the same energy again. */
+  energy?: Energy;
+  /** Needed for train() where the saved one was trained with a pairEncoder. */
+  pairEncoder?: Model | PairFunction;
+  maxBatch?: number;
+  device?: Device;
+  signal?: AbortSignal;
+}
+
+export interface SampleOptions {
+  /** Samples for each condition. Default 1. */
+  count?: number;
+  /** Default: the sampler's own. */
+  steps?: number;
+  /** Default sampler.resample(). */
+  sampler?: Sampler;
+  /** Decides everything. Default random; the result tells it. */
+  seed?: number;
+  onProgress?: (progress: SampleProgress) => void;
+  signal?: AbortSignal;
+}
+
+export interface SampleProgress {
+  /** Steps done; 0 when the chains have their starts. */
+  readonly step: number;
+  readonly steps: number;
+  /** [B·count], the energy of each chain now. */
+  readonly energies: Float32Array;
+}
+
+export interface Samples {
+  /** [B·count, C, H, W]; the samples of a condition follow each other. */
+  readonly images: Tensor;
+  /** [B·count, d] */
+  readonly latents: Tensor;
+  /** [B·count], E(z, c) without the prior's terms and without λ. */
+  readonly energies: Float32Array;
+  readonly seed: number;
+  /** [B], mean effective sample size of each condition's candidates; NaN for samplers that do not resample. */
+  readonly ess: Float32Array;
+  /** [B], candidates a chain in the end. */
+  readonly candidates: Uint32Array;
+  /** [B], mean accept probability of the MALA steps; NaN for other samplers. */
+  readonly acceptance: Float32Array;
+  /** Rows for which generator and encoder were run forwards, and with their gradient. */
+  readonly evaluations: { readonly forwards: number; readonly gradients: number };
+  readonly warnings: readonly string[];
+}
+
+/** One step of a run; see {@link Tr0n.sampleSteps}. */
+export interface SampleStep {
+  /** 0 for the start. */
+  readonly step: number;
+  readonly steps: number;
+  /** [B·count] */
+  readonly energies: Float32Array;
+  /** [B·count, d], where there are images. */
+  readonly latents?: Tensor;
+  /** [B·count, C, H, W], every `every` steps and at the last one. */
+  readonly images?: Tensor;
+  readonly seed: number;
+}
+
+const sampleNames = ["count", "steps", "sampler", "seed", "onProgress", "signal"] as const;
+
+/** A sampling call, checked. */
+interface Plan {
+  readonly rows: ConditionRows;
+  readonly count: number;
+  readonly steps: number;
+  readonly sampler: Sampler;
+  readonly seed: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Makes a frozen, unconditional generator obey a condition.
+ *
+ *     const tr0n = await Tr0n.create({ generator: await loadModel("g.onnx"), encoder: await loadModel("f.onnx") });
+ *     await tr0n.train();
+ *     const { images } = await tr0n.sample({ class: 7 }, { count: 16 });
+ *
+ * No call blocks the event loop, several may run at once, and each takes an AbortSignal.
+ */
+export class Tr0n implements Disposable, AsyncDisposable {
+  private readonly lifetime = new Lifetime("the Tr0n");
+  private current: Translator | null = null;
+  private lastReport: TrainReport | null = null;
+  private readonly owned: Model[] = [];
+  /** The saved Tr0n had a pairEncoder that was not given to load(). */
+  private missingPairEncoder = false;
+
+  private constructor(
+    /** For tr0n's own modules: not part of the public surface. */
+    readonly objective: Objective,
+    private readonly translatorSettings: TranslatorSettings,
+    /** Decides training where `train` has no seed of its own. */
+    readonly seed: number,
+    private readonly fixedSeed: boolean,
+  ) {}
+
+  /**
+   * Joins generator, stages, encoder and energy, and checks that they fit by running both models once.
+   *
+   * @throws ArgumentError (ERR_SHAPE_MISMATCH where two things do not fit), ModelError, Tr0nError
+   *   ERR_DEVICE_UNAVAILABLE, AbortError
+   */
+  static async create(options: Tr0nOptions): Promise<Tr0n> {
+    const o = checkOptions("options", options, [...modelOptionNames, "translator", "seed", "signal"]);
+    checkSignal("signal", o.signal);
+    const translator = checkTranslator(o.translator);
+    const seed = checkSeed("seed", o.seed);
+    const objective = await createObjective(o, o.signal);
+    try {
+      nativeNoise(translator.conditionNoise, objective.conditionSize);
+    } catch (error) {
+      objective.dispose();
+      throw error;
+    }
+    return new Tr0n(objective, translator, seed, o.seed !== undefined);
+  }
+
+  /**
+   * A Tr0n as it was saved, for the same two models.
+   *
+   * @throws FileError ERR_FILE_INVALID for a damaged file, ERR_FILE_MISMATCH for a file of other models or another
+   *   energy, ERR_IO when it cannot be read; what `create` throws
+   */
+  static async load(path: string, models: LoadModels): Promise<Tr0n> {
+    checkPath("path", path);
+    const o = checkOptions("models", models, [
+      "generator",
+      "encoder",
+      "energy",
+      "pairEncoder",
+      "maxBatch",
+      "device",
+      "signal",
+    ]);
+    checkSignal("models.signal", o.signal);
+    checkDevice("models.device", o.device);
+    let bytes: Uint8Array;
+    try {
+      bytes = await readFile(path);
+    } catch (error) {
+      throw new FileError("ERR_IO", `${path}: cannot be read: ${reason(error)}`, { cause: error });
+    }
+    const { config, tensors } = decodeTranslatorFile(bytes, path);
+    const energy = restoredEnergy(config.models.energy, o.energy, path);
+    const owned: Model[] = [];
+    const open = async (name: string, model: Model | string): Promise<Model> => {
+      if (typeof model !== "string") return onnxModel(name, model);
+      const loaded = await loadModel(model, { signal: o.signal });
+      owned.push(loaded);
+      return loaded;
+    };
+    let objective: Objective | undefined;
+    try {
+      const generator = await open("models.generator", o.generator);
+      const encoder = await open("models.encoder", o.encoder);
+      for (const [role, model] of [
+        ["generator", generator],
+        ["encoder", encoder],
+      ] as const) {
+        const sha256 = await model.fingerprint();
+        const stored = config.models[role];
+        if (sha256 !== stored.sha256)
+          throw new FileError(
+            "ERR_FILE_MISMATCH",
+            `${path}: it belongs to the ${role} ${stored.name} (SHA-256 ${stored.sha256}), not to ${model.name} (SHA-256 ${sha256})`,
+          );
+      }
+      objective = await createObjective(
+        {
+          generator,
+          encoder,
+          generatorOutput: config.models.generator.output ?? undefined,
+          encoderOutput: config.models.encoder.output ?? undefined,
+          latent: config.models.latent,
+          energy,
+          preprocess: config.models.preprocess,
+          pairEncoder: o.pairEncoder,
+          maxBatch: o.maxBatch,
+        },
+        o.signal,
+      );
+      const translator = tensors(objective);
+      const tr0n = new Tr0n(objective, config.translator, config.seed, config.fixedSeed);
+      tr0n.current = translator;
+      tr0n.lastReport = config.training;
+      tr0n.owned.push(...owned);
+      tr0n.missingPairEncoder = config.models.pairEncoder !== null && o.pairEncoder === undefined;
+      return tr0n;
+    } catch (error) {
+      objective?.dispose();
+      for (const model of owned) model[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** The trained translator; null before train() or load(). It belongs to the Tr0n. */
+  get translator(): Translator | null {
+    return this.current;
+  }
+
+  /** What the last training said; null before. */
+  get report(): TrainReport | null {
+    return this.lastReport;
+  }
+
+  /** Numbers of a latent. */
+  get latentSize(): number {
+    return this.objective.latentSize;
+  }
+
+  /** Numbers of a condition: the classes, or the size of an embedding. */
+  get conditionSize(): number {
+    return this.objective.conditionSize;
+  }
+
+  /** "probabilities" where conditions are classes or distributions over them, "unit" where only directions count. */
+  get conditionKind(): "probabilities" | "unit" | "raw" {
+    return this.objective.conditionKind;
+  }
+
+  /** [C, H, W] */
+  get imageShape(): readonly number[] {
+    return this.objective.imageShape;
+  }
+
+  /** The energy in use, the default one included. */
+  get energy(): Energy {
+    return this.objective.energy;
+  }
+
+  /**
+   * Trains a new translator on synthetic pairs and puts it in the place of the present one, which stays when training
+   * fails or is aborted.
+   *
+   * @throws ArgumentError, FileError (pairs, checkpoint), Tr0nError ERR_DIVERGED or ERR_OUT_OF_MEMORY, AbortError
+   */
+  async train(options?: TrainOptions): Promise<TrainReport> {
+    this.lifetime.check();
+    const o = checkTrainOptions(options, this.objective);
+    if (this.missingPairEncoder)
+      throw new ArgumentError(
+        "pairEncoder: this Tr0n was trained with one; give it to Tr0n.load to train again",
+      );
+    return this.lifetime.run("train", o.signal, async (signal) => {
+      const { translator, report } = await trainTranslator(
+        this.objective,
+        this.translatorSettings,
+        o,
+        this.seed,
+        this.fixedSeed,
+        signal,
+      );
+      if (this.lifetime.disposed) translator.dispose();
+      this.lifetime.check();
+      this.current?.dispose();
+      this.current = translator;
+      this.lastReport = report;
+      return report;
+    });
+  }
+
+  /**
+   * `count` samples for each condition. A seed gives the same chains whatever the number of threads and whether
+   * conditions come alone or together; equal conditions in one call get different chains.
+   *
+   * @throws Tr0nError ERR_NOT_TRAINED, ERR_OUT_OF_MEMORY before anything is allocated, ERR_DIVERGED naming step and chain;
+   *   ArgumentError; ModelError ERR_NO_GRADIENT naming the operator; AbortError
+   */
+  async sample(condition: Condition, options?: SampleOptions): Promise<Samples> {
+    this.lifetime.check();
+    const o = checkOptions("options", options, sampleNames);
+    const rows = conditionRows("condition", condition, this.conditionSize, this.conditionKind);
+    return this.run(this.plan(rows, o), o.onProgress);
+  }
+
+  /**
+   * The same run as `sample`, step by step: every step's energies, and latents and images at steps 0, `every`,
+   * 2·`every`, … and the last; without `every` at the last only. Nothing runs before the first step is asked for. Leaving
+   * the loop cancels the run.
+   */
+  async *sampleSteps(
+    condition: Condition,
+    options?: SampleOptions & { every?: number },
+  ): AsyncGenerator<SampleStep, Samples, undefined> {
+    this.lifetime.check();
+    const o = checkOptions("options", options, [...sampleNames, "every"]);
+    const every = checkInteger("every", o.every, 0, { min: 1 });
+    const rows = conditionRows("condition", condition, this.conditionSize, this.conditionKind);
+    const plan = this.plan(rows, o);
+    const { steps, seed } = plan;
+    const stop = new AbortController();
+    const scope = this.lifetime.open("sampleSteps", plan.signal);
+    const forward = (): void => stop.abort(scope.signal.reason);
+    scope.signal.addEventListener("abort", forward, { once: true });
+    const queue: NativeSampleProgress[] = [];
+    let wake = (): void => undefined;
+    let ended: { result: NativeSampleResult } | { error: unknown } | undefined;
+    const onProgress = (progress: NativeSampleProgress): void => {
+      const wanted = every > 0 && progress.step % every === 0;
+      queue.push(wanted ? progress : { ...progress, latents: undefined });
+      o.onProgress?.({ step: progress.step, steps: progress.steps, energies: progress.energies });
+      wake();
+    };
+    try {
+      const running = this.chains(plan, stop.signal, onProgress, every > 0).then(
+        (result) => (ended = { result }),
+        (error: unknown) => (ended = { error }),
+      );
+      void running.then(() => {
+        scope.settle(); // an iteration that nobody goes on with must not keep `await using` waiting
+        wake();
+      });
+      for (;;) {
+        const next = queue.shift();
+        if (next) {
+          if (next.step >= steps) continue; // the last step comes from the result
+          const latents = next.latents && this.latentTensor(next.latents);
+          const images = latents && (await this.imagesOf(latents.data, stop.signal));
+          yield {
+            step: next.step,
+            steps,
+            energies: next.energies,
+            seed,
+            ...(latents ? { latents, images } : {}),
+          };
+        } else if (ended) break;
+        else await new Promise<void>((resolve) => (wake = resolve));
+      }
+      if ("error" in ended) throw ended.error;
+      const { result } = ended;
+      const samples = await this.finish(plan, result, stop.signal);
+      yield {
+        step: steps,
+        steps,
+        energies: samples.energies,
+        latents: samples.latents,
+        images: samples.images,
+        seed,
+      };
+      return samples;
+    } finally {
+      scope.signal.removeEventListener("abort", forward);
+      stop.abort();
+      scope.close();
+    }
+  }
+
+  /**
+   * Samples along the way between two single conditions: `points` (9) conditions with weights 0.1 … 0.9 of `to` (spherical
+   * for vectors, straight for class distributions), `count` samples each, with the same noise at every point. The result
+   * has points·count samples.
+   */
+  async interpolate(
+    from: Condition,
+    to: Condition,
+    options?: SampleOptions & { points?: number },
+  ): Promise<Samples> {
+    this.lifetime.check();
+    const o = checkOptions("options", options, [...sampleNames, "points"]);
+    const points = checkInteger("points", o.points, 9, { min: 1, max: 2 ** 16 });
+    const [a, b] = [["from", from] as const, ["to", to] as const].map(([name, value]) => {
+      const rows = conditionRows(name, value, this.conditionSize, this.conditionKind);
+      if (rows.count !== 1) throw new ArgumentError(`${name}: expected one condition, got ${rows.count}`);
+      return rows;
+    }) as [ConditionRows, ConditionRows];
+    return this.run(this.plan(interpolated(a, b, points, this.conditionKind), o), o.onProgress);
+  }
+
+  /** Images [n, C, H, W] of latents [n, d]. */
+  async generate(latents: Tensor, options?: { signal?: AbortSignal }): Promise<Tensor> {
+    const o = checkOptions("options", options, ["signal"]);
+    checkSignal("signal", o.signal);
+    const n = this.checkLatents(latents);
+    checkMemory(`generate: ${n} images`, 2 * 4 * n * elementCount(this.imageShape));
+    return this.lifetime.run("generate", o.signal, (signal) => this.imagesOf(latents.data, signal));
+  }
+
+  /**
+   * What the encoder says about the images of latents [n, d], in the form of conditions [n, m]: class probabilities,
+   * directions or raw outputs. (With a pairEncoder that is a model, what that one says.)
+   */
+  async encode(latents: Tensor, options?: { signal?: AbortSignal }): Promise<Tensor> {
+    const o = checkOptions("options", options, ["signal"]);
+    checkSignal("signal", o.signal);
+    const n = this.checkLatents(latents);
+    if (typeof this.objective.pairEncoder === "function")
+      throw new ArgumentError(
+        "encode: not with a pairEncoder that is a function; call it with the images of generate()",
+      );
+    return this.lifetime.run("encode", o.signal, async (signal) => {
+      const map = await this.objective.conditions(signal);
+      const [output] = await runJob("encode", signal, () => map.run(latents.data, n));
+      return { data: output!.data, shape: [n, this.conditionSize] };
+    });
+  }
+
+  /** `count` latents [count, d] of the prior, from number `first` (0) of the seed's list on. */
+  async drawPrior(
+    count: number,
+    options?: { seed?: number; first?: number; signal?: AbortSignal },
+  ): Promise<Tensor> {
+    const o = checkOptions("options", options, ["seed", "first", "signal"]);
+    checkInteger("count", count ?? Number.NaN, 0, { min: 1, max: 2 ** 32 - 1 });
+    const first = checkInteger("first", o.first, 0, { min: 0, max: 2 ** 32 - count });
+    const seed = checkSeed("seed", o.seed);
+    checkSignal("signal", o.signal);
+    checkMemory(`drawPrior: ${count} latents`, 2 * 4 * count * this.latentSize);
+    return this.lifetime.run("drawPrior", o.signal, async (signal) => {
+      const prior = nativePrior(this.objective.latent);
+      const data = await runJob("drawPrior", signal, () =>
+        native().drawPrior(prior, BigInt(seed), 0, first, count),
+      );
+      return { data, shape: [count, this.latentSize] };
+    });
+  }
+
+  /**
+   * Writes the translator with all that it depends on to a .safetensors file, atomically: after an error the path holds
+   * what it held before.
+   *
+   * @throws Tr0nError ERR_NOT_TRAINED, FileError ERR_IO
+   */
+  async save(path: string): Promise<void> {
+    checkPath("path", path);
+    this.lifetime.check();
+    const translator = this.trained();
+    const bytes = await encodeTranslatorFile(this.objective, translator, {
+      translator: this.translatorSettings,
+      seed: this.seed,
+      fixedSeed: this.fixedSeed,
+      training: this.lastReport,
+    });
+    await writeFileAtomic(path, bytes);
+  }
+
+  /**
+   * Cancels what runs, which then rejects with ERR_DISPOSED, and frees everything but models that the caller loaded.
+   * Later calls do nothing. `await using` also waits until nothing runs any more.
+   */
+  dispose(): void {
+    if (!this.lifetime.dispose()) return;
+    this.current?.dispose();
+    this.objective.dispose();
+    for (const model of this.owned) model[Symbol.dispose]();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
+    await this.lifetime.settled();
+  }
+
+  private trained(): Translator {
+    if (!this.current)
+      throw new Tr0nError(
+        "ERR_NOT_TRAINED",
+        "this Tr0n has no translator yet: call train(), or Tr0n.load a saved one",
+      );
+    return this.current;
+  }
+
+  private checkLatents(latents: Tensor): number {
+    this.lifetime.check();
+    checkTensor("latents", latents, { finite: true });
+    const [n = 0, d] = latents.shape;
+    if (latents.shape.length !== 2 || d !== this.latentSize)
+      throw new ArgumentError(
+        `latents: expected the shape [n, ${this.latentSize}], got ${shapeText(latents.shape)}`,
+        {
+          code: "ERR_SHAPE_MISMATCH",
+        },
+      );
+    if (n === 0) throw new ArgumentError("latents: expected at least one row, got none");
+    return n;
+  }
+
+  private plan(rows: ConditionRows, o: SampleOptions): Plan {
+    const chosen = checkSampler("sampler", o.sampler);
+    const steps = samplerSteps(chosen, o.steps);
+    const count = checkInteger("count", o.count, 1, { min: 1, max: 2 ** 32 - 1 });
+    const seed = o.seed === undefined ? randomSeed() : checkSeed("seed", o.seed);
+    checkFunction("onProgress", o.onProgress);
+    checkSignal("signal", o.signal);
+    const chains = rows.count * count;
+    // Images and their native copy, and the sampler's state of a chain.
+    const perChain = 4 * (2 * elementCount(this.imageShape) + 12 * this.latentSize + 8);
+    checkMemory(`sample: ${rows.count} × ${count} samples`, chains * perChain);
+    if (needsTranslator(chosen)) this.trained();
+    return { rows, count, steps, sampler: chosen, seed, signal: o.signal };
+  }
+
+  private run(plan: Plan, onProgress: SampleOptions["onProgress"]): Promise<Samples> {
+    return this.lifetime.run("sample", plan.signal, async (signal) => {
+      const report =
+        onProgress &&
+        ((p: NativeSampleProgress): void =>
+          onProgress({ step: p.step, steps: p.steps, energies: p.energies }));
+      return this.finish(plan, await this.chains(plan, signal, report, false), signal);
+    });
+  }
+
+  /** Runs the chains natively. */
+  private async chains(
+    plan: Plan,
+    signal: AbortSignal,
+    onProgress: ((progress: NativeSampleProgress) => void) | undefined,
+    latents: boolean,
+  ): Promise<NativeSampleResult> {
+    const { rows, count, steps, sampler, seed } = plan;
+    const { latent, flat } = this.objective;
+    const objective = await this.objective.native(steps > 0, signal);
+    const request: NativeSampleRequest = {
+      objective,
+      translator: needsTranslator(sampler) ? this.trained().native : null,
+      prior: nativePrior(latent),
+      config: nativeSampler(sampler, steps, flat.prior, latent, seed),
+      conditions: rows.data,
+      conditionCount: rows.count,
+      streams: conditionStreams(rows),
+      count,
+      every: 1,
+      latents,
+    };
+    return runJobWithProgress("sample", signal, onProgress, (report) => native().sample(request, report));
+  }
+
+  private async finish(plan: Plan, result: NativeSampleResult, signal: AbortSignal): Promise<Samples> {
+    const images = await this.imagesOf(result.latents, signal);
+    return {
+      images,
+      latents: this.latentTensor(result.latents),
+      energies: result.energies,
+      seed: plan.seed,
+      ess: result.ess,
+      candidates: result.candidates,
+      acceptance: result.acceptance,
+      evaluations: { forwards: result.forwards, gradients: result.gradients },
+      warnings: essWarnings(plan, result),
+    };
+  }
+
+  private latentTensor(data: Float32Array): Tensor {
+    return { data, shape: [data.length / this.latentSize, this.latentSize] };
+  }
+
+  private async imagesOf(latents: Float32Array, signal: AbortSignal): Promise<Tensor> {
+    this.lifetime.check();
+    const n = latents.length / this.latentSize;
+    const map = await this.objective.images(signal);
+    const [output] = await runJob("generate", signal, () => map.run(latents, n));
+    return { data: output!.data, shape: [n, ...this.imageShape] };
+  }
+}
+
+function checkTranslator(value: Tr0nOptions["translator"]): TranslatorSettings {
+  const o = checkOptions("translator", value, ["components", "hidden", "bound", "conditionNoise"]);
+  const given = <T>(present: unknown, checked: T): T | undefined =>
+    present === undefined ? undefined : checked;
+  return {
+    components: given(
+      o.components,
+      checkInteger("translator.components", o.components, 10, { min: 1, max: 4096 }),
+    ),
+    hidden: given(o.hidden, checkInteger("translator.hidden", o.hidden, 1, { min: 1, max: 2 ** 20 })),
+    bound: given(o.bound, checkNumber("translator.bound", o.bound, 0, { min: 0 })),
+    conditionNoise: checkNoise("translator.conditionNoise", o.conditionNoise),
+  };
+}
+
+/** What a caller should know about the conditions whose candidates did not suffice. */
+function essWarnings(plan: Plan, result: NativeSampleResult): string[] {
+  const { sampler } = plan;
+  if (sampler.kind !== "resample") return [];
+  const { minEss, maxCandidates } = sampler.options;
+  const poor = [...result.ess.keys()].filter(
+    (b) => result.ess[b]! < minEss && result.candidates[b]! >= maxCandidates,
+  );
+  return poor.map(
+    (b) =>
+      `condition ${b}: the effective sample size is ${result.ess[b]!.toFixed(1)} of ${result.candidates[b]!} candidates, below ${minEss}: ` +
+      "the translator covers this condition badly. Raise maxCandidates or steps, or train longer",
+  );
+}

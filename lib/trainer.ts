@@ -1,0 +1,177 @@
+/** The native training loop of a translator: Adam, cosine schedule, clipped gradients. */
+import {
+  checkBoolean,
+  checkFunction,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  checkSeed,
+  checkSignal,
+} from "./check.js";
+import { ArgumentError } from "./errors.js";
+import { Lifetime, callNative, runJob, runJobWithProgress } from "./job.js";
+import { native, type NativeTrainer, type NativeTrainerProgress, type NativeTrainerState } from "./native.js";
+import { checkNoise, nativeNoise, type ConditionNoise } from "./noise.js";
+import { checkTensor, type Tensor } from "./tensor.js";
+import type { Translator } from "./translator.js";
+
+export interface TrainerOptions {
+  /** Latents [n, d]. Kept without a copy: leave them alone until dispose(). */
+  z: Tensor;
+  /** Conditions [n, m]; kept likewise. */
+  c: Tensor;
+  /** Auxiliary latents [n, auxiliary], for a translator that has that head. */
+  y?: Tensor;
+  /** Default 6. */
+  epochs?: number;
+  /** Default 256. */
+  batchSize?: number;
+  /** Adam's rate at the start; it falls to 0 along a cosine. Default 1e-3. */
+  learningRate?: number;
+  /** Norm to which the whole gradient is clipped; 0 switches it off. Default 1. */
+  clip?: number;
+  /** Weight of the negative log-likelihood. Default 1. */
+  alpha?: number;
+  /** c holds class probabilities: train on one-hot labels drawn from them, afresh each epoch. Default false. */
+  sampleLabels?: boolean;
+  conditionNoise?: ConditionNoise;
+  /** Decides the order of pairs, the labels and the noise. Default random. */
+  seed?: number;
+}
+
+export type TrainerProgress = NativeTrainerProgress;
+
+const optionNames = [
+  "z",
+  "c",
+  "y",
+  "epochs",
+  "batchSize",
+  "learningRate",
+  "clip",
+  "alpha",
+  "sampleLabels",
+  "conditionNoise",
+  "seed",
+] as const;
+
+/**
+ * Trains a translator in place, `run(count)` steps at a time. The result does not depend on how the steps are split.
+ *
+ *     using trainer = translator.trainer({ z, c, epochs: 6 });
+ *     while (trainer.step < trainer.steps) console.log((await trainer.run(100)).loss);
+ */
+export class Trainer implements Disposable {
+  /** Steps of all epochs together. */
+  readonly steps: number;
+  /** Steps of one epoch; its last batch may be smaller. */
+  readonly stepsPerEpoch: number;
+  private readonly lifetime = new Lifetime("the trainer");
+  private readonly handle: NativeTrainer;
+
+  /** @param checked the numbers are known to be finite: they are not looked at again */
+  constructor(translator: Translator, options: TrainerOptions, checked = false) {
+    const o = checkOptions("options", options, optionNames);
+    const rows = checked ? shapeOnly : finiteRows;
+    const n = rows("z", o.z, translator.latent);
+    same("c", rows("c", o.c, translator.condition), n);
+    if (translator.auxiliary > 0) same("y", rows("y", o.y as Tensor, translator.auxiliary), n);
+    else if (o.y !== undefined)
+      throw new ArgumentError("y: this translator has no auxiliary head, so expected none");
+    const batch = checkInteger("batchSize", o.batchSize, 256, { min: 1, max: 2 ** 20 });
+    const epochs = checkInteger("epochs", o.epochs, 6, { min: 1, max: 2 ** 20 });
+    const config = {
+      epochs,
+      batch,
+      learningRate: checkNumber("learningRate", o.learningRate, 1e-3, { above: 0 }),
+      clip: checkNumber("clip", o.clip, 1, { min: 0 }),
+      alpha: checkNumber("alpha", o.alpha, 1, { min: 0 }),
+      sampleLabels: checkBoolean("sampleLabels", o.sampleLabels, false),
+      ...nativeNoise(checkNoise("conditionNoise", o.conditionNoise), translator.condition),
+      seed: BigInt(checkSeed("seed", o.seed)),
+    };
+    this.handle = callNative(() =>
+      native().createTrainer(translator.native, config, o.z.data, o.c.data, o.y?.data ?? null, n),
+    );
+    this.steps = this.handle.steps;
+    this.stepsPerEpoch = this.steps / epochs;
+  }
+
+  /** Steps done. */
+  get step(): number {
+    return this.native.step();
+  }
+
+  /**
+   * Runs at most `count` (all) further steps and resolves with the last progress.
+   *
+   * @throws Tr0nError ERR_DIVERGED when the loss is no finite number; AbortError
+   */
+  async run(
+    count: number = this.steps,
+    options?: { onProgress?: (progress: TrainerProgress) => void; signal?: AbortSignal },
+  ): Promise<TrainerProgress> {
+    const o = checkOptions("options", options, ["onProgress", "signal"]);
+    checkInteger("count", count, 1, { min: 1 });
+    checkFunction("options.onProgress", o.onProgress);
+    checkSignal("options.signal", o.signal);
+    return this.lifetime.run("training", o.signal, (signal) =>
+      runJobWithProgress("training", signal, o.onProgress, (report) => this.native.run(count, report)),
+    );
+  }
+
+  /** Mean −log q(z|c) of other pairs, in nats. */
+  async heldOutNll(z: Tensor, c: Tensor, options?: { signal?: AbortSignal }): Promise<number> {
+    const o = checkOptions("options", options, ["signal"]);
+    checkSignal("options.signal", o.signal);
+    checkTensor("z", z);
+    checkTensor("c", c);
+    return this.lifetime.run("heldOutNll", o.signal, (signal) =>
+      runJob("heldOutNll", signal, () => this.native.heldOutNll(z.data, c.data, z.shape[0]!)),
+    );
+  }
+
+  /** Adam's state and the place in the schedule, for a checkpoint. */
+  state(): NativeTrainerState {
+    return callNative(() => this.native.state());
+  }
+
+  setState(state: NativeTrainerState): void {
+    callNative(() => this.native.setState(state));
+  }
+
+  dispose(): void {
+    if (this.lifetime.dispose()) this.handle.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  private get native(): NativeTrainer {
+    this.lifetime.check();
+    return this.handle;
+  }
+}
+
+function finiteRows(name: string, value: Tensor, columns: number): number {
+  checkTensor(name, value, { finite: true });
+  return shapeOnly(name, value, columns);
+}
+
+function shapeOnly(name: string, value: Tensor, columns: number): number {
+  checkTensor(name, value);
+  if (value.shape.length !== 2 || value.shape[1] !== columns)
+    throw new ArgumentError(`${name}: expected the shape [n, ${columns}], got [${value.shape.join(", ")}]`, {
+      code: "ERR_SHAPE_MISMATCH",
+    });
+  if (value.shape[0] === 0) throw new ArgumentError(`${name}: expected at least one row, got none`);
+  return value.shape[0]!;
+}
+
+function same(name: string, got: number, n: number): void {
+  if (got !== n)
+    throw new ArgumentError(`${name}: expected as many rows as z has (${n}), got ${got}`, {
+      code: "ERR_SHAPE_MISMATCH",
+    });
+}

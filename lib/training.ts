@@ -1,0 +1,439 @@
+/** Training the translator of a Tr0n: pairs, the loop over epochs, checkpoints, and the report. */
+import {
+  checkChoice,
+  checkFunction,
+  checkInteger,
+  checkNumber,
+  checkOptions,
+  checkPath,
+  checkSeed,
+  checkSignal,
+} from "./check.js";
+import { checkSameRun, readCheckpoint, writeCheckpoint, type Checkpoint } from "./checkpoint.js";
+import { FileError, Tr0nError, invalid } from "./errors.js";
+import { callNative, throwIfAborted } from "./job.js";
+import { latentBound, latentStd, nativePrior } from "./latent.js";
+import { checkMemory } from "./limits.js";
+import { native } from "./native.js";
+import { noiseToJson, type ConditionNoise } from "./noise.js";
+import type { Objective } from "./objective.js";
+import { drawPairs, readPairs, type Pairs } from "./pairs.js";
+import { modelSettings } from "./settings.js";
+import { Trainer } from "./trainer.js";
+import { Translator, parameterCount } from "./translator.js";
+
+export interface TrainOptions {
+  /** How many pairs to make, or a folder from generatePairs(). Default 50,000; 20,000 or more are recommended. */
+  pairs?: number | string;
+  /**
+   * Settings that the other options start from. "recommended" (default): 6 epochs, batches of 256, rate 1e-3, alpha 1,
+   * log standard deviations that start at the prior's. "official": the paper's 10 epochs, batches of 16, rate 1e-4, alpha
+   * 1e-4, log standard deviations that start at log 0.01; on far fewer pairs than the paper's million, so that it
+   * finishes, and the fit is too narrow for it.
+   */
+  preset?: "recommended" | "official";
+  epochs?: number;
+  batchSize?: number;
+  /** Adam's rate at the start; it falls to 0 along a cosine. */
+  learningRate?: number;
+  /** Norm to which the whole gradient is clipped; 0 switches it off. Default 1. */
+  clip?: number;
+  /** Weight of the negative log-likelihood. */
+  alpha?: number;
+  /** Where the log standard deviations start. */
+  initialLogStd?: number;
+  /**
+   * A file that is written atomically at the end of each epoch and about every `checkpointSeconds`, and when the call is
+   * aborted. If it is there already, training goes on from it with the same result as an uninterrupted run; without a
+   * `seed` option the file's seed is used. It stays when training ends.
+   */
+  checkpoint?: string;
+  /** Default 30. */
+  checkpointSeconds?: number;
+  /** Decides pairs, first weights, order, labels and noise. Default: the Tr0n's own seed. */
+  seed?: number;
+  onProgress?: (progress: TrainProgress) => void;
+  signal?: AbortSignal;
+}
+
+/** First pairs are made or read, then the steps run. */
+export type TrainProgress =
+  | { readonly phase: "pairs"; readonly done: number; readonly total: number }
+  | {
+      readonly phase: "train";
+      /** Steps. */
+      readonly done: number;
+      readonly total: number;
+      /** From 1. */
+      readonly epoch: number;
+      readonly epochs: number;
+      /** Mean over the steps since the last report. */
+      readonly loss: number;
+      readonly learningRate: number;
+      readonly gradientNorm: number;
+    };
+
+export interface TrainReport {
+  /** All pairs, those held out included. */
+  readonly pairs: number;
+  /** Pairs held out: a tenth, at most 2,000. */
+  readonly heldOut: number;
+  readonly epochs: number;
+  readonly steps: number;
+  /** Of all runs, where a checkpoint was continued. */
+  readonly seconds: number;
+  /** Mean loss of the last epoch: alpha times nats a pair. */
+  readonly trainLoss: number;
+  /** Mean −log q(z|c) of the pairs held out, in nats. */
+  readonly heldOutNll: number;
+  /** Entropy of the prior, in nats. */
+  readonly priorEntropy: number;
+  /** heldOutNll − priorEntropy. Below 0 the translator knows more about z than the prior does. */
+  readonly gap: number;
+  readonly warnings: readonly string[];
+  readonly seed: number;
+}
+
+export interface TranslatorSettings {
+  components?: number;
+  hidden?: number;
+  bound?: number;
+  conditionNoise?: ConditionNoise;
+}
+
+const optionNames = [
+  "pairs",
+  "preset",
+  "epochs",
+  "batchSize",
+  "learningRate",
+  "clip",
+  "alpha",
+  "initialLogStd",
+  "checkpoint",
+  "checkpointSeconds",
+  "seed",
+  "onProgress",
+  "signal",
+] as const;
+const presets = {
+  recommended: { epochs: 6, batchSize: 256, learningRate: 1e-3, alpha: 1 },
+  official: { epochs: 10, batchSize: 16, learningRate: 1e-4, alpha: 1e-4 },
+} as const;
+const defaultPairs = 50_000;
+/** Fewer pairs leave nothing to hold out. */
+const minPairs = 20;
+const recommendedPairs = 20_000;
+
+/** The options with their defaults. */
+type Settings = ReturnType<typeof checkTrainOptions>;
+
+/** @throws ArgumentError */
+export function checkTrainOptions(options: TrainOptions | undefined, objective: Objective) {
+  const o = checkOptions("options", options, optionNames);
+  const preset = checkChoice("preset", o.preset, "recommended", ["recommended", "official"]);
+  const defaults = presets[preset];
+  let pairs: number | string;
+  if (typeof o.pairs === "string") {
+    checkPath("pairs", o.pairs);
+    pairs = o.pairs;
+  } else if (o.pairs !== undefined && typeof o.pairs !== "number")
+    throw invalid("pairs", "a number of pairs or a folder", o.pairs);
+  else pairs = checkInteger("pairs", o.pairs, defaultPairs, { min: minPairs, max: 2 ** 32 - 1 });
+  if (o.checkpoint !== undefined) checkPath("checkpoint", o.checkpoint);
+  checkFunction("onProgress", o.onProgress);
+  checkSignal("signal", o.signal);
+  const startLogStd = preset === "official" ? Math.log(0.01) : Math.log(latentStd(objective.latent));
+  return {
+    pairs,
+    epochs: checkInteger("epochs", o.epochs, defaults.epochs, { min: 1, max: 2 ** 20 }),
+    batchSize: checkInteger("batchSize", o.batchSize, defaults.batchSize, { min: 1, max: 2 ** 20 }),
+    learningRate: checkNumber("learningRate", o.learningRate, defaults.learningRate, { above: 0 }),
+    clip: checkNumber("clip", o.clip, 1, { min: 0 }),
+    alpha: checkNumber("alpha", o.alpha, defaults.alpha, { above: 0 }),
+    initialLogStd: checkNumber("initialLogStd", o.initialLogStd, startLogStd, { min: -20, max: 20 }),
+    checkpoint: o.checkpoint,
+    checkpointSeconds: checkNumber("checkpointSeconds", o.checkpointSeconds, 30, { min: 0 }),
+    seed: o.seed === undefined ? undefined : checkSeed("seed", o.seed),
+    onProgress: o.onProgress,
+    signal: o.signal,
+  };
+}
+
+/** A translator of the right sizes for an objective, not trained. */
+function freshTranslator(
+  objective: Objective,
+  t: TranslatorSettings,
+  initialLogStd: number,
+  seed: number,
+): Translator {
+  return new Translator({
+    condition: objective.conditionSize,
+    latent: objective.latentSize,
+    components: t.components,
+    hidden: t.hidden,
+    bound: t.bound ?? latentBound(objective.latent),
+    initialLogStd,
+    seed,
+  });
+}
+
+/**
+ * Trains a new translator.
+ *
+ * @param seed used unless the options or the checkpoint have one
+ * @param fixedSeed whether `seed` was chosen by the caller, so that a checkpoint must have it too
+ */
+export async function trainTranslator(
+  objective: Objective,
+  translatorSettings: TranslatorSettings,
+  o: Settings,
+  seed: number,
+  fixedSeed: boolean,
+  signal: AbortSignal,
+): Promise<{ translator: Translator; report: TrainReport }> {
+  const started = performance.now();
+  const before = o.checkpoint === undefined ? null : await readCheckpoint(o.checkpoint);
+  const ownSeed = o.seed ?? (before && !fixedSeed ? before.seed : seed);
+  const folder = typeof o.pairs === "string" ? await readPairs(o.pairs, objective, signal) : null;
+  if (folder && folder.count < minPairs)
+    throw invalid("pairs", `at least ${minPairs} pairs in the folder`, folder.count);
+  const translator = freshTranslator(objective, translatorSettings, o.initialLogStd, ownSeed);
+  let trainer: Trainer | undefined;
+  try {
+    const run: Record<string, unknown> = {
+      ...(await modelSettings(objective)),
+      translator: {
+        components: translator.components,
+        hidden: translator.hidden,
+        bound: translator.bound,
+        conditionNoise: noiseToJson(translatorSettings.conditionNoise),
+      },
+      pairs: folder ? folder.identity : o.pairs,
+      epochs: o.epochs,
+      batchSize: o.batchSize,
+      learningRate: o.learningRate,
+      clip: o.clip,
+      alpha: o.alpha,
+      initialLogStd: o.initialLogStd,
+      seed: ownSeed,
+    };
+    if (before) checkSameRun(o.checkpoint!, before, run, parameterCount(translator));
+    // Written before anything long runs: a path that cannot be written fails at once, and the seed is kept.
+    else if (o.checkpoint !== undefined)
+      await writeCheckpoint(o.checkpoint, firstCheckpoint(run, ownSeed, translator));
+
+    const pairs = folder ?? (await makePairs(objective, o, ownSeed, signal));
+    const heldOut = Math.max(1, Math.min(Math.floor(pairs.count / 10), 2000));
+    const trained = pairs.count - heldOut;
+    const { latentSize: d, conditionSize: m } = objective;
+    const trainerOptions = {
+      z: { data: pairs.z.subarray(0, trained * d), shape: [trained, d] },
+      c: { data: pairs.c.subarray(0, trained * m), shape: [trained, m] },
+      epochs: o.epochs,
+      batchSize: o.batchSize,
+      learningRate: o.learningRate,
+      clip: o.clip,
+      alpha: o.alpha,
+      sampleLabels: objective.conditionKind === "probabilities",
+      conditionNoise: translatorSettings.conditionNoise,
+      seed: ownSeed,
+    };
+    trainer = new Trainer(translator, trainerOptions, true);
+    if (before) {
+      if (before.state.step > trainer.steps)
+        throw new FileError(
+          "ERR_FILE_INVALID",
+          `${o.checkpoint}: not a sound checkpoint: expected at most step ${trainer.steps}, got ${before.state.step}`,
+        );
+      callNative(() => translator.native.setValues(before.values));
+      trainer.setState(before.state);
+    }
+    const loop = new Loop(trainer, translator, o, run, ownSeed, before, started);
+    const trainLoss = await loop.run(signal);
+    const heldOutNll = await trainer.heldOutNll(
+      { data: pairs.z.subarray(trained * d), shape: [heldOut, d] },
+      { data: pairs.c.subarray(trained * m), shape: [heldOut, m] },
+      { signal },
+    );
+    const priorEntropy = callNative(() => native().priorEntropy(nativePrior(objective.latent)));
+    const gap = heldOutNll - priorEntropy;
+    return {
+      translator,
+      report: {
+        pairs: pairs.count,
+        heldOut,
+        epochs: o.epochs,
+        steps: trainer.steps,
+        seconds: loop.seconds(),
+        trainLoss,
+        heldOutNll,
+        priorEntropy,
+        gap,
+        warnings: warnings(pairs.count, gap),
+        seed: ownSeed,
+      },
+    };
+  } catch (error) {
+    translator.dispose();
+    throw error;
+  } finally {
+    trainer?.dispose();
+  }
+}
+
+function firstCheckpoint(
+  settings: Record<string, unknown>,
+  seed: number,
+  translator: Translator,
+): Checkpoint {
+  const values = translator.native.values();
+  const zeros = (): Float32Array => new Float32Array(values.length);
+  return {
+    settings,
+    seed,
+    values,
+    state: { step: 0, firstMoment: zeros(), secondMoment: zeros() },
+    epochLoss: [0, 0],
+    lastEpochLoss: null,
+    seconds: 0,
+  };
+}
+
+/** Pairs are made a block at a time: this thread looks at their numbers, and must get on between blocks. */
+const pairBlock = 8192;
+
+async function makePairs(
+  objective: Objective,
+  o: Settings,
+  seed: number,
+  signal: AbortSignal,
+): Promise<Pairs> {
+  const total = o.pairs as number;
+  const { latentSize: d, conditionSize: m } = objective;
+  checkMemory(`pairs: ${total} pairs`, 4 * (total + 2 * Math.min(total, pairBlock)) * (d + m));
+  const z = new Float32Array(total * d);
+  const c = new Float32Array(total * m);
+  for (let at = 0; at < total; at += pairBlock) {
+    const rows = Math.min(pairBlock, total - at);
+    const report = (done: number): void => {
+      if (done < rows) o.onProgress?.({ phase: "pairs", done: at + done, total });
+    };
+    const block = await drawPairs(objective, seed, at, rows, signal, o.onProgress && report);
+    z.set(block.z, at * d);
+    c.set(block.c, at * m);
+    o.onProgress?.({ phase: "pairs", done: at + rows, total });
+  }
+  return { z, c, count: total };
+}
+
+function warnings(pairs: number, gap: number): string[] {
+  const list: string[] = [];
+  if (gap >= 0)
+    list.push(
+      `the translator's held-out negative log-likelihood is ${gap.toFixed(2)} nats above the prior's entropy: it knows less ` +
+        'about latents than the prior does. Train on more pairs or for more epochs, with preset "recommended"',
+    );
+  if (pairs < recommendedPairs)
+    list.push(`${pairs} pairs are few: ${recommendedPairs.toLocaleString("en")} or more are recommended`);
+  return list;
+}
+
+/** The steps, cut where a checkpoint is due. */
+class Loop {
+  private epochLoss: [number, number];
+  private lastEpochLoss: number | null;
+  private readonly secondsBefore: number;
+  private reported: number;
+
+  constructor(
+    private readonly trainer: Trainer,
+    private readonly translator: Translator,
+    private readonly o: Settings,
+    private readonly settings: Record<string, unknown>,
+    private readonly seed: number,
+    before: Checkpoint | null,
+    private readonly started: number,
+  ) {
+    this.epochLoss = before ? [...before.epochLoss] : [0, 0];
+    this.lastEpochLoss = before?.lastEpochLoss ?? null;
+    this.secondsBefore = before?.seconds ?? 0;
+    this.reported = trainer.step;
+  }
+
+  seconds(): number {
+    return this.secondsBefore + (performance.now() - this.started) / 1000;
+  }
+
+  /** Runs to the end; resolves with the mean loss of the last epoch. */
+  async run(signal: AbortSignal): Promise<number> {
+    const { trainer, o } = this;
+    const perEpoch = trainer.stepsPerEpoch;
+    let saved = performance.now();
+    let chunk = o.checkpoint === undefined ? perEpoch : Math.min(perEpoch, 32);
+    try {
+      while (trainer.step < trainer.steps) {
+        throwIfAborted("training", signal);
+        const step = trainer.step;
+        const begun = performance.now();
+        const count = Math.min(chunk, perEpoch - (step % perEpoch));
+        const last = await trainer.run(count, { signal, onProgress: (progress) => this.progress(progress) });
+        if (last.step > this.reported) this.progress(last);
+        const epochEnd = trainer.step % perEpoch === 0;
+        if (epochEnd) {
+          this.lastEpochLoss = this.epochLoss[0] / Math.max(1, this.epochLoss[1]);
+          this.epochLoss = [0, 0];
+        }
+        if (o.checkpoint === undefined) continue;
+        const now = performance.now();
+        const perStep = Math.max(1e-6, (now - begun) / 1000 / count);
+        chunk = Math.max(1, Math.min(perEpoch, 2 * chunk, Math.floor(o.checkpointSeconds / perStep)));
+        if (epochEnd || now - saved >= o.checkpointSeconds * 1000) {
+          await this.save();
+          saved = performance.now();
+        }
+      }
+    } catch (error) {
+      if (signal.aborted && o.checkpoint !== undefined) await this.save();
+      throw error;
+    }
+    return this.lastEpochLoss ?? Number.NaN;
+  }
+
+  private progress(p: {
+    step: number;
+    steps: number;
+    loss: number;
+    learningRate: number;
+    gradientNorm: number;
+  }): void {
+    const steps = p.step - this.reported;
+    if (steps > 0) this.epochLoss = [this.epochLoss[0] + steps * p.loss, this.epochLoss[1] + steps];
+    this.reported = p.step;
+    this.o.onProgress?.({
+      phase: "train",
+      done: p.step,
+      total: p.steps,
+      epoch: Math.min(this.o.epochs, Math.floor(Math.max(0, p.step - 1) / this.trainer.stepsPerEpoch) + 1),
+      epochs: this.o.epochs,
+      loss: p.loss,
+      learningRate: p.learningRate,
+      gradientNorm: p.gradientNorm,
+    });
+  }
+
+  private save(): Promise<void> {
+    const state = this.trainer.state();
+    if (!Number.isSafeInteger(state.step))
+      throw new Tr0nError("ERR_INTERNAL", "the trainer's step is no integer");
+    return writeCheckpoint(this.o.checkpoint!, {
+      settings: this.settings,
+      seed: this.seed,
+      values: this.translator.native.values(),
+      state,
+      epochLoss: this.epochLoss,
+      lastEpochLoss: this.lastEpochLoss,
+      seconds: this.seconds(),
+    });
+  }
+}

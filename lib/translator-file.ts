@@ -1,0 +1,139 @@
+/** The .safetensors file of a trained Tr0n: the translator's tensors, and the rest as JSON in the header. */
+import { checkSeed } from "./check.js";
+import { describeEnergy, energyFrom, needsBytes, type Energy, type EnergyDescription } from "./energy.js";
+import { FileError, Tr0nError, describe } from "./errors.js";
+import { checkLatent } from "./latent.js";
+import { noiseFromJson, noiseToJson } from "./noise.js";
+import type { Objective } from "./objective.js";
+import { checkStages } from "./preprocess.js";
+import { decodeSafetensors } from "./safetensors.js";
+import { modelSettings, settingsDifference, type ModelRecord, type ModelSettings } from "./settings.js";
+import type { TrainReport, TranslatorSettings } from "./training.js";
+import { translatorFromFile, type Translator } from "./translator.js";
+
+const format = "tr0n-translator";
+const version = 1;
+
+/** What the header's JSON holds. */
+export interface TranslatorFileConfig {
+  readonly models: Omit<ModelSettings, "energy"> & { readonly energy: EnergyDescription };
+  readonly translator: TranslatorSettings;
+  readonly seed: number;
+  readonly fixedSeed: boolean;
+  readonly training: TrainReport | null;
+}
+
+export async function encodeTranslatorFile(
+  objective: Objective,
+  translator: Translator,
+  rest: Omit<TranslatorFileConfig, "models">,
+): Promise<Uint8Array> {
+  const { components, hidden, bound } = translator;
+  const config = {
+    models: await modelSettings(objective),
+    translator: {
+      components,
+      hidden,
+      bound,
+      conditionNoise: noiseToJson(rest.translator.conditionNoise),
+    },
+    seed: rest.seed,
+    fixedSeed: rest.fixedSeed,
+    training: rest.training,
+  };
+  return translator.toSafetensors({ format, version: String(version), config: JSON.stringify(config) });
+}
+
+/**
+ * A file's configuration, and a function that makes its translator once the models are there.
+ *
+ * @throws FileError ERR_FILE_INVALID for a damaged file or another kind of file
+ */
+export function decodeTranslatorFile(
+  bytes: Uint8Array,
+  path: string,
+): { config: TranslatorFileConfig; tensors: (objective: Objective) => Translator } {
+  const fail = (what: string, cause?: unknown): FileError =>
+    new FileError("ERR_FILE_INVALID", `${path}: not a sound translator file: ${what}`, { cause });
+  const file = decodeSafetensors(bytes, path);
+  const found = file.metadata.get("format");
+  if (found !== format) throw fail(`expected the format ${describe(format)}, got ${describe(found)}`);
+  if (file.metadata.get("version") !== String(version))
+    throw fail(
+      `expected version ${version}, got ${describe(file.metadata.get("version"))}; a newer tr0n may have written it`,
+    );
+  let config: TranslatorFileConfig;
+  try {
+    config = checkConfig(JSON.parse(file.metadata.get("config") ?? "") as TranslatorFileConfig);
+  } catch (error) {
+    throw fail(`its configuration is not as expected (${(error as Error).message})`, error);
+  }
+  const tensors = (objective: Objective): Translator => {
+    const translator = translatorFromFile(file, path, config.translator.bound ?? 0);
+    const got = { latent: translator.latent, condition: translator.condition };
+    const wanted = { latent: objective.latentSize, condition: objective.conditionSize };
+    const difference = settingsDifference(got, wanted);
+    if (difference === null && translator.auxiliary === 0) return translator;
+    translator.dispose();
+    throw fail(`its tensors do not fit the models: ${difference ?? "there is an auxiliary head"}`);
+  };
+  return { config, tensors };
+}
+
+/** @throws any error when a part is not as expected */
+function checkConfig(given: TranslatorFileConfig): TranslatorFileConfig {
+  const { models } = given;
+  const record = (role: string, value: ModelRecord): ModelRecord => {
+    const { name, sha256, output } = value;
+    if (
+      typeof name !== "string" ||
+      !/^[0-9a-f]{64}$/.test(sha256) ||
+      !(output === null || typeof output === "string")
+    )
+      throw new TypeError(`${role}: expected a name, a SHA-256 and an output`);
+    return { name, sha256, output };
+  };
+  const translator = { ...given.translator };
+  if (typeof translator.bound !== "number" || !(translator.bound >= 0))
+    throw new TypeError("bound: expected a number ≥ 0");
+  if (!needsBytes(models.energy)) energyFrom(models.energy);
+  return {
+    models: {
+      ...models,
+      generator: record("generator", models.generator),
+      encoder: record("encoder", models.encoder),
+      pairEncoder: models.pairEncoder ?? null,
+      latent: checkLatent("latent", models.latent),
+      preprocess: checkStages("preprocess", models.preprocess),
+    },
+    translator: {
+      components: translator.components,
+      hidden: translator.hidden,
+      bound: translator.bound,
+      conditionNoise: noiseFromJson(translator.conditionNoise),
+    },
+    seed: checkSeed("seed", given.seed ?? Number.NaN),
+    fixedSeed: given.fixedSeed === true,
+    training: given.training ?? null,
+  };
+}
+
+/**
+ * The energy of a file, with the bytes of ONNX parts from the caller's.
+ *
+ * @throws Tr0nError when it is needed and not given, FileError ERR_FILE_MISMATCH when it is another one
+ */
+export function restoredEnergy(stored: EnergyDescription, given: Energy | undefined, path: string): Energy {
+  if (given === undefined) {
+    if (!needsBytes(stored)) return energyFrom(stored);
+    throw new Tr0nError(
+      "ERR_INVALID_ARGUMENT",
+      `models.energy: ${path} was saved with an energy from energy.fromOnnx(), of which a file holds only the SHA-256; ` +
+        "give the same energy again",
+    );
+  }
+  const difference = settingsDifference({ energy: stored }, { energy: describeEnergy(given) });
+  if (difference !== null)
+    throw new FileError("ERR_FILE_MISMATCH", `${path}: it belongs to another energy: ${difference}`);
+  return given;
+}

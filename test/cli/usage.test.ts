@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { Arguments } from "../../lib/cli/arguments.js";
+import { UsageError } from "../../lib/cli/errors.js";
+import { tr0n } from "./support.js";
+
+const commands = ["devices", "inspect", "differentiate", "pairs", "train", "sample", "evaluate"];
+
+/** What stands in for files: usage is checked before anything is opened. */
+const models = ["--generator", "g", "--encoder", "f"];
+const sample = ["sample", "--translator", "t", ...models, "-o", "x.png"];
+
+describe("command line, usage", () => {
+  it("has help for the program and for every command", async () => {
+    for (const flag of ["--help", "-h", "help"]) {
+      const { code, out } = await tr0n([flag]);
+      assert.equal(code, 0);
+      for (const name of commands) assert.match(out, new RegExp(`^  ${name} +[A-Z]`, "m"));
+    }
+    for (const name of commands) {
+      const { code, out, error } = await tr0n([name, "--help"]);
+      assert.equal(code, 0);
+      assert.equal(error, "");
+      assert.ok(out.startsWith(`Usage: tr0n ${name}`) && out.includes("--json"), out);
+      assert.deepEqual((await tr0n([name, "-h"])).out, out);
+    }
+    assert.match((await tr0n(["--version"])).out, /^\d+\.\d+\.\d+/);
+  });
+
+  const wrong: [string, string[], RegExp][] = [
+    ["no command", [], /a command is missing/],
+    ["an unknown command", ["explode"], /no command "explode"/],
+    ["an inherited name as a command", ["toString"], /no command "toString"/],
+    ["an unknown option of the program", ["--explode"], /no option "--explode"/],
+    ["an unknown option", ["devices", "--explode"], /--explode/],
+    ["an option without its value", [...sample, "--class"], /--class/],
+    ["a flag with a value", ["devices", "--json=3"], /--json/],
+    ["a missing argument", ["inspect"], /MODEL.onnx is missing/],
+    ["too many arguments", ["inspect", "a", "b"], /unexpected argument "b"/],
+    ["a missing option", ["differentiate", "a"], /--out is missing/],
+    ["a missing generator", ["train", "--encoder", "f", "-o", "t"], /--generator is missing/],
+    ["no condition", sample, /expected one of --class, --image and --embedding, got none/],
+    ["two conditions", [...sample, "--class", "1", "--image", "x"], /got --class and --image/],
+    ["text", [...sample, "--text", "seven"], /text encoder, which this version does not have; give --class/],
+    ["a class that is no number", [...sample, "--class", "seven"], /--class: expected classes such as 7/],
+    ["a range that goes back", [...sample, "--class", "9-0"], /--class/],
+    [
+      "count 0",
+      [...sample, "--class", "1", "--count", "0"],
+      /--count: expected a whole number of at least 1, got "0"/,
+    ],
+    ["half a count", [...sample, "--class", "1", "-n", "1.5"], /--count/],
+    ["a negative seed", [...sample, "--class", "1", "--seed=-1"], /--seed/],
+    [
+      "an unknown sampler",
+      [...sample, "--class", "1", "--sampler", "best"],
+      /one of resample, mala, langevin/,
+    ],
+    [
+      "an option of another sampler",
+      [...sample, "--class", "1", "--sampler", "mala", "--candidates", "9"],
+      /--candidates/,
+    ],
+    [
+      "fidelity that is no number",
+      [...sample, "--class", "1", "--fidelity", "much"],
+      /--fidelity: expected a number/,
+    ],
+    [
+      "an unknown energy",
+      ["train", ...models, "-o", "t", "--energy", "dark"],
+      /one of cross-entropy, cosine/,
+    ],
+    ["two sources of pairs", ["train", ...models, "-o", "t", "--pairs", "p", "-n", "9"], /--count/],
+    ["a bad size", ["train", ...models, "-o", "t", "--resize", "big"], /--resize: expected HxW/],
+    ["a bound without its prior", ["train", ...models, "-o", "t", "--latent-bound", "2"], /--latent-bound/],
+    ["no count of pairs", ["pairs", ...models, "-o", "d"], /--count is missing/],
+    ["an unknown recipe", ["evaluate", "--translator", "t", ...models, "--recipes", "soup"], /--recipes/],
+    ["an empty list", ["evaluate", "--translator", "t", ...models, "--recipes", "prior,"], /--recipes/],
+  ];
+  for (const [what, args, message] of wrong)
+    it(`exits with 2 for ${what}`, async () => {
+      const { code, out, error } = await tr0n(args);
+      assert.equal(code, 2, error);
+      assert.equal(out, "");
+      assert.match(error, message);
+      assert.match(error, /^tr0n: [^\n]+ \(see tr0n [a-z -]*--help\) \[ERR_USAGE\]\n$/);
+    });
+
+  it("gives machines the error as JSON too", async () => {
+    const { code, json } = await tr0n(["differentiate", "a", "--json"]);
+    assert.equal(code, 2);
+    const { error } = json() as { error: { code: string; message: string } };
+    assert.equal(error.code, "ERR_USAGE");
+    assert.match(error.message, /--out is missing/);
+  });
+
+  it("shows the stack only when asked", async () => {
+    assert.doesNotMatch((await tr0n(["explode"])).error, /\n +at /);
+    process.env["TR0N_DEBUG"] = "1";
+    try {
+      assert.match((await tr0n(["explode"])).error, /\n +at /);
+    } finally {
+      delete process.env["TR0N_DEBUG"];
+    }
+  });
+
+  it("reads classes, lists and numbers", () => {
+    const read = (value: string) => new Arguments("x", { v: value }, []);
+    assert.deepEqual(read("7").classes("v"), [7]);
+    assert.deepEqual(read("0,1, 2").classes("v"), [0, 1, 2]);
+    assert.deepEqual(read("0-3,8,5-6").classes("v"), [0, 1, 2, 3, 8, 5, 6]);
+    assert.deepEqual(read("a, b").list("v"), ["a", "b"]);
+    assert.equal(read("1e-3").number("v"), 1e-3);
+    assert.equal(read("+12").integer("v", 0), 12);
+    for (const bad of ["", "1,,2", "-1", "1-", "0x1", "1e3", "0-99999999"])
+      assert.throws(() => read(bad).classes("v"), UsageError, bad);
+    for (const bad of ["", "NaN", "Infinity", "1x"])
+      assert.throws(() => read(bad).number("v"), UsageError, bad);
+    for (const bad of ["", "1.0", "1e3", "99999999999999999999", "0x10"])
+      assert.throws(() => read(bad).integer("v", 0), UsageError, bad);
+    assert.equal(new Arguments("x", {}, []).classes("v"), undefined);
+  });
+});
