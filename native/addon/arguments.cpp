@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "addon/memory.h"
+#include "core/memory.h"
 
 namespace tr0n::addon {
 namespace {
@@ -158,7 +158,7 @@ size_t product(std::initializer_list<size_t> factors, const std::string& name) {
 
 void require_memory(size_t bytes, const std::string& what) {
   if (bytes < (size_t{256} << 20)) return;  // not worth a look
-  const size_t available = available_memory();
+  const uint64_t available = available_memory();
   if (bytes > available)
     throw Error("ERR_OUT_OF_MEMORY", what + " takes " + std::to_string(bytes >> 20) + " MiB, but only " +
                                          std::to_string(available >> 20) + " MiB are available");

@@ -1,5 +1,7 @@
 #include "addon/prior_arguments.h"
 
+#include <algorithm>
+
 #include "addon/errors.h"
 #include "addon/results.h"
 #include "core/sampler.h"
@@ -30,9 +32,15 @@ Napi::Value draw_prior_job(const Napi::CallbackInfo& info) {
     const size_t n = read_size(info[4], "n", 1, kMostRows - first);
     const size_t count = product({n, prior.dim}, "n");
     require_memory(count * sizeof(float), "the result");
-    const auto work = [=](Job&) -> MakeValue {
+    const auto work = [=](Job& job) -> MakeValue {
       auto z = std::make_shared<HostBlock>(count * sizeof(float));
-      draw_prior(prior, seed, stream, first, n, Purpose::prior, z->floats());
+      // In slices, between which the job can be cancelled; a draw does not know in which slice it is.
+      const size_t slice = std::max<size_t>(1, (size_t{1} << 20) / prior.dim);
+      for (size_t begin = 0; begin < n; begin += slice) {
+        job.token().throw_if_cancelled();
+        draw_prior(prior, seed, stream, first + static_cast<uint32_t>(begin), std::min(slice, n - begin),
+                   Purpose::prior, z->floats() + begin * prior.dim);
+      }
       return [z, count](Napi::Env env) { return to_array(env, std::move(*z), count); };
     };
     return Environment::of(info.Env()).start({}, Napi::Value(), work);

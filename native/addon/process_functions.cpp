@@ -1,11 +1,13 @@
 #include "addon/process_functions.h"
 
 #include <dlfcn.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #include "addon/arguments.h"
 #include "addon/counters.h"
 #include "addon/errors.h"
-#include "addon/memory.h"
 #include "addon/results.h"
 #include "bridge/ort_runtime.h"
 #include "core/rng.h"
@@ -49,7 +51,12 @@ Napi::Value counters(const Napi::CallbackInfo& info) {
   return object;
 }
 
-void trim(const Napi::CallbackInfo&) { trim_memory(); }
+/// Gives freed memory back to the system where the allocator can.
+void trim(const Napi::CallbackInfo&) {
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
+}
 
 void set_external_memory(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&] { allow_external_memory(read_boolean(info[0], "allowed")); });

@@ -5,6 +5,13 @@
 #include "addon/results.h"
 
 namespace tr0n::addon {
+namespace {
+
+/// Rows of one call into the translator where the answer does not need them together: a mixture takes many
+/// times the memory of its draws, and jobs are cancelled between slices.
+constexpr size_t kSlice = 256;
+
+}  // namespace
 
 Napi::Function TranslatorObject::define(Napi::Env env) {
   return DefineClass(env, "NativeTranslator",
@@ -98,9 +105,14 @@ Napi::Value TranslatorObject::log_density(const Napi::CallbackInfo& info) {
     InputReader reader;
     const auto c = reader.read<float>(info[0], "c", product({n, translator->config().condition}, "c"));
     const auto z = reader.read<float>(info[1], "z", product({n, translator->config().latent}, "z"));
-    const auto work = [translator, c, z, n](Job&) -> MakeValue {
+    const auto work = [translator, c, z, n](Job& job) -> MakeValue {
       auto densities = std::make_shared<std::vector<double>>(n);
-      translator->log_density(c.data, z.data, n, densities->data());
+      const TranslatorConfig& config = translator->config();
+      for (size_t begin = 0; begin < n; begin += kSlice) {
+        job.token().throw_if_cancelled();
+        translator->log_density(c.data + begin * config.condition, z.data + begin * config.latent,
+                                std::min(kSlice, n - begin), densities->data() + begin);
+      }
       return [densities](Napi::Env env) { return to_array(env, std::move(*densities)); };
     };
     return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
@@ -120,8 +132,6 @@ Napi::Value TranslatorObject::draw(const Napi::CallbackInfo& info) {
     const auto work = [=](Job& job) -> MakeValue {
       auto z = std::make_shared<HostBlock>(total * sizeof(float));
       const Philox rng(seed);
-      // In slices, since a mixture takes many times the memory of its draws.
-      constexpr size_t kSlice = 256;
       for (size_t begin = 0; begin < n; begin += kSlice) {
         const size_t rows = std::min(kSlice, n - begin);
         const Mixture mixture = translator->forward(c.data + begin * m, rows);

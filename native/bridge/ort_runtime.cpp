@@ -35,8 +35,9 @@ std::string last_dl_error() {
 void Runtime::set_library(const std::string& path) {
   std::lock_guard<std::mutex> lock(library_mutex());
   library_path() = path;
-  // Runtimes from 1.27 on upload usage events unless told otherwise before they start. A library inside a
-  // library must not send anything from a user's process on its own; whoever wants it sets the variable to 0.
+  // Recent runtimes upload usage events from the moment their environment is made (seen with 1.30). A library
+  // inside a library must not send anything from a user's process on its own; whoever wants it sets the
+  // variable first.
   if (!opened.load()) setenv("ORT_DISABLE_TELEMETRY", "1", /*overwrite=*/0);
 }
 

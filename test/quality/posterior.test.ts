@@ -19,8 +19,8 @@ for (const generator of ["gan", "vae"] as const)
       report = await tr0n.train({ pairs: 30_000 });
       table = await evaluate(tr0n, {
         seed: 2,
-        samples: 300,
-        reference: 500,
+        samples: 500,
+        reference: 800,
         recipes: [{ name: "default" }, { name: "translator", sampler: sampler.direct() }],
       });
       const sharp = await evaluate(tr0n, {
