@@ -2,7 +2,7 @@ import { ArgumentError } from "./errors.js";
 import { conditionGraph, dimsOf, lastOperator, stageGraph } from "./graphs.js";
 import { readImage } from "./image.js";
 import { loadModel } from "./model.js";
-import { compose, encodeModel, type Graph } from "./onnx/index.js";
+import { compose, encodeModelGently, type Graph } from "./onnx/index.js";
 import type { Tensor } from "./tensor.js";
 import type { Tr0n } from "./tr0n.js";
 
@@ -41,7 +41,7 @@ export async function encodeImage(tr0n: Tr0n, path: string, signal?: AbortSignal
       { prefix: `part_${index}/`, keepOutputs: [] },
     ),
   );
-  const model = await loadModel(encodeModel(joined), { signal });
+  const model = await loadModel(await encodeModelGently(joined), { signal });
   try {
     const [condition] = Object.values(await model.run(input, { signal }));
     return { data: condition!.data, shape: [1, objective.conditionSize] };

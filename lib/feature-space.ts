@@ -6,7 +6,7 @@ import { callNative, runJob } from "./job.js";
 import { nativePrior } from "./latent.js";
 import { native, type NativeRowMap, type NativeSession } from "./native.js";
 import type { Objective } from "./objective.js";
-import { DataType, encodeModel, removeDead, type Graph } from "./onnx/index.js";
+import { DataType, encodeModelGently, removeDead, type Graph } from "./onnx/index.js";
 import { findPenultimate, type FeatureValue } from "./penultimate.js";
 import { elementCount } from "./tensor.js";
 
@@ -54,8 +54,9 @@ export class FeatureSpace {
     graph.inputs = graph.inputs.slice(0, 1); // the condition is the energy's
     graph.outputs = outputs;
     removeDead(graph);
+    const bytes = await encodeModelGently(graph);
     const session = await runJob("evaluate", signal, () =>
-      native().openSession(encodeModel(graph), { threads: 1, name: "generator → encoder's features" }),
+      native().openSession(bytes, { threads: 1, name: "generator → encoder's features" }),
     );
     try {
       const rows = callNative(() =>

@@ -21,7 +21,7 @@ import { native, type NativeSession, type NativeTensor, type NativeValueInfo } f
 import {
   decodeModel,
   differentiateGraph,
-  encodeModel,
+  encodeModelGently,
   externalFiles,
   inlineExternal,
   type Graph,
@@ -373,7 +373,7 @@ export class OnnxModel implements Model {
     const wrt = this.inputs.filter((input) => input.type === "float32").map((input) => input.name);
     if (wrt.length === 0)
       throw new ModelError("ERR_NO_GRADIENT", `${this.name}: it has no float32 input to differentiate`);
-    const bytes = encodeModel(differentiateGraph(graph, { wrt, outputs: [...seeded] }));
+    const bytes = await encodeModelGently(differentiateGraph(graph, { wrt, outputs: [...seeded] }));
     const session = await runJob("vjp", undefined, () =>
       native().openSession(bytes, {
         name: `${this.name} (gradient)`,

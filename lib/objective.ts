@@ -17,7 +17,7 @@ import { abortable, callNative, runJob } from "./job.js";
 import { latent as latents, nativePrior, type Latent } from "./latent.js";
 import { fits, type Model, type OnnxModel } from "./model.js";
 import { native, type NativeObjective, type NativeRowMap, type NativeSession } from "./native.js";
-import { compose, differentiateGraph, encodeModel, type Graph } from "./onnx/index.js";
+import { compose, differentiateGraph, encodeModelGently, type Graph } from "./onnx/index.js";
 import type { Stage } from "./preprocess.js";
 import { elementCount, type Tensor } from "./tensor.js";
 
@@ -201,7 +201,7 @@ export class Objective {
   }
 
   private async session(graph: Graph, name: string): Promise<NativeSession> {
-    const bytes = encodeModel(graph);
+    const bytes = await encodeModelGently(graph);
     const session = await runJob("opening a session", undefined, () =>
       native().openSession(bytes, { threads: 1, name }),
     );

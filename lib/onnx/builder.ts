@@ -196,9 +196,27 @@ export class Builder {
 
   /** Sum over axes. */
   sum(value: string, axes: readonly number[], keep: boolean): string {
-    return axes.length === 0
-      ? value
-      : this.op("ReduceSum", [value, this.ints(axes)], { keepdims: keep ? 1 : 0 });
+    if (axes.length === 0) return value;
+    const length = this.oddRowLength(value, axes);
+    if (length === null) return this.op("ReduceSum", [value, this.ints(axes)], { keepdims: keep ? 1 : 0 });
+    const column = this.op("MatMul", [
+      value,
+      this.constantLike(new Array<number>(length).fill(1), [length, 1], value),
+    ]);
+    return keep ? column : this.op("Squeeze", [column, this.ints([-1])]);
+  }
+
+  /**
+   * The length of the rows where `axes` is the last axis alone and the length is no multiple of 4, else null. ONNX
+   * Runtime's reductions over such rows round by the row's place in memory, so the same row would give other bits
+   * elsewhere in a batch; a product with ones does not.
+   */
+  private oddRowLength(value: string, axes: readonly number[]): number | null {
+    const dims = this.shapes.dims(value);
+    if (!dims || dims.length < 2 || axes.length !== 1) return null;
+    const last = dims.at(-1)!;
+    const isLast = axes[0] === -1 || axes[0] === dims.length - 1;
+    return isLast && typeof last === "number" && last > 1 && last % 4 !== 0 ? last : null;
   }
 
   /**

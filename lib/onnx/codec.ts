@@ -76,6 +76,39 @@ export function decodeModel(bytes: Uint8Array, name = "the model"): Graph {
 
 /** Writes a model. Weights are copied once, into the result. */
 export function encodeModel(graph: Graph): Uint8Array {
+  const pieces = encodePieces(graph);
+  const result = new Uint8Array(totalLength(pieces));
+  let at = 0;
+  for (const piece of pieces) {
+    result.set(piece, at);
+    at += piece.length;
+  }
+  return result;
+}
+
+/** Bytes that are copied before the event loop has its turn: a few milliseconds. */
+const slice = 4 << 20;
+
+/** As {@link encodeModel}, with pauses: copying hundreds of megabytes of weights must not hold up the event loop. */
+export async function encodeModelGently(graph: Graph): Promise<Uint8Array> {
+  const pieces = encodePieces(graph);
+  const result = new Uint8Array(totalLength(pieces));
+  let at = 0;
+  let copied = 0;
+  for (const piece of pieces)
+    for (let from = 0; from < piece.length; from += slice) {
+      const part = piece.subarray(from, from + slice);
+      result.set(part, at);
+      at += part.length;
+      copied += part.length;
+      if (copied < slice) continue;
+      copied = 0;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  return result;
+}
+
+function encodePieces(graph: Graph): Uint8Array[] {
   // Fields of a message may follow each other in any order, so the weights are appended to the encoded rest
   // instead of going through the writer's nested buffers.
   const pieces: Uint8Array[] = [];
@@ -99,12 +132,12 @@ export function encodeModel(graph: Graph): Uint8Array {
       create(StringStringEntryProtoSchema, { key, value }),
     ),
   });
-  return concatenate([toBinary(ModelProtoSchema, model), ...field(7, pieces)]);
+  return [toBinary(ModelProtoSchema, model), ...field(7, pieces)];
 }
 
 /** A length-delimited field: tag and length, then the pieces. */
 function field(number: number, pieces: Uint8Array[]): Uint8Array[] {
-  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  const length = totalLength(pieces);
   const head = new BinaryWriter().tag(number, WireType.LengthDelimited).uint32(length).finish();
   return [head, ...pieces];
 }
@@ -120,14 +153,8 @@ function encodeTensor(tensor: TensorProto): Uint8Array[] {
   return [toBinary(TensorProtoSchema, head), ...field(9, [tensor.rawData])];
 }
 
-function concatenate(pieces: Uint8Array[]): Uint8Array {
-  const result = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    result.set(piece, at);
-    at += piece.length;
-  }
-  return result;
+function totalLength(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, piece) => sum + piece.length, 0);
 }
 
 /** "ai.onnx" is another spelling of the standard domain. */

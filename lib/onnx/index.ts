@@ -3,7 +3,7 @@ import { invalid } from "../errors.js";
 import { decodeModel, encodeModel } from "./codec.js";
 import { differentiateGraph } from "./differentiate.js";
 
-export { decodeModel, encodeModel } from "./codec.js";
+export { decodeModel, encodeModel, encodeModelGently } from "./codec.js";
 export { externalFiles, externalRange, inlineExternal, type ExternalRange } from "./external.js";
 export {
   copyGraph,

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "bridge/process_exit.h"
+#include "core/background.h"
 #include "core/error.h"
 #include "core/thread_pool.h"
 
@@ -71,6 +72,7 @@ void Executor::submit(std::shared_ptr<Job> job) {
 
 void* Executor::runner(void* pointer) {
   State& state = *static_cast<State*>(pointer);
+  yield_to_interactive_threads();
   std::unique_lock<std::mutex> lock(state.mutex);
   for (;;) {
     ++state.idle;

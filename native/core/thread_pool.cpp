@@ -15,6 +15,8 @@
 #include <pthread.h>
 #endif
 
+#include "core/background.h"
+
 namespace tr0n {
 namespace {
 
@@ -105,6 +107,7 @@ struct ThreadPool::State {
   }
 
   void worker() {
+    yield_to_interactive_threads();
     std::unique_lock<std::mutex> lock(mutex);
     while (alive + 1 <= threads) {
       if (Loop* loop = open_loop()) {
