@@ -1,8 +1,8 @@
 /** Checkpoints of a training run: the translator, Adam's state and the place in the schedule, in one .safetensors file. */
-import { readFile } from "node:fs/promises";
 import { reason, writeFileAtomic } from "./atomic-write.js";
 import { FileError, describe } from "./errors.js";
 import type { NativeTrainerState } from "./native.js";
+import { readWholeFile } from "./read-file.js";
 import { decodeSafetensors, encodeSafetensors, takeTensor } from "./safetensors.js";
 import { settingsDifference } from "./settings.js";
 
@@ -50,7 +50,7 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
 export async function readCheckpoint(path: string): Promise<Checkpoint | null> {
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(path);
+    bytes = await readWholeFile(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw new FileError("ERR_IO", `${path}: cannot be read: ${reason(error)}`, { cause: error });

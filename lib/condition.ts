@@ -37,6 +37,8 @@ export function conditionRows(
 ): ConditionRows {
   if (value === null || typeof value !== "object")
     throw invalid(name, "a Tensor, { class } or { embedding }", value);
+  if ("class" in value && "embedding" in value)
+    throw new ArgumentError(`${name}: expected { class } or { embedding }, got both`);
   if ("class" in value) return classRows(`${name}.class`, value.class, size, kind);
   const label = "embedding" in value ? `${name}.embedding` : name;
   const given = "embedding" in value ? value.embedding : value;
@@ -70,7 +72,7 @@ function classRows(name: string, value: unknown, size: number, kind: ConditionKi
     throw invalid(name, "a class or an array of classes", value);
   if (list.length === 0) throw new ArgumentError(`${name}: expected at least one class, got none`);
   const data = new Float32Array(list.length * size);
-  list.forEach((item, row) => {
+  Array.from(list).forEach((item, row) => {
     if (typeof item !== "number" || !Number.isInteger(item) || item < 0 || item >= size)
       throw new ArgumentError(
         `${name}: expected whole numbers 0 … ${size - 1}, for the encoder gives ${size} scores, got ${describe(item)}`,

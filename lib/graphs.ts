@@ -6,8 +6,10 @@ import {
   DataType,
   compose,
   decodeModel,
+  describeNode,
   emptyGraph,
   inferShapes,
+  nodeReads,
   type Dim,
   type Graph,
   type Node,
@@ -39,6 +41,8 @@ function emitStage(b: Builder, x: string, stage: Stage): string {
     case "clamp":
       return b.op("Clip", [x, b.scalar(stage.min, x), b.scalar(stage.max, x)]);
     case "grayscale": {
+      if (b.shapes.dims(x)?.[1] === 1)
+        return stage.channels === 1 ? x : b.op("Concat", [x, x, x], { axis: 1 });
       const luma = b.constantLike([0.299, 0.587, 0.114], [1, 3, 1, 1], x);
       const gray = b.sum(b.op("Mul", [x, luma]), [1], true);
       return stage.channels === 1 ? gray : b.op("Concat", [gray, gray, gray], { axis: 1 });
@@ -71,16 +75,17 @@ function normalize(b: Builder, x: string, mean: readonly number[], std: readonly
   return b.op("Add", [b.op("Mul", [x, b.constantLike(scale, shape, x)]), b.constantLike(offset, shape, x)]);
 }
 
-/** How many channels a stage wants; null where any number will do. */
-export function stageChannels(stage: Stage): number | null {
+/** The numbers of channels that a stage can work on; null where any will do. */
+export function stageChannels(stage: Stage): readonly number[] | null {
   switch (stage.kind) {
     case "normalize": {
       const channels = Math.max(stage.mean.length, stage.std.length);
-      return channels > 1 ? channels : null;
+      return channels > 1 ? [channels] : null;
     }
     case "grayscale":
+      return [1, 3];
     case "clip":
-      return 3;
+      return [3];
     default:
       return null;
   }
@@ -231,6 +236,27 @@ export function lastOperator(graph: Graph, output: string): string | null {
   let node = makers.get(output);
   while (node && node.domain === "" && moves.has(node.opType)) node = makers.get(node.inputs[0] ?? "");
   return node ? node.opType : null;
+}
+
+const randomOperators = new Set([
+  "RandomNormal",
+  "RandomNormalLike",
+  "RandomUniform",
+  "RandomUniformLike",
+  "Bernoulli",
+  "Multinomial",
+]);
+
+/** The first node on the way to an output that draws random numbers, in words; null when there is none. */
+export function randomOperator(graph: Graph, output: string): string | null {
+  const needed = new Set([output]);
+  let found: string | null = null;
+  for (const node of [...graph.nodes].reverse()) {
+    if (!node.outputs.some((name) => needed.has(name))) continue;
+    for (const name of nodeReads(node)) needed.add(name);
+    if (node.domain === "" && randomOperators.has(node.opType)) found = describeNode(node);
+  }
+  return found;
 }
 
 /** The dimensions of a value, as far as shape inference knows them. */

@@ -1,8 +1,8 @@
 /** Images in and out: tensors [n, C, H, W] with values in [-1, 1] ↔ PNG. `sharp` is loaded at the first use. */
-import { readFile } from "node:fs/promises";
 import type { Sharp, SharpOptions } from "sharp";
 import { reason, writeFileAtomic } from "./atomic-write.js";
 import { ArgumentError, FileError, Tr0nError, invalid } from "./errors.js";
+import { readWholeFile } from "./read-file.js";
 import { checkTensor, type Tensor } from "./tensor.js";
 
 /** 8-bit RGB pixels, row-major, [height, width, 3]. */
@@ -134,7 +134,7 @@ export async function readImage(path: string, size?: { height: number; width: nu
   }
   let bytes: Buffer;
   try {
-    bytes = await readFile(path);
+    bytes = await readWholeFile(path);
   } catch (error) {
     throw new FileError("ERR_IO", `${path}: cannot be read: ${reason(error)}`, { cause: error });
   }

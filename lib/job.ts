@@ -1,4 +1,5 @@
 /** Between native jobs and callers: errors become tr0n's classes, AbortSignals cancel jobs. */
+import { setMaxListeners } from "node:events";
 import { AbortError, ArgumentError, FileError, ModelError, Tr0nError, type Tr0nErrorCode } from "./errors.js";
 import type { NativeJob } from "./native.js";
 
@@ -151,7 +152,10 @@ export class Lifetime {
   private readonly controller = new AbortController();
   private readonly running = new Set<Promise<unknown>>();
 
-  constructor(private readonly name: string) {}
+  constructor(private readonly name: string) {
+    // One listener for each running call: any number of calls is no leak.
+    setMaxListeners(0, this.controller.signal);
+  }
 
   get disposed(): boolean {
     return this.controller.signal.aborted;

@@ -26,6 +26,7 @@ import {
   inlineExternal,
   type Graph,
 } from "./onnx/index.js";
+import { readWholeFile } from "./read-file.js";
 import { checkTensor, elementCount, type Tensor } from "./tensor.js";
 
 export interface ModelOptions {
@@ -157,10 +158,15 @@ function bytesSource(given: Uint8Array): Source {
 function pathSource(source: unknown): Source {
   let path: string;
   if (source instanceof URL || (typeof source === "string" && /^[a-z][a-z0-9+.-]+:\/\//i.test(source))) {
+    if (!URL.canParse(String(source))) throw invalid("source", "a path, a file URL or bytes", source);
     const url = new URL(source);
     if (url.protocol !== "file:")
       throw invalid("source", "a path, a file URL or bytes; fetch remote models first", url.href);
-    path = fileURLToPath(url);
+    try {
+      path = fileURLToPath(url);
+    } catch {
+      throw invalid("source", "the URL of a file on this machine, such as file:///models/g.onnx", url.href);
+    }
   } else {
     checkPath("source", source ?? null);
     path = source as string;
@@ -211,6 +217,9 @@ function pathSource(source: unknown): Source {
       }),
   };
 }
+
+/** Bytes that are hashed before the event loop has its turn. */
+const hashedAtOnce = 1 << 20;
 
 /** Protobuf's limit for one message, and so for a model that carries its weights. */
 const maxModelBytes = 2 ** 31 - 1;
@@ -279,6 +288,15 @@ export class OnnxModel implements Model {
       const outputs: Record<string, Tensor> = {};
       const gradients: Record<string, Tensor> = {};
       for (const { name } of this.outputs) if (all[name]) outputs[name] = all[name];
+      // A cotangent with other rows than its output may have been broadcast instead of refused.
+      for (const name of seeded) {
+        const [got, wanted] = [seeds[name]!.shape, outputs[name]!.shape];
+        if (!fits(got, wanted))
+          throw new ArgumentError(
+            `cotangents.${name}: expected the shape ${shapeText(wanted)} of this output, got ${shapeText(got)}`,
+            { code: "ERR_SHAPE_MISMATCH" },
+          );
+      }
       for (const { name } of this.inputs) if (all[`grad_${name}`]) gradients[name] = all[`grad_${name}`]!;
       return { outputs, gradients };
     });
@@ -312,7 +330,7 @@ export class OnnxModel implements Model {
       try {
         total += (await stat(path)).size;
         if (total > maxModelBytes) throw tooLarge(this.name, total);
-        contents.set(file, await readFile(path, { signal }));
+        contents.set(file, await readWholeFile(path, signal));
       } catch (error) {
         if (error instanceof Tr0nError) throw error;
         throw new ModelError(
@@ -432,7 +450,11 @@ export class OnnxModel implements Model {
   private async computeFingerprint(): Promise<string> {
     const hash = createHash("sha256");
     if (this.source.folder === null) {
-      hash.update(await this.source.bytes());
+      const bytes = await this.source.bytes();
+      for (let at = 0; at < bytes.length; at += hashedAtOnce) {
+        hash.update(bytes.subarray(at, at + hashedAtOnce));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
       return hash.digest("hex");
     }
     const files = [this.source.native as string];
@@ -440,7 +462,7 @@ export class OnnxModel implements Model {
       files.push(join(this.source.folder, file));
     for (const file of files) {
       try {
-        for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 }))
+        for await (const chunk of createReadStream(file, { highWaterMark: hashedAtOnce }))
           hash.update(chunk as Buffer);
       } catch (error) {
         throw new ModelError("ERR_MODEL_NOT_FOUND", `${file}: cannot be read: ${reason(error)}`, {

@@ -12,7 +12,14 @@ import {
   energy as energies,
 } from "./energy.js";
 import { ArgumentError, ModelError, Tr0nError, invalid } from "./errors.js";
-import { conditionGraph, energyGraph, lastOperator, stageChannels, stageGraph } from "./graphs.js";
+import {
+  conditionGraph,
+  energyGraph,
+  lastOperator,
+  randomOperator,
+  stageChannels,
+  stageGraph,
+} from "./graphs.js";
 import { abortable, callNative, runJob } from "./job.js";
 import { latent as latents, nativePrior, type Latent } from "./latent.js";
 import { fits, type Model, type OnnxModel } from "./model.js";
@@ -293,6 +300,7 @@ async function fit(options: ObjectiveOptions): Promise<Parts> {
       "ERR_RUN_FAILED",
       `${generator.name}: gives numbers that are not finite for a latent of the prior`,
     );
+  refuseRandom("generator", generator.name, await generator.graph(signal), generatorOutput);
   const imageShape = images.tensor.shape.slice(1);
   const staged = options.stages.reduce<readonly number[]>(
     (shape, item, index) => stagedShape(`preprocess[${index}]`, item, shape),
@@ -334,12 +342,13 @@ function onlyInput(role: string, model: OnnxModel): OnnxModel["inputs"][number] 
   if (model.inputs.length !== 1 || !input)
     throw new ArgumentError(
       `${role}: expected a model with one input, got ${model.inputs.length} in ${model.name}: ` +
-        model.inputs.map((value) => `${value.name} ${shapeText(value.shape)}`).join(", "),
+        model.inputs.map((value) => `${value.name} ${shapeText(value.shape)}`).join(", ") +
+        ". Export it with the other inputs fixed, from a module that holds them as constants",
     );
   if (input.type !== "float32")
     throw new ModelError(
       "ERR_MODEL_UNSUPPORTED",
-      `${model.name}: expected a float32 input, got ${input.type}`,
+      `${model.name}: expected a float32 input, got ${input.type}; export the model in float32`,
     );
   if (input.shape.length < 2)
     throw new ArgumentError(
@@ -361,7 +370,10 @@ function pickOutput(role: string, model: OnnxModel, wanted: string | undefined):
   if (output.type !== "float32")
     throw new ModelError(
       "ERR_MODEL_UNSUPPORTED",
-      `${model.name}: expected a float32 output "${output.name}", got ${output.type}`,
+      `${model.name}: expected a float32 output "${output.name}", got ${output.type}` +
+        (model.outputs.some((value) => value.type === "float32")
+          ? `; ${role}Output chooses another`
+          : "; export the model in float32"),
     );
   return output.name;
 }
@@ -450,8 +462,7 @@ async function fitEncoder(
     const preprocessed = shape === imageShape ? "" : `, ${shapeText(["batch", ...shape])} after preprocess`;
     return new ArgumentError(
       `${role}: ${model.name} takes ${shapeText(input.shape)}, but the generator makes images ` +
-        `${shapeText(["batch", ...imageShape])}${preprocessed}${detail}. Preprocess stages such as stage.resize(${sides}) or ` +
-        "stage.grayscale() make them fit",
+        `${shapeText(["batch", ...imageShape])}${preprocessed}${detail}. ${fitAdvice(shape, input.shape, sides)}`,
       { code: "ERR_SHAPE_MISMATCH", cause },
     );
   };
@@ -474,7 +485,9 @@ async function fitEncoder(
       `${role}: expected an output [${rows}, …] for ${rows} images, got ${shapeText(tensor.shape)} from ${model.name}`,
       { code: "ERR_SHAPE_MISMATCH" },
     );
-  const last = lastOperator(await model.graph(signal), output);
+  const graph = await model.graph(signal);
+  refuseRandom(role, model.name, graph, output);
+  const last = lastOperator(graph, output);
   return {
     output,
     row,
@@ -482,6 +495,25 @@ async function fitEncoder(
     probabilities: last === "Softmax",
     classifier: last === "Softmax" || last === "LogSoftmax" || /logit|prob|class|score/i.test(output),
   };
+}
+
+/** What makes images fit an encoder: the stages that are missing, or another export where no stage can help. */
+function fitAdvice(images: readonly number[], wanted: readonly (number | null)[], sides: string): string {
+  if (wanted.length !== 4)
+    return "The encoder must take images [batch, channels, height, width], or what the generator makes";
+  if (images.length !== 3)
+    return "Export the generator so that it makes images [batch, channels, height, width], with a reshape at its end";
+  const [from, to] = [images[0]!, wanted[1]];
+  const gray = (from === 1 || from === 3) && (to === 1 || to === 3) && from !== to;
+  const stages = [
+    ...(gray ? [`stage.grayscale(${to === 1 ? "" : to})`] : []),
+    ...(fits([null, null, images[1]!, images[2]!], [null, null, ...wanted.slice(2)])
+      ? []
+      : [`stage.resize(${sides})`]),
+  ];
+  return stages.length > 0 && (gray || to === null || from === to)
+    ? `preprocess: [${stages.join(", ")}] makes them fit`
+    : "Preprocess stages such as stage.resize(height, width) or stage.grayscale() make images fit";
 }
 
 /** The number of rows that two models joined were exported for; 0 where it is open. */
@@ -502,10 +534,16 @@ async function checkEnergyFits(
   size: number,
 ): Promise<void> {
   energyGraph(flat, [null, ...fitted.row], size, fitted.probabilities);
+  if (size < 2 && flat.condition === "unit")
+    throw new ArgumentError(
+      `energy: cosine() compares directions, but ${encoder.name} gives 1 number, which has none but its sign; use ` +
+        "energy.squaredError()",
+      { code: "ERR_SHAPE_MISMATCH" },
+    );
   if (flat.terms.some((term) => term.energy.kind === "crossEntropy")) {
     if (size < 2)
       throw new ArgumentError(
-        `energy: crossEntropy() needs an encoder with two classes or more, got ${size} number in ${encoder.name}`,
+        `energy: crossEntropy() needs an encoder with two classes or more, got ${size} number in ${encoder.name}; use squaredError() for a single number`,
         { code: "ERR_SHAPE_MISMATCH" },
       );
     if (lastOperator(await encoder.graph(), fitted.output) === "Sigmoid")
@@ -520,9 +558,9 @@ async function checkEnergyFits(
 function stagedShape(name: string, item: Stage, shape: readonly number[]): readonly number[] {
   const channels = stageChannels(item);
   const [c, h, w] = shape as [number, number, number];
-  if (shape.length !== 3 || (channels !== null && channels !== c))
+  if (shape.length !== 3 || (channels !== null && !channels.includes(c)))
     throw new ArgumentError(
-      `${name}: stage.${item.kind} expected images [batch, ${channels ?? "channels"}, height, width], got ${shapeText(["batch", ...shape])}`,
+      `${name}: stage.${item.kind} expected images [batch, ${channels?.join(" or ") ?? "channels"}, height, width], got ${shapeText(["batch", ...shape])}`,
       { code: "ERR_SHAPE_MISMATCH" },
     );
   switch (item.kind) {
@@ -535,6 +573,17 @@ function stagedShape(name: string, item: Stage, shape: readonly number[]): reado
     default:
       return shape;
   }
+}
+
+/** A model that rolls dice has no energy that a chain could go down, and no seed makes its images come again. */
+function refuseRandom(role: string, name: string, graph: Graph, output: string): void {
+  const random = randomOperator(graph, output);
+  if (random === null) return;
+  throw new ModelError(
+    "ERR_MODEL_UNSUPPORTED",
+    `${role}: ${name} draws random numbers of its own at every run (${random}), so the same latent gives other results ` +
+      'each time. Export it with fixed noise (StyleGAN: noise_mode="const") or in evaluation mode',
+  );
 }
 
 /** Drops all outputs but one. */

@@ -1,6 +1,6 @@
 /** Synthetic pairs (z, c): latents of the prior, and what the encoder says about their images. */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { reason, writeFileAtomic } from "./atomic-write.js";
 import {
@@ -18,6 +18,7 @@ import { runJob, runJobWithProgress, throwIfAborted } from "./job.js";
 import { nativePrior } from "./latent.js";
 import { checkMemory } from "./limits.js";
 import type { Objective } from "./objective.js";
+import { readWholeFile } from "./read-file.js";
 import { decodeSafetensors, encodeSafetensors, takeTensor } from "./safetensors.js";
 import {
   createObjective,
@@ -310,7 +311,7 @@ async function readManifest(folder: string): Promise<Manifest | null> {
   const path = manifestPath(folder);
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = (await readWholeFile(path)).toString("utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw new FileError("ERR_IO", `${path}: cannot be read: ${reason(error)}`, { cause: error });
@@ -394,7 +395,7 @@ function sha256(bytes: Uint8Array): string {
 async function readShard(folder: string, shard: Shard): Promise<Uint8Array | string> {
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(join(folder, shard.file));
+    bytes = await readWholeFile(join(folder, shard.file));
   } catch (error) {
     return `cannot be read: ${reason(error)}`;
   }

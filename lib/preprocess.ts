@@ -79,7 +79,10 @@ export const stage = {
       throw new ArgumentError(`max: expected a number above min (${min}), got ${max}`);
     return Object.freeze({ kind: "clamp", min, max });
   },
-  /** Luma of RGB images (0.299 R + 0.587 G + 0.114 B), as 1 channel (default) or repeated in 3. */
+  /**
+   * Luma of RGB images (0.299 R + 0.587 G + 0.114 B), as 1 channel (default) or repeated in 3. Images of one channel are
+   * gray already: grayscale(3) makes them fit an encoder of RGB images.
+   */
   grayscale(channels: 1 | 3 = 1): Stage {
     if (channels !== 1 && channels !== 3) throw invalid("channels", "1 or 3", channels);
     return Object.freeze({ kind: "grayscale", channels });

@@ -1,5 +1,4 @@
 /** The method: a frozen generator, a frozen encoder, and a translator between conditions and latents. */
-import { readFile } from "node:fs/promises";
 import { reason, writeFileAtomic } from "./atomic-write.js";
 import {
   checkDevice,
@@ -35,6 +34,7 @@ import {
 } from "./native.js";
 import { checkNoise, nativeNoise, type ConditionNoise } from "./noise.js";
 import type { Objective, PairFunction } from "./objective.js";
+import { readWholeFile } from "./read-file.js";
 import { checkSampler, nativeSampler, needsTranslator, samplerSteps, type Sampler } from "./sampler.js";
 import { createObjective, modelOptionNames, type ModelsOptions } from "./settings.js";
 import { checkTensor, elementCount, type Tensor } from "./tensor.js";
@@ -211,7 +211,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     checkDevice("models.device", o.device);
     let bytes: Uint8Array;
     try {
-      bytes = await readFile(path);
+      bytes = await readWholeFile(path, o.signal);
     } catch (error) {
       throw new FileError("ERR_IO", `${path}: cannot be read: ${reason(error)}`, { cause: error });
     }

@@ -244,7 +244,7 @@ export class Translator implements Disposable {
    */
   toSafetensors(metadata: Record<string, string> = {}): Uint8Array {
     return encodeSafetensors(
-      new Map(Object.entries(this.values())),
+      new Map(Object.entries(this.byName(this.native.values(), false))),
       new Map([...Object.entries(metadata), ["tr0n.bound", String(this.bound)]]),
     );
   }
@@ -325,11 +325,12 @@ export class Translator implements Disposable {
     return this.lifetime.run(what, o.signal, (signal) => runJob(what, signal, start));
   }
 
-  private byName(flat: Float32Array): Record<string, Tensor> {
+  /** Parts of `flat` by name: copies, or views of it. */
+  private byName(flat: Float32Array, copies = true): Record<string, Tensor> {
     return Object.fromEntries(
       this.native.parameters.map(({ name, shape, offset, size: count }) => [
         name,
-        { data: flat.slice(offset, offset + count), shape },
+        { data: (copies ? flat.slice : flat.subarray).call(flat, offset, offset + count), shape },
       ]),
     );
   }

@@ -1,14 +1,14 @@
-import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { reason } from "../atomic-write.js";
 import { AbortError, FileError, ModelError, describe } from "../errors.js";
 import { decodeModel, externalFiles, inlineExternal, type Graph } from "../onnx/index.js";
+import { readWholeFile } from "../read-file.js";
 import { tensor, type Tensor } from "../tensor.js";
 
 /** A model's bytes. @throws ModelError ERR_MODEL_NOT_FOUND; AbortError */
 export async function readModel(path: string, signal: AbortSignal): Promise<Uint8Array> {
   try {
-    return await readFile(path, { signal });
+    return await readWholeFile(path, signal);
   } catch (error) {
     if (signal.aborted) throw new AbortError(`reading ${path}`, { cause: error });
     throw new ModelError("ERR_MODEL_NOT_FOUND", `${path}: cannot be read: ${reason(error)}`, {
@@ -36,7 +36,7 @@ export async function readGraph(path: string, signal: AbortSignal): Promise<Grap
 export async function readEmbedding(path: string): Promise<Tensor> {
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = (await readWholeFile(path)).toString("utf8");
   } catch (error) {
     throw new FileError("ERR_IO", `${path}: cannot be read: ${reason(error)}`, { cause: error });
   }

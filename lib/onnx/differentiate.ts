@@ -212,7 +212,7 @@ function propagate(b: Builder, node: Node, active: ReadonlySet<string>, adjoints
     output: (i) => optionalOutput(b, node, i),
     rank: (value) => {
       const rank = b.rank(value);
-      if (rank === null) throw fail(`the rank of "${value}" is not known`);
+      if (rank === null) throw fail(unknownRank(b, value));
       return rank;
     },
     axis: (axis, rank) => {
@@ -241,11 +241,31 @@ function optionalOutput(b: Builder, node: Node, index: number): string {
   return node.outputs[index]!;
 }
 
+/** Why a value's rank is unknown: the first operator on the way to it whose results nobody can tell the shape of. */
+function unknownRank(b: Builder, value: string): string {
+  const what = `the rank of "${value}" is not known`;
+  const makers = new Map(
+    b.graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)),
+  );
+  const seen = new Set<string>();
+  let node = makers.get(value);
+  while (node) {
+    const before: string | undefined = node.inputs.find(
+      (name) => name !== "" && !seen.has(name) && b.shapes.dims(name) === null,
+    );
+    if (before === undefined) break;
+    seen.add(before);
+    node = makers.get(before);
+    if (node === undefined) return `${what}, for the model does not declare the shape of "${before}"`;
+  }
+  return node ? `${what}, for ${describeNode(node)} has results of unknown shape` : what;
+}
+
 function noGradient(b: Builder, node: Node, value: string, why: string): ModelError {
   return new ModelError(
     "ERR_NO_GRADIENT",
     `${describeNode(node)} (opset ${b.graph.opsets.get(node.domain) ?? "?"}) passes no gradient on to ` +
-      `"${value}": ${why}. Export the model with other operators or with fixed sizes, keep this part out of the ` +
-      `gradient's path with wrt and outputs, or use the model as TorchScript`,
+      `"${value}": ${why}. Export the model with other operators or with fixed sizes, or keep this part out of the ` +
+      `gradient's path with wrt and outputs`,
   );
 }

@@ -7,7 +7,9 @@ export { decodeModel, encodeModel, encodeModelGently } from "./codec.js";
 export { externalFiles, externalRange, inlineExternal, type ExternalRange } from "./external.js";
 export {
   copyGraph,
+  describeNode,
   emptyGraph,
+  nodeReads,
   removeDead,
   sortGraph,
   type Dim,

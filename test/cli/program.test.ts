@@ -50,7 +50,10 @@ describe("command line, as a program", () => {
   });
 
   it("says so when the disk takes no more, and leaves the old file", async function () {
-    if (process.platform !== "linux") this.skip();
+    if (process.platform !== "linux") {
+      process.stdout.write("      skipped: needs Linux, for a limit on file sizes\n");
+      return this.skip();
+    }
     const place = await workplace();
     try {
       // A limit of 0 blocks a file: every write fails as on a full disk, with EFBIG.

@@ -41,6 +41,20 @@ describe("conditions", () => {
     ["half a class", { class: 0.5 }, "probabilities", "ERR_INVALID_ARGUMENT", /got 0.5/],
     ["NaN as a class", { class: Number.NaN }, "probabilities", "ERR_INVALID_ARGUMENT", /got NaN/],
     ["a class's name", { class: "cat" }, "probabilities", "ERR_INVALID_ARGUMENT", /got "cat"/],
+    [
+      "classes with a hole",
+      { class: new Array<number>(2) },
+      "probabilities",
+      "ERR_INVALID_ARGUMENT",
+      /got undefined/,
+    ],
+    [
+      "a class and an embedding at once",
+      { class: 1, embedding: tensor([1, 0, 0], [3]) },
+      "probabilities",
+      "ERR_INVALID_ARGUMENT",
+      /\{ class \} or \{ embedding \}, got both/,
+    ],
     ["no classes", { class: [] }, "probabilities", "ERR_INVALID_ARGUMENT", /at least one class/],
     [
       "a class for a cosine energy",

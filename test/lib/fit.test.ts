@@ -219,6 +219,56 @@ describe("Tr0n.create", () => {
     );
   });
 
+  it("says which stages would make images fit, or that none can", async () => {
+    const fit = (generator: Uint8Array, image: Dim[]) => create(generator, tinyEncoder({ image }));
+    const gray = tinyGenerator({ image: [1, 4, 4] });
+    for (const [generator, image, message] of [
+      [gray, [3, 4, 4], /preprocess: \[stage\.grayscale\(3\)\] makes them fit/],
+      [gray, [3, 8, 8], /preprocess: \[stage\.grayscale\(3\), stage\.resize\(8, 8\)\] makes them fit/],
+      [
+        tinyGenerator(),
+        [1, 8, 8],
+        /preprocess: \[stage\.grayscale\(\), stage\.resize\(8, 8\)\] makes them fit/,
+      ],
+      [tinyGenerator(), [3, 8, 4], /preprocess: \[stage\.resize\(8, 4\)\] makes them fit/],
+      [tinyGenerator(), [48], /must take images \[batch, channels, height, width\]/],
+      [simple(["n", 6], "Tanh"), [3, 4, 4], /with a reshape at its end/],
+    ] as const)
+      await rejects(fit(generator, [...image]), "ERR_SHAPE_MISMATCH", message);
+    await create(gray, tinyEncoder({ image: [3, 8, 8] }), {
+      preprocess: [stage.grayscale(3), stage.resize(8, 8)],
+    });
+  });
+
+  it("refuses models that draw random numbers on the way to the output they are used for, and only those", async () => {
+    const noisy = (toImage: boolean) => {
+      const b = new Builder(emptyGraph("noisy"));
+      const z = b.input("z", DataType.FLOAT, ["batch", 48]);
+      const image = b.reshape(b.op("Tanh", [z]), [-1, 3, 4, 4]);
+      const noise = b.op("RandomNormalLike", [image]);
+      b.output("image", toImage ? b.op("Add", [image, noise]) : image);
+      b.graph.outputs[0]!.dims = ["batch", 3, 4, 4];
+      b.output("noise", noise);
+      b.graph.outputs[1]!.dims = ["batch", 3, 4, 4];
+      return encodeModel(b.graph);
+    };
+    const options = { generatorOutput: "image" };
+    await rejects(
+      create(noisy(true), tinyEncoder(), options),
+      "ERR_MODEL_UNSUPPORTED",
+      /generator: .*RandomNormalLike.*fixed noise/,
+    );
+    await create(noisy(false), tinyEncoder(), options);
+  });
+
+  it("refuses the cosine and the cross-entropy of an encoder that gives one number", async () => {
+    const make = (kind: Tr0nOptions["energy"]) =>
+      create(tinyGenerator(), tinyEncoder({ classes: 1 }), { energy: kind });
+    await rejects(make(energy.cosine()), "ERR_SHAPE_MISMATCH", /gives 1 number.*squaredError/);
+    await rejects(make(energy.crossEntropy()), "ERR_SHAPE_MISMATCH", /two classes or more.*squaredError/);
+    await make(energy.squaredError());
+  });
+
   it("refuses latents that do not fit the generator", async () => {
     const bad = (l: Tr0nOptions["latent"]) => create(tinyGenerator(), tinyEncoder(), { latent: l });
     await rejects(bad(latent.normal(7)), "ERR_SHAPE_MISMATCH", /expected 6 dimensions.* got 7/);

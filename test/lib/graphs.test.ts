@@ -300,6 +300,16 @@ describe("stages as graphs", () => {
         );
   });
 
+  it("grayscale takes images that are gray already", async () => {
+    const gray = { data: image.data.slice(0, 30), shape: [2, 1, 3, 5] };
+    const same = await run(stageGraph(stage.grayscale(), ["batch", 1, 3, 5]), { image: gray });
+    assert.deepEqual([...same["staged"]!.data], [...gray.data]);
+    const tripled = await run(stageGraph(stage.grayscale(3), ["batch", 1, 3, 5]), { image: gray });
+    assert.deepEqual(tripled["staged"]!.shape, [2, 3, 3, 5]);
+    for (let i = 0; i < 90; i++)
+      assert.equal(tripled["staged"]!.data[i], gray.data[15 * Math.floor(i / 45) + (i % 15)]);
+  });
+
   for (const made of [
     stage.resize(7, 8),
     stage.resize(2, 3, { mode: "cubic" }),

@@ -112,6 +112,12 @@ describe("loadModel", () => {
       "ERR_INVALID_ARGUMENT",
       /fetch remote models first/,
     );
+    await rejects(loadModel("http://"), "ERR_INVALID_ARGUMENT", /a path, a file URL or bytes/);
+    await rejects(
+      loadModel(new URL("file://elsewhere/m.onnx")),
+      "ERR_INVALID_ARGUMENT",
+      /a file on this machine/,
+    );
     await rejects(loadModel(tinyGenerator(), { format: wrong("keras") }), "ERR_INVALID_ARGUMENT", /format/);
     await rejects(loadModel(tinyGenerator(), { threads: 0 }), "ERR_INVALID_ARGUMENT", /threads/);
     await rejects(
@@ -240,6 +246,12 @@ describe("Model", () => {
     await rejects(model.vjp({ a, b }, {}), "ERR_INVALID_ARGUMENT", /cotangents: expected at least one/);
     await rejects(model.vjp({ a, b }, { z: a }), "ERR_INVALID_ARGUMENT", /no output "z"/);
     await rejects(model.vjp({ a, b }, a), "ERR_INVALID_ARGUMENT", /got a single Tensor/);
+    // One row would do for any number of rows, for the graph multiplies with it.
+    await rejects(
+      model.vjp({ a, b }, { y: tensor([1, 1], [1, 2]) }),
+      "ERR_SHAPE_MISMATCH",
+      /cotangents.y: expected the shape \[2, 2\] of this output, got \[1, 2\]/,
+    );
     // The rows of a and b differ, which only the runtime sees.
     await rejects(model.run({ a, b: tensor([1, 2, 3, 4, 5, 6], [3, 2]) }), "ERR_RUN_FAILED");
     assert.equal((await model.run({ a, b }))["y"]!.data[0], 5, "it works on");

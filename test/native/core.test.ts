@@ -9,7 +9,7 @@ describe("the native core's own tests (C++, without Node)", function () {
   it("pass: kernels against float64, derivatives against finite differences, bit-identity over threads", async function () {
     const build = join(packageRoot, "build", "native-tests");
     if ((await finish("cmake", ["--version"]).catch(() => null))?.code !== 0) {
-      console.log("      skipped: CMake is missing (Debian: apt-get install cmake)");
+      process.stdout.write("      skipped: CMake is missing (Debian: apt-get install cmake)\n");
       this.skip();
     }
     const options = { cwd: packageRoot, timeout: 800_000 };

@@ -67,6 +67,9 @@ define("ArgMax ArgMin", (c) => {
   c.set(0, DataType.INT64, axis === null ? null : reduceDims(dims!, [axis], keep));
 });
 define("NonZero", (c) => c.set(0, DataType.INT64, c.dims(0) && [c.dims(0)!.length, null]));
+define("RandomNormal RandomUniform", (c) =>
+  c.set(0, int(c.node, "dtype", DataType.FLOAT), ints(c.node, "shape") ?? null),
+);
 define("RandomNormalLike RandomUniformLike Bernoulli EyeLike", (c) =>
   c.set(0, int(c.node, "dtype", c.type(0).elemType), c.dims(0)),
 );
