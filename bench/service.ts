@@ -10,7 +10,9 @@ import { latent, loadModel, sampler, Tr0n } from "../lib/index.js";
 const model = (name: string) => fileURLToPath(new URL(`../models/${name}.onnx`, import.meta.url));
 const file = model("classifier");
 
-async function watch<T>(work: Promise<T>): Promise<{ result: T; seconds: number; delay: number; read: number; reads: number }> {
+async function watch<T>(
+  work: Promise<T>,
+): Promise<{ result: T; seconds: number; delay: number; read: number; reads: number }> {
   const histogram = monitorEventLoopDelay({ resolution: 1 });
   const reads: number[] = [];
   let running = true;
@@ -30,10 +32,19 @@ async function watch<T>(work: Promise<T>): Promise<{ result: T; seconds: number;
   running = false;
   await reader;
   reads.sort((a, b) => a - b);
-  return { result, seconds, delay: histogram.max / 1e6, read: reads[reads.length >> 1]!, reads: reads.length };
+  return {
+    result,
+    seconds,
+    delay: histogram.max / 1e6,
+    read: reads[reads.length >> 1]!,
+    reads: reads.length,
+  };
 }
 
-const [generator, encoder] = await Promise.all([loadModel(model("gan-generator")), loadModel(model("classifier"))]);
+const [generator, encoder] = await Promise.all([
+  loadModel(model("gan-generator")),
+  loadModel(model("classifier")),
+]);
 using tr0n = await Tr0n.create({ generator, encoder, latent: latent.normal(64), seed: 1 });
 await tr0n.train({ pairs: 5000, epochs: 2 });
 // Sessions are opened and the code is warm before anything is measured.
@@ -48,6 +59,8 @@ const load = await watch(
 );
 const row = (name: string, w: typeof idle) =>
   `${name.padEnd(28)} ${w.seconds.toFixed(1).padStart(8)} ${w.delay.toFixed(1).padStart(22)} ${w.read.toFixed(2).padStart(24)} (${w.reads})`;
-console.log(`${"".padEnd(28)} ${"seconds".padStart(8)} ${"max loop delay, ms".padStart(22)} ${"readFile median, ms".padStart(24)} (reads)`);
+console.log(
+  `${"".padEnd(28)} ${"seconds".padStart(8)} ${"max loop delay, ms".padStart(22)} ${"readFile median, ms".padStart(24)} (reads)`,
+);
 console.log(row("idle", idle as typeof idle));
 console.log(row("1,000 chains × 50 steps", load as unknown as typeof idle));

@@ -15,7 +15,10 @@ const steps = Number(process.argv[3] ?? 50);
 const model = (name: string) => fileURLToPath(new URL(`../models/${name}.onnx`, import.meta.url));
 const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1]!;
 
-const [generator, encoder] = await Promise.all([loadModel(model("gan-generator")), loadModel(model("classifier"))]);
+const [generator, encoder] = await Promise.all([
+  loadModel(model("gan-generator")),
+  loadModel(model("classifier")),
+]);
 native().setThreads(1);
 using tr0n = await Tr0n.create({ generator, encoder, latent: latent.normal(64), seed: 1 });
 
@@ -25,9 +28,14 @@ let graph = compose(
   { image: "image" },
   { prefix: "encoder/", keepOutputs: [] },
 );
-graph = compose(graph, energyGraph(flattenComplete(energy.crossEntropy()), graph.outputs[0]!.dims!, 10, false), {
-  output: graph.outputs[0]!.name,
-}, { prefix: "energy/", keepOutputs: [] });
+graph = compose(
+  graph,
+  energyGraph(flattenComplete(energy.crossEntropy()), graph.outputs[0]!.dims!, 10, false),
+  {
+    output: graph.outputs[0]!.name,
+  },
+  { prefix: "energy/", keepOutputs: [] },
+);
 const [z, c] = graph.inputs.map((input) => input.name) as [string, string];
 const both = differentiateGraph(graph, { wrt: [z], outputs: [graph.outputs[0]!.name], seed: "ones" });
 const session = await native().openSession(encodeModel(both), { threads: 1 }).promise;
@@ -39,12 +47,18 @@ for (let i = 0; i < chains; i++) target[i * 10 + 3] = 1;
 async function bare(): Promise<number> {
   const start = performance.now();
   for (let i = 0; i < steps; i++)
-    await session.run({ [z]: { data: latents, shape: [chains, 64] }, [c]: { data: target, shape: [chains, 10] } }).promise;
+    await session.run({
+      [z]: { data: latents, shape: [chains, 64] },
+      [c]: { data: target, shape: [chains, 10] },
+    }).promise;
   return (performance.now() - start) / steps;
 }
 async function ours(count: number): Promise<number> {
   const start = performance.now();
-  await tr0n.sample({ class: 3 }, { count: chains, seed: 1, sampler: sampler.langevin({ start: "prior", steps: count }) });
+  await tr0n.sample(
+    { class: 3 },
+    { count: chains, seed: 1, sampler: sampler.langevin({ start: "prior", steps: count }) },
+  );
   return performance.now() - start;
 }
 await bare();
@@ -58,4 +72,6 @@ for (let round = 0; round < 5; round++) {
 }
 const a = median(bareTimes);
 const b = median(ourTimes);
-console.log(`${chains} chains, one thread: bare session ${a.toFixed(2)} ms, step ${b.toFixed(2)} ms, ratio ${(b / a).toFixed(3)}`);
+console.log(
+  `${chains} chains, one thread: bare session ${a.toFixed(2)} ms, step ${b.toFixed(2)} ms, ratio ${(b / a).toFixed(3)}`,
+);

@@ -32,8 +32,13 @@ const common = {
   logLevel: "warning",
   legalComments: "none",
 };
-await build({ ...common, entryPoints: ["lib/index.ts"], outfile: "dist/index.cjs" });
-await build({ ...common, entryPoints: ["lib/cli/main.ts"], outfile: "dist/cli.cjs" });
+for (const [entry, outfile] of [
+  ["lib/index.ts", "dist/index.cjs"],
+  ["lib/cli/main.ts", "dist/cli.cjs"],
+]) {
+  const { warnings } = await build({ ...common, entryPoints: [entry], outfile });
+  if (warnings.length > 0) throw new Error(`${entry}: ${warnings.length} warnings, see above`);
+}
 chmodSync(join(dist, "cli.cjs"), 0o755);
 
 const names = Object.keys(require(join(dist, "index.cjs"))).filter(

@@ -31,7 +31,7 @@ napi_value external_buffer(Napi::Env env, const std::shared_ptr<void>& owner, vo
 
 void allow_external_memory(bool allowed) { external_allowed.store(allowed); }
 
-Napi::Value to_array(Napi::Env env, std::shared_ptr<void> owner, void* data, size_t count,
+Napi::Value to_array(Napi::Env env, const std::shared_ptr<void>& owner, void* data, size_t count,
                      napi_typedarray_type type) {
   const size_t bytes = count * element_size(type);
   napi_value buffer = external_buffer(env, owner, data, bytes);

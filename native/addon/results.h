@@ -13,7 +13,7 @@
 namespace tr0n::addon {
 
 /// `owner` keeps data alive.
-Napi::Value to_array(Napi::Env env, std::shared_ptr<void> owner, void* data, size_t count,
+Napi::Value to_array(Napi::Env env, const std::shared_ptr<void>& owner, void* data, size_t count,
                      napi_typedarray_type type);
 
 inline Napi::Value to_array(Napi::Env env, HostBlock block, size_t count,

@@ -146,7 +146,7 @@ BlockRule RowRunner::probe(CancelToken& cancel) {
     if (round == 0 && top > base && !(probe.agrees(3, top) && probe.agrees(0, top / 2))) top = base;
     // Every remainder that vector loops leave, and one beyond a whole vector.
     const auto fine = [&] {
-      for (const size_t multiple : {1, 2, 3, 5}) {
+      for (const size_t multiple : {1U, 2U, 3U, 5U}) {
         const size_t count = multiple * granularity;
         if (count < base && !probe.agrees((round + count) % base, count)) return false;
       }
