@@ -4,14 +4,14 @@ import { basename, dirname, join } from "node:path";
 import { AbortError, FileError } from "./errors.js";
 
 /**
- * Writes a file so that its path holds either what was there before or all of `bytes`, never a part: a temporary file
- * in the same folder (made where missing), fsync, rename.
+ * Writes a file so that its path holds either what was there before or all of `bytes` (parts: one after the other),
+ * never less: a temporary file in the same folder (made where missing), fsync, rename.
  *
  * @throws FileError ERR_IO naming the path; AbortError before anything was renamed.
  */
 export async function writeFileAtomic(
   path: string,
-  bytes: Uint8Array | string,
+  bytes: Uint8Array | string | readonly Uint8Array[],
   options: { signal?: AbortSignal } = {},
 ): Promise<void> {
   const name = `.${basename(path).slice(0, 200)}.${randomBytes(6).toString("hex")}.tmp`;
@@ -20,7 +20,9 @@ export async function writeFileAtomic(
     await mkdir(dirname(path), { recursive: true });
     const file = await open(temporary, "wx");
     try {
-      await file.writeFile(bytes);
+      // On an open file, each call goes on where the last one ended.
+      for (const part of Array.isArray(bytes) ? (bytes as Uint8Array[]) : [bytes as Uint8Array | string])
+        await file.writeFile(part);
       await file.sync();
     } finally {
       await file.close();

@@ -3,15 +3,13 @@ import { reason, writeFileAtomic } from "./atomic-write.js";
 import { FileError, describe } from "./errors.js";
 import type { NativeTrainerState } from "./native.js";
 import { readWholeFile } from "./read-file.js";
-import { decodeSafetensors, encodeSafetensors, takeTensor } from "./safetensors.js";
+import { decodeSafetensors, safetensorsParts, takeTensor } from "./safetensors.js";
 import { settingsDifference } from "./settings.js";
 
 export interface Checkpoint {
   /** Everything that the result depends on; a checkpoint of other settings does not continue this run. */
   readonly settings: Record<string, unknown>;
   readonly seed: number;
-  /** All parameters, flat. */
-  readonly values: Float32Array;
   readonly state: NativeTrainerState;
   /** Sum of the losses of the current epoch's steps, and how many those are. */
   readonly epochLoss: readonly [sum: number, steps: number];
@@ -25,11 +23,11 @@ const version = 1;
 
 /** @throws FileError ERR_IO */
 export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
-  const { values, state, ...rest } = checkpoint;
+  const { state, ...rest } = checkpoint;
   const vector = (data: Float32Array) => ({ data, shape: [data.length] });
-  const bytes = encodeSafetensors(
+  const parts = safetensorsParts(
     new Map([
-      ["values", vector(values)],
+      ["values", vector(state.values)],
       ["first_moment", vector(state.firstMoment)],
       ["second_moment", vector(state.secondMoment)],
     ]),
@@ -39,7 +37,7 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
       ["state", JSON.stringify({ ...rest, step: state.step })],
     ]),
   );
-  await writeFileAtomic(path, bytes);
+  await writeFileAtomic(path, parts);
 }
 
 /**
@@ -62,7 +60,7 @@ export async function readCheckpoint(path: string): Promise<Checkpoint | null> {
     throw fail(`expected the format ${describe(format)}, got ${describe(file.metadata.get("format"))}`);
   if (file.metadata.get("version") !== String(version))
     throw fail(`expected version ${version}, got ${describe(file.metadata.get("version"))}`);
-  let stored: Partial<Omit<Checkpoint, "values" | "state">> & { step?: number };
+  let stored: Partial<Omit<Checkpoint, "state">> & { step?: number };
   try {
     stored = JSON.parse(file.metadata.get("state") ?? "") as typeof stored;
   } catch (error) {
@@ -86,9 +84,9 @@ export async function readCheckpoint(path: string): Promise<Checkpoint | null> {
   return {
     settings,
     seed,
-    values: takeTensor(file, path, "values", [count]),
     state: {
       step,
+      values: takeTensor(file, path, "values", [count]),
       firstMoment: takeTensor(file, path, "first_moment", [count]),
       secondMoment: takeTensor(file, path, "second_moment", [count]),
     },
@@ -115,9 +113,9 @@ export function checkSameRun(
       "ERR_FILE_MISMATCH",
       `${path}: this checkpoint belongs to another training: ${difference}; remove it or choose another path`,
     );
-  if (checkpoint.values.length !== parameters)
+  if (checkpoint.state.values.length !== parameters)
     throw new FileError(
       "ERR_FILE_INVALID",
-      `${path}: not a sound checkpoint: expected ${parameters} parameters, got ${checkpoint.values.length}`,
+      `${path}: not a sound checkpoint: expected ${parameters} parameters, got ${checkpoint.state.values.length}`,
     );
 }

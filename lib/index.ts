@@ -18,7 +18,7 @@ export {
 } from "./sampler.js";
 export type { Condition } from "./condition.js";
 export { Translator, type MixtureTensors, type TranslatorOptions } from "./translator.js";
-export { Trainer, type TrainerOptions, type TrainerProgress } from "./trainer.js";
+export { Trainer, type TrainerOptions, type TrainerProgress, type TrainerState } from "./trainer.js";
 export type { ConditionNoise } from "./noise.js";
 export type { TrainOptions, TrainProgress, TrainReport } from "./training.js";
 export { generatePairs, type PairsOptions, type PairsProgress, type PairsReport } from "./pairs.js";

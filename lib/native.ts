@@ -81,6 +81,8 @@ export interface NativeTranslator {
   readonly parameters: readonly { name: string; shape: number[]; offset: number; size: number }[];
   /** A copy of all parameters, flat, in the order of `parameters`. */
   values(): Float32Array;
+  /** The same, made off the JavaScript thread. */
+  copyValues(): NativeJob<Float32Array>;
   setValues(values: Float32Array): void;
   forward(c: Float32Array, n: number): NativeJob<NativeMixture>;
   /** log q(z_i | c_i). */
@@ -125,6 +127,8 @@ export interface NativeTrainerProgress {
 
 export interface NativeTrainerState {
   step: number;
+  /** The translator's parameters, flat. */
+  values: Float32Array;
   firstMoment: Float32Array;
   secondMoment: Float32Array;
 }
@@ -134,8 +138,9 @@ export interface NativeTrainer {
   /** Runs at most `count` further steps; resolves with the last progress. */
   run(count: number, onProgress?: (p: NativeTrainerProgress) => void): NativeJob<NativeTrainerProgress>;
   step(): number;
-  state(): NativeTrainerState;
-  setState(state: NativeTrainerState): void;
+  state(): NativeJob<NativeTrainerState>;
+  /** Sets the translator's parameters, too. */
+  setState(state: NativeTrainerState): NativeJob<void>;
   /** Mean −log q over held-out pairs. */
   heldOutNll(z: Float32Array, c: Float32Array, n: number): NativeJob<number>;
   dispose(): void;

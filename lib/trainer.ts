@@ -40,6 +40,7 @@ export interface TrainerOptions {
 }
 
 export type TrainerProgress = NativeTrainerProgress;
+export type TrainerState = NativeTrainerState;
 
 const optionNames = [
   "z",
@@ -131,13 +132,22 @@ export class Trainer implements Disposable {
     );
   }
 
-  /** Adam's state and the place in the schedule, for a checkpoint. */
-  state(): NativeTrainerState {
-    return callNative(() => this.native.state());
+  /** The translator's parameters, Adam's state and the place in the schedule: all that a resumed training needs. */
+  async state(): Promise<TrainerState> {
+    return this.lifetime.run("state", undefined, (signal) =>
+      runJob("state", signal, () => this.native.state()),
+    );
   }
 
-  setState(state: NativeTrainerState): void {
-    callNative(() => this.native.setState(state));
+  /**
+   * Goes on from a state, with the translator's parameters set to the state's. Leave its arrays alone until it resolves.
+   *
+   * @throws ArgumentError for a state of another training
+   */
+  async setState(state: TrainerState): Promise<void> {
+    return this.lifetime.run("setState", undefined, (signal) =>
+      runJob("setState", signal, () => this.native.setState(state)),
+    );
   }
 
   dispose(): void {

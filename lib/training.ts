@@ -11,7 +11,7 @@ import {
 } from "./check.js";
 import { checkSameRun, readCheckpoint, writeCheckpoint, type Checkpoint } from "./checkpoint.js";
 import { FileError, Tr0nError, invalid } from "./errors.js";
-import { callNative, throwIfAborted } from "./job.js";
+import { callNative, runJob, throwIfAborted } from "./job.js";
 import { latentBound, latentStd, nativePrior } from "./latent.js";
 import { checkMemory } from "./limits.js";
 import { native } from "./native.js";
@@ -221,7 +221,7 @@ export async function trainTranslator(
     if (before) checkSameRun(o.checkpoint!, before, run, parameterCount(translator));
     // Written before anything long runs: a path that cannot be written fails at once, and the seed is kept.
     else if (o.checkpoint !== undefined)
-      await writeCheckpoint(o.checkpoint, firstCheckpoint(run, ownSeed, translator));
+      await writeCheckpoint(o.checkpoint, await firstCheckpoint(run, ownSeed, translator, signal));
 
     const pairs = folder ?? (await makePairs(objective, o, ownSeed, signal));
     const heldOut = Math.max(1, Math.min(Math.floor(pairs.count / 10), 2000));
@@ -246,10 +246,9 @@ export async function trainTranslator(
           "ERR_FILE_INVALID",
           `${o.checkpoint}: not a sound checkpoint: expected at most step ${trainer.steps}, got ${before.state.step}`,
         );
-      callNative(() => translator.native.setValues(before.values));
-      trainer.setState(before.state);
+      await trainer.setState(before.state);
     }
-    const loop = new Loop(trainer, translator, o, run, ownSeed, before, started);
+    const loop = new Loop(trainer, o, run, ownSeed, before, started);
     const trainLoss = await loop.run(signal);
     const heldOutNll = await trainer.heldOutNll(
       { data: pairs.z.subarray(trained * d), shape: [heldOut, d] },
@@ -282,18 +281,18 @@ export async function trainTranslator(
   }
 }
 
-function firstCheckpoint(
+async function firstCheckpoint(
   settings: Record<string, unknown>,
   seed: number,
   translator: Translator,
-): Checkpoint {
-  const values = translator.native.values();
+  signal: AbortSignal,
+): Promise<Checkpoint> {
+  const values = await runJob("training", signal, () => translator.native.copyValues());
   const zeros = (): Float32Array => new Float32Array(values.length);
   return {
     settings,
     seed,
-    values,
-    state: { step: 0, firstMoment: zeros(), secondMoment: zeros() },
+    state: { step: 0, values, firstMoment: zeros(), secondMoment: zeros() },
     epochLoss: [0, 0],
     lastEpochLoss: null,
     seconds: 0,
@@ -348,7 +347,6 @@ class Loop {
 
   constructor(
     private readonly trainer: Trainer,
-    private readonly translator: Translator,
     private readonly o: Settings,
     private readonly settings: Record<string, unknown>,
     private readonly seed: number,
@@ -422,14 +420,13 @@ class Loop {
     });
   }
 
-  private save(): Promise<void> {
-    const state = this.trainer.state();
+  private async save(): Promise<void> {
+    const state = await this.trainer.state();
     if (!Number.isSafeInteger(state.step))
       throw new Tr0nError("ERR_INTERNAL", "the trainer's step is no integer");
     return writeCheckpoint(this.o.checkpoint!, {
       settings: this.settings,
       seed: this.seed,
-      values: this.translator.native.values(),
       state,
       epochLoss: this.epochLoss,
       lastEpochLoss: this.lastEpochLoss,

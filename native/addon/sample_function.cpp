@@ -109,7 +109,7 @@ Napi::Value sample_job(const Napi::CallbackInfo& info) {
     const Fields fields(info[0], "request");
     if (!absent(info[1]) && !info[1].IsFunction()) throw_invalid("onProgress", "a function", info[1]);
     const auto objective = ObjectiveObject::from(fields.get("objective"), fields.path("objective"));
-    std::shared_ptr<const Translator> translator;
+    std::shared_ptr<const TranslatorVersion> translator;
     if (fields.has("translator"))
       translator = TranslatorObject::from(fields.get("translator"), fields.path("translator"))->current();
     const Prior prior = read_prior(fields.get("prior"), fields.path("prior"));
@@ -156,8 +156,9 @@ Napi::Value sample_job(const Napi::CallbackInfo& info) {
       const Reporter reporter(job, every, latents, d);
       std::function<void(const SampleProgress&)> progress;
       if (job.listens()) progress = reporter;
-      auto result = std::make_shared<SampleResult>(
-          sample(objective->objective, translator.get(), prior, config, request, job.token(), progress));
+      auto result = std::make_shared<SampleResult>(sample(objective->objective,
+                                                          translator ? &translator->get() : nullptr, prior,
+                                                          config, request, job.token(), progress));
       return [result](Napi::Env env) { return to_result(env, *result); };
     };
     return Environment::of(info.Env()).start(reader.finish(), info[1], work);

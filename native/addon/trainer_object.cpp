@@ -51,27 +51,36 @@ SharedTrainer::SharedTrainer(std::shared_ptr<SharedTranslator> shared, const Tra
                              const ArrayInput<float>& z, const ArrayInput<float>& c,
                              const ArrayInput<float>& y, size_t n)
     : shared_(std::move(shared)),
-      own_(SharedTranslator::copy(*shared_->current())),
       config_(config),
       z_(z),
       c_(c),
       y_(y),
-      trainer_(*own_, config, z.data, c.data, y.data, n),
-      step_(trainer_.step()) {}
+      n_(n),
+      steps_(Trainer::steps(config, n)) {}
+
+Trainer& SharedTrainer::trainer() {
+  if (!trainer_) {
+    const auto version = shared_->current();
+    const std::vector<float> values = version->get().values();
+    own_ = std::make_unique<Translator>(cpu_device(), version->config(), values.data(), values.size());
+    trainer_ = std::make_unique<Trainer>(*own_, config_, z_.data, c_.data, y_.data, n_);
+  }
+  return *trainer_;
+}
 
 TrainerProgress SharedTrainer::run(size_t count, Job& job) {
-  const std::vector<float> before = shared_->current()->values();
+  Trainer& trainer = this->trainer();
+  const std::vector<float> before = shared_->current()->get().values();
   own_->set_values(before.data(), before.size());
   const auto publish = [&] {
-    const std::vector<float> after = own_->values();
-    shared_->set_values(after.data(), after.size());
+    shared_->set_values(own_->values());
     moved();
   };
   TrainerProgress last;
-  last.step = trainer_.step();
-  last.steps = trainer_.steps();
+  last.step = trainer.step();
+  last.steps = trainer.steps();
   try {
-    trainer_.run(count, job.token(), [&](const TrainerProgress& progress) {
+    trainer.run(count, job.token(), [&](const TrainerProgress& progress) {
       last = progress;
       step_.store(progress.step);
       job.report([progress](Napi::Env env) { return to_progress(env, progress); });
@@ -139,12 +148,15 @@ Napi::Value TrainerObject::run(const Napi::CallbackInfo& info) {
       const TrainerProgress last = (*use)->run(count, job);
       return [last](Napi::Env env) { return to_progress(env, last); };
     };
-    // The references to the pairs are copied, not moved: the job outlives a dispose().
-    Environment::Kept kept;
-    if (pairs_)
-      for (Napi::ObjectReference& pair : *pairs_) kept.push_back(Napi::Persistent(pair.Value()));
-    return Environment::of(info.Env()).start(std::move(kept), info[1], work);
+    return Environment::of(info.Env()).start(keep_pairs(), info[1], work);
   });
+}
+
+Environment::Kept TrainerObject::keep_pairs() {
+  Environment::Kept kept;
+  if (pairs_)
+    for (Napi::ObjectReference& pair : *pairs_) kept.push_back(Napi::Persistent(pair.Value()));
+  return kept;
 }
 
 Napi::Value TrainerObject::step(const Napi::CallbackInfo& info) {
@@ -155,30 +167,46 @@ Napi::Value TrainerObject::step(const Napi::CallbackInfo& info) {
 
 Napi::Value TrainerObject::state(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const SharedTrainer::Use use(live(), "state");
-    TrainerState state = use->trainer().state();
-    Napi::Object result = Napi::Object::New(info.Env());
-    result.Set("step", static_cast<double>(state.step));
-    result.Set("firstMoment", to_array(info.Env(), std::move(state.first_moment)));
-    result.Set("secondMoment", to_array(info.Env(), std::move(state.second_moment)));
-    return result;
+    const auto use = std::make_shared<SharedTrainer::Use>(live(), "state");
+    const auto work = [use](Job&) -> MakeValue {
+      auto values = std::make_shared<std::vector<float>>((*use)->translator().current()->get().values());
+      auto state = std::make_shared<TrainerState>((*use)->trainer().state());
+      return [values, state](Napi::Env env) -> Napi::Value {
+        Napi::Object result = Napi::Object::New(env);
+        result.Set("step", static_cast<double>(state->step));
+        result.Set("values", to_array(env, std::move(*values)));
+        result.Set("firstMoment", to_array(env, std::move(state->first_moment)));
+        result.Set("secondMoment", to_array(env, std::move(state->second_moment)));
+        return result;
+      };
+    };
+    return Environment::of(info.Env()).start(keep_pairs(), Napi::Value(), work);
   });
 }
 
-void TrainerObject::set_state(const Napi::CallbackInfo& info) {
-  guarded(info.Env(), [&] {
-    const SharedTrainer::Use use(live(), "setState");
+Napi::Value TrainerObject::set_state(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto use = std::make_shared<SharedTrainer::Use>(live(), "setState");
     const Fields fields(info[0], "state");
-    const size_t count = use->translator().current()->parameter_count();
+    const size_t count = (*use)->translator().current()->parameter_count();
     InputReader reader;
+    const auto values = reader.read<float>(fields.get("values"), fields.path("values"), count);
     const auto first = reader.read<float>(fields.get("firstMoment"), fields.path("firstMoment"), count);
     const auto second = reader.read<float>(fields.get("secondMoment"), fields.path("secondMoment"), count);
-    TrainerState state;
-    state.step = fields.size("step", 0, use->steps());
-    state.first_moment.assign(first.data, first.data + count);
-    state.second_moment.assign(second.data, second.data + count);
-    use->trainer().set_state(state);
-    use->moved();
+    const size_t step = fields.size("step", 0, (*use)->steps());
+    const auto work = [use, values, first, second, step, count](Job&) -> MakeValue {
+      TrainerState state;
+      state.step = step;
+      state.first_moment.assign(first.data, first.data + count);
+      state.second_moment.assign(second.data, second.data + count);
+      (*use)->trainer().set_state(state);
+      (*use)->translator().set_values({values.data, values.data + count});
+      (*use)->moved();
+      return [](Napi::Env env) { return env.Undefined(); };
+    };
+    Environment::Kept kept = keep_pairs();
+    for (Napi::ObjectReference& input : reader.finish()) kept.push_back(std::move(input));
+    return Environment::of(info.Env()).start(std::move(kept), Napi::Value(), work);
   });
 }
 
@@ -191,7 +219,7 @@ Napi::Value TrainerObject::held_out_nll(const Napi::CallbackInfo& info) {
     const auto z = reader.read<float>(info[0], "z", product({n, translator->config().latent}, "z"));
     const auto c = reader.read<float>(info[1], "c", product({n, translator->config().condition}, "c"));
     const auto work = [trainer, translator, z, c, n](Job&) -> MakeValue {
-      const double nll = Trainer::held_out_nll(*translator, trainer->config(), z.data, c.data, n);
+      const double nll = Trainer::held_out_nll(translator->get(), trainer->config(), z.data, c.data, n);
       return [nll](Napi::Env env) { return Napi::Number::New(env, nll); };
     };
     return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);

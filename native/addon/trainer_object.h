@@ -15,7 +15,7 @@ class SharedTrainer {
  public:
   SharedTrainer(std::shared_ptr<SharedTranslator> shared, const TrainerConfig& config,
                 const ArrayInput<float>& z, const ArrayInput<float>& c, const ArrayInput<float>& y, size_t n);
-  size_t steps() const { return trainer_.steps(); }
+  size_t steps() const { return steps_; }
   size_t step() const { return step_.load(); }
   const TrainerConfig& config() const { return config_; }
   SharedTranslator& translator() { return *shared_; }
@@ -23,16 +23,18 @@ class SharedTrainer {
 
   /// Everything but steps() and step() belongs to the run while there is one.
   class Use;
-  Trainer& trainer() { return trainer_; }
-  void moved() { step_.store(trainer_.step()); }
+  /// Made at the first use, in a job: it looks at every pair and allocates several times the parameters.
+  Trainer& trainer();
+  void moved() { step_.store(trainer().step()); }
 
  private:
   std::shared_ptr<SharedTranslator> shared_;
-  std::shared_ptr<Translator> own_;
+  std::unique_ptr<Translator> own_;
   TrainerConfig config_;
   ArrayInput<float> z_, c_, y_;
-  Trainer trainer_;
-  std::atomic<size_t> step_;
+  size_t n_, steps_;
+  std::unique_ptr<Trainer> trainer_;
+  std::atomic<size_t> step_{0};
   std::atomic<bool> busy_{false};
   Live live_{Kind::trainer};
 };
@@ -65,9 +67,11 @@ class TrainerObject : public NativeObject<TrainerObject, SharedTrainer> {
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value step(const Napi::CallbackInfo& info);
   Napi::Value state(const Napi::CallbackInfo& info);
-  void set_state(const Napi::CallbackInfo& info);
+  Napi::Value set_state(const Napi::CallbackInfo& info);
   Napi::Value held_out_nll(const Napi::CallbackInfo& info);
   void dispose_it(const Napi::CallbackInfo& info);
+  /// More references to the pairs, for a job: it outlives a dispose().
+  Environment::Kept keep_pairs();
 
   /// The references to the pairs, which the trainer reads in place. Shared with running jobs; let go of on
   /// the JavaScript thread only.

@@ -16,6 +16,7 @@ constexpr size_t kSlice = 256;
 Napi::Function TranslatorObject::define(Napi::Env env) {
   return DefineClass(env, "NativeTranslator",
                      {InstanceMethod<&TranslatorObject::values>("values", napi_enumerable),
+                      InstanceMethod<&TranslatorObject::copy_values>("copyValues", napi_enumerable),
                       InstanceMethod<&TranslatorObject::set_values>("setValues", napi_enumerable),
                       InstanceMethod<&TranslatorObject::forward>("forward", napi_enumerable),
                       InstanceMethod<&TranslatorObject::log_density>("logDensity", napi_enumerable),
@@ -63,7 +64,17 @@ Napi::Value TranslatorObject::create(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value TranslatorObject::values(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] { return to_array(info.Env(), live()->current()->values()); });
+  return guarded(info.Env(), [&] { return to_array(info.Env(), live()->current()->get().values()); });
+}
+
+Napi::Value TranslatorObject::copy_values(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto work = [translator = live()->current()](Job&) -> MakeValue {
+      auto values = std::make_shared<std::vector<float>>(translator->get().values());
+      return [values](Napi::Env env) { return to_array(env, std::move(*values)); };
+    };
+    return Environment::of(info.Env()).start({}, Napi::Value(), work);
+  });
 }
 
 void TranslatorObject::set_values(const Napi::CallbackInfo& info) {
@@ -71,7 +82,7 @@ void TranslatorObject::set_values(const Napi::CallbackInfo& info) {
     const auto shared = live();
     InputReader reader;
     const auto values = reader.read<float>(info[0], "values", shared->current()->parameter_count());
-    shared->set_values(values.data, values.size);
+    shared->set_values({values.data, values.data + values.size});
   });
 }
 
@@ -84,7 +95,7 @@ Napi::Value TranslatorObject::forward(const Napi::CallbackInfo& info) {
     const auto c = reader.read<float>(info[0], "c", product({n, config.condition}, "c"));
     require_memory(product({n, config.components, config.latent, sizeof(float)}, "n"), "the mixture");
     const auto work = [translator, c, n](Job&) -> MakeValue {
-      auto mixture = std::make_shared<Mixture>(translator->forward(c.data, n));
+      auto mixture = std::make_shared<Mixture>(translator->get().forward(c.data, n));
       return [mixture](Napi::Env env) -> Napi::Value {
         Napi::Object result = Napi::Object::New(env);
         result.Set("logits", to_array(env, std::move(mixture->logits)));
@@ -110,8 +121,8 @@ Napi::Value TranslatorObject::log_density(const Napi::CallbackInfo& info) {
       const TranslatorConfig& config = translator->config();
       for (size_t begin = 0; begin < n; begin += kSlice) {
         job.token().throw_if_cancelled();
-        translator->log_density(c.data + begin * config.condition, z.data + begin * config.latent,
-                                std::min(kSlice, n - begin), densities->data() + begin);
+        translator->get().log_density(c.data + begin * config.condition, z.data + begin * config.latent,
+                                      std::min(kSlice, n - begin), densities->data() + begin);
       }
       return [densities](Napi::Env env) { return to_array(env, std::move(*densities)); };
     };
@@ -134,7 +145,7 @@ Napi::Value TranslatorObject::draw(const Napi::CallbackInfo& info) {
       const Philox rng(seed);
       for (size_t begin = 0; begin < n; begin += kSlice) {
         const size_t rows = std::min(kSlice, n - begin);
-        const Mixture mixture = translator->forward(c.data + begin * m, rows);
+        const Mixture mixture = translator->get().forward(c.data + begin * m, rows);
         for (size_t row = 0; row < rows; ++row) {
           job.token().throw_if_cancelled();
           for (size_t i = 0; i < count; ++i) {
@@ -167,7 +178,7 @@ Napi::Value TranslatorObject::loss(const Napi::CallbackInfo& info) {
     options.alpha = static_cast<float>(read_number(info[4], "alpha"));
     const auto work = [translator, c, z, y, n, options](Job&) -> MakeValue {
       auto gradients = std::make_shared<std::vector<float>>(translator->parameter_count());
-      const double loss = translator->loss(c.data, z.data, y.data, n, options, gradients->data());
+      const double loss = translator->get().loss(c.data, z.data, y.data, n, options, gradients->data());
       return [loss, gradients](Napi::Env env) -> Napi::Value {
         Napi::Object result = Napi::Object::New(env);
         result.Set("loss", loss);

@@ -17,6 +17,7 @@ class TranslatorObject : public NativeObject<TranslatorObject, SharedTranslator>
 
  private:
   Napi::Value values(const Napi::CallbackInfo& info);
+  Napi::Value copy_values(const Napi::CallbackInfo& info);
   void set_values(const Napi::CallbackInfo& info);
   Napi::Value forward(const Napi::CallbackInfo& info);
   Napi::Value log_density(const Napi::CallbackInfo& info);

@@ -43,18 +43,17 @@ void check_probabilities(const float* c, size_t n, size_t m) {
 
 void check_pairs(const TranslatorConfig& translator, const TrainerConfig& config, const float* z,
                  const float* c, size_t n) {
-  if (n > ~uint32_t{0}) fail("at most 2^32 - 1 pairs, got " + std::to_string(n));
   check_rows("z", z, n, translator.latent);
   check_rows("c", c, n, translator.condition);
   if (config.sample_labels) check_probabilities(c, n, translator.condition);
 }
 
-const TrainerConfig& checked(const Translator& translator, const TrainerConfig& config, const float* z,
-                             const float* c, const float* y, size_t n) {
+void check_config(const TrainerConfig& config, size_t n) {
   const auto number = [](const char* name, float value, bool valid, const char* expected) {
     if (!valid) fail(std::string(name) + ": expected " + expected + ", got " + std::to_string(value));
   };
   if (n == 0) fail("expected at least one pair, got 0");
+  if (n > ~uint32_t{0}) fail("at most 2^32 - 1 pairs, got " + std::to_string(n));
   if (config.batch == 0) fail("batch: expected at least 1, got 0");
   if (config.epochs >= kMaxEpochs)
     fail("epochs: expected fewer than 2^24, got " + std::to_string(config.epochs));
@@ -67,6 +66,11 @@ const TrainerConfig& checked(const Translator& translator, const TrainerConfig& 
   number("clip", config.clip, std::isfinite(config.clip) && config.clip >= 0, "a finite number, 0 or above");
   number("alpha", config.alpha, std::isfinite(config.alpha) && config.alpha >= 0,
          "a finite number, 0 or above");
+}
+
+const TrainerConfig& checked(const Translator& translator, const TrainerConfig& config, const float* z,
+                             const float* c, const float* y, size_t n) {
+  check_config(config, n);
   check_pairs(translator.config(), config, z, c, n);
   if (translator.config().auxiliary > 0) check_rows("y", y, n, translator.config().auxiliary);
   return config;
@@ -140,6 +144,10 @@ Trainer::Trainer(Translator& translator, const TrainerConfig& config, const floa
 
 Trainer::~Trainer() = default;
 
+size_t Trainer::steps(const TrainerConfig& config, size_t n) {
+  check_config(config, n);
+  return config.epochs * ((n + config.batch - 1) / config.batch);
+}
 size_t Trainer::steps() const { return static_cast<size_t>(impl_->total); }
 size_t Trainer::step() const { return static_cast<size_t>(impl_->done); }
 

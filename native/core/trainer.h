@@ -44,6 +44,8 @@ class Trainer {
   /// z [n, d], c [n, m], y [n, auxiliary] or null; kept by pointer, must outlive the trainer.
   Trainer(Translator& translator, const TrainerConfig& config, const float* z, const float* c, const float* y,
           size_t n);
+  /// Steps of such a training in all. Throws for a configuration that makes no sense; looks at no pair.
+  static size_t steps(const TrainerConfig& config, size_t n);
   size_t steps() const;  ///< in all epochs together; the last batch of an epoch may be smaller
   size_t step() const;
   /// Runs at most `count` further steps; `progress` at most every 50 ms and at the end. Throws ERR_DIVERGED,

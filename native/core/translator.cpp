@@ -23,34 +23,6 @@ void check_memory(const std::vector<Parameter>& parameters) {
                                          " MiB for its parameters are more than there are");
 }
 
-const TranslatorConfig& checked(const TranslatorConfig& config) {
-  config.check();
-  return config;
-}
-
-std::vector<Parameter> layout(const TranslatorConfig& config) {
-  std::vector<Parameter> parameters;
-  size_t offset = 0;
-  const auto add = [&](const char* name, std::vector<size_t> shape) {
-    size_t size = 1;
-    for (const size_t extent : shape) size *= extent;
-    parameters.push_back({name, std::move(shape), offset, size});
-    offset += size;
-  };
-  const auto linear = [&](const std::string& name, size_t out, size_t in) {
-    add((name + ".weight").c_str(), {out, in});
-    add((name + ".bias").c_str(), {out});
-  };
-  linear("shared1", config.hidden, config.condition);
-  linear("shared2", config.hidden, config.hidden);
-  linear("z_layer", config.components * config.latent, config.hidden);
-  linear("z_mixture_logits", config.components, config.hidden);
-  add("z_log_stds", {1, 1, config.latent});
-  if (config.auxiliary > 0) linear("y_layer", config.auxiliary, config.hidden);
-  check_memory(parameters);
-  return parameters;
-}
-
 size_t total(const std::vector<Parameter>& parameters) {
   return parameters.back().offset + parameters.back().size;
 }
@@ -83,12 +55,44 @@ void TranslatorConfig::check() const {
                                             std::to_string(auxiliary) + " make more than 4e9 parameters");
 }
 
-Translator::Translator(Device& device, const TranslatorConfig& config, uint64_t seed)
+std::vector<Parameter> Translator::layout(const TranslatorConfig& config) {
+  config.check();
+  std::vector<Parameter> parameters;
+  size_t offset = 0;
+  const auto add = [&](const char* name, std::vector<size_t> shape) {
+    size_t size = 1;
+    for (const size_t extent : shape) size *= extent;
+    parameters.push_back({name, std::move(shape), offset, size});
+    offset += size;
+  };
+  const auto linear = [&](const std::string& name, size_t out, size_t in) {
+    add((name + ".weight").c_str(), {out, in});
+    add((name + ".bias").c_str(), {out});
+  };
+  linear("shared1", config.hidden, config.condition);
+  linear("shared2", config.hidden, config.hidden);
+  linear("z_layer", config.components * config.latent, config.hidden);
+  linear("z_mixture_logits", config.components, config.hidden);
+  add("z_log_stds", {1, 1, config.latent});
+  if (config.auxiliary > 0) linear("y_layer", config.auxiliary, config.hidden);
+  check_memory(parameters);
+  return parameters;
+}
+
+Translator::Translator(Device& device, const TranslatorConfig& config)
     : device_(device),
-      config_(checked(config)),
+      config_(config),
       parameters_(layout(config)),
       parameter_count_(total(parameters_)),
-      values_(device, parameter_count_) {
+      values_(device, parameter_count_) {}
+
+Translator::Translator(Device& device, const TranslatorConfig& config, const float* values, size_t count)
+    : Translator(device, config) {
+  set_values(values, count);
+}
+
+Translator::Translator(Device& device, const TranslatorConfig& config, uint64_t seed)
+    : Translator(device, config) {
   std::vector<float> initial(parameter_count_);
   const Philox rng(seed);
   for (size_t p = 0; p < parameters_.size(); ++p) {

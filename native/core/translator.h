@@ -52,6 +52,10 @@ class Translator {
  public:
   /// PyTorch's default Linear initialisation (uniform ±1/√fan_in), drawn with Purpose::init.
   Translator(Device& device, const TranslatorConfig& config, uint64_t seed);
+  /// With these values, flat; throws on a wrong count.
+  Translator(Device& device, const TranslatorConfig& config, const float* values, size_t count);
+  /// The parameters that a translator of this configuration has. Throws for one that is not possible.
+  static std::vector<Parameter> layout(const TranslatorConfig& config);
 
   const TranslatorConfig& config() const { return config_; }
   Device& device() const { return device_; }
@@ -73,6 +77,8 @@ class Translator {
   void log_density(const float* c, const float* z, size_t n, double* out) const;
 
  private:
+  Translator(Device& device, const TranslatorConfig& config);
+
   Device& device_;
   TranslatorConfig config_;
   std::vector<Parameter> parameters_;

@@ -179,6 +179,28 @@ describe("bridge: arguments", () => {
     );
   });
 
+  it("training looks at its pairs in its first job, and says which is not finite", async () => {
+    const translator = addon.createTranslator({ condition: 2, hidden: 4, latent: 1, components: 2 }, 1n);
+    const c = Float32Array.of(1, 0, 0, Number.NaN);
+    const config = { epochs: 1, batch: 2, learningRate: 1e-3, seed: 1n };
+    throwsCode(
+      () => addon.createTrainer(translator, { ...config, epochs: 0 }, c.slice(0, 2), c, null, 2),
+      "ERR_INVALID_ARGUMENT",
+      /config\.epochs/,
+    );
+    const trainer = addon.createTrainer(translator, config, c.slice(0, 2), c, null, 2);
+    for (const job of [() => trainer.run(1), () => trainer.state()])
+      await assert.rejects(job().promise, { code: "ERR_INVALID_ARGUMENT", message: /c: .*finite.* pair 1/ });
+    const state = { step: 9, values: new Float32Array(1), firstMoment: c, secondMoment: c };
+    throwsCode(
+      () => trainer.setState(state),
+      "ERR_INVALID_ARGUMENT",
+      /state\.values: expected a Float32Array of length \d+/,
+    );
+    trainer.dispose();
+    translator.dispose();
+  });
+
   it("cannot be tricked into using one object as another", async () => {
     const session = await open(mlp(2, 2, 2));
     const translator = addon.createTranslator({ condition: 4, hidden: 8, latent: 3, components: 2 }, 1n);

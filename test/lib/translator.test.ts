@@ -103,9 +103,8 @@ describe("Translator", () => {
     using first = resumed.trainer({ ...pairs, epochs: 3, batchSize: 32, seed: 9 });
     await first.run(5);
     using second = new Translator({ ...shape, seed: 2 });
-    second.setValues(resumed.values());
     using rest = second.trainer({ ...pairs, epochs: 3, batchSize: 32, seed: 9 });
-    rest.setState(first.state());
+    await rest.setState(await first.state());
     await rest.run();
     assert.equal(bits(second.native.values()), whole);
   });
