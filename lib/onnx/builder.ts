@@ -22,6 +22,8 @@ export class Builder {
   readonly names: Names;
   private readonly constants = new Map<string, string>();
   private readonly emitted = new Map<string, string[]>();
+  /** Where in `graph.nodes` each value is made. */
+  private readonly makers = new Map<string, number>();
 
   /**
    * @param graph sorted; nodes are appended to it
@@ -33,6 +35,7 @@ export class Builder {
   ) {
     this.shapes = inferShapes(graph);
     this.names = new Names(graph);
+    graph.nodes.forEach((node, index) => this.made(node, index));
   }
 
   // Nodes -------------------------------------------------------------------------------------------
@@ -74,7 +77,25 @@ export class Builder {
   /** Appends a node that was made elsewhere. */
   append(node: Node): void {
     this.graph.nodes.push(node);
+    this.made(node, this.graph.nodes.length - 1);
     this.shapes.addNode(node);
+  }
+
+  private made(node: Node, index: number): void {
+    for (const output of node.outputs) this.makers.set(output, index);
+  }
+
+  /** The nodes on the way from `leaves` (and constants) to `value`, in order. */
+  nodesBetween(leaves: readonly string[], value: string): Node[] {
+    const found = new Set<number>();
+    const visit = (name: string): void => {
+      const index = leaves.includes(name) ? undefined : this.makers.get(name);
+      if (index === undefined || found.has(index)) return;
+      found.add(index);
+      this.graph.nodes[index]!.inputs.forEach(visit);
+    };
+    visit(value);
+    return [...found].sort((p, q) => p - q).map((index) => this.graph.nodes[index]!);
   }
 
   // Inputs, outputs, constants ----------------------------------------------------------------------
@@ -158,6 +179,14 @@ export class Builder {
   count(value: string): string {
     const dims = this.shapes.staticDims(value);
     return dims ? this.int(dims.reduce((p, q) => p * q, 1)) : this.op("Size", [value]);
+  }
+
+  /** 1 / (the number of elements along `axes`), a scalar of the type of `value`. */
+  inverseCount(value: string, axes: readonly number[]): string {
+    const sizes = axes.map((axis) => this.shapes.dims(value)?.at(axis) ?? null);
+    if (isStatic(sizes)) return this.scalar(1 / sizes.reduce((p, q) => p * q, 1), value);
+    const count = this.op("ReduceProd", [this.sizes(value, axes)], { keepdims: 0 });
+    return this.op("Reciprocal", [this.castLike(count, value)]);
   }
 
   /** Zeros (or another number) of the shape and type of `like`. */

@@ -38,6 +38,8 @@ export interface DifferentiateOptions {
   seed?: "input" | "ones";
   /** Whether the graph's own outputs stay outputs. Default true. */
   keepOutputs?: boolean;
+  /** Put before the names of seeds and gradients. Default "grad_"; a graph of gradients needs another one. */
+  prefix?: string;
 }
 
 /**
@@ -56,13 +58,9 @@ export function differentiateGraph(graph: Graph, options: DifferentiateOptions =
   const outputs = chosen("outputs", options.outputs, result.outputs, types);
   const own = options.keepOutputs === false ? [] : result.outputs;
   const declared = new Map(result.outputs.map((output) => [output.name, output]));
-  const seeds = options.seed === "ones" ? [] : outputs.map((name) => `grad_${name}`);
-  const moved = reserve(
-    result,
-    own,
-    seeds,
-    wrt.map((name) => `grad_${name}`),
-  );
+  const named = (name: string): string => `${options.prefix ?? "grad_"}${name}`;
+  const seeds = options.seed === "ones" ? [] : outputs.map(named);
+  const moved = reserve(result, own, seeds, wrt.map(named));
 
   const nodes = [...result.nodes];
   const b = new Builder(result, "grad/");
@@ -70,8 +68,7 @@ export function differentiateGraph(graph: Graph, options: DifferentiateOptions =
   const adjoints = new Adjoints(b);
   for (const name of outputs) {
     const value = moved.get(name) ?? name;
-    if (options.seed !== "ones")
-      adjoints.add(value, seedInput(b, `grad_${name}`, declared.get(name)!, value));
+    if (options.seed !== "ones") adjoints.add(value, seedInput(b, named(name), declared.get(name)!, value));
     else if (active.has(value)) adjoints.add(value, b.filledLike(1, value));
   }
   for (let i = nodes.length - 1; i >= 0; i--)
@@ -79,7 +76,7 @@ export function differentiateGraph(graph: Graph, options: DifferentiateOptions =
 
   result.outputs = [...own];
   for (const name of wrt) {
-    b.output(`grad_${name}`, adjoints.take(name) ?? b.filledLike(0, name));
+    b.output(named(name), adjoints.take(name) ?? b.filledLike(0, name));
     result.outputs.at(-1)!.dims = result.inputs.find((input) => input.name === name)!.dims;
   }
   removeDead(result);
@@ -140,7 +137,8 @@ function reserve(
   const twice = seeds.find((name) => gradients.includes(name));
   if (taken || twice !== undefined)
     throw new ArgumentError(
-      `the result would hold two values called "${taken?.name ?? twice}": rename the model's, or drop its outputs`,
+      `the result would hold two values called "${taken?.name ?? twice}": ` +
+        "rename the model's, drop its outputs, or choose another prefix",
     );
   const names = new Names(graph);
   const moved = new Map<string, string>();
@@ -219,6 +217,14 @@ function propagate(b: Builder, node: Node, active: ReadonlySet<string>, adjoints
       const at = normalAxis(axis, rank);
       if (at === null) throw new Error(`there is no axis ${axis} of ${rank}`);
       return at;
+    },
+    vjp: (y, g, leaf) => {
+      const inner = b.nodesBetween(node.inputs, y);
+      const within = new Adjoints(b);
+      within.add(y, g);
+      const reached = activeValues(inner, [leaf], b.shapes);
+      for (const each of inner.reverse()) propagate(b, each, reached, within);
+      return within.take(leaf);
     },
     fail,
   };

@@ -18,6 +18,9 @@ function unary(opType: string, values?: InputSpec["values"], attributes = {}, op
 }
 
 const cases: Case[] = [
+  ..."Ceil Floor Sign"
+    .split(" ")
+    .map((opType) => unary(opType, (next, count) => uniform(next, count, 0.2, 0.8))),
   ..."Identity Neg Relu LeakyRelu Elu Selu Celu Sigmoid HardSigmoid Tanh Softplus Softsign Mish Exp Erf Abs Sin Cos Round"
     .split(" ")
     .map((opType) => unary(opType)),
@@ -35,6 +38,8 @@ const cases: Case[] = [
   unary("HardSwish", (next, count) => uniform(next, count, 3.1, 5)),
   unary("Gelu", wide, {}, 20),
   { ...unary("Gelu", wide, { approximate: "tanh" }, 20), tolerance: 4e-3 },
+  unary("Swish", wide, {}, 24),
+  unary("Swish", wide, { alpha: 1.7 }, 24),
   unary("Shrink", undefined, { lambd: 0.1, bias: 0.1 }),
   {
     name: "Cast to double and back",
@@ -57,6 +62,22 @@ const cases: Case[] = [
     inputs: { x: { dims: ["batch", 7] } },
     build: (b, { x }, f) => b.op("Clip", [x!, b.constant([-0.4], [], f)]),
   },
+  ...(
+    [
+      ["batch", -0.4, 0.3],
+      ["batch", 0.3, -0.4],
+      ["batch", 0.05, undefined],
+      ["batch", undefined, -0.05],
+    ] as const
+  ).map(([rows, low, high]): Case => ({
+    name: `Clip with active bounds ${low} ${high}`,
+    inputs: {
+      x: { dims: [rows, 7] },
+      ...(low === undefined ? {} : { low: { dims: [], values: () => [low + 0.01] } }),
+      ...(high === undefined ? {} : { high: { dims: [], values: () => [high + 0.01] } }),
+    },
+    build: (b, { x, low, high }) => b.op("Clip", [x!, low ?? null, high ?? null]),
+  })),
   {
     name: "Dropout at inference",
     inputs: { x: { dims: ["batch", 7] } },

@@ -87,6 +87,40 @@ const pools: Case[] = [
   pool("GlobalAveragePool", "", ["batch", 3, 2, 5], {}),
   pool("GlobalAveragePool", "of free sizes", ["batch", 3, "batch", 2], {}),
   pool("GlobalMaxPool", "", ["batch", 3, 2, 5], {}),
+  ...[1, 2, 3].flatMap((p) => {
+    const smooth = { step: 1e-2, tolerance: 5e-3 };
+    return [
+      pool("LpPool", `p ${p}`, ["batch", 2, 5, 6], { ...overlapping, p }, smooth),
+      pool("GlobalLpPool", `p ${p}`, ["batch", 2, 3, 5], { p }, { ...smooth, opset: 18 }),
+    ];
+  }),
+  pool(
+    "LpPool",
+    "ceil, dilated",
+    ["batch", 1, 8, 7],
+    { kernel_shape: [3, 2], strides: [2, 2], dilations: [1, 2], ceil_mode: 1 },
+    { step: 1e-2, tolerance: 5e-3 },
+  ),
+  pool(
+    "LpPool",
+    "auto_pad",
+    ["batch", 1, 5, 5],
+    { kernel_shape: [3, 2], strides: [2, 2], auto_pad: "SAME_UPPER" },
+    { step: 1e-2, tolerance: 5e-3 },
+  ),
+  pool(
+    "LpPool",
+    "1-D",
+    ["batch", 2, 7],
+    { kernel_shape: [3], strides: [2] },
+    { step: 1e-2, tolerance: 5e-3 },
+  ),
+  pool("MaxPool", "3-D, overlapping", ["batch", 1, 4, 3, 5], { kernel_shape: [2, 2, 3], strides: [1, 2, 2] }),
+  pool("AveragePool", "3-D, padded", ["batch", 1, 4, 3, 5], {
+    kernel_shape: [2, 2, 3],
+    strides: [1, 2, 2],
+    pads: [1, 0, 1, 0, 1, 1],
+  }),
 ];
 
 function normalize(
@@ -186,6 +220,66 @@ const instance = normalize(
   [2],
   { epsilon: 1e-3 },
 );
+
+/** Normalisations of newer operator sets, and old ones. */
+const others: Case[] = [
+  ...[18, 21].map((opset): Case => ({
+    ...normalize(
+      `GroupNormalization ${opset}`,
+      true,
+      "GroupNormalization",
+      ["batch", 4, 3, 2],
+      ["scale", "bias"],
+      [opset < 21 ? 2 : 4],
+      { num_groups: 2, epsilon: 1e-3 },
+    ),
+    opset,
+  })),
+  ...[18, 21].map((opset): Case => ({
+    ...normalize(
+      `GroupNormalization of free sizes ${opset}`,
+      true,
+      "GroupNormalization",
+      ["batch", 8, "batch"],
+      ["scale", "bias"],
+      [opset < 21 ? 2 : 8],
+      { num_groups: 2, epsilon: 1e-2 },
+    ),
+    opset,
+  })),
+  ...[-1, 1].map((axis): Case => ({
+    ...normalize(
+      `RMSNormalization axis ${axis}`,
+      true,
+      "RMSNormalization",
+      ["batch", 3, 4],
+      ["scale"],
+      axis === 1 ? [3, 4] : [4],
+      { axis, epsilon: 1e-3 },
+    ),
+    opset: 23,
+  })),
+  ...[1, 2].flatMap((p) =>
+    [-1, 1].map((axis) =>
+      normalize(`LpNormalization p ${p} axis ${axis}`, false, "LpNormalization", ["batch", 3, 4], [], [], {
+        p,
+        axis,
+      }),
+    ),
+  ),
+  normalize("MeanVarianceNormalization", true, "MeanVarianceNormalization", ["batch", 3, 2, 4], [], []),
+  normalize("MeanVarianceNormalization axes", true, "MeanVarianceNormalization", ["batch", 3, 2, 4], [], [], {
+    axes: [1, 3],
+  }),
+  normalize("LRN", true, "LRN", ["batch", 5, 2, 3], [], [], { size: 3, alpha: 0.5, bias: 1.2, beta: 0.6 }),
+  {
+    name: "LayerNormalization with its statistics",
+    single: true,
+    inputs: { x: { dims: ["batch", 3, 4] }, s: { dims: [4], values: positive } },
+    build: (b, { x, s }) => b.ops("LayerNormalization", [x!, s!], 3),
+    tolerance: 5e-3,
+  },
+];
 
 function resize(
   name: string,
@@ -318,6 +412,6 @@ const resizes: Case[] = [
 ];
 
 describe("onnx rules: pooling, normalisation, resizing", () => {
-  for (const spec of [...pools, ...norms, instance, frozen(instance), ...resizes])
+  for (const spec of [...pools, ...norms, instance, frozen(instance), ...others, ...resizes])
     it(spec.name, () => checkGradient(spec));
 });

@@ -28,6 +28,8 @@ interface ConvSpec {
   w: Dim[];
   bias?: boolean;
   attributes?: Record<string, number | number[] | string>;
+  /** The adjoint of the kernel is a Conv by a kernel of unknown size, which has no gradient of its own. */
+  once?: boolean;
 }
 
 function conv(opType: string, spec: ConvSpec, frozen: boolean): Case {
@@ -58,6 +60,7 @@ function conv(opType: string, spec: ConvSpec, frozen: boolean): Case {
     // Linear in every input: a large step has no truncation error.
     step: 0.5,
     tolerance: 1e-5,
+    once: !frozen && (spec.once ?? false),
   };
 }
 
@@ -139,12 +142,40 @@ const convs: ConvSpec[] = [
     x: ["batch", 1, "h", "w"],
     w: [1, 1, 1, 1],
     attributes: { strides: [2, 2] },
+    once: true,
   },
   {
     name: "symbolic height, padded, stride 2",
     x: [2, 1, "batch", 6],
     w: [2, 1, 2, 3],
     attributes: { strides: [2, 2], pads: [1, 1, 1, 1] },
+    once: true,
+  },
+  {
+    name: "modulated, the batch fused into the groups",
+    x: [1, 6, 5, 4],
+    w: [6, 2, 3, 3],
+    attributes: { group: 3, pads: [1, 1, 1, 1] },
+  },
+  {
+    name: "depthwise, a multiplier, dilation",
+    x: ["batch", 2, 7, 6],
+    w: [6, 1, 3, 2],
+    bias: true,
+    attributes: { group: 2, dilations: [2, 3], pads: [2, 1, 0, 2] },
+  },
+  {
+    name: "1-D in groups, dilation, stride",
+    x: ["batch", 4, 11],
+    w: [2, 2, 3],
+    bias: true,
+    attributes: { group: 2, dilations: [2], strides: [2], pads: [1, 2] },
+  },
+  {
+    name: "3-D depthwise, stride, dilation",
+    x: ["batch", 2, 5, 4, 3],
+    w: [2, 1, 2, 3, 2],
+    attributes: { group: 2, strides: [2, 1, 1], dilations: [2, 1, 1], pads: [1, 1, 0, 0, 1, 1] },
   },
 ];
 
@@ -196,6 +227,31 @@ const transposed: ConvSpec[] = [
     attributes: { strides: [2, 2], output_shape: [5, 6] },
   },
   { name: "3-D", x: ["batch", 1, 2, 2, 3], w: [1, 2, 2, 2, 1], attributes: { strides: [2, 1, 2] } },
+  {
+    name: "3-D in groups with output padding",
+    x: ["batch", 2, 2, 2, 3],
+    w: [2, 1, 3, 2, 2],
+    bias: true,
+    attributes: { group: 2, strides: [2, 1, 3], pads: [1, 0, 0, 1, 1, 1], output_padding: [1, 0, 2] },
+  },
+  {
+    name: "modulated, the batch fused into the groups, stride 2",
+    x: [1, 4, 3, 3],
+    w: [4, 3, 3, 3],
+    attributes: { group: 2, strides: [2, 2] },
+  },
+  {
+    name: "auto_pad VALID, dilation",
+    x: ["batch", 1, 3, 4],
+    w: [1, 2, 2, 3],
+    attributes: { auto_pad: "VALID", strides: [2, 1], dilations: [1, 2] },
+  },
+  {
+    name: "output_shape, uneven padding behind",
+    x: ["batch", 1, 3, 3],
+    w: [1, 2, 4, 3],
+    attributes: { strides: [2, 2], output_shape: [5, 6], auto_pad: "SAME_UPPER" },
+  },
 ];
 
 const cases: Case[] = [

@@ -148,6 +148,11 @@ const cases: Case[] = [
   pad(["batch", 2, 4, 3], [0, 0, 2, 1, 0, 0, 3, 2], { mode: "reflect" }),
   pad(["batch", 2, 4, 3], [0, 1, 2, 1, 0, 0, 3, 2], { mode: "edge" }),
   pad(["batch", 4, 3], [0, 2, 0, 0, 1, 2], { mode: "wrap" }),
+  {
+    name: "Pad with an active value",
+    inputs: { x: { dims: ["batch", 3] }, v: { dims: [] } },
+    build: (b, { x, v }) => b.op("Pad", [x!, b.ints([0, -1, 0, 2]), v!]),
+  },
   move("Pad by pads made at run time", ["batch", 3], (b, x, all) => b.op("Pad", [x, all.p!]), {
     inputs: { x: { dims: ["batch", 3] }, p: integers(0, 1, 0, 2) },
   }),

@@ -42,6 +42,8 @@ const cases: Case[] = [
   {
     name: "ReduceProd with one zero and with two",
     inputs: { x: { dims: [3, 3], values: () => [1.5, 0, 2, 0, 0, 3, 1, 2, 3] } },
+    // Beside a zero the slopes of the other factors are masked, so their own slopes are lost.
+    once: true,
     build: (b, { x }) => b.op("ReduceProd", [x!, b.ints([1])]),
   },
   ...["Softmax", "LogSoftmax"].flatMap((opType) =>

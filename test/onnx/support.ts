@@ -8,6 +8,7 @@ import {
   differentiateGraph,
   emptyGraph,
   encodeModel,
+  upgradeGraph,
   type Dim,
   type Graph,
 } from "../../lib/onnx/index.js";
@@ -127,6 +128,7 @@ export interface Case {
   name: string;
   /** float64 where ONNX Runtime has the kernels (default), else float32. */
   single?: boolean;
+  /** Default: the oldest or the newest operator set that the rules see, in turn. */
   opset?: number;
   inputs: Record<string, InputSpec>;
   /** Builds the model and returns its outputs. */
@@ -134,20 +136,29 @@ export interface Case {
   /** Step of the finite difference and tolerance, when the defaults do not fit. */
   step?: number;
   tolerance?: number;
+  /** Tolerance of the gradient of the gradient; default ten times `tolerance`. */
+  secondTolerance?: number;
+  /** Whether the gradient of the gradient is left out. */
+  once?: boolean;
   /** Number of batch sizes tried; default [1, 3]. */
   batches?: number[];
 }
+
+/** The newest operator set that the pinned ONNX Runtime reads. */
+export const newestOpset = 26;
 
 const elemTypes = { float32: 1, float64: 11, int64: 7, bool: 9, int32: 6 } as const;
 
 /**
  * Differentiates the model, runs it at several batch sizes and holds every input's adjoint to central finite
- * differences of Σ cotangent · output.
+ * differences of Σ cotangent · output. Then the same for the gradient as a model of its own, with its seeds as further
+ * inputs: what the rules emit has rules, and they are right.
  */
 export async function checkGradient(spec: Case): Promise<void> {
   const kind = spec.single ? "float32" : "float64";
   const float = elemTypes[kind];
-  const b = new Builder(emptyGraph("case", spec.opset ?? 18));
+  const opset = spec.opset ?? (seedOf(spec.name) % 2 ? 18 : newestOpset);
+  const b = new Builder(upgradeGraph(emptyGraph("case", opset)));
   const names: Record<string, string> = {};
   for (const [name, input] of Object.entries(spec.inputs))
     names[name] = b.input(name, elemTypes[input.type ?? kind], input.dims);
@@ -159,69 +170,142 @@ export async function checkGradient(spec: Case): Promise<void> {
   const wrt = Object.keys(spec.inputs).filter(
     (name) => !spec.inputs[name]!.fixed && !spec.inputs[name]!.type,
   );
-  const graph = decodeModel(encodeModel(b.graph));
-  const gradient = differentiateGraph(graph, { wrt, outputs });
+  const symbolic = Object.values(spec.inputs).some((input) => input.dims.includes("batch"));
+  const points = (symbolic ? (spec.batches ?? [1, 3]) : [1]).map((batch): Point => {
+    const next = random(seedOf(spec.name) + batch);
+    const feeds: Point["feeds"] = {};
+    for (const [name, input] of Object.entries(spec.inputs)) {
+      const dims = input.dims.map((dim) => (typeof dim === "number" ? dim : batch));
+      const data = (input.values ?? spaced)(next, size(dims));
+      feeds[name] = { dims, data: Float64Array.from(data), type: input.type ?? kind };
+    }
+    return { name: `${spec.name} at batch ${batch}`, next, feeds };
+  });
+  const tolerance = spec.tolerance ?? (spec.single ? 2e-3 : 1e-6);
+  const step = spec.step ?? (spec.single ? 1e-2 : 1e-4);
+  const model = { graph: decodeModel(encodeModel(b.graph)), wrt, outputs, kind, step } as const;
+  const gradient = await checkOrder({ ...model, tolerance, directions: "each", prefix: "grad_" }, points);
+  if (spec.once) return;
+  const second = {
+    ...model,
+    graph: decodeModel(encodeModel(gradient)),
+    wrt: [...wrt, ...outputs.map((name) => `grad_${name}`)],
+    outputs: wrt.map((name) => `grad_${name}`),
+    tolerance: spec.secondTolerance ?? 10 * tolerance,
+  };
+  await checkOrder({ ...second, directions: 3, prefix: "second_" }, points);
+}
+
+/** Where a model is differentiated. */
+interface Point {
+  name: string;
+  next: () => number;
+  feeds: Record<string, Feed & { data: Float64Array }>;
+}
+
+interface Order {
+  graph: Graph;
+  wrt: readonly string[];
+  outputs: readonly string[];
+  kind: "float32" | "float64";
+  step: number;
+  tolerance: number;
+  /** Finite differences along each coordinate of each input, or along some random directions. */
+  directions: "each" | number;
+  prefix: string;
+}
+
+/** Adds the cotangents to the points and returns the gradient without the model's own outputs. */
+async function checkOrder(order: Order, points: readonly Point[]): Promise<Graph> {
+  const { graph, wrt, outputs, kind, prefix } = order;
+  const options = { wrt: [...wrt], outputs: [...outputs], prefix };
+  const gradient = differentiateGraph(graph, options);
   const forward = await session(graph);
   const backward = await session(gradient);
   try {
-    const symbolic = Object.values(spec.inputs).some((input) => input.dims.includes("batch"));
-    for (const batch of symbolic ? (spec.batches ?? [1, 3]) : [1]) {
-      const next = random(seedOf(spec.name) + batch);
-      const feeds: Record<string, Feed> = {};
-      for (const [name, input] of Object.entries(spec.inputs)) {
-        const dims = input.dims.map((dim) => (typeof dim === "number" ? dim : batch));
-        const data = (input.values ?? spaced)(next, size(dims));
-        feeds[name] = { dims, data: Float64Array.from(data), type: input.type ?? kind };
-      }
+    for (const { name: what, next, feeds } of points) {
       const plain = await run(forward, feeds);
-      const cotangents = Object.fromEntries(
-        outputs.map((name) => [
-          name,
-          uniform(next, plain[name]!.data.length, 0.2, 1).map((v, i) => (i % 2 ? v : -v)),
-        ]),
-      );
-      for (const name of outputs)
-        feeds[`grad_${name}`] = { dims: [...plain[name]!.dims], data: cotangents[name]!, type: kind };
+      for (const name of outputs) {
+        const { dims, data } = plain[name]!;
+        const cotangent = uniform(next, data.length, 0.2, 1).map((v, i) => (i % 2 ? v : -v));
+        feeds[`${prefix}${name}`] = { dims: [...dims], data: cotangent, type: kind };
+      }
       const result = await run(backward, feeds);
       for (const name of outputs)
-        assertClose(
-          result[name]!.data,
-          plain[name]!.data,
-          1e-6,
-          `${spec.name}: output ${name} at batch ${batch}`,
-        );
+        assertClose(result[name]!.data, plain[name]!.data, 1e-6, `${what}: output ${name}`);
+      for (const name of wrt)
+        assert.deepEqual([...result[`${prefix}${name}`]!.dims], feeds[name]!.dims, `${what}: grad_${name}`);
       const loss = async (): Promise<number> => {
         const at = await run(forward, feeds);
         let sum = 0;
-        for (const name of outputs) at[name]!.data.forEach((v, i) => (sum += v * cotangents[name]![i]!));
+        for (const name of outputs)
+          at[name]!.data.forEach((v, i) => (sum += v * feeds[`${prefix}${name}`]!.data[i]!));
         return sum;
       };
-      const step = spec.step ?? (spec.single ? 1e-2 : 1e-4);
-      for (const name of wrt) {
-        const data = feeds[name]!.data as Float64Array;
-        const expected = new Float64Array(data.length);
-        for (let i = 0; i < data.length; i++) {
-          const centre = data[i]!;
-          data[i] = centre + step;
-          const [up, above] = [await loss(), kind === "float32" ? Math.fround(centre + step) : centre + step];
-          data[i] = centre - step;
-          const [down, below] = [
-            await loss(),
-            kind === "float32" ? Math.fround(centre - step) : centre - step,
-          ];
-          data[i] = centre;
-          expected[i] = (up - down) / (above - below);
-        }
-        const actual = result[`grad_${name}`]!;
-        assert.deepEqual([...actual.dims], feeds[name]!.dims, `${spec.name}: shape of grad_${name}`);
-        const tolerance = spec.tolerance ?? (spec.single ? 2e-3 : 1e-6);
-        assertClose(actual.data, expected, tolerance, `${spec.name}: grad_${name} at batch ${batch}`);
-      }
+      if (order.directions === "each") await checkEach(order, what, feeds, result, loss);
+      else
+        for (let i = 0; i < order.directions; i++)
+          await checkDirection(order, what, next, feeds, result, loss);
     }
   } finally {
     await forward.release();
     await backward.release();
   }
+  return differentiateGraph(graph, { ...options, keepOutputs: false });
+}
+
+async function checkEach(
+  { wrt, kind, step, tolerance, prefix }: Order,
+  what: string,
+  feeds: Point["feeds"],
+  result: Results,
+  loss: () => Promise<number>,
+): Promise<void> {
+  const stored = (value: number): number => (kind === "float32" ? Math.fround(value) : value);
+  for (const name of wrt) {
+    const { data } = feeds[name]!;
+    const expected = new Float64Array(data.length);
+    for (let i = 0; i < data.length; i++) {
+      const centre = data[i]!;
+      data[i] = stored(centre + step);
+      const [up, above] = [await loss(), data[i]!];
+      data[i] = stored(centre - step);
+      const [down, below] = [await loss(), data[i]!];
+      data[i] = centre;
+      expected[i] = (up - down) / (above - below);
+    }
+    assertClose(result[`${prefix}${name}`]!.data, expected, tolerance, `${what}: grad_${name}`);
+  }
+}
+
+/** All inputs at once, so that mixed derivatives are seen too. */
+async function checkDirection(
+  { wrt, step, tolerance, prefix }: Order,
+  what: string,
+  next: () => number,
+  feeds: Point["feeds"],
+  result: Results,
+  loss: () => Promise<number>,
+): Promise<void> {
+  const centres = new Map(wrt.map((name) => [name, feeds[name]!.data]));
+  const directions = new Map(wrt.map((name) => [name, uniform(next, centres.get(name)!.length)]));
+  const move = (by: number): void => {
+    for (const name of wrt)
+      feeds[name]!.data = centres.get(name)!.map((v, i) => v + by * directions.get(name)![i]!);
+  };
+  move(step);
+  const up = await loss();
+  move(-step);
+  const down = await loss();
+  for (const name of wrt) feeds[name]!.data = centres.get(name)!;
+  let [actual, scale] = [0, 1];
+  for (const name of wrt)
+    result[`${prefix}${name}`]!.data.forEach((v, i) => {
+      const term = v * directions.get(name)![i]!;
+      actual += term;
+      scale = Math.max(scale, Math.abs(term));
+    });
+  assertClose([actual / scale], [(up - down) / (2 * step * scale)], tolerance, `${what}: second derivative`);
 }
 
 /** A tensor as scripts/fixtures/onnx/make.py writes it. */

@@ -151,11 +151,12 @@ function weightAdjoint(c: RuleContext, big: string, small: string, w: Windows, g
   if (group === 1) images = b.op("Transpose", [big], { perm: swap });
   else {
     const channels = b.shapes.dims(big)?.[1];
-    if (typeof channels !== "number") throw c.fail("its number of channels is known only at run time");
+    const each =
+      typeof channels === "number" ? channels / group : b.op("Div", [b.sizes(big, [1]), b.ints([group])]);
     const sizes = spatial.map((axis) => b.sizes(big, [axis]));
-    const parts = b.reshape(big, [b.sizes(big, [0]), group, channels / group, ...sizes]);
+    const parts = b.reshape(big, [b.sizes(big, [0]), group, each, ...sizes]);
     const turned = b.op("Transpose", [parts], { perm: [2, 1, 0, ...spatial.map((axis) => axis + 1)] });
-    images = b.reshape(turned, [channels / group, -1, ...sizes]);
+    images = b.reshape(turned, [each, -1, ...sizes]);
   }
   const kernels = b.op("Transpose", [small], { perm: swap });
   const all = b.op("Conv", [images, kernels], {

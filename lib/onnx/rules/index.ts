@@ -8,6 +8,7 @@ import "./normalize.js";
 import "./pool.js";
 import "./reduce.js";
 import "./resize.js";
+import "./scatter.js";
 import "./unary.js";
 
 export { constantOperators, rules, type Rule, type RuleContext } from "./rule.js";

@@ -194,42 +194,46 @@ define("GatherElements", ({ b, g, x, node }) => [
 define("Pad", (c) => {
   const { b, g, x, node, fail, rank } = c;
   const mode = string(node, "mode", "constant");
-  return [
-    () => {
-      if (mode === "constant") {
-        const pads = b.shapes.numbers(x[1]!);
-        return b.op("Pad", [
-          g,
-          pads ? b.ints(pads.map((pad) => -pad)) : b.op("Neg", [x[1]!]),
-          null,
-          x[3] || null,
-        ]);
-      }
-      const dims = b.shapes.dims(x[0]!);
+  const inner = (): string => {
+    if (mode === "constant") {
       const pads = b.shapes.numbers(x[1]!);
-      const axes = x[3] ? b.shapes.numbers(x[3]) : dims && dims.map((_, i) => i);
-      if (!dims || !pads || !axes) throw fail(`its pads are known only at run time in mode "${mode}"`);
-      let value = g;
-      axes.forEach((given, i) => {
-        const axis = c.axis(given, rank(x[0]!));
-        const [before, after] = [pads[i]!, pads[i + axes.length]!];
-        if (before === 0 && after === 0) return;
-        const size = dims[axis]!;
-        if (typeof size !== "number") throw fail(`the size of axis ${axis} is known only at run time`);
-        checkMapSize(c, size + before + after, size);
-        const from = Array.from({ length: size + before + after }, (_, o) =>
-          sourceIndex(mode, o - before, size),
-        );
-        value = applyTransposed(c, value, axis, selection(c, from, size));
-      });
-      return value;
-    },
-    null,
-    () => {
-      throw fail("its padding value depends on the input");
-    },
-    null,
-  ];
+      return b.op("Pad", [
+        g,
+        pads ? b.ints(pads.map((pad) => -pad)) : b.op("Neg", [x[1]!]),
+        null,
+        x[3] || null,
+      ]);
+    }
+    const dims = b.shapes.dims(x[0]!);
+    const pads = b.shapes.numbers(x[1]!);
+    const axes = x[3] ? b.shapes.numbers(x[3]) : dims && dims.map((_, i) => i);
+    if (!dims || !pads || !axes) throw fail(`its pads are known only at run time in mode "${mode}"`);
+    let value = g;
+    axes.forEach((given, i) => {
+      const axis = c.axis(given, rank(x[0]!));
+      const [before, after] = [pads[i]!, pads[i + axes.length]!];
+      if (before === 0 && after === 0) return;
+      const size = dims[axis]!;
+      if (typeof size !== "number") throw fail(`the size of axis ${axis} is known only at run time`);
+      checkMapSize(c, size + before + after, size);
+      const from = Array.from({ length: size + before + after }, (_, o) =>
+        sourceIndex(mode, o - before, size),
+      );
+      value = applyTransposed(c, value, axis, selection(c, from, size));
+    });
+    return value;
+  };
+  // What does not come from the data comes from the padding value.
+  const outer = (): string => {
+    const all = (value: string): string =>
+      b.sum(
+        value,
+        Array.from({ length: rank(x[0]!) }, (_, axis) => axis),
+        false,
+      );
+    return b.reshapeLike(b.op("Sub", [all(g), all(inner())]), x[2]!);
+  };
+  return [inner, null, outer, null];
 });
 
 /** The element that padding copies to position `at`, counted from the first element. */

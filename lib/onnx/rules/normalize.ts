@@ -1,8 +1,8 @@
 /** Normalisation layers. */
-import { float, int } from "../attributes.js";
+import { float, int, ints } from "../attributes.js";
 import type { Builder } from "../builder.js";
 import { DataType, readNumbers } from "../tensors.js";
-import { define, type RuleContext } from "./rule.js";
+import { define, expanded, type RuleContext } from "./rule.js";
 
 /** A per-channel vector [C] against [N, C, ...]: [C, 1, ...]. */
 function perChannel(b: Builder, vector: string, rank: number): string {
@@ -91,7 +91,7 @@ define("InstanceNormalization", ({ b, g, x, node, rank }) => {
 
 // Over all axes from `axis` on: y = x̂ · scale + bias. The node can hand out its mean and r.
 define("LayerNormalization", (c) => {
-  const { b, g, x, y, node, output, rank } = c;
+  const { b, grads, x, y, node, output, rank } = c;
   const count = rank(x[0]!);
   const first = c.axis(int(node, "axis", -1), count);
   const axes = Array.from({ length: count - first }, (_, i) => first + i);
@@ -104,9 +104,110 @@ define("LayerNormalization", (c) => {
   return [
     () => {
       const { xHat, r } = parts();
-      return standardized(b, b.op("Mul", [g, x[1]!]), xHat, r, axes);
+      const [g, ofMean, ofR] = grads;
+      const terms = g ? [standardized(b, b.op("Mul", [g, x[1]!]), xHat, r, axes)] : [];
+      // mean = Σ x / n and r = (var + ε)^(−1/2), so dr = −r² x̂ / n.
+      const share = b.inverseCount(x[0]!, axes);
+      if (ofMean) terms.push(b.op("Expand", [b.op("Mul", [ofMean, share]), b.shapeOf(x[0]!)]));
+      if (ofR) {
+        const slope = b.op("Mul", [b.op("Mul", [r, r]), share]);
+        terms.push(b.op("Neg", [b.op("Mul", [xHat, b.op("Mul", [ofR, slope])])]));
+      }
+      return terms.reduce((p, q) => b.op("Add", [p, q]));
     },
-    () => b.sumTo(b.op("Mul", [g, parts().xHat]), y, x[1]!),
-    () => b.sumTo(g, y, x[2]!),
+    () => (grads[0] ? b.sumTo(b.op("Mul", [grads[0], parts().xHat]), y, x[1]!) : null),
+    () => (grads[0] ? b.sumTo(grads[0], y, x[2]!) : null),
   ];
 });
+
+// Over all axes from `axis` on: y = x r · scale with r = 1 / √(mean x² + ε).
+define("RMSNormalization", (c) => {
+  const { b, g, x, y, node, rank } = c;
+  const count = rank(x[0]!);
+  const first = c.axis(int(node, "axis", -1), count);
+  const axes = Array.from({ length: count - first }, (_, i) => first + i);
+  const mean = (value: string): string => b.op("ReduceMean", [value, b.ints(axes)], { keepdims: 1 });
+  const parts = (): { xHat: string; r: string } => {
+    const square = mean(b.op("Mul", [x[0]!, x[0]!]));
+    const epsilon = b.scalar(float(node, "epsilon", 1e-5), square);
+    const r = b.op("Reciprocal", [b.op("Sqrt", [b.op("Add", [square, epsilon])])]);
+    return { xHat: b.op("Mul", [x[0]!, r]), r };
+  };
+  return [
+    () => {
+      const { xHat, r } = parts();
+      const scaled = b.op("Mul", [g, x[1]!]);
+      const along = b.op("Mul", [xHat, mean(b.op("Mul", [scaled, xHat]))]);
+      return b.op("Mul", [r, b.op("Sub", [scaled, along])]);
+    },
+    () => b.sumTo(b.op("Mul", [g, parts().xHat]), y, x[1]!),
+  ];
+});
+
+// Per image and group of channels: y = x̂ · scale + bias. Scale and bias were per group before operator set 21.
+define("GroupNormalization", ({ b, g, x, node, rank }) => {
+  const count = rank(x[0]!);
+  const groups = int(node, "num_groups", 1);
+  const perGroup = b.graph.opsets.get("")! < 21;
+  const rows = (value: string): string => b.reshape(value, [0, groups, -1]);
+  const parts = () => standardize(b, rows(x[0]!), [2], float(node, "epsilon", 1e-5));
+  return [
+    () => {
+      const { xHat, r } = parts();
+      const scaled = perGroup
+        ? b.op("Mul", [rows(g), b.unsqueeze(x[1]!, [1])])
+        : rows(b.op("Mul", [g, perChannel(b, x[1]!, count)]));
+      return b.reshapeLike(standardized(b, scaled, xHat, r, [2]), x[0]!);
+    },
+    () =>
+      perGroup
+        ? b.sum(b.op("Mul", [rows(g), parts().xHat]), [0, 2], false)
+        : b.sum(b.op("Mul", [g, b.reshapeLike(parts().xHat, x[0]!)]), axesButChannel(count), false),
+    () => (perGroup ? b.sum(rows(g), [0, 2], false) : b.sum(g, axesButChannel(count), false)),
+  ];
+});
+
+// x / ‖x‖ along an axis; the zero vector stays one.
+define(
+  "LpNormalization",
+  expanded(({ b, x, node }) => {
+    const norm = b.op(int(node, "p", 2) === 1 ? "ReduceL1" : "ReduceL2", [
+      x[0]!,
+      b.ints([int(node, "axis", -1)]),
+    ]);
+    const zero = b.op("Equal", [norm, b.scalar(0, norm)]);
+    return b.op("Div", [x[0]!, b.op("Where", [zero, b.scalar(1, norm), norm])]);
+  }),
+);
+
+// (x − mean) / (σ + 10⁻⁹), as the specification spells it.
+define(
+  "MeanVarianceNormalization",
+  expanded(({ b, x, node }) => {
+    const axes = b.ints(ints(node, "axes") ?? [0, 2, 3]);
+    const centred = b.op("Sub", [x[0]!, b.op("ReduceMean", [x[0]!, axes])]);
+    const deviation = b.op("Sqrt", [b.op("ReduceMean", [b.op("Mul", [centred, centred]), axes])]);
+    return b.op("Div", [centred, b.op("Add", [deviation, b.scalar(1e-9, x[0]!)])]);
+  }),
+);
+
+// x / (bias + α/size Σ x²)^β with the sum over neighbouring channels.
+define(
+  "LRN",
+  expanded(({ b, x, node }) => {
+    const size = int(node, "size", 1);
+    const rows = b.reshape(b.op("Mul", [x[0]!, x[0]!]), [0, 1, b.sizes(x[0]!, [1]), -1]);
+    const ones = b.constantLike(new Array<number>(size).fill(1), [1, 1, size, 1], rows);
+    const sums = b.op("Conv", [rows, ones], {
+      pads: [Math.floor((size - 1) / 2), 0, Math.ceil((size - 1) / 2), 0],
+    });
+    const [alpha, beta, bias] = [
+      float(node, "alpha", 1e-4),
+      float(node, "beta", 0.75),
+      float(node, "bias", 1),
+    ];
+    const base = b.op("Add", [b.op("Mul", [sums, b.scalar(alpha / size, sums)]), b.scalar(bias, sums)]);
+    const root = b.op("Pow", [base, b.scalar(beta, base)]);
+    return b.op("Div", [x[0]!, b.reshapeLike(root, x[0]!)]);
+  }),
+);

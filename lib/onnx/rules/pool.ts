@@ -1,7 +1,7 @@
 /** Pooling. */
 import { int } from "../attributes.js";
 import { isStatic } from "../shapes/dims.js";
-import { define, type RuleContext } from "./rule.js";
+import { define, expanded, type RuleContext } from "./rule.js";
 import { scatterFlat } from "./movement.js";
 import { DataType } from "../tensors.js";
 import { pads, reach, slidingWindows, spread, type Windows } from "./windows.js";
@@ -30,6 +30,13 @@ function placeAt(c: RuleContext, indices: string): string {
   const windows = { kernel_shape: w.kernel, strides: w.strides, pads: pads(w) };
   return b.op("MaxUnpool", [g, indices, b.shapeOf(x[0]!)], windows);
 }
+
+// Every element goes to the flat position that its index names.
+define("MaxUnpool", ({ b, g, x }) => [
+  () => b.op("Gather", [b.op("Reshape", [g, b.ints([-1])]), x[1]!], { axis: 0 }),
+  null,
+  null,
+]);
 
 define("GlobalMaxPool", ({ b, g, x }) => [
   () => {
@@ -124,4 +131,60 @@ function summed(c: RuleContext, share: string, w: Windows): string {
   );
   const spreadOut = spread(c, images(share), ones, 1, w, x[0]!);
   return b.op("Reshape", [spreadOut, b.shapeOf(x[0]!)], { allowzero: 1 });
+}
+
+// (Σ |x|ᵖ)^(1/p) over windows, every channel an image of its own; what pads counts as 0.
+define(
+  "LpPool",
+  expanded((c) => {
+    const { b, x, y, node } = c;
+    const w = slidingWindows(c, x[0]!, null);
+    const axes = w.kernel.map((_, i) => i + 2);
+    if (int(node, "ceil_mode", 0) !== 0) endAtLastWindow(c, w);
+    const area = w.kernel.reduce((p, q) => p * q, 1);
+    if (area > 1 << 20) throw c.fail(`its window of ${area} elements is too large`);
+    const powers = power(c, x[0]!);
+    const images = b.reshape(powers, [-1, 1, ...axes.map((axis) => b.sizes(powers, [axis]))]);
+    const ones = b.constantLike(new Float64Array(area).fill(1), [1, 1, ...w.kernel], images);
+    const sums = b.op("Conv", [images, ones], {
+      strides: w.strides,
+      dilations: w.dilations,
+      pads: pads(w),
+    });
+    return root(c, b.reshapeLike(sums, y));
+  }),
+);
+define(
+  "GlobalLpPool",
+  expanded((c) => {
+    const axes = Array.from({ length: c.rank(c.x[0]!) - 2 }, (_, i) => i + 2);
+    return root(c, c.b.sum(power(c, c.x[0]!), axes, true));
+  }),
+);
+
+/** |x|ᵖ */
+function power({ b, node }: RuleContext, x: string): string {
+  const p = int(node, "p", 2);
+  return p === 2
+    ? b.op("Mul", [x, x])
+    : p === 1
+      ? b.op("Abs", [x])
+      : b.op("Pow", [b.op("Abs", [x]), b.scalar(p, x)]);
+}
+
+/** x^(1/p) */
+function root({ b, node }: RuleContext, x: string): string {
+  const p = int(node, "p", 2);
+  return p === 2 ? b.op("Sqrt", [x]) : p === 1 ? x : b.op("Pow", [x, b.scalar(1 / p, x)]);
+}
+
+/** Pads so that the windows that ceil_mode adds fit. */
+function endAtLastWindow(c: RuleContext, w: Windows): void {
+  const [sizes, steps] = [c.x[0]!, c.y].map((value) => c.b.shapes.dims(value)?.slice(2) ?? null);
+  if (!isStatic(sizes!) || !isStatic(steps!))
+    throw c.fail("how many windows there are follows from a size that is known only at run time");
+  w.kernel.forEach((_, i) => {
+    const end = (steps[i]! - 1) * w.strides[i]! + reach(w, i);
+    w.after[i] = Math.max(w.after[i]!, end - w.before[i]! - sizes[i]!);
+  });
 }

@@ -31,6 +31,8 @@ export interface RuleContext {
   rank(value: string): number;
   /** An axis counted from the front. Throws when there is none. */
   axis(axis: number, rank: number): number;
+  /** The adjoint of input `leaf` through nodes that the rule emitted itself: y = f(inputs) with the adjoint g. */
+  vjp(y: string, g: string, leaf: string): string | null;
   /** The error for a variant that has no rule. */
   fail(why: string): ModelError;
 }
@@ -63,4 +65,18 @@ export function broadcasting(rule: Rule): Rule {
             return wide === null ? null : c.b.sumTo(wide, c.y, c.x[i]!);
           },
     );
+}
+
+/**
+ * The rule of an operator that is spelled out in others: `f` emits the same result again, and what it emitted is
+ * differentiated. For operators where that costs little, or that are too rare for a rule of their own.
+ */
+export function expanded(f: (c: RuleContext) => string): Rule {
+  return (c) => {
+    let y: string | undefined;
+    return c.x.map((leaf, i) =>
+      // An input given twice has one adjoint, which holds both.
+      leaf === "" || c.x.indexOf(leaf) < i ? null : () => c.vjp((y ??= f(c)), c.g, leaf),
+    );
+  };
 }

@@ -149,12 +149,25 @@ inverseRoot("Acosh", 1, -1);
 slope("Atan", ({ b, x: [x] }) => b.op("Reciprocal", [affine(b, b.op("Mul", [x!, x!]), 1, 1)]));
 slope("Atanh", ({ b, x: [x] }) => b.op("Reciprocal", [affine(b, b.op("Mul", [x!, x!]), -1, 1)]));
 
-// The bounds belong to the inside, as in torch.clamp: exactly where y = x.
-define("Clip", ({ b, g, x, y, fail }) => {
-  const bound = (): never => {
-    throw fail("its bounds depend on the input");
-  };
-  return [() => masked(b, b.op("Equal", [x[0]!, y]), g), bound, bound];
+// The bounds belong to the inside, as in torch.clamp: exactly where y = x. An upper bound below the lower one wins.
+define("Clip", ({ b, g, x: [x, low, high], y, rank }) => {
+  const bound = (hit: string): string =>
+    b.sum(
+      masked(b, hit, g),
+      Array.from({ length: rank(y) }, (_, axis) => axis),
+      false,
+    );
+  return [
+    () => masked(b, b.op("Equal", [x!, y]), g),
+    () => {
+      const below = b.op("Less", [x!, low!]);
+      return bound(high ? b.op("And", [below, b.op("Less", [low!, high])]) : below);
+    },
+    () => {
+      const above = b.op("Greater", [x!, high!]);
+      return bound(low ? b.op("Or", [above, b.op("Less", [high!, low])]) : above);
+    },
+  ];
 });
 define("Dropout", ({ b, g, x, fail }) => [
   () => {

@@ -259,6 +259,13 @@ define("DepthToSpace SpaceToDepth", (c) => {
   const channels = up ? divide(x[1]!, block * block) : multiply(x[1]!, block * block);
   c.set(0, c.type(0).elemType, [x[0]!, channels, grow(x[2]!), grow(x[3]!)]);
 });
+define("Compress", (c) => {
+  const x = c.dims(0);
+  const type = c.type(0).elemType;
+  if (!c.node.attributes.has("axis")) return c.set(0, type, [null]);
+  const axis = x && normalAxis(int(c.node, "axis", 0), x.length);
+  c.set(0, type, axis === null ? null : x!.map((dim, i) => (i === axis ? null : dim)));
+});
 define("TopK", (c) => {
   const x = c.dims(0);
   const axis = x && normalAxis(int(c.node, "axis", -1), x.length);

@@ -4,7 +4,7 @@ import type { Dim } from "../graph.js";
 import { DataType } from "../tensors.js";
 import type { InferContext } from "./context.js";
 import { multiply } from "./dims.js";
-import { define, normalAxis } from "./table.js";
+import { define, normalAxis, rankOnly } from "./table.js";
 
 /** The size of one axis after a window slides over it (Conv, pools). */
 function slide(
@@ -101,6 +101,18 @@ define("ConvTranspose", (c) => {
     return rest === 0 ? multiply(size, strides[i]!) : c.derive(`${strides[i]}*${size}+${rest}`);
   });
   c.set(0, type, [x[0]!, multiply(w[1]!, int(c.node, "group", 1)), ...sizes]);
+});
+define("MaxUnpool", (c) => {
+  const [x, kernel] = [c.dims(0), ints(c.node, "kernel_shape")];
+  const type = c.type(0).elemType;
+  if (c.has(2)) return c.set(0, type, c.value(2)?.data ?? rankOnly(c.dims(2)));
+  const spatial = kernel?.length ?? 0;
+  const strides = ints(c.node, "strides") ?? new Array<number>(spatial).fill(1);
+  const pads = ints(c.node, "pads") ?? new Array<number>(2 * spatial).fill(0);
+  const grow = (dim: Dim, i: number): Dim =>
+    typeof dim === "number" ? (dim - 1) * strides[i]! + kernel![i]! - pads[i]! - pads[i + spatial]! : null;
+  const known = x !== null && x.length === spatial + 2;
+  c.set(0, type, known ? [x[0]!, x[1]!, ...x.slice(2).map(grow)] : null);
 });
 define("Resize", (c) => {
   const x = c.dims(0);
