@@ -7,6 +7,7 @@
 import { ArgumentError, ModelError } from "../errors.js";
 import { Builder } from "./builder.js";
 import {
+  capturedNames,
   describeNode,
   Names,
   nodeReads,
@@ -14,17 +15,19 @@ import {
   removeDead,
   renameValues,
   sortGraph,
+  subgraphs,
   valueNames,
   type Graph,
   type Node,
   type ValueInfo,
 } from "./graph.js";
+import { inlineFunctions, inlineIfs } from "./inline.js";
 import { constantOperators, rules, type RuleContext } from "./rules/index.js";
 import type { InputAdjoint } from "./rules/rule.js";
 import { inferShapes, type Shapes } from "./shapes.js";
 import { normalAxis } from "./shapes/operators.js";
 import { isFloat } from "./tensors.js";
-import { upgradeGraph } from "./upgrade.js";
+import { constantsToInitializers, upgradeGraph } from "./upgrade.js";
 
 export interface DifferentiateOptions {
   /** Inputs to differentiate with respect to. Default: all float inputs. */
@@ -51,8 +54,7 @@ export interface DifferentiateOptions {
  * @throws ModelError ERR_NO_GRADIENT when an adjoint reaches an operator without a rule
  */
 export function differentiateGraph(graph: Graph, options: DifferentiateOptions = {}): Graph {
-  const result = upgradeGraph(graph);
-  sortGraph(result);
+  const result = prepared(graph);
   const types = inferShapes(result);
   const wrt = chosen("wrt", options.wrt, result.inputs, types);
   const outputs = chosen("outputs", options.outputs, result.outputs, types);
@@ -83,13 +85,21 @@ export function differentiateGraph(graph: Graph, options: DifferentiateOptions =
   return result;
 }
 
+/** A copy in the one spelling that the rules know. */
+function prepared(graph: Graph): Graph {
+  const result = upgradeGraph(inlineFunctions(graph));
+  sortGraph(result);
+  inlineIfs(result);
+  constantsToInitializers(result);
+  return result;
+}
+
 /** Operators that an adjoint would reach and that have no rule: what `differentiateGraph` would fail on. */
 export function operatorsWithoutGradient(
   graph: Graph,
   options: Pick<DifferentiateOptions, "wrt" | "outputs"> = {},
 ): { opType: string; domain: string; count: number }[] {
-  const result = upgradeGraph(graph);
-  sortGraph(result);
+  const result = prepared(graph);
   const types = inferShapes(result);
   const wrt = chosen("wrt", options.wrt, result.inputs, types);
   const outputs = chosen("outputs", options.outputs, result.outputs, types);
@@ -197,10 +207,12 @@ function propagate(b: Builder, node: Node, active: ReadonlySet<string>, adjoints
   const needed = nodeReads(node).filter((name) => active.has(name));
   const fail = (why: string): ModelError => noGradient(b, node, needed[0] ?? node.inputs[0] ?? "", why);
   if (!hasRule(node)) throw fail("tr0n has no rule for this operator");
+  const captured = [...new Set(subgraphs(node).flatMap((body) => [...capturedNames(body)]))];
   const context: RuleContext = {
     b,
     node,
     x: node.inputs,
+    captured,
     y: node.outputs[0]!,
     get g() {
       if (grads[0]) return grads[0];
@@ -226,10 +238,12 @@ function propagate(b: Builder, node: Node, active: ReadonlySet<string>, adjoints
       for (const each of inner.reverse()) propagate(b, each, reached, within);
       return within.take(leaf);
     },
+    isActive: (value) => active.has(value),
+    differentiate: differentiateGraph,
     fail,
   };
   const inputs: InputAdjoint[] = rules.get(node.opType)!(context);
-  node.inputs.forEach((name, i) => {
+  [...node.inputs, ...captured].forEach((name, i) => {
     if (!active.has(name)) return;
     const adjoint = inputs[i]?.();
     if (!adjoint) return;

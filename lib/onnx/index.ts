@@ -2,6 +2,7 @@
 import { invalid } from "../errors.js";
 import { decodeModel, encodeModel } from "./codec.js";
 import { differentiateGraph } from "./differentiate.js";
+import { jvpGraph } from "./jvp.js";
 
 export { decodeModel, encodeModel, encodeModelGently } from "./codec.js";
 export { externalFiles, externalRange, inlineExternal, type ExternalRange } from "./external.js";
@@ -20,6 +21,7 @@ export {
 export { Builder, type Attributes } from "./builder.js";
 export { compose, type ComposeOptions } from "./compose.js";
 export { differentiateGraph, operatorsWithoutGradient, type DifferentiateOptions } from "./differentiate.js";
+export { jvpGraph, type JvpOptions } from "./jvp.js";
 export { inferShapes, Shapes, type TensorType } from "./shapes.js";
 export { inspectGraph, type GraphSummary } from "./inspect.js";
 export { upgradeGraph } from "./upgrade.js";
@@ -30,13 +32,32 @@ export { DataType, isFloat, makeTensor, readNumbers, tensorDims, typeName } from
  *
  * @param options.wrt inputs to differentiate with respect to; default all float inputs
  * @param options.outputs outputs to differentiate; default all float outputs
+ * @param options.prefix in place of "grad_", as the gradient of a gradient needs
  */
 export function differentiate(
   onnx: Uint8Array,
-  options: { wrt?: string[]; outputs?: string[] } = {},
+  options: { wrt?: string[]; outputs?: string[]; prefix?: string } = {},
 ): Uint8Array {
+  checkNames(options);
+  const { wrt, outputs, prefix } = options;
+  if (prefix !== undefined && (typeof prefix !== "string" || prefix === ""))
+    throw invalid("prefix", "a text", prefix);
+  return encodeModel(differentiateGraph(decodeModel(onnx), { wrt, outputs, prefix }));
+}
+
+/**
+ * ONNX bytes → ONNX bytes with `tangent_<input>` inputs and `tangent_<output>` outputs: J · tangent.
+ *
+ * @param options as in {@link differentiate}
+ */
+export function jvp(onnx: Uint8Array, options: { wrt?: string[]; outputs?: string[] } = {}): Uint8Array {
+  checkNames(options);
+  const { wrt, outputs } = options;
+  return encodeModel(jvpGraph(decodeModel(onnx), { wrt, outputs }));
+}
+
+function checkNames(options: { wrt?: string[]; outputs?: string[] }): void {
   for (const [name, value] of Object.entries({ wrt: options.wrt, outputs: options.outputs }))
     if (value !== undefined && !(Array.isArray(value) && value.every((entry) => typeof entry === "string")))
       throw invalid(name, "an array of names", value);
-  return encodeModel(differentiateGraph(decodeModel(onnx), { wrt: options.wrt, outputs: options.outputs }));
 }

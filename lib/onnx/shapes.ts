@@ -5,6 +5,7 @@
  * A dimension without a name gets a symbol of its own ("?3"), the same wherever the same formula makes it, so
  * that two tensors of the same run-time shape are known to be equal although nobody knows the size.
  */
+import { bodyGraph } from "./body.js";
 import { onNode, type Dim, type Graph, type Node, type ValueInfo } from "./graph.js";
 import { fromFile, isStatic, toFile } from "./shapes/dims.js";
 import type { InferContext, TensorType } from "./shapes/context.js";
@@ -119,6 +120,12 @@ export class Shapes {
       value: (i) => (name(i) === "" ? null : this.value(name(i))),
       numbers: (i) => (name(i) === "" ? null : this.numbers(name(i))),
       derive: (formula) => this.derive(formula),
+      body: (branch) => {
+        const inner = bodyGraph(branch, { graph: this.graph, valueInfo: (value) => this.valueInfo(value) });
+        const shapes = inferShapes(inner);
+        // Symbols of its own mean nothing outside.
+        return inner.outputs.map((output) => shapes.valueInfo(output.name));
+      },
       set: (i, elemType, dims) => {
         const output = node.outputs[i];
         // A size beyond 2⁵³ or below 0 is a broken model's; nothing is known of such a dimension.

@@ -276,7 +276,7 @@ export function upgradeGraph(graph: Graph, target = canonicalOpset): Graph {
 }
 
 /** Constants that are nodes become initializers, where rules look for numbers they can fold. */
-function constantsToInitializers(graph: Graph): void {
+export function constantsToInitializers(graph: Graph): void {
   const outputs = new Set(graph.outputs.map((output) => output.name));
   graph.nodes = graph.nodes.filter((node) => {
     const name = node.outputs[0];

@@ -1,6 +1,7 @@
 /** All rules. A new operator is a `define` in the file of its family, or a new file imported here. */
 import "./binary.js";
 import "./constant.js";
+import "./control.js";
 import "./conv.js";
 import "./matmul.js";
 import "./movement.js";

@@ -12,13 +12,16 @@
  */
 import type { ModelError } from "../../errors.js";
 import type { Builder } from "../builder.js";
-import type { Node } from "../graph.js";
+import type { DifferentiateOptions } from "../differentiate.js";
+import type { Graph, Node } from "../graph.js";
 
 export interface RuleContext {
   readonly b: Builder;
   readonly node: Node;
   /** The inputs; "" where one is left out. */
   readonly x: readonly string[];
+  /** The values that the node's bodies take from around it; their adjoints follow those of the inputs. */
+  readonly captured: readonly string[];
   /** The first output. */
   readonly y: string;
   /** The adjoint of the first output. */
@@ -33,6 +36,10 @@ export interface RuleContext {
   axis(axis: number, rank: number): number;
   /** The adjoint of input `leaf` through nodes that the rule emitted itself: y = f(inputs) with the adjoint g. */
   vjp(y: string, g: string, leaf: string): string | null;
+  /** Whether a value can carry an adjoint. */
+  isActive(value: string): boolean;
+  /** A body as a graph, differentiated. */
+  differentiate(graph: Graph, options: DifferentiateOptions): Graph;
   /** The error for a variant that has no rule. */
   fail(why: string): ModelError;
 }

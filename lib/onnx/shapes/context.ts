@@ -1,4 +1,5 @@
 /** What an operator's shape rule sees and says. */
+import type { GraphProto } from "onnx-buf";
 import type { Dim, Node } from "../graph.js";
 import type { SmallValue } from "./values.js";
 
@@ -21,6 +22,8 @@ export interface InferContext {
   has(i: number): boolean;
   /** A dimension that nothing is known of, the same one for the same formula. */
   derive(formula: string): Dim;
+  /** The types of a branch's outputs. */
+  body(branch: GraphProto): TensorType[];
   /** States the type of output `i`. */
   set(i: number, elemType: number, dims: readonly Dim[] | null): void;
   /** States the entries of output 0. */

@@ -1,5 +1,6 @@
 /** All shape rules. An operator without one has outputs of unknown shape, which is always allowed. */
 import "./constants.js";
+import "./control.js";
 import "./elementwise.js";
 import "./matmul.js";
 import "./movement.js";
