@@ -79,6 +79,11 @@ const cases: Case[] = [
     build: (b, { x, low, high }) => b.op("Clip", [x!, low ?? null, high ?? null]),
   })),
   {
+    name: "Dropout in training mode that drops nothing",
+    inputs: { x: { dims: ["batch", 4] } },
+    build: (b, { x }, f) => b.op("Dropout", [x!, b.constant([0], [], f), b.constant([1], [], 9)]),
+  },
+  {
     name: "Dropout at inference",
     inputs: { x: { dims: ["batch", 7] } },
     build: (b, { x }, f) => b.op("Dropout", [x!, b.constant([0.5], [], f)]),

@@ -172,7 +172,9 @@ define("Clip", ({ b, g, x: [x, low, high], y, rank }) => {
 define("Dropout", ({ b, g, x, fail }) => [
   () => {
     const training = x[2] ? b.shapes.numbers(x[2])?.[0] : 0;
-    if (training !== 0) throw fail("it is in training mode: export the model in evaluation mode");
+    // Some exports leave the switch on where the ratio is 0, and nothing is dropped.
+    const drops = !x[1] || b.shapes.numbers(x[1])?.[0] !== 0;
+    if (training !== 0 && drops) throw fail("it is in training mode: export the model in evaluation mode");
     return g;
   },
 ]);
