@@ -2,13 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { decodeModel, differentiate, differentiateGraph, inspectGraph } from "../../lib/onnx/index.js";
-import { assertClose, runGraph, unpack, type Expected, type Feed } from "./support.js";
-
-/** The first `rows` rows: the batch is free. */
-function head(feed: Feed, rows: number): Feed {
-  const row = feed.data.length / feed.dims[0]!;
-  return { ...feed, dims: [rows, ...feed.dims.slice(1)], data: Array.from(feed.data).slice(0, rows * row) };
-}
+import { assertClose, head, runGraph, unpack, type Expected } from "./support.js";
 
 const folder = new URL("../fixtures/onnx/", import.meta.url);
 const { cases } = JSON.parse(readFileSync(new URL("expected.json", folder), "utf8")) as {

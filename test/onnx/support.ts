@@ -56,9 +56,13 @@ export interface Feed {
   type?: "float32" | "float64" | "int64" | "bool" | "int32";
 }
 
-export async function session(graph: Graph | Uint8Array): Promise<InferenceSession> {
+export async function session(graph: Graph | Uint8Array, threads = 1): Promise<InferenceSession> {
   const bytes = graph instanceof Uint8Array ? graph : encodeModel(graph);
-  return InferenceSession.create(bytes, { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 });
+  return InferenceSession.create(bytes, {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    logSeverityLevel: 3,
+  });
 }
 
 export function toTensor({ dims, data, type = "float32" }: Feed): Tensor {
@@ -72,6 +76,12 @@ export function toTensor({ dims, data, type = "float32" }: Feed): Tensor {
   if (type === "int32") return new Tensor("int32", Int32Array.from(data), dims);
   if (type === "bool") return new Tensor("bool", Uint8Array.from(data), dims);
   return new Tensor("float32", Float32Array.from(data), dims);
+}
+
+/** The first `rows` rows. */
+export function head(feed: Feed, rows: number): Feed {
+  const row = feed.data.length / feed.dims[0]!;
+  return { ...feed, dims: [rows, ...feed.dims.slice(1)], data: Array.from(feed.data).slice(0, rows * row) };
 }
 
 export type Results = Record<string, { dims: readonly number[]; data: Float64Array }>;
@@ -112,6 +122,23 @@ export function assertClose(
       Math.abs(actual[i]! - expected[i]!) <= tolerance * scale,
       `${what}: element ${i} is ${actual[i]}, expected ${expected[i]} ± ${tolerance * scale}`,
     );
+}
+
+/** ‖actual − expected‖ ≤ tolerance · ‖expected‖. Fails on NaN too. */
+export function assertRelative(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number,
+  what: string,
+): void {
+  assert.equal(actual.length, expected.length, `${what}: number of elements`);
+  let [difference, norm] = [0, 0];
+  for (let i = 0; i < expected.length; i++) {
+    difference += (actual[i]! - expected[i]!) ** 2;
+    norm += expected[i]! ** 2;
+  }
+  const error = Math.sqrt(difference / norm);
+  assert.ok(error <= tolerance, `${what}: relative error ${error}, expected at most ${tolerance}`);
 }
 
 export interface InputSpec {
