@@ -411,7 +411,48 @@ const resizes: Case[] = [
   },
 ];
 
+/** Points within the image and around it, off the lines between pixels and the edges, where slopes jump. */
+const points: InputSpec["values"] = (next, count) =>
+  Float64Array.from(uniform(next, count, -1.35, 1.35), (value) => {
+    while ([2, 3, 4].some((size) => onKink(value, size))) value += 0.011;
+    return value;
+  });
+function onKink(value: number, size: number): boolean {
+  const pixels = [((value + 1) / 2) * (size - 1), ((value + 1) * size - 1) / 2];
+  return pixels.some((pixel) => Math.abs(2 * pixel - Math.round(2 * pixel)) < 0.03);
+}
+
+const samples: Case[] = ["linear", "nearest", "cubic"].flatMap((mode) =>
+  ["zeros", "border", "reflection"].flatMap((padding_mode) =>
+    [0, 1].map((align_corners): Case => ({
+      name: `GridSample ${mode} ${padding_mode} align_corners ${align_corners}`,
+      single: true,
+      opset: 20,
+      inputs: {
+        x: { dims: ["batch", 2, 4, 3] },
+        grid: { dims: ["batch", 2, 3, 2], values: points },
+      },
+      build: (b, { x, grid }) => b.op("GridSample", [x!, grid!], { mode, padding_mode, align_corners }),
+      // Small, for the slope along the grid jumps between pixels.
+      step: 2e-3,
+      tolerance: 5e-3,
+    })),
+  ),
+);
+samples.push({
+  name: "GridSample 3-D",
+  single: true,
+  opset: 20,
+  inputs: {
+    x: { dims: ["batch", 1, 3, 2, 4] },
+    grid: { dims: ["batch", 2, 1, 2, 3], values: points },
+  },
+  build: (b, { x, grid }) => b.op("GridSample", [x!, grid!], { mode: "linear" }),
+  step: 2e-3,
+  tolerance: 5e-3,
+});
+
 describe("onnx rules: pooling, normalisation, resizing", () => {
-  for (const spec of [...pools, ...norms, instance, frozen(instance), ...others, ...resizes])
+  for (const spec of [...pools, ...norms, instance, frozen(instance), ...others, ...samples, ...resizes])
     it(spec.name, () => checkGradient(spec));
 });

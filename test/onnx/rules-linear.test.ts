@@ -64,6 +64,45 @@ function conv(opType: string, spec: ConvSpec, frozen: boolean): Case {
   };
 }
 
+function einsum(equation: string, ...operands: Dim[][]): Case {
+  const names = ["p", "q", "r"].slice(0, operands.length);
+  return {
+    name: `Einsum ${equation} ${JSON.stringify(operands)}`,
+    inputs: Object.fromEntries(names.map((name, i) => [name, { dims: operands[i]! }])),
+    build: (b, x) =>
+      b.op(
+        "Einsum",
+        names.map((name) => x[name]!),
+        { equation },
+      ),
+  };
+}
+
+const einsums: Case[] = [
+  einsum("ij,jk->ik", ["batch", 3], [3, 4]),
+  einsum("bhqd,bhkd->bhqk", ["batch", 2, 3, 4], ["batch", 2, 5, 4]),
+  einsum("nchw,nkc->nkhw", ["batch", 3, 2, 2], ["batch", 4, 3]),
+  einsum("ij,jk", ["batch", 3], [3, 4]),
+  einsum("ij->ji", ["batch", 3]),
+  einsum("ij->j", ["batch", 3]),
+  einsum("ij->", ["batch", 3]),
+  einsum("i,j->ij", ["batch"], [3]),
+  einsum("ij,kj->k", ["batch", 3], [2, 3]),
+  einsum("...ij,...jk->...ik", ["batch", 2, 3, 4], ["batch", 2, 4, 3]),
+  einsum("...ij,jk->...ik", ["batch", 3, 4], [4, 3]),
+  einsum("i...->...", [3, "batch", 2]),
+  einsum("...i,...i->...", ["batch", 3], ["batch", 3]),
+  einsum("ii->i", [3, 3]),
+  einsum("ii->", [3, 3]),
+  einsum("bii,bi->bi", ["batch", 3, 3], ["batch", 3]),
+  einsum("bij,bjk,bk->bi", ["batch", 2, 3], ["batch", 3, 4], ["batch", 4]),
+  {
+    name: "Einsum of one tensor with itself",
+    inputs: { x: { dims: ["batch", 3] } },
+    build: (b, { x }) => b.op("Einsum", [x!, x!], { equation: "bi,bi->b" }),
+  },
+];
+
 const convs: ConvSpec[] = [
   { name: "3×3", x: ["batch", 2, 5, 4], w: [3, 2, 3, 3], bias: true },
   { name: "3×3 same padding", x: ["batch", 2, 5, 4], w: [3, 2, 3, 3], attributes: { pads: [1, 1, 1, 1] } },
@@ -274,6 +313,7 @@ const cases: Case[] = [
   gemm(0, 1, [1, 3]),
   gemm(1, 0, ["batch", 1], 2, 0.5),
   gemm(0, 0, []),
+  ...einsums,
   ...convs.flatMap((spec) => [conv("Conv", spec, false), conv("Conv", spec, true)]),
   ...transposed.flatMap((spec) => [conv("ConvTranspose", spec, false), conv("ConvTranspose", spec, true)]),
 ];

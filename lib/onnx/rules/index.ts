@@ -3,6 +3,8 @@ import "./binary.js";
 import "./constant.js";
 import "./control.js";
 import "./conv.js";
+import "./einsum.js";
+import "./grid-sample.js";
 import "./matmul.js";
 import "./movement.js";
 import "./normalize.js";

@@ -1,5 +1,5 @@
 /** Shape rules of matrix products. */
-import { int } from "../attributes.js";
+import { int, string } from "../attributes.js";
 import type { Dim } from "../graph.js";
 import { broadcast } from "./dims.js";
 import { define, merge } from "./table.js";
@@ -20,4 +20,36 @@ define("Gemm", (c) => {
     side(a, int(c.node, "transA", 0) ? 1 : 0),
     side(b, int(c.node, "transB", 0) ? 0 : 1),
   ]);
+});
+// Sizes by label. Where an ellipsis broadcasts, the sizes are left open.
+define("Einsum", (c) => {
+  const type = c.type(0).elemType;
+  const [left, right] = string(c.node, "equation", "").replaceAll(" ", "").split("->");
+  const terms = left!.split(",");
+  if (right === undefined || terms.length !== c.node.inputs.length) return c.set(0, type, null);
+  const sizes = new Map<string, Dim>();
+  const wide: Dim[][] = [];
+  for (const [i, term] of terms.entries()) {
+    const dims = c.dims(i);
+    if (!dims) return c.set(0, type, null);
+    const [before, after] = term.split("...");
+    const back = dims.length - (after?.length ?? 0);
+    [...before!].forEach((label, axis) => note(label, dims[axis] ?? null));
+    [...(after ?? "")].forEach((label, axis) => note(label, dims[back + axis] ?? null));
+    if (after !== undefined) wide.push(dims.slice(before!.length, back));
+  }
+  function note(label: string, size: Dim): void {
+    const known = sizes.get(label);
+    // Of a number, a symbol and a size of 1 that broadcasts the first says most.
+    if (
+      known === undefined ||
+      known === 1 ||
+      (typeof known !== "number" && typeof size === "number" && size !== 1)
+    )
+      sizes.set(label, size);
+  }
+  const [before, after] = right.split("...");
+  const at = (label: string): Dim => sizes.get(label) ?? null;
+  const middle = after === undefined ? [] : wide.reduce<Dim[]>((p, q) => broadcast(p, q, merge(c)), []);
+  c.set(0, type, [...[...before!].map(at), ...middle, ...[...(after ?? "")].map(at)]);
 });

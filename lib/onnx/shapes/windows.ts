@@ -114,6 +114,11 @@ define("MaxUnpool", (c) => {
   const known = x !== null && x.length === spatial + 2;
   c.set(0, type, known ? [x[0]!, x[1]!, ...x.slice(2).map(grow)] : null);
 });
+define("GridSample", (c) => {
+  const [x, grid] = [c.dims(0), c.dims(1)];
+  const known = x && grid && x.length === grid.length && x.length >= 3;
+  c.set(0, c.type(0).elemType, known ? [x[0]!, x[1]!, ...grid.slice(1, -1)] : null);
+});
 define("Resize", (c) => {
   const x = c.dims(0);
   const type = c.type(0).elemType;
