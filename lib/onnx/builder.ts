@@ -81,6 +81,23 @@ export class Builder {
     this.shapes.addNode(node);
   }
 
+  /** The node that makes a value; undefined for inputs and constants. */
+  maker(value: string): Node | undefined {
+    const index = this.makers.get(value);
+    return index === undefined ? undefined : this.graph.nodes[index];
+  }
+
+  /** Whether a value is a constant, or a few steps from constants, which the runtime folds when it opens the model. */
+  isConstant(value: string, steps = 8): boolean {
+    if (this.graph.initializers.has(value)) return true;
+    const node = this.maker(value);
+    return (
+      node !== undefined &&
+      steps > 0 &&
+      node.inputs.every((input) => input === "" || this.isConstant(input, steps - 1))
+    );
+  }
+
   private made(node: Node, index: number): void {
     for (const output of node.outputs) this.makers.set(output, index);
   }
@@ -200,10 +217,11 @@ export class Builder {
     if (from && to && from.length === to.length && from.every((dim, i) => same(dim, to[i]!))) return value;
     // One size that is not known follows from the others, unless they are zero.
     const open = to?.filter((dim) => typeof dim !== "number").length ?? Infinity;
-    const target =
-      to && open <= 1 && !to.includes(0)
-        ? this.ints(to.map((dim) => (typeof dim === "number" ? dim : -1)))
-        : null;
+    // 0 copies the size, and with it the runtime's name of the dimension: where it knows that two shapes are equal it
+    // can fuse more (see rules/blocked.ts).
+    const size = (dim: Dim, axis: number): number =>
+      typeof dim === "number" ? dim : dim !== null && same(dim, from?.[axis] ?? null) ? 0 : -1;
+    const target = to && open <= 1 && !to.includes(0) ? this.ints(to.map(size)) : null;
     return this.op("Reshape", [value, target ?? this.shapeOf(like)], target ? {} : { allowzero: 1 });
   }
 

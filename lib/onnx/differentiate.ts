@@ -22,8 +22,8 @@ import {
   type ValueInfo,
 } from "./graph.js";
 import { inlineFunctions, inlineIfs } from "./inline.js";
-import { constantOperators, rules, type RuleContext } from "./rules/index.js";
-import type { InputAdjoint } from "./rules/rule.js";
+import { rules, type RuleContext } from "./rules/index.js";
+import { isConstantAlmostEverywhere, type InputAdjoint } from "./rules/rule.js";
 import { inferShapes, type Shapes } from "./shapes.js";
 import { normalAxis } from "./shapes/operators.js";
 import { isFloat } from "./tensors.js";
@@ -82,6 +82,7 @@ export function differentiateGraph(graph: Graph, options: DifferentiateOptions =
     result.outputs.at(-1)!.dims = result.inputs.find((input) => input.name === name)!.dims;
   }
   removeDead(result);
+  declareShapes(b);
   return result;
 }
 
@@ -92,6 +93,20 @@ function prepared(graph: Graph): Graph {
   inlineIfs(result);
   constantsToInitializers(result);
   return result;
+}
+
+/**
+ * Writes down what is known of the emitted values. ONNX Runtime loses a symbolic batch at a Reshape or Expand, and does not
+ * fuse what it cannot prove to be of one shape: in a ResNet-50 that is every product and sum of adjoints.
+ */
+function declareShapes(b: Builder): void {
+  const { graph, shapes } = b;
+  const outputs = new Set(graph.outputs.map((output) => output.name));
+  for (const name of graph.nodes.flatMap((node) => node.outputs)) {
+    if (name === "" || outputs.has(name) || graph.valueInfos.has(name)) continue;
+    const info = shapes.valueInfo(name);
+    if (info.elemType !== 0 && info.dims) graph.valueInfos.set(name, info);
+  }
 }
 
 /** Operators that an adjoint would reach and that have no rule: what `differentiateGraph` would fail on. */
@@ -168,7 +183,7 @@ function seedInput(b: Builder, name: string, declared: ValueInfo, value: string)
 function activeValues(nodes: readonly Node[], wrt: readonly string[], shapes: Shapes): Set<string> {
   const active = new Set(wrt);
   for (const node of nodes) {
-    if (node.domain === "" && constantOperators.has(node.opType)) continue;
+    if (isConstantAlmostEverywhere(node)) continue;
     if (!nodeReads(node).some((name) => active.has(name))) continue;
     for (const output of node.outputs) {
       const elemType = shapes.elemType(output);
@@ -264,18 +279,15 @@ function optionalOutput(b: Builder, node: Node, index: number): string {
 /** Why a value's rank is unknown: the first operator on the way to it whose results nobody can tell the shape of. */
 function unknownRank(b: Builder, value: string): string {
   const what = `the rank of "${value}" is not known`;
-  const makers = new Map(
-    b.graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)),
-  );
   const seen = new Set<string>();
-  let node = makers.get(value);
+  let node = b.maker(value);
   while (node) {
     const before: string | undefined = node.inputs.find(
       (name) => name !== "" && !seen.has(name) && b.shapes.dims(name) === null,
     );
     if (before === undefined) break;
     seen.add(before);
-    node = makers.get(before);
+    node = b.maker(before);
     if (node === undefined) return `${what}, for the model does not declare the shape of "${before}"`;
   }
   return node ? `${what}, for ${describeNode(node)} has results of unknown shape` : what;

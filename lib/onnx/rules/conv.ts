@@ -50,12 +50,11 @@ function biasAdjoint({ b, g, y, rank }: RuleContext): string {
  * With stride 1 the adjoint is a convolution itself, with the kernel rotated and its channels swapped. ONNX
  * Runtime's Conv is up to three times faster than its ConvTranspose. A constant kernel is turned by a few nodes that the
  * runtime folds when it opens the session, so neither this process's event loop nor the file carries a second copy. For
- * kernels of one element both are as fast. null where it does not apply.
+ * kernels of one element it is 1.6 times as fast, most of it as the layout stays (blocked.ts). null where it does not apply.
  */
 function rotatedConv(c: RuleContext, w: Windows, group: number): string | null {
   const { b, g, x } = c;
-  const pointwise = w.kernel.every((size) => size === 1);
-  if (pointwise || w.strides.some((stride) => stride !== 1)) return null;
+  if (w.strides.some((stride) => stride !== 1)) return null;
   const before = w.before.map((pad, i) => reach(w, i) - 1 - pad);
   const after = w.after.map((pad, i) => reach(w, i) - 1 - pad);
   if ([...before, ...after].some((pad) => pad < 0)) return null;
@@ -91,6 +90,10 @@ function rotatedKernel({ b }: RuleContext, name: string, group: number): string 
     const parts = b.reshape(name, [group, outputs / group, inputs, ...kernel]);
     const turned = b.op("Transpose", [parts], { perm: [0, 2, 1, ...spatial.map((axis) => axis + 1)] });
     swapped = b.reshape(turned, [group * inputs, outputs / group, ...kernel]);
+  }
+  if (kernel.every((size) => size === 1)) {
+    cache.set(key, swapped);
+    return swapped;
   }
   // From the last element backwards to before the first.
   const all = (value: number): string => b.ints(kernel.map(() => value));

@@ -11,6 +11,7 @@
  * Every adjoint has the shape of its value. Rules read the values of the forward pass and compute none again.
  */
 import type { ModelError } from "../../errors.js";
+import { float } from "../attributes.js";
 import type { Builder } from "../builder.js";
 import type { DifferentiateOptions } from "../differentiate.js";
 import type { Graph, Node } from "../graph.js";
@@ -52,6 +53,18 @@ export const rules = new Map<string, Rule>();
 
 /** Operators whose outputs do not depend on their inputs differentiably, or are constant almost everywhere. */
 export const constantOperators = new Set<string>();
+
+/** The slope of a HardSigmoid that stands for a step: no adjoint goes through it. */
+export const steep = 2 ** 127;
+
+/** Whether a node's outputs do not depend on its inputs differentiably. */
+export function isConstantAlmostEverywhere(node: Node): boolean {
+  if (node.domain !== "") return false;
+  return (
+    constantOperators.has(node.opType) ||
+    (node.opType === "HardSigmoid" && Math.abs(float(node, "alpha", 0.2)) >= steep)
+  );
+}
 
 export function define(opTypes: string, rule: Rule): void {
   for (const opType of opTypes.split(" ")) rules.set(opType, rule);

@@ -1,7 +1,8 @@
 /** Elementwise operators of one tensor. At kinks they decide as PyTorch does. */
 import { float, int, string } from "../attributes.js";
 import type { Builder } from "../builder.js";
-import { define, broadcasting, type RuleContext } from "./rule.js";
+import { blocked, hasWholeBlocks, isBlocked } from "./blocked.js";
+import { define, broadcasting, steep, type RuleContext } from "./rule.js";
 
 /** A rule for y = f(x): `slope` emits f'(x), which is multiplied by the adjoint. */
 function slope(opType: string, f: (c: RuleContext) => string): void {
@@ -14,9 +15,25 @@ function affine(b: Builder, x: string, a: number, c: number): string {
   return c === 0 ? scaled : b.op("Add", [scaled, b.scalar(c, x)]);
 }
 
-/** g where `mask` holds, else zero. */
+/**
+ * g where `mask` holds, else zero. ONNX Runtime's Where makes two selections and merges them, all on one thread: for
+ * 26 MB it takes 34 ms where Cast and Mul take 12.
+ */
 function masked(b: Builder, mask: string, g: string): string {
-  return b.op("Where", [mask, g, b.scalar(0, g)]);
+  return b.op("Mul", [g, b.castLike(mask, g)]);
+}
+
+/**
+ * g where y > 0, else zero, for y ≥ 0. Where convolutions hand their blocked layout on (blocked.ts), the mask is made in it: a
+ * depthwise convolution scales y by 2¹²⁷, and the HardSigmoid that the runtime folds into it scales again and cuts
+ * at 1, which takes every positive y to 1.
+ */
+function maskedByPositive(b: Builder, y: string, g: string): string {
+  if (!hasWholeBlocks(b, y) || !isBlocked(b, y)) return masked(b, b.op("Greater", [y, b.scalar(0, y)]), g);
+  const channels = b.shapes.dims(y)![1] as number;
+  const weights = b.constantLike(new Float64Array(channels).fill(steep), [channels, 1, 1, 1], y);
+  const scaled = b.op("Conv", [y, weights], { group: channels, kernel_shape: [1, 1] });
+  return b.op("Mul", [blocked(b, g), b.op("HardSigmoid", [scaled], { alpha: steep, beta: 0 })]);
 }
 
 define("Identity", ({ g }) => [() => g]);
@@ -25,7 +42,7 @@ define("Cast", ({ b, g, x }) => [() => b.castLike(g, x[0]!)]);
 define("CastLike", ({ b, g, x }) => [() => b.castLike(g, x[0]!), null]);
 
 // Rectifiers. relu'(0) = 0, and y > 0 exactly where x > 0, so the input need not be kept.
-define("Relu", ({ b, g, y }) => [() => masked(b, b.op("Greater", [y, b.scalar(0, y)]), g)]);
+define("Relu", ({ b, g, y }) => [() => maskedByPositive(b, y, g)]);
 define("ThresholdedRelu", ({ b, g, x, node }) => [
   () => masked(b, b.op("Greater", [x[0]!, b.scalar(float(node, "alpha", 1), x[0]!)]), g),
 ]);
