@@ -38,6 +38,18 @@ export interface NativeSessionOptions {
   name?: string;
   /** Where external data of a model given as bytes lies. */
   externalDataFolder?: string;
+  /** Weights that lie in files: mapped, and shared by all sessions on the same files. For models given as bytes. */
+  weights?: readonly NativeFileWeight[];
+}
+
+/** An initializer whose numbers are a range of a file, little-endian and row-major. */
+export interface NativeFileWeight {
+  readonly name: string;
+  /** ONNX's number of the element type. */
+  readonly elemType: number;
+  readonly shape: readonly number[];
+  readonly file: string;
+  readonly offset: number;
 }
 
 /** An ONNX Runtime session. Reference counted: dispose() waits for no one, running jobs finish first. */
@@ -278,6 +290,14 @@ export interface NativeBinding {
   trim(): void;
   /** Resolves with a session; a path is opened by ONNX Runtime itself, external data included. */
   openSession(source: string | Uint8Array, options?: NativeSessionOptions): NativeJob<NativeSession>;
+  /**
+   * Resolves with the model as ONNX Runtime's optimiser leaves it at level "basic", weights included. It writes a file
+   * below the system's temporary folder for a moment.
+   */
+  simplify(
+    source: string | Uint8Array,
+    options?: Omit<NativeSessionOptions, "threads">,
+  ): NativeJob<Uint8Array>;
   createTranslator(config: NativeTranslatorConfig, seed: bigint): NativeTranslator;
   createTrainer(
     translator: NativeTranslator,

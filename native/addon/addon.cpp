@@ -7,6 +7,7 @@
 #include "addon/row_map_object.h"
 #include "addon/sample_function.h"
 #include "addon/session_object.h"
+#include "addon/simplify_function.h"
 #include "addon/trainer_object.h"
 #include "addon/translator_object.h"
 
@@ -25,6 +26,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   environment->row_map = Napi::Persistent(RowMapObject::define(env));
   define_process_functions(env, exports);
   exports.Set("openSession", Napi::Function::New<SessionObject::open>(env, "openSession"));
+  exports.Set("simplify", Napi::Function::New<simplify_job>(env, "simplify"));
   exports.Set("createTranslator", Napi::Function::New<TranslatorObject::create>(env, "createTranslator"));
   exports.Set("createTrainer", Napi::Function::New<TrainerObject::create>(env, "createTrainer"));
   exports.Set("createObjective", Napi::Function::New<ObjectiveObject::create>(env, "createObjective"));

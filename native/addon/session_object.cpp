@@ -1,5 +1,6 @@
 #include "addon/session_object.h"
 
+#include "addon/model_source.h"
 #include "addon/results.h"
 
 namespace tr0n::addon {
@@ -72,35 +73,12 @@ std::shared_ptr<const Session> SessionObject::session_from(const Napi::Value& va
 
 Napi::Value SessionObject::open(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const Napi::Value source = info[0];
-    SessionConfig config;
-    if (!absent(info[1])) {
-      const Fields options(info[1], "options");
-      size_t threads = 1;
-      options.optional("threads", threads, 1, 1024);
-      config.threads = static_cast<int>(threads);
-      options.optional("name", config.name);
-      options.optional("externalDataFolder", config.external_data_folder);
-    }
     InputReader reader;
-    std::string path;
-    ArrayInput<uint8_t> bytes;
-    if (source.IsString()) {
-      path = source.As<Napi::String>().Utf8Value();
-      // A zero byte would end the path early, and another file be opened.
-      if (path.empty() || path.find('\0') != std::string::npos)
-        throw_invalid("source", "a path", path.empty() ? "an empty string" : "a string with a zero byte");
-      if (config.name.empty()) config.name = path;
-    } else if (source.IsTypedArray() && source.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array) {
-      bytes = reader.read<uint8_t>(source, "source", source.As<Napi::TypedArray>().ElementLength());
-      if (config.name.empty()) config.name = "a model of " + std::to_string(bytes.size) + " bytes";
-    } else {
-      throw_invalid("source", "a path or a Uint8Array", source);
-    }
-    const auto work = [path, bytes, config](Job&) -> MakeValue {
-      auto session =
-          std::make_shared<CountedSession>(path.empty() ? Session::from_bytes(bytes.data, bytes.size, config)
-                                                        : Session::from_file(path, config));
+    const ModelSource source = ModelSource::read(info, reader);
+    const auto work = [source](Job&) -> MakeValue {
+      auto session = std::make_shared<CountedSession>(
+          source.path.empty() ? Session::from_bytes(source.bytes.data, source.bytes.size, source.config)
+                              : Session::from_file(source.path, source.config));
       return [session](Napi::Env env) -> Napi::Value {
         return make(env, session, session->session.model_bytes());
       };

@@ -19,6 +19,7 @@ struct RunOptions;
 struct TypeInfo;
 struct TensorInfo;
 struct SessionOptions;
+struct PackedWeights;
 struct Allocator;
 
 enum class StatusCode : int {
@@ -62,6 +63,7 @@ constexpr int kDeviceAllocator = 0;
 constexpr int kDefaultMemory = 0;
 constexpr int kLogError = 3;
 constexpr int kLogFatal = 4;
+constexpr int kOptimizeBasic = 1;
 constexpr int kOptimizeAll = 99;
 
 using LogFunction = void (*)(void* parameter, int severity, const char* category, const char* id,
@@ -81,6 +83,7 @@ using LogFunction = void (*)(void* parameter, int severity, const char* category
         (RawSession*, const RunOptions*, const char* const*, const Value* const*, size_t,                    \
          const char* const*, size_t, Value**))                                                               \
   ENTRY(10, CreateSessionOptions, Status*, (SessionOptions**))                                               \
+  ENTRY(11, SetOptimizedModelFilePath, Status*, (SessionOptions*, const char*))                              \
   ENTRY(17, DisableMemPattern, Status*, (SessionOptions*))                                                   \
   ENTRY(22, SetSessionLogSeverityLevel, Status*, (SessionOptions*, int))                                     \
   ENTRY(23, SetSessionGraphOptimizationLevel, Status*, (SessionOptions*, int))                               \
@@ -116,7 +119,14 @@ using LogFunction = void (*)(void* parameter, int severity, const char* category
   ENTRY(98, ReleaseTypeInfo, void, (TypeInfo*))                                                              \
   ENTRY(99, ReleaseTensorTypeAndShapeInfo, void, (TensorInfo*))                                              \
   ENTRY(100, ReleaseSessionOptions, void, (SessionOptions*))                                                 \
-  ENTRY(130, AddSessionConfigEntry, Status*, (SessionOptions*, const char*, const char*))
+  ENTRY(130, AddSessionConfigEntry, Status*, (SessionOptions*, const char*, const char*))                    \
+  ENTRY(150, AddInitializer, Status*, (SessionOptions*, const char*, const Value*))                          \
+  ENTRY(166, CreatePrepackedWeightsContainer, Status*, (PackedWeights**))                                    \
+  ENTRY(167, ReleasePrepackedWeightsContainer, void, (PackedWeights*))                                       \
+  ENTRY(169, CreateSessionFromArrayWithPrepackedWeightsContainer, Status*,                                   \
+        (const Env*, const void*, size_t, const SessionOptions*, PackedWeights*, RawSession**))              \
+  ENTRY(210, AddExternalInitializers, Status*,                                                               \
+        (SessionOptions*, const char* const*, const Value* const*, size_t))
 // clang-format on
 
 /// The entries, typed.

@@ -62,6 +62,7 @@ using ValueHandle = Handle<Value, &Api::ReleaseValue>;
 using RunOptionsHandle = Handle<RunOptions, &Api::ReleaseRunOptions>;
 using TypeInfoHandle = Handle<TypeInfo, &Api::ReleaseTypeInfo>;
 using TensorInfoHandle = Handle<TensorInfo, &Api::ReleaseTensorTypeAndShapeInfo>;
+using PackedWeightsHandle = Handle<PackedWeights, &Api::ReleasePrepackedWeightsContainer>;
 using SessionOptionsHandle = Handle<SessionOptions, &Api::ReleaseSessionOptions>;
 
 }  // namespace tr0n::ort

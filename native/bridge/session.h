@@ -26,11 +26,23 @@ struct TensorValue {
   std::vector<int64_t> shape;
 };
 
+/// A weight of a model that lies in a file, as it does for models with external data.
+struct FileWeight {
+  std::string name;
+  ort::ElementType type = ort::ElementType::undefined;
+  std::vector<int64_t> shape;
+  std::string file;
+  size_t offset = 0;
+};
+
 struct SessionConfig {
   int threads = 1;                   ///< ONNX Runtime's intra-op threads
   std::string name;                  ///< for messages: the file, or what the graph is for
   std::string external_data_folder;  ///< for models given as bytes
+  std::vector<FileWeight> weights;   ///< of a model given as bytes; shared by all sessions on the same files
 };
+
+struct PreparedOptions;
 
 /// A model loaded into ONNX Runtime. Runs may come from several threads at once.
 class Session {
@@ -64,7 +76,9 @@ class Session {
                size_t output_count, ort::Value** outputs, const CancelToken& cancel) const;
 
  private:
-  Session(ort::SessionHandle handle, const SessionConfig& config, size_t model_bytes);
+  Session(ort::SessionHandle handle, const SessionConfig& config, size_t model_bytes,
+          std::shared_ptr<const PreparedOptions> options);
+  std::shared_ptr<const PreparedOptions> options_;  ///< holds what the session points into: freed last
   ort::SessionHandle handle_;
   std::string name_;
   size_t model_bytes_ = 0;

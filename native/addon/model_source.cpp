@@ -1,0 +1,65 @@
+#include "addon/model_source.h"
+
+namespace tr0n::addon {
+namespace {
+
+/// A zero byte would end the path early, and another file be opened.
+std::string read_path(const Napi::Value& value, const std::string& name) {
+  std::string path = read_text(value, name);
+  if (path.empty() || path.find('\0') != std::string::npos)
+    throw_invalid(name, "a path", path.empty() ? "an empty string" : "a string with a zero byte");
+  return path;
+}
+
+std::vector<FileWeight> read_weights(const Napi::Value& value, const std::string& name) {
+  if (!value.IsArray()) throw_invalid(name, "an array", value);
+  const Napi::Array list = value.As<Napi::Array>();
+  std::vector<FileWeight> weights;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const Fields fields(list.Get(i), name + "[" + std::to_string(i) + "]");
+    FileWeight weight;
+    weight.name = fields.text("name");
+    weight.type = static_cast<ort::ElementType>(fields.size("elemType", 1, 16));
+    if (type_size(weight.type) == 0)
+      throw_invalid(fields.path("elemType"), "a type of numbers", fields.get("elemType"));
+    weight.shape = read_shape(fields.get("shape"), fields.path("shape"));
+    weight.file = read_path(fields.get("file"), fields.path("file"));
+    fields.optional("offset", weight.offset, 0, size_t{1} << 50);
+    weights.push_back(std::move(weight));
+  }
+  return weights;
+}
+
+SessionConfig read_config(const Napi::Value& value) {
+  SessionConfig config;
+  if (absent(value)) return config;
+  const Fields options(value, "options");
+  size_t threads = 1;
+  options.optional("threads", threads, 1, 1024);
+  config.threads = static_cast<int>(threads);
+  options.optional("name", config.name);
+  options.optional("externalDataFolder", config.external_data_folder);
+  if (options.has("weights")) config.weights = read_weights(options.get("weights"), options.path("weights"));
+  return config;
+}
+
+}  // namespace
+
+ModelSource ModelSource::read(const Napi::CallbackInfo& info, InputReader& reader) {
+  const Napi::Value source = info[0];
+  ModelSource model;
+  model.config = read_config(info[1]);
+  std::string& name = model.config.name;
+  if (source.IsString()) {
+    model.path = read_path(source, "source");
+    if (name.empty()) name = model.path;
+  } else if (source.IsTypedArray() && source.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array) {
+    model.bytes = reader.read<uint8_t>(source, "source", source.As<Napi::TypedArray>().ElementLength());
+    if (name.empty()) name = "a model of " + std::to_string(model.bytes.size) + " bytes";
+  } else {
+    throw_invalid("source", "a path or a Uint8Array", source);
+  }
+  return model;
+}
+
+}  // namespace tr0n::addon

@@ -1,0 +1,9 @@
+#pragma once
+#include <napi.h>
+
+namespace tr0n::addon {
+
+/// NativeBinding.simplify of lib/native.ts.
+Napi::Value simplify_job(const Napi::CallbackInfo& info);
+
+}  // namespace tr0n::addon

@@ -1,0 +1,117 @@
+#include "bridge/session_options.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "bridge/process_exit.h"
+
+namespace tr0n {
+
+using ort::Failure;
+using ort::Runtime;
+using ort::StatusCode;
+
+namespace {
+
+bool mentions(const Failure& failure, std::initializer_list<const char*> phrases) {
+  for (const char* phrase : phrases)
+    if (failure.message.find(phrase) != std::string::npos) return true;
+  return false;
+}
+
+/// The runtime's codes say which of its layers complained; what the caller can do about it often only the
+/// text says.
+const char* load_error(const Failure& failure) {
+  if (failure.out_of_memory()) return "ERR_OUT_OF_MEMORY";
+  if (failure.code == StatusCode::no_such_file) return "ERR_MODEL_NOT_FOUND";
+  if (mentions(failure, {"External data", "external data"}) &&
+      mentions(failure, {"does not exist", "No such file", "not found", "cannot open", "open file"}))
+    return "ERR_MODEL_NOT_FOUND";
+  if (failure.code == StatusCode::not_implemented ||
+      mentions(failure,
+               {"Unsupported model IR version", "is not a registered function/op", "No Op registered for",
+                "No opset import for domain", "under development and support for this is limited",
+                "Could not find an implementation", "no suitable implementation"}))
+    return "ERR_MODEL_UNSUPPORTED";
+  return "ERR_MODEL_INVALID";
+}
+
+ort::SessionHandle finish(const ort::Api& api, ort::Status* status, ort::RawSession* session,
+                          const std::string& name) {
+  const Failure failure = ort::take(api, status);
+  if (failure)
+    throw Error(load_error(failure), name + ": ONNX Runtime refuses the model: " + failure.message);
+  register_process_exit();  // some of the library's exit handlers appear with its first session
+  return ort::SessionHandle(session);
+}
+
+}  // namespace
+
+PreparedOptions::PreparedOptions(const SessionConfig& config) {
+  const ort::Api& api = Runtime::instance().api();
+  ort::SessionOptions* raw = nullptr;
+  ort::check(api, api.CreateSessionOptions(&raw));
+  options.reset(raw);
+  ort::check(api, api.SetIntraOpNumThreads(raw, config.threads));
+  ort::check(api, api.SetInterOpNumThreads(raw, 1));
+  ort::check(api, api.SetSessionLogSeverityLevel(raw, ort::kLogFatal));
+  ort::check(api, api.SetSessionGraphOptimizationLevel(raw, ort::kOptimizeAll));
+  // Idle threads sleep: they share the machine with our own and with the event loop.
+  ort::check(api, api.AddSessionConfigEntry(raw, "session.intra_op.allow_spinning", "0"));
+  ort::check(api, api.AddSessionConfigEntry(raw, "session.inter_op.allow_spinning", "0"));
+  // Patterns are kept per input shape for ever; with a symbolic batch that is a slow leak.
+  ort::check(api, api.DisableMemPattern(raw));
+  if (!config.external_data_folder.empty())
+    ort::check(api, api.AddSessionConfigEntry(raw, "session.model_external_initializers_file_folder_path",
+                                              config.external_data_folder.c_str()));
+  if (config.weights.empty()) return;
+  shared = SharedWeights::of(config.weights, config.name);
+  std::vector<const char*> names;
+  std::vector<const ort::Value*> data;
+  for (const FileWeight& weight : config.weights) {
+    values.push_back(shared->value(weight, config.name));
+    names.push_back(weight.name.c_str());
+    data.push_back(values.back().get());
+    // Lets the session use the memory itself, and share what it packs of it.
+    ort::check(api, api.AddInitializer(raw, names.back(), data.back()));
+  }
+  // Shows the numbers to the optimiser, which would look for files of its own.
+  ort::check(api, api.AddExternalInitializers(raw, names.data(), data.data(), names.size()));
+}
+
+size_t check_model_file(const std::string& path, const std::string& name) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0 || access(path.c_str(), R_OK) != 0)
+    throw Error("ERR_MODEL_NOT_FOUND", name + ": \"" + path + "\" cannot be read: " + std::strerror(errno));
+  if (!S_ISREG(status.st_mode)) throw Error("ERR_MODEL_NOT_FOUND", name + ": \"" + path + "\" is not a file");
+  if (status.st_size == 0) throw Error("ERR_MODEL_INVALID", name + ": \"" + path + "\" is empty");
+  return static_cast<size_t>(status.st_size);
+}
+
+ort::SessionHandle open_file(const std::string& path, const PreparedOptions& options,
+                             const std::string& name) {
+  Runtime& runtime = Runtime::instance();
+  ort::RawSession* session = nullptr;
+  ort::Status* status =
+      runtime.api().CreateSession(runtime.env(), path.c_str(), options.options.get(), &session);
+  return finish(runtime.api(), status, session, name);
+}
+
+ort::SessionHandle open_bytes(const void* bytes, size_t size, const PreparedOptions& options,
+                              const std::string& name) {
+  if (size == 0) throw Error("ERR_MODEL_INVALID", name + ": the model has 0 bytes");
+  Runtime& runtime = Runtime::instance();
+  ort::RawSession* session = nullptr;
+  const ort::Api& api = runtime.api();
+  ort::Status* status =
+      options.shared
+          ? api.CreateSessionFromArrayWithPrepackedWeightsContainer(
+                runtime.env(), bytes, size, options.options.get(), options.shared->packed(), &session)
+          : api.CreateSessionFromArray(runtime.env(), bytes, size, options.options.get(), &session);
+  return finish(runtime.api(), status, session, name);
+}
+
+}  // namespace tr0n

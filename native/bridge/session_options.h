@@ -1,0 +1,31 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bridge/ort_runtime.h"
+#include "bridge/session.h"
+#include "bridge/shared_weights.h"
+
+/// What opening a session and simplifying a model have in common.
+namespace tr0n {
+
+/// ONNX Runtime's options with what they and their sessions point into.
+struct PreparedOptions {
+  /// Throws ERR_MODEL_NOT_FOUND or ERR_MODEL_INVALID where the files of weights are not as the config says.
+  explicit PreparedOptions(const SessionConfig& config);
+  std::shared_ptr<const SharedWeights> shared;  ///< null where the config names no weights
+  std::vector<ort::ValueHandle> values;
+  ort::SessionOptionsHandle options;
+};
+
+/// The size of a model's file; throws ERR_MODEL_NOT_FOUND or ERR_MODEL_INVALID where it is none.
+size_t check_model_file(const std::string& path, const std::string& name);
+
+/// Throw the codes of Session::from_file().
+ort::SessionHandle open_file(const std::string& path, const PreparedOptions& options,
+                             const std::string& name);
+ort::SessionHandle open_bytes(const void* bytes, size_t size, const PreparedOptions& options,
+                              const std::string& name);
+
+}  // namespace tr0n
