@@ -9,7 +9,7 @@ import {
   describeNode,
   emptyGraph,
   inferShapes,
-  nodeReads,
+  randomNodes,
   type Dim,
   type Graph,
   type Node,
@@ -238,25 +238,10 @@ export function lastOperator(graph: Graph, output: string): string | null {
   return node ? node.opType : null;
 }
 
-const randomOperators = new Set([
-  "RandomNormal",
-  "RandomNormalLike",
-  "RandomUniform",
-  "RandomUniformLike",
-  "Bernoulli",
-  "Multinomial",
-]);
-
 /** The first node on the way to an output that draws random numbers, in words; null when there is none. */
 export function randomOperator(graph: Graph, output: string): string | null {
-  const needed = new Set([output]);
-  let found: string | null = null;
-  for (const node of [...graph.nodes].reverse()) {
-    if (!node.outputs.some((name) => needed.has(name))) continue;
-    for (const name of nodeReads(node)) needed.add(name);
-    if (node.domain === "" && randomOperators.has(node.opType)) found = describeNode(node);
-  }
-  return found;
+  const [node] = randomNodes(graph, [output]);
+  return node ? describeNode(node) : null;
 }
 
 /** The dimensions of a value, as far as shape inference knows them. */

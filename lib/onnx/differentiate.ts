@@ -22,6 +22,7 @@ import {
   type ValueInfo,
 } from "./graph.js";
 import { inlineFunctions, inlineIfs } from "./inline.js";
+import { randomNodes } from "./random.js";
 import { rules, type RuleContext } from "./rules/index.js";
 import { isConstantAlmostEverywhere, type InputAdjoint } from "./rules/rule.js";
 import { inferShapes, type Shapes } from "./shapes.js";
@@ -43,6 +44,8 @@ export interface DifferentiateOptions {
   keepOutputs?: boolean;
   /** Put before the names of seeds and gradients. Default "grad_"; a graph of gradients needs another one. */
   prefix?: string;
+  /** Accept operators that draw random numbers on the way to a differentiated output. Default false. */
+  allowRandom?: boolean;
 }
 
 /**
@@ -51,13 +54,52 @@ export interface DifferentiateOptions {
  * dimension stays symbolic.
  *
  * @throws ArgumentError for names that are no float inputs or outputs, or that collide with `grad_…`
- * @throws ModelError ERR_NO_GRADIENT when an adjoint reaches an operator without a rule
+ * @throws ModelError ERR_NO_GRADIENT when an adjoint reaches an operator without a rule, ERR_MODEL_UNSUPPORTED when a
+ *   differentiated output depends on random numbers that the graph draws itself
  */
 export function differentiateGraph(graph: Graph, options: DifferentiateOptions = {}): Graph {
+  return walk(graph, options, (_, error) => {
+    throw error;
+  });
+}
+
+/** A node that an adjoint reaches and cannot pass. */
+export interface GradientObstacle {
+  opType: string;
+  domain: string;
+  /** The node's name, or its first output where it has none. */
+  node: string;
+  /** The whole message of the error that differentiation ends with. */
+  message: string;
+}
+
+/**
+ * What `differentiateGraph` would fail on, node by node: operators without a rule, and variants that their rule refuses.
+ * The walk goes on behind each as if it had passed an adjoint to all its inputs.
+ *
+ * @throws as differentiateGraph(), but for ERR_NO_GRADIENT and random numbers
+ */
+export function gradientObstacles(graph: Graph, options: DifferentiateOptions = {}): GradientObstacle[] {
+  const found: GradientObstacle[] = [];
+  walk(graph, { ...options, allowRandom: true }, (node, error) => {
+    if (error.code !== "ERR_NO_GRADIENT") throw error;
+    const { opType, domain, name, outputs } = node;
+    found.push({ opType, domain, node: name || (outputs[0] ?? ""), message: error.message });
+  });
+  return found.reverse();
+}
+
+/** `onFailure` may throw the error, or let the walk go on. */
+function walk(
+  graph: Graph,
+  options: DifferentiateOptions,
+  onFailure: (node: Node, error: ModelError) => void,
+): Graph {
   const result = prepared(graph);
   const types = inferShapes(result);
   const wrt = chosen("wrt", options.wrt, result.inputs, types);
   const outputs = chosen("outputs", options.outputs, result.outputs, types);
+  if (options.allowRandom !== true) refuseRandom(result, outputs);
   const own = options.keepOutputs === false ? [] : result.outputs;
   const declared = new Map(result.outputs.map((output) => [output.name, output]));
   const named = (name: string): string => `${options.prefix ?? "grad_"}${name}`;
@@ -73,8 +115,16 @@ export function differentiateGraph(graph: Graph, options: DifferentiateOptions =
     if (options.seed !== "ones") adjoints.add(value, seedInput(b, named(name), declared.get(name)!, value));
     else if (active.has(value)) adjoints.add(value, b.filledLike(1, value));
   }
-  for (let i = nodes.length - 1; i >= 0; i--)
-    onNode(nodes[i]!, () => propagate(b, nodes[i]!, active, adjoints));
+  for (const node of [...nodes].reverse()) {
+    try {
+      onNode(node, () => propagate(b, node, active, adjoints));
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error;
+      onFailure(node, error);
+      for (const name of new Set(nodeReads(node)))
+        if (active.has(name)) adjoints.add(name, b.filledLike(0, name));
+    }
+  }
 
   result.outputs = [...own];
   for (const name of wrt) {
@@ -109,31 +159,19 @@ function declareShapes(b: Builder): void {
   }
 }
 
-/** Operators that an adjoint would reach and that have no rule: what `differentiateGraph` would fail on. */
-export function operatorsWithoutGradient(
-  graph: Graph,
-  options: Pick<DifferentiateOptions, "wrt" | "outputs"> = {},
-): { opType: string; domain: string; count: number }[] {
-  const result = prepared(graph);
-  const types = inferShapes(result);
-  const wrt = chosen("wrt", options.wrt, result.inputs, types);
-  const outputs = chosen("outputs", options.outputs, result.outputs, types);
-  const active = activeValues(result.nodes, wrt, types);
-  const reached = new Set(outputs);
-  const missing = new Map<string, { opType: string; domain: string; count: number }>();
-  for (const node of [...result.nodes].reverse()) {
-    if (!node.outputs.some((output) => reached.has(output) && active.has(output))) continue;
-    for (const name of nodeReads(node)) reached.add(name);
-    if (hasRule(node)) continue;
-    const key = `${node.domain}:${node.opType}`;
-    const entry = missing.get(key) ?? { opType: node.opType, domain: node.domain, count: 0 };
-    missing.set(key, { ...entry, count: entry.count + 1 });
-  }
-  return [...missing.values()];
-}
-
 function hasRule(node: Node): boolean {
   return node.domain === "" && rules.has(node.opType);
+}
+
+/** Numbers that are drawn anew at every run make a gradient of one function and outputs of another. */
+function refuseRandom(graph: Graph, outputs: readonly string[]): void {
+  const [node] = randomNodes(graph, outputs);
+  if (node)
+    throw new ModelError(
+      "ERR_MODEL_UNSUPPORTED",
+      `${describeNode(node)} draws random numbers of its own at every run, so neither outputs nor gradients come again: ` +
+        'export the model with fixed noise (StyleGAN: noise_mode="const") or in evaluation mode, or accept it with allowRandom',
+    );
 }
 
 /** The names asked for, checked, or all that carry floating-point numbers. */
@@ -254,7 +292,8 @@ function propagate(b: Builder, node: Node, active: ReadonlySet<string>, adjoints
       return within.take(leaf);
     },
     isActive: (value) => active.has(value),
-    differentiate: differentiateGraph,
+    // Whether random numbers are accepted was decided for the whole graph.
+    differentiate: (body, options) => differentiateGraph(body, { ...options, allowRandom: true }),
     fail,
   };
   const inputs: InputAdjoint[] = rules.get(node.opType)!(context);

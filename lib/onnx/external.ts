@@ -1,8 +1,14 @@
 /** Weights kept in files next to the model. This folder does no I/O: the caller reads, these functions place. */
-import { TensorProto_DataLocation, type StringStringEntryProto, type TensorProto } from "onnx-buf";
+import { create } from "@bufbuild/protobuf";
+import {
+  StringStringEntryProtoSchema,
+  TensorProto_DataLocation,
+  type StringStringEntryProto,
+  type TensorProto,
+} from "onnx-buf";
 import { ModelError } from "../errors.js";
 import { copyGraph, withFields, type Graph } from "./graph.js";
-import { isExternal } from "./tensors.js";
+import { isExternal, tensorBytes, tensorDims } from "./tensors.js";
 
 export interface ExternalRange {
   /** A path relative to the model's folder, checked to stay inside it. */
@@ -12,6 +18,18 @@ export interface ExternalRange {
   length: number | undefined;
 }
 
+/** A constant whose numbers lie in a file. */
+export interface ExternalWeight {
+  readonly name: string;
+  readonly elemType: number;
+  readonly shape: readonly number[];
+  /** As {@link placeExternal} or the file put it. */
+  readonly location: string;
+  readonly offset: number;
+  /** In bytes. */
+  readonly length: number;
+}
+
 /**
  * Where a constant's data lies, or null for a constant that carries its own.
  *
@@ -19,24 +37,29 @@ export interface ExternalRange {
  */
 export function externalRange(tensor: TensorProto): ExternalRange | null {
   if (!isExternal(tensor)) return null;
-  const entry = (key: string): string | undefined =>
-    tensor.externalData.find((e: StringStringEntryProto) => e.key === key)?.value;
-  const fail = (what: string): ModelError =>
-    new ModelError("ERR_MODEL_INVALID", `constant "${tensor.name}": external data ${what}`);
-  const location = entry("location") ?? "";
-  if (location === "") throw fail("without a location");
+  const location = entry(tensor, "location") ?? "";
+  if (location === "") throw bad(tensor, "without a location");
   const escapes =
     /^([/\\]|[a-zA-Z]:)/.test(location) || location.includes("\0") || location.split(/[/\\]/).includes("..");
-  if (escapes) throw fail(`must lie in the model's folder, got ${JSON.stringify(location)}`);
-  const whole = (key: string): number | undefined => {
-    const text = entry(key);
-    if (text === undefined || text === "") return undefined;
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
-      throw fail(`has the ${key} ${JSON.stringify(text)}, expected a whole number`);
-    return value;
-  };
-  return { location, offset: whole("offset") ?? 0, length: whole("length") };
+  if (escapes) throw bad(tensor, `must lie in the model's folder, got ${JSON.stringify(location)}`);
+  return { location, offset: whole(tensor, "offset") ?? 0, length: whole(tensor, "length") };
+}
+
+function entry(tensor: TensorProto, key: string): string | undefined {
+  return tensor.externalData.find((e: StringStringEntryProto) => e.key === key)?.value;
+}
+
+function whole(tensor: TensorProto, key: string): number | undefined {
+  const text = entry(tensor, key);
+  if (text === undefined || text === "") return undefined;
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
+    throw bad(tensor, `has the ${key} ${JSON.stringify(text)}, expected a whole number`);
+  return value;
+}
+
+function bad(tensor: TensorProto, what: string): ModelError {
+  return new ModelError("ERR_MODEL_INVALID", `constant "${tensor.name}": external data ${what}`);
 }
 
 /** The files a graph's weights lie in, relative to the model's folder. */
@@ -49,15 +72,55 @@ export function externalFiles(graph: Graph): string[] {
   return [...files];
 }
 
-/** A graph that carries all its weights. `read` returns the bytes of a range; they are kept as views. */
+/** The constants whose numbers are not part of the graph. Their locations are taken as they are. */
+export function externalWeights(graph: Graph): ExternalWeight[] {
+  const weights: ExternalWeight[] = [];
+  for (const [name, tensor] of graph.initializers) {
+    if (!isExternal(tensor)) continue;
+    weights.push({
+      name,
+      elemType: tensor.dataType,
+      shape: tensorDims(tensor),
+      location: entry(tensor, "location") ?? "",
+      offset: whole(tensor, "offset") ?? 0,
+      length: whole(tensor, "length") ?? tensorBytes(tensor) ?? 0,
+    });
+  }
+  return weights;
+}
+
+/** The graph with its external constants at other places; `place` gives null for one that stays where it is. */
+export function placeExternal(
+  graph: Graph,
+  place: (weight: ExternalWeight) => { location: string; offset: number } | null,
+): Graph {
+  const result = copyGraph(graph);
+  for (const weight of externalWeights(graph)) {
+    const to = place(weight);
+    if (to === null) continue;
+    const externalData = Object.entries({
+      location: to.location,
+      offset: String(to.offset),
+      length: String(weight.length),
+    }).map(([key, value]) => create(StringStringEntryProtoSchema, { key, value }));
+    result.initializers.set(weight.name, withFields(result.initializers.get(weight.name)!, { externalData }));
+  }
+  return result;
+}
+
+/**
+ * A graph that carries its weights, or those that `which` (default: all) says. `read` returns the bytes of a range; they
+ * are kept as views.
+ */
 export function inlineExternal(
   graph: Graph,
   read: (location: string, offset: number, length: number | undefined) => Uint8Array,
+  which: (name: string) => boolean = () => true,
 ): Graph {
   const result = copyGraph(graph);
   for (const [name, tensor] of result.initializers) {
     const range = externalRange(tensor);
-    if (range === null) continue;
+    if (range === null || !which(name)) continue;
     const rawData = read(range.location, range.offset, range.length) as Uint8Array<ArrayBuffer>;
     if (range.length !== undefined && rawData.length !== range.length)
       throw new ModelError(

@@ -4,8 +4,16 @@ import { decodeModel, encodeModel } from "./codec.js";
 import { differentiateGraph } from "./differentiate.js";
 import { jvpGraph } from "./jvp.js";
 
-export { decodeModel, encodeModel, encodeModelGently } from "./codec.js";
-export { externalFiles, externalRange, inlineExternal, type ExternalRange } from "./external.js";
+export { decodeModel, decodeNode, encodeModel, encodeModelGently } from "./codec.js";
+export {
+  externalFiles,
+  externalRange,
+  externalWeights,
+  inlineExternal,
+  placeExternal,
+  type ExternalRange,
+  type ExternalWeight,
+} from "./external.js";
 export {
   copyGraph,
   describeNode,
@@ -13,6 +21,7 @@ export {
   nodeReads,
   removeDead,
   sortGraph,
+  subgraphs,
   type Dim,
   type Graph,
   type Node,
@@ -20,12 +29,20 @@ export {
 } from "./graph.js";
 export { Builder, type Attributes } from "./builder.js";
 export { compose, type ComposeOptions } from "./compose.js";
-export { differentiateGraph, operatorsWithoutGradient, type DifferentiateOptions } from "./differentiate.js";
+export {
+  differentiateGraph,
+  gradientObstacles,
+  type DifferentiateOptions,
+  type GradientObstacle,
+} from "./differentiate.js";
+export { graphCost, type GraphCost } from "./cost.js";
 export { jvpGraph, type JvpOptions } from "./jvp.js";
 export { inferShapes, Shapes, type TensorType } from "./shapes.js";
 export { inspectGraph, type GraphSummary } from "./inspect.js";
 export { upgradeGraph } from "./upgrade.js";
-export { DataType, isFloat, makeTensor, readNumbers, tensorDims, typeName } from "./tensors.js";
+export { DataType, isFloat, makeTensor, readNumbers, tensorBytes, tensorDims, typeName } from "./tensors.js";
+export { fixBatch } from "./batch.js";
+export { randomNodes } from "./random.js";
 
 /**
  * ONNX bytes → ONNX bytes with `grad_<output>` inputs and `grad_<input>` outputs.
@@ -33,16 +50,17 @@ export { DataType, isFloat, makeTensor, readNumbers, tensorDims, typeName } from
  * @param options.wrt inputs to differentiate with respect to; default all float inputs
  * @param options.outputs outputs to differentiate; default all float outputs
  * @param options.prefix in place of "grad_", as the gradient of a gradient needs
+ * @param options.allowRandom accept a model that draws random numbers of its own on the way to a differentiated output
  */
 export function differentiate(
   onnx: Uint8Array,
-  options: { wrt?: string[]; outputs?: string[]; prefix?: string } = {},
+  options: { wrt?: string[]; outputs?: string[]; prefix?: string; allowRandom?: boolean } = {},
 ): Uint8Array {
   checkNames(options);
-  const { wrt, outputs, prefix } = options;
+  const { wrt, outputs, prefix, allowRandom } = options;
   if (prefix !== undefined && (typeof prefix !== "string" || prefix === ""))
     throw invalid("prefix", "a text", prefix);
-  return encodeModel(differentiateGraph(decodeModel(onnx), { wrt, outputs, prefix }));
+  return encodeModel(differentiateGraph(decodeModel(onnx), { wrt, outputs, prefix, allowRandom }));
 }
 
 /**
@@ -50,10 +68,13 @@ export function differentiate(
  *
  * @param options as in {@link differentiate}
  */
-export function jvp(onnx: Uint8Array, options: { wrt?: string[]; outputs?: string[] } = {}): Uint8Array {
+export function jvp(
+  onnx: Uint8Array,
+  options: { wrt?: string[]; outputs?: string[]; allowRandom?: boolean } = {},
+): Uint8Array {
   checkNames(options);
-  const { wrt, outputs } = options;
-  return encodeModel(jvpGraph(decodeModel(onnx), { wrt, outputs }));
+  const { wrt, outputs, allowRandom } = options;
+  return encodeModel(jvpGraph(decodeModel(onnx), { wrt, outputs, allowRandom }));
 }
 
 function checkNames(options: { wrt?: string[]; outputs?: string[] }): void {

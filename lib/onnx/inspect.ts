@@ -1,6 +1,10 @@
 /** A summary of a graph for people. */
-import { operatorsWithoutGradient } from "./differentiate.js";
-import type { Graph, ValueInfo } from "./graph.js";
+import { ModelError } from "../errors.js";
+import { fixBatch } from "./batch.js";
+import { graphCost, type GraphCost } from "./cost.js";
+import { differentiateGraph, gradientObstacles, type DifferentiateOptions } from "./differentiate.js";
+import type { Graph, Node, ValueInfo } from "./graph.js";
+import { randomNodes } from "./random.js";
 import { isFloat, tensorSize } from "./tensors.js";
 
 export interface GraphSummary {
@@ -12,11 +16,37 @@ export interface GraphSummary {
   operators: { opType: string; count: number }[];
   /** Elements of all floating-point constants. */
   parameters: number;
-  /** Operators that stop a gradient from the float inputs to the float outputs. */
-  withoutGradient: { opType: string; domain: string; count: number }[];
+  /** Operators that stop a gradient from the float inputs to the float outputs, with their nodes. */
+  withoutGradient: {
+    opType: string;
+    domain: string;
+    count: number;
+    nodes: { name: string; message: string }[];
+  }[];
+  /** Nodes that draw random numbers, by name (or first output). */
+  random: string[];
+  cost: {
+    /** The batch that was symbolic and is counted as this many rows; null where the model has a fixed one. */
+    batch: number | null;
+    forward: GraphCost;
+    /** Of the differentiated graph, outputs included; null where there is no gradient. */
+    withGradient: GraphCost | null;
+  };
 }
 
-export function inspectGraph(graph: Graph): GraphSummary {
+/** For names that a model which is a gradient itself does not have. */
+const prefix = "adjoint of ";
+
+/**
+ * @param graph what the file says: operators, parameters
+ * @param analysed the same model, maybe simplified: what a gradient would meet, and what it costs
+ * @param options what would be differentiated; default: all float outputs with respect to all float inputs
+ */
+export function inspectGraph(
+  graph: Graph,
+  analysed: Graph = graph,
+  options: Pick<DifferentiateOptions, "wrt" | "outputs"> = {},
+): GraphSummary {
   const counts = new Map<string, number>();
   for (const node of graph.nodes) {
     const opType = node.domain === "" ? node.opType : `${node.domain}.${node.opType}`;
@@ -34,6 +64,39 @@ export function inspectGraph(graph: Graph): GraphSummary {
       .map(([opType, count]) => ({ opType, count }))
       .sort((p, q) => q.count - p.count || (p.opType < q.opType ? -1 : 1)),
     parameters,
-    withoutGradient: operatorsWithoutGradient(graph),
+    withoutGradient: obstacles(analysed, options),
+    random: randomNodes(graph).map(nameOf),
+    cost: costs(analysed, options),
   };
+}
+
+function nameOf(node: Node): string {
+  return node.name || (node.outputs[0] ?? "");
+}
+
+function obstacles(
+  graph: Graph,
+  options: Pick<DifferentiateOptions, "wrt" | "outputs">,
+): GraphSummary["withoutGradient"] {
+  const byType = new Map<string, GraphSummary["withoutGradient"][number]>();
+  for (const { opType, domain, node, message } of gradientObstacles(graph, { ...options, prefix })) {
+    const key = `${domain}:${opType}`;
+    const entry = byType.get(key) ?? { opType, domain, count: 0, nodes: [] };
+    byType.set(key, entry);
+    entry.count++;
+    entry.nodes.push({ name: node, message });
+  }
+  return [...byType.values()];
+}
+
+function costs(graph: Graph, options: Pick<DifferentiateOptions, "wrt" | "outputs">): GraphSummary["cost"] {
+  const row = fixBatch(graph, 1);
+  const forward = graphCost(row.graph);
+  let withGradient: GraphCost | null = null;
+  try {
+    withGradient = graphCost(differentiateGraph(row.graph, { ...options, prefix, allowRandom: true }));
+  } catch (error) {
+    if (!(error instanceof ModelError && error.code === "ERR_NO_GRADIENT")) throw error;
+  }
+  return { batch: row.changed ? 1 : null, forward, withGradient };
 }

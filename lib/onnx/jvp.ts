@@ -7,7 +7,7 @@ import { differentiateGraph, type DifferentiateOptions } from "./differentiate.j
 import { Names, removeDead, renameValues, sortGraph, valueNames, type Graph } from "./graph.js";
 import { makeTensor } from "./tensors.js";
 
-export type JvpOptions = Pick<DifferentiateOptions, "wrt" | "outputs" | "keepOutputs">;
+export type JvpOptions = Pick<DifferentiateOptions, "wrt" | "outputs" | "keepOutputs" | "allowRandom">;
 
 /**
  * A graph with the original inputs and outputs, an input `tangent_<input>` per input of `wrt` and an output
@@ -17,11 +17,12 @@ export type JvpOptions = Pick<DifferentiateOptions, "wrt" | "outputs" | "keepOut
  */
 export function jvpGraph(graph: Graph, options: JvpOptions = {}): Graph {
   const [inner, outer] = ["adjoint of ", "tangent of "];
-  const first = differentiateGraph(graph, { wrt: options.wrt, outputs: options.outputs, prefix: inner });
+  const { wrt, outputs, allowRandom } = options;
+  const first = differentiateGraph(graph, { wrt, outputs, prefix: inner, allowRandom });
   const named = (values: { name: string }[]): string[] =>
     values.map(({ name }) => name).filter((name) => name.startsWith(inner));
   const [seeds, adjoints] = [named(first.inputs), named(first.outputs)];
-  const result = differentiateGraph(first, { wrt: seeds, outputs: adjoints, prefix: outer });
+  const result = differentiateGraph(first, { wrt: seeds, outputs: adjoints, prefix: outer, allowRandom });
 
   const tangents = new Set(seeds.map((seed) => outer + seed));
   result.outputs = result.outputs.filter(

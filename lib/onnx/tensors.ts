@@ -27,6 +27,11 @@ const elementBytes = new Map<number, number>([
   [DataType.BFLOAT16, 2],
 ]);
 
+/** Bytes of an element; null for a type whose elements are not whole bytes. */
+export function elementSize(elemType: number): number | null {
+  return elementBytes.get(elemType) ?? null;
+}
+
 /** "float32", "int64", … as messages spell an element type. */
 export function typeName(elemType: number): string {
   if (elemType === DataType.FLOAT) return "float32";
@@ -102,6 +107,12 @@ export function isExternal(tensor: TensorProto): boolean {
 /** The number of elements the dimensions promise. */
 export function tensorSize(tensor: TensorProto): number {
   return tensorDims(tensor).reduce((product, dim) => product * dim, 1);
+}
+
+/** The bytes that the dimensions promise; null for a type whose elements are not whole bytes. */
+export function tensorBytes(tensor: TensorProto): number | null {
+  const size = elementBytes.get(tensor.dataType);
+  return size === undefined ? null : size * tensorSize(tensor);
 }
 
 /**

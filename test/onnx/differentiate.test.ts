@@ -9,7 +9,8 @@ import {
   differentiateGraph,
   emptyGraph,
   encodeModel,
-  operatorsWithoutGradient,
+  gradientObstacles,
+  randomNodes,
   type Graph,
 } from "../../lib/onnx/index.js";
 import { assertClose, runGraph } from "./support.js";
@@ -160,8 +161,8 @@ describe("onnx: differentiating a graph", () => {
         error.code === "ERR_NO_GRADIENT" &&
         /Det node "volume" \(opset 18\).*"Reshape:0".*tr0n has no rule.*wrt and outputs/.test(error.message),
     );
-    assert.ok(operatorsWithoutGradient(graph).some((entry) => entry.opType === "Det" && entry.count === 1));
-    assert.deepEqual(operatorsWithoutGradient(graph, { outputs: ["y"] }), []);
+    assert.ok(gradientObstacles(graph).some((entry) => entry.opType === "Det"));
+    assert.deepEqual(gradientObstacles(graph, { outputs: ["y"] }), []);
   });
 
   it("names that do not exist, are no floats, or collide", () => {
@@ -205,12 +206,52 @@ describe("onnx: differentiating a graph", () => {
     }
   });
 
+  it("random numbers on the way are refused by name, unless they are accepted or elsewhere", () => {
+    const noisy = build((b) => {
+      const v = b.input("v", DataType.FLOAT, [2]);
+      b.output("y", b.op("Add", [v, b.op("RandomNormalLike", [v])]));
+      b.output("calm", b.op("Exp", [v]));
+      b.output("dropped", b.op("Dropout", [v, b.constant([0.5], [], 1), b.constant([1], [], DataType.BOOL)]));
+      b.output("kept", b.op("Dropout", [v, b.constant([0.5], [], 1), b.constant([0], [], DataType.BOOL)]));
+    });
+    for (const outputs of [["y"], ["dropped"]])
+      assert.throws(() => differentiateGraph(noisy, { outputs }), {
+        code: "ERR_MODEL_UNSUPPORTED",
+        message: /(RandomNormalLike|Dropout) node .* random numbers .*allowRandom/,
+      });
+    assert.ok(differentiateGraph(noisy, { outputs: ["calm", "kept"] }));
+    assert.ok(differentiateGraph(noisy, { outputs: ["y"], allowRandom: true }));
+    assert.deepEqual(
+      randomNodes(noisy).map((node) => node.opType),
+      ["RandomNormalLike", "Dropout"],
+    );
+  });
+
+  it("every node without a gradient is listed, behind one another and in the graph's order", () => {
+    const graph = build((b) => {
+      const v = b.input("v", DataType.FLOAT, [2, 2]);
+      const four = b.op("Expand", [b.op("Det", [v]), b.ints([2, 2])]);
+      b.output("y", b.op("Det", [b.op("Exp", [four])]));
+    });
+    graph.outputs[0]!.elemType = DataType.FLOAT;
+    const found = gradientObstacles(graph);
+    assert.deepEqual(
+      found.map(({ opType, node }) => [opType, node]),
+      graph.nodes.filter((node) => node.opType === "Det").map((node) => ["Det", node.name]),
+    );
+    assert.equal(found.length, 2);
+    assert.match(found[0]!.message, /Det node .* no rule/);
+  });
+
   it("node inputs that cannot be differentiated are said so", () => {
     const training = build((b) => {
       const v = b.input("v", DataType.FLOAT, [2]);
       b.output("y", b.op("Dropout", [v, b.constant([0.5], [], 1), b.constant([1], [], DataType.BOOL)]));
     });
-    assert.throws(() => differentiateGraph(training), { code: "ERR_NO_GRADIENT", message: /training mode/ });
+    assert.throws(() => differentiateGraph(training, { allowRandom: true }), {
+      code: "ERR_NO_GRADIENT",
+      message: /training mode/,
+    });
     const factors = build((b) => {
       const v = b.input("v", DataType.FLOAT, [1]);
       const data = b.constant([1, 2], [2], 1);
