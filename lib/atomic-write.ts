@@ -4,14 +4,14 @@ import { basename, dirname, join } from "node:path";
 import { AbortError, FileError } from "./errors.js";
 
 /**
- * Writes a file so that its path holds either what was there before or all of `bytes` (parts: one after the other),
- * never less: a temporary file in the same folder (made where missing), fsync, rename.
+ * Writes a file so that its path holds either what was there before or all of `bytes` (parts: one after the other), never
+ * less: a temporary file in the same folder (made where missing), fsync, rename.
  *
  * @throws FileError ERR_IO naming the path; AbortError before anything was renamed.
  */
 export async function writeFileAtomic(
   path: string,
-  bytes: Uint8Array | string | readonly Uint8Array[],
+  bytes: Uint8Array | string | readonly Uint8Array[] | AsyncIterable<Uint8Array>,
   options: { signal?: AbortSignal } = {},
 ): Promise<void> {
   const name = `.${basename(path).slice(0, 200)}.${randomBytes(6).toString("hex")}.tmp`;
@@ -21,8 +21,8 @@ export async function writeFileAtomic(
     const file = await open(temporary, "wx");
     try {
       // On an open file, each call goes on where the last one ended.
-      for (const part of Array.isArray(bytes) ? (bytes as Uint8Array[]) : [bytes as Uint8Array | string])
-        await file.writeFile(part);
+      const parts = Array.isArray(bytes) ? (bytes as Uint8Array[]) : [bytes as Uint8Array | string];
+      for (const part of parts) await file.writeFile(part);
       await file.sync();
     } finally {
       await file.close();
@@ -32,7 +32,7 @@ export async function writeFileAtomic(
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
-    if (error instanceof AbortError) throw error;
+    if (error instanceof AbortError || error instanceof FileError) throw error;
     throw new FileError("ERR_IO", `${path}: cannot be written: ${reason(error)}`, { cause: error });
   }
 }

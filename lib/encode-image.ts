@@ -1,10 +1,12 @@
 import { ArgumentError } from "./errors.js";
 import { conditionGraph, dimsOf, lastOperator, stageGraph } from "./graphs.js";
 import { readImage } from "./image.js";
-import { loadModel } from "./model.js";
-import { compose, encodeModelGently, type Graph } from "./onnx/index.js";
+import { runJob } from "./job.js";
+import { native } from "./native.js";
+import { compose, type Graph } from "./onnx/index.js";
 import type { Tensor } from "./tensor.js";
 import type { Tr0n } from "./tr0n.js";
+import { openGraph } from "./weights.js";
 
 /**
  * The condition [1, m] that an image file stands for: what the encoder says about it, in the form of conditions.
@@ -41,12 +43,14 @@ export async function encodeImage(tr0n: Tr0n, path: string, signal?: AbortSignal
       { prefix: `part_${index}/`, keepOutputs: [] },
     ),
   );
-  const model = await loadModel(await encodeModelGently(joined), { signal });
+  const name = "encoder → condition";
+  const session = await openGraph(joined, { threads: native().threads(), name, what: "encode", signal });
   try {
-    const [condition] = Object.values(await model.run(input, { signal }));
-    return { data: condition!.data, shape: [1, objective.conditionSize] };
+    const inputs = { [joined.inputs[0]!.name]: input };
+    const [condition] = Object.values(await runJob("encode", signal, () => session.run(inputs)));
+    return { data: condition!.data as Float32Array, shape: [1, objective.conditionSize] };
   } finally {
-    model.dispose();
+    session.dispose();
   }
 }
 

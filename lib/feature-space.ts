@@ -6,9 +6,10 @@ import { callNative, runJob } from "./job.js";
 import { nativePrior } from "./latent.js";
 import { native, type NativeRowMap, type NativeSession } from "./native.js";
 import type { Objective } from "./objective.js";
-import { DataType, encodeModelGently, removeDead, type Graph } from "./onnx/index.js";
+import { DataType, removeDead, type Graph } from "./onnx/index.js";
 import { findPenultimate, type FeatureValue } from "./penultimate.js";
 import { elementCount } from "./tensor.js";
+import { openGraph } from "./weights.js";
 
 /** Rows of one run of the models. */
 const blockRows = 64;
@@ -54,10 +55,8 @@ export class FeatureSpace {
     graph.inputs = graph.inputs.slice(0, 1); // the condition is the energy's
     graph.outputs = outputs;
     removeDead(graph);
-    const bytes = await encodeModelGently(graph);
-    const session = await runJob("evaluate", signal, () =>
-      native().openSession(bytes, { threads: 1, name: "generator → encoder's features" }),
-    );
+    const name = "generator → encoder's features";
+    const session = await openGraph(graph, { threads: 1, name, what: "evaluate", signal });
     try {
       const rows = callNative(() =>
         native().createRowMap({

@@ -4,6 +4,7 @@ export { tensor, type Tensor } from "./tensor.js";
 export { devices, type Device, type DeviceInfo } from "./devices.js";
 export { loadModel, type Model, type ModelOptions, type RunOptions, type ValueInfo } from "./model.js";
 export { differentiate } from "./onnx/index.js";
+export { differentiateModel, type DifferentiateModelOptions } from "./differentiate-model.js";
 export { latent, type Latent } from "./latent.js";
 export { energy, type Energy, type EnergyTerm } from "./energy.js";
 export { stage, type Stage, type ResizeMode } from "./preprocess.js";

@@ -1,33 +1,26 @@
 /** Loading and running the user's models. Both generator and encoder stay frozen. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { open, readFile, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { reason } from "./atomic-write.js";
 import {
+  checkBoolean,
   checkChoice,
   checkDevice,
   checkInteger,
   checkOptions,
-  checkPath,
   checkSignal,
   shapeText,
 } from "./check.js";
 import type { Device } from "./devices.js";
-import { ArgumentError, ModelError, Tr0nError, describe, invalid } from "./errors.js";
+import { differentiateSimplified } from "./differentiate-model.js";
+import { ArgumentError, ModelError, describe, invalid } from "./errors.js";
 import { Lifetime, runJob, throwIfAborted } from "./job.js";
+import { modelSource, readGraph, type Source } from "./model-source.js";
 import { native, type NativeSession, type NativeTensor, type NativeValueInfo } from "./native.js";
-import {
-  decodeModel,
-  differentiateGraph,
-  encodeModelGently,
-  externalFiles,
-  inlineExternal,
-  type Graph,
-} from "./onnx/index.js";
-import { readWholeFile } from "./read-file.js";
+import { decodeModel, externalFiles, type Graph } from "./onnx/index.js";
 import { checkTensor, elementCount, type Tensor } from "./tensor.js";
+import { openGraph } from "./weights.js";
 
 export interface ModelOptions {
   /** Default: found out from the content. TorchScript is not available in this version. */
@@ -38,6 +31,10 @@ export interface ModelOptions {
   threads?: number;
   /** Input shapes for TorchScript, which carries none. ONNX models declare their own. */
   inputShapes?: Record<string, number[]>;
+  /** Fold the model by ONNX Runtime's optimiser before it is differentiated for `vjp`. Default true. */
+  simplify?: boolean;
+  /** Let `vjp` differentiate a model that draws random numbers of its own at every run. Default false. */
+  allowRandom?: boolean;
   signal?: AbortSignal;
 }
 
@@ -76,7 +73,8 @@ export interface Model extends Disposable {
    * Outputs, and Jᵀ·cotangent with respect to every float32 input. Cotangents have their outputs' shapes; outputs
    * without one count as zero. A single tensor serves a model with one output. The first call differentiates the model.
    *
-   * @throws as run(), and ModelError ERR_NO_GRADIENT naming the operator
+   * @throws as run(), and ModelError ERR_NO_GRADIENT naming the operator, ERR_MODEL_UNSUPPORTED for a model that draws
+   *   random numbers on the way to a seeded output
    */
   vjp(
     inputs: Tensor | Record<string, Tensor>,
@@ -97,12 +95,22 @@ export interface Model extends Disposable {
  *   ERR_MODEL_UNSUPPORTED (TorchScript); AbortError; ArgumentError
  */
 export async function loadModel(source: string | URL | Uint8Array, options?: ModelOptions): Promise<Model> {
-  const o = checkOptions("options", options, ["format", "device", "threads", "inputShapes", "signal"]);
+  const o = checkOptions("options", options, [
+    "format",
+    "device",
+    "threads",
+    "inputShapes",
+    "simplify",
+    "allowRandom",
+    "signal",
+  ]);
   if (o.format !== undefined) checkChoice("options.format", o.format, "onnx", ["onnx", "torchscript"]);
   checkDevice("options.device", o.device);
   const threads = checkInteger("options.threads", o.threads, 0, { min: 1, max: 1024 });
+  const simplify = checkBoolean("options.simplify", o.simplify, true);
+  const allowRandom = checkBoolean("options.allowRandom", o.allowRandom, false);
   checkSignal("options.signal", o.signal);
-  const from = source instanceof Uint8Array ? bytesSource(source) : pathSource(source);
+  const from = modelSource(source);
   throwIfAborted("loadModel", o.signal);
 
   const head = await from.head();
@@ -130,106 +138,11 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
   const session = await runJob("loadModel", o.signal, () =>
     native().openSession(from.native, { name: from.name, threads: threads || native().threads() }),
   );
-  return new OnnxModel(from, session, threads);
-}
-
-/** Where a model came from, readable again. */
-interface Source {
-  readonly name: string;
-  /** What the addon opens. */
-  readonly native: string | Uint8Array;
-  /** The folder that external data lies in; null for bytes. */
-  readonly folder: string | null;
-  head(): Promise<Uint8Array>;
-  bytes(signal?: AbortSignal): Promise<Uint8Array>;
-}
-
-function bytesSource(given: Uint8Array): Source {
-  const bytes = Uint8Array.from(given);
-  return {
-    name: "the model given as bytes",
-    native: bytes,
-    folder: null,
-    head: async () => bytes.subarray(0, 4),
-    bytes: async () => bytes,
-  };
-}
-
-function pathSource(source: unknown): Source {
-  let path: string;
-  if (source instanceof URL || (typeof source === "string" && /^[a-z][a-z0-9+.-]+:\/\//i.test(source))) {
-    if (!URL.canParse(String(source))) throw invalid("source", "a path, a file URL or bytes", source);
-    const url = new URL(source);
-    if (url.protocol !== "file:")
-      throw invalid("source", "a path, a file URL or bytes; fetch remote models first", url.href);
-    try {
-      path = fileURLToPath(url);
-    } catch {
-      throw invalid("source", "the URL of a file on this machine, such as file:///models/g.onnx", url.href);
-    }
-  } else {
-    checkPath("source", source ?? null);
-    path = source as string;
-  }
-  const full = resolve(path);
-  let seen: { size: number; mtimeMs: number } | undefined;
-  const guarded = async <T>(body: () => Promise<T>): Promise<T> => {
-    try {
-      return await body();
-    } catch (error) {
-      if (error instanceof Tr0nError || (error as Error).name === "AbortError") throw error;
-      throw new ModelError("ERR_MODEL_NOT_FOUND", `${path}: cannot be read: ${reason(error)}`, {
-        cause: error,
-      });
-    }
-  };
-  return {
-    name: path,
-    native: full,
-    folder: dirname(full),
-    head: () =>
-      guarded(async () => {
-        const info = await stat(full);
-        if (!info.isFile())
-          throw new ModelError(
-            "ERR_MODEL_NOT_FOUND",
-            `${path}: expected a model file, got a folder or a device`,
-          );
-        seen = info;
-        const file = await open(full, "r");
-        try {
-          const { bytesRead, buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
-          return buffer.subarray(0, bytesRead);
-        } finally {
-          await file.close();
-        }
-      }),
-    bytes: (signal) =>
-      guarded(async () => {
-        const { size, mtimeMs } = await stat(full);
-        if (size > maxModelBytes) throw tooLarge(path, size);
-        if (seen && (seen.size !== size || seen.mtimeMs !== mtimeMs))
-          throw new ModelError(
-            "ERR_MODEL_INVALID",
-            `${path}: the file has changed since it was loaded; load it again`,
-          );
-        return readFile(full, { signal });
-      }),
-  };
+  return new OnnxModel(from, session, threads, { simplify, allowRandom });
 }
 
 /** Bytes that are hashed before the event loop has its turn. */
 const hashedAtOnce = 1 << 20;
-
-/** Protobuf's limit for one message, and so for a model that carries its weights. */
-const maxModelBytes = 2 ** 31 - 1;
-
-function tooLarge(name: string, size: number): ModelError {
-  return new ModelError(
-    "ERR_MODEL_UNSUPPORTED",
-    `${name}: expected at most 2 GB of weights for joining and differentiating, got ${(size / 1e9).toFixed(1)} GB`,
-  );
-}
 
 function looksLikeZip(head: Uint8Array): boolean {
   return head[0] === 0x50 && head[1] === 0x4b && (head[2] === 3 || head[2] === 5 || head[2] === 7);
@@ -250,6 +163,7 @@ export class OnnxModel implements Model {
     private readonly session: NativeSession,
     /** Threads of a run; 0: all that tr0n may use. */
     private readonly threads: number,
+    private readonly options: { readonly simplify: boolean; readonly allowRandom: boolean },
   ) {
     this.name = source.name;
     this.inputs = session.inputs.map(publicInfo);
@@ -312,37 +226,14 @@ export class OnnxModel implements Model {
   }
 
   /**
-   * The model as a graph that carries all its weights, read again from its source.
+   * The model as a graph, read again from its source. Large weights that lie in other files stay there: openGraph() finds
+   * them.
    *
-   * @throws ModelError when it cannot be read, has changed since it was loaded, or has over 2 GB
+   * @throws ModelError when it cannot be read, has changed since it was loaded, or has over 2 GB in one file
    */
   async graph(signal?: AbortSignal): Promise<Graph> {
     this.lifetime.check();
-    const bytes = await this.source.bytes(signal);
-    const graph = decodeModel(bytes, this.name);
-    const files = externalFiles(graph);
-    if (files.length === 0) return graph;
-    const folder = this.externalFolder();
-    const contents = new Map<string, Uint8Array>();
-    let total = bytes.length;
-    for (const file of files) {
-      const path = join(folder, file);
-      try {
-        total += (await stat(path)).size;
-        if (total > maxModelBytes) throw tooLarge(this.name, total);
-        contents.set(file, await readWholeFile(path, signal));
-      } catch (error) {
-        if (error instanceof Tr0nError) throw error;
-        throw new ModelError(
-          "ERR_MODEL_NOT_FOUND",
-          `${this.name}: its external data ${describe(file)} cannot be read: ${reason(error)}`,
-          { cause: error },
-        );
-      }
-    }
-    return inlineExternal(graph, (location, offset, length) =>
-      contents.get(location)!.subarray(offset, length === undefined ? undefined : offset + length),
-    );
+    return readGraph(this.source, signal);
   }
 
   /** @throws Tr0nError ERR_DISPOSED */
@@ -365,15 +256,6 @@ export class OnnxModel implements Model {
     this.dispose();
   }
 
-  private externalFolder(): string {
-    if (this.source.folder === null)
-      throw new ModelError(
-        "ERR_MODEL_UNSUPPORTED",
-        `${this.name}: its weights lie in other files, so load it from its path instead of from bytes`,
-      );
-    return this.source.folder;
-  }
-
   /** One session for each set of seeded outputs. */
   private gradientSession(seeded: readonly string[]): Promise<NativeSession> {
     const key = JSON.stringify([...seeded].sort());
@@ -391,13 +273,17 @@ export class OnnxModel implements Model {
     const wrt = this.inputs.filter((input) => input.type === "float32").map((input) => input.name);
     if (wrt.length === 0)
       throw new ModelError("ERR_NO_GRADIENT", `${this.name}: it has no float32 input to differentiate`);
-    const bytes = await encodeModelGently(differentiateGraph(graph, { wrt, outputs: [...seeded] }));
-    const session = await runJob("vjp", undefined, () =>
-      native().openSession(bytes, {
-        name: `${this.name} (gradient)`,
-        threads: this.threads || native().threads(),
-      }),
+    const { simplify, allowRandom } = this.options;
+    const { graph: differentiated } = await differentiateSimplified(
+      graph,
+      { wrt, outputs: [...seeded], allowRandom },
+      { name: this.name, simplify },
     );
+    const session = await openGraph(differentiated, {
+      name: `${this.name} (gradient)`,
+      threads: this.threads || native().threads(),
+      what: "vjp",
+    });
     if (this.lifetime.disposed) session.dispose();
     this.lifetime.check();
     return session;

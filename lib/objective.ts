@@ -4,6 +4,7 @@
  * run in blocks on tr0n's pool, so results do not depend on how a batch is split.
  */
 import { shapeText } from "./check.js";
+import { differentiateSimplified } from "./differentiate-model.js";
 import {
   flattenComplete,
   type ConditionKind,
@@ -24,9 +25,10 @@ import { abortable, callNative, runJob } from "./job.js";
 import { latent as latents, nativePrior, type Latent } from "./latent.js";
 import { fits, type Model, type OnnxModel } from "./model.js";
 import { native, type NativeObjective, type NativeRowMap, type NativeSession } from "./native.js";
-import { compose, differentiateGraph, encodeModelGently, type Graph } from "./onnx/index.js";
+import { compose, type Graph } from "./onnx/index.js";
 import type { Stage } from "./preprocess.js";
 import { elementCount, type Tensor } from "./tensor.js";
+import { openGraph } from "./weights.js";
 
 /** A function from images [n, C, H, W], as the generator gives them, to conditions [n, m]. */
 export type PairFunction = (images: Tensor) => Promise<Tensor>;
@@ -143,9 +145,13 @@ export class Objective {
       let gradientSession: NativeSession | null = null;
       let gradientOutput = "";
       if (gradient) {
-        const differentiated = differentiateGraph(graph, { wrt: [z], outputs: [energyOutput], seed: "ones" });
+        const differentiated = await differentiateSimplified(
+          graph,
+          { wrt: [z], outputs: [energyOutput], seed: "ones" },
+          { name: "generator → energy", simplify: true },
+        );
         gradientOutput = `grad_${z}`;
-        gradientSession = await this.session(differentiated, "energy and gradient");
+        gradientSession = await this.session(differentiated.graph, "energy and gradient");
       }
       const energySession = await this.once("energySession", undefined, () => this.session(graph, "energy"));
       return this.keep(
@@ -208,11 +214,7 @@ export class Objective {
   }
 
   private async session(graph: Graph, name: string): Promise<NativeSession> {
-    const bytes = await encodeModelGently(graph);
-    const session = await runJob("opening a session", undefined, () =>
-      native().openSession(bytes, { threads: 1, name }),
-    );
-    return this.keep(session);
+    return this.keep(await openGraph(graph, { threads: 1, name, what: "opening a session" }));
   }
 
   private async rowMap(graph: Graph, name: string, fixedBatch: number): Promise<NativeRowMap> {

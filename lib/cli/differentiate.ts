@@ -1,7 +1,8 @@
-import { writeFileAtomic } from "../atomic-write.js";
-import { differentiateGraph, encodeModel } from "../onnx/index.js";
+import { checkWritable } from "../atomic-write.js";
+import { differentiateSimplified } from "../differentiate-model.js";
+import { modelSource, readGraph } from "../model-source.js";
+import { writeModel } from "../write-model.js";
 import type { Command } from "./command.js";
-import { readGraph } from "./files.js";
 
 export const differentiateCommand: Command = {
   name: "differentiate",
@@ -16,27 +17,52 @@ export const differentiateCommand: Command = {
       help: "inputs to differentiate with respect to (default: all float inputs)",
     },
     outputs: { type: "string", value: "y", help: "outputs to differentiate (default: all float outputs)" },
+    batch: {
+      type: "string",
+      value: "N",
+      help: "fix a symbolic batch to N rows (default: it stays symbolic)",
+    },
+    "no-simplify": { type: "boolean", help: "do not fold the model by ONNX Runtime's optimiser first" },
+    "allow-random": {
+      type: "boolean",
+      help: "accept a model that draws random numbers of its own at every run",
+    },
   },
-  notes: "The result is plain ONNX and runs in any runtime: grad_<input> = Σ Jᵀ · grad_<output>.",
+  notes:
+    "The result is plain ONNX and runs in any runtime: grad_<input> = Σ Jᵀ · grad_<output>. External data stays outside: " +
+    "where it is when OUT.onnx goes into the model's folder, else copied to OUT.onnx.data.",
   run: async (args, { signal }) => {
     const path = args.positionals[0]!;
     const out = args.required("out");
     const wrt = args.list("wrt");
     const outputs = args.list("outputs");
-    const graph = await readGraph(path, signal);
-    const result = differentiateGraph(graph, { ...(wrt ? { wrt } : {}), ...(outputs ? { outputs } : {}) });
-    const bytes = encodeModel(result);
-    await writeFileAtomic(out, bytes, { signal });
+    const batch = args.integer("batch", 1, 2 ** 20);
+    const source = modelSource(path);
+    await source.head();
+    const graph = await readGraph(source, signal);
+    await checkWritable(out);
+    const { graph: result, kept } = await differentiateSimplified(
+      graph,
+      { wrt, outputs, allowRandom: args.flag("allow-random") },
+      { name: path, simplify: !args.flag("no-simplify"), batch, signal },
+    );
+    const { bytes, external } = await writeModel(out, result, { signal });
     const names = (values: readonly { name: string }[]): string[] => values.map(({ name }) => name);
     const json = {
       file: out,
-      bytes: bytes.length,
+      bytes,
+      nodes: result.nodes.length,
       inputs: names(result.inputs),
       outputs: names(result.outputs),
+      external,
+      simplified: kept === null,
+      ...(kept === null ? {} : { notSimplified: kept }),
     };
-    return {
-      json,
-      text: `${out}: ${json.bytes.toLocaleString("en")} bytes, inputs ${json.inputs.join(", ")}; outputs ${json.outputs.join(", ")}`,
-    };
+    const lines = [
+      `${out}: ${bytes.toLocaleString("en")} bytes, inputs ${json.inputs.join(", ")}; outputs ${json.outputs.join(", ")}`,
+    ];
+    if (external.length > 0) lines.push(`weights in ${external.join(", ")}`);
+    if (kept !== null && !args.flag("no-simplify")) lines.push(`not simplified: ${kept}`);
+    return { json, text: lines.join("\n") };
   },
 };

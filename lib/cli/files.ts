@@ -1,32 +1,7 @@
-import { dirname, join } from "node:path";
 import { reason } from "../atomic-write.js";
-import { AbortError, FileError, ModelError, describe } from "../errors.js";
-import { decodeModel, externalFiles, inlineExternal, type Graph } from "../onnx/index.js";
+import { FileError, describe } from "../errors.js";
 import { readWholeFile } from "../read-file.js";
 import { tensor, type Tensor } from "../tensor.js";
-
-/** A model's bytes. @throws ModelError ERR_MODEL_NOT_FOUND; AbortError */
-export async function readModel(path: string, signal: AbortSignal): Promise<Uint8Array> {
-  try {
-    return await readWholeFile(path, signal);
-  } catch (error) {
-    if (signal.aborted) throw new AbortError(`reading ${path}`, { cause: error });
-    throw new ModelError("ERR_MODEL_NOT_FOUND", `${path}: cannot be read: ${reason(error)}`, {
-      cause: error,
-    });
-  }
-}
-
-/** A model as a graph that carries all its weights, those in other files of its folder included. */
-export async function readGraph(path: string, signal: AbortSignal): Promise<Graph> {
-  const graph = decodeModel(await readModel(path, signal), path);
-  const contents = new Map<string, Uint8Array>();
-  for (const file of externalFiles(graph))
-    contents.set(file, await readModel(join(dirname(path), file), signal));
-  return inlineExternal(graph, (file, offset, length) =>
-    contents.get(file)!.subarray(offset, length === undefined ? undefined : offset + length),
-  );
-}
 
 /**
  * An embedding from JSON: [numbers], [[numbers], …] or { "data": […], "shape": […] }.

@@ -1,0 +1,109 @@
+/** Where models come from: files and bytes. */
+import { open, readFile, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { reason } from "./atomic-write.js";
+import { checkPath } from "./check.js";
+import { ModelError, Tr0nError, invalid } from "./errors.js";
+import { decodeModel, type Graph } from "./onnx/index.js";
+import { maxModelBytes, resolveExternal, tooLarge } from "./weights.js";
+
+/** Where a model came from, readable again. */
+export interface Source {
+  readonly name: string;
+  /** What the addon opens. */
+  readonly native: string | Uint8Array;
+  /** The folder that external data lies in; null for bytes. */
+  readonly folder: string | null;
+  head(): Promise<Uint8Array>;
+  bytes(signal?: AbortSignal): Promise<Uint8Array>;
+}
+
+/** @param source a path, a file URL, or a model's bytes (copied) */
+export function modelSource(source: unknown): Source {
+  return source instanceof Uint8Array ? bytesSource(source) : pathSource(source);
+}
+
+function bytesSource(given: Uint8Array): Source {
+  const bytes = Uint8Array.from(given);
+  return {
+    name: "the model given as bytes",
+    native: bytes,
+    folder: null,
+    head: async () => bytes.subarray(0, 4),
+    bytes: async () => bytes,
+  };
+}
+
+function pathSource(source: unknown): Source {
+  let path: string;
+  if (source instanceof URL || (typeof source === "string" && /^[a-z][a-z0-9+.-]+:\/\//i.test(source))) {
+    if (!URL.canParse(String(source))) throw invalid("source", "a path, a file URL or bytes", source);
+    const url = new URL(source);
+    if (url.protocol !== "file:")
+      throw invalid("source", "a path, a file URL or bytes; fetch remote models first", url.href);
+    try {
+      path = fileURLToPath(url);
+    } catch {
+      throw invalid("source", "the URL of a file on this machine, such as file:///models/g.onnx", url.href);
+    }
+  } else {
+    checkPath("source", source ?? null);
+    path = source as string;
+  }
+  const full = resolve(path);
+  let seen: { size: number; mtimeMs: number } | undefined;
+  const guarded = async <T>(body: () => Promise<T>): Promise<T> => {
+    try {
+      return await body();
+    } catch (error) {
+      if (error instanceof Tr0nError || (error as Error).name === "AbortError") throw error;
+      throw new ModelError("ERR_MODEL_NOT_FOUND", `${path}: cannot be read: ${reason(error)}`, {
+        cause: error,
+      });
+    }
+  };
+  return {
+    name: path,
+    native: full,
+    folder: dirname(full),
+    head: () =>
+      guarded(async () => {
+        const info = await stat(full);
+        if (!info.isFile())
+          throw new ModelError(
+            "ERR_MODEL_NOT_FOUND",
+            `${path}: expected a model file, got a folder or a device`,
+          );
+        seen = info;
+        const file = await open(full, "r");
+        try {
+          const { bytesRead, buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
+          return buffer.subarray(0, bytesRead);
+        } finally {
+          await file.close();
+        }
+      }),
+    bytes: (signal) =>
+      guarded(async () => {
+        const { size, mtimeMs } = await stat(full);
+        if (size > maxModelBytes) throw tooLarge(path, size);
+        if (seen && (seen.size !== size || seen.mtimeMs !== mtimeMs))
+          throw new ModelError(
+            "ERR_MODEL_INVALID",
+            `${path}: the file has changed since it was loaded; load it again`,
+          );
+        return readFile(full, { signal });
+      }),
+  };
+}
+
+/**
+ * A model as a graph. Large weights that lie in other files stay there, by their full paths.
+ *
+ * @throws ModelError when it cannot be read, has changed since it was looked at, or has over 2 GB in one file
+ */
+export async function readGraph(source: Source, signal?: AbortSignal): Promise<Graph> {
+  const graph = decodeModel(await source.bytes(signal), source.name);
+  return resolveExternal(graph, source.folder, source.name);
+}

@@ -1,0 +1,109 @@
+/** Weights in files of their own: through the library, the tool, and shared by sessions. */
+import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadModel } from "../../lib/model.js";
+import { native } from "../../lib/native.js";
+import { Builder, DataType, decodeModel, emptyGraph, encodeModel, type Graph } from "../../lib/onnx/index.js";
+import { fileWeights, openGraph, resolveExternal } from "../../lib/weights.js";
+import { tensor } from "../../lib/tensor.js";
+import { random, uniform } from "../onnx/support.js";
+import { tr0n } from "../cli/support.js";
+import { writeExternal } from "../support/external.js";
+
+const width = 192;
+
+/** x [batch, width] → two layers, 288 KB of weights. */
+function network(): Graph {
+  const next = random(5);
+  const b = new Builder(emptyGraph("network", 17));
+  const layer = (x: string): string => {
+    const w = b.constant(uniform(next, width * width, -0.1, 0.1), [width, width], DataType.FLOAT);
+    return b.op("Tanh", [b.op("Gemm", [x, w, b.constant(uniform(next, width), [width], DataType.FLOAT)])]);
+  };
+  b.output("y", layer(layer(b.input("x", DataType.FLOAT, ["batch", width]))));
+  return b.graph;
+}
+
+describe("external data", () => {
+  let folder: string;
+  const path = (name: string): string => join(folder, name);
+  const x = tensor(uniform(random(1), 2 * width), [2, width]);
+  const seed = tensor(uniform(random(2), 2 * width), [2, width]);
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "tr0n-external-"));
+    await writeFile(path("whole.onnx"), encodeModel(network()));
+    await writeExternal(path("split.onnx"), network());
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  it("vjp gives the numbers of a model that carries its weights", async () => {
+    using whole = await loadModel(path("whole.onnx"));
+    using split = await loadModel(path("split.onnx"));
+    const [a, b] = [await whole.vjp(x, seed), await split.vjp(x, seed)];
+    assert.deepEqual(b.outputs["y"]!.data, a.outputs["y"]!.data);
+    assert.deepEqual(b.gradients["x"]!.data, a.gradients["x"]!.data);
+  });
+
+  it("large weights stay outside, small ones come in, and messages name what is wrong with files", async () => {
+    const bytes = await readFile(path("split.onnx"));
+    const graph = await resolveExternal(decodeModel(bytes), folder, "split.onnx");
+    assert.deepEqual(
+      fileWeights(graph).map(({ shape, file }) => [shape, file]),
+      [
+        [[width, width], path("split.onnx.bin")],
+        [[width, width], path("split.onnx.bin")],
+      ],
+    );
+    await mkdir(path("alone"), { recursive: true });
+    const missing = resolveExternal(decodeModel(bytes), path("alone"), "split.onnx");
+    await assert.rejects(missing, { code: "ERR_MODEL_NOT_FOUND", message: /split\.onnx\.bin.*no such file/ });
+    await writeFile(path("alone/split.onnx.bin"), new Uint8Array(1000));
+    const short = resolveExternal(decodeModel(bytes), path("alone"), "split.onnx");
+    await assert.rejects(short, { code: "ERR_MODEL_INVALID", message: /expected \d+ bytes at \d+/ });
+    await assert.rejects(resolveExternal(decodeModel(bytes), null, "bytes"), {
+      code: "ERR_MODEL_UNSUPPORTED",
+      message: /load it from its path/,
+    });
+  });
+
+  it("natively, a weight beyond the end of its file is an error, not a crash", async () => {
+    await writeExternal(path("cut.onnx"), network());
+    const bytes = await readFile(path("cut.onnx"));
+    const graph = await resolveExternal(decodeModel(bytes), folder, "cut.onnx");
+    await truncate(path("cut.onnx.bin"), 2000);
+    const how = { name: "cut", threads: 1, what: "open" };
+    await assert.rejects(openGraph(graph, how), {
+      code: "ERR_MODEL_INVALID",
+      message: /expected .* bytes at/,
+    });
+    await rm(path("cut.onnx.bin"));
+    await assert.rejects(openGraph(graph, how), { code: "ERR_MODEL_NOT_FOUND", message: /cut\.onnx\.bin/ });
+    const weights = [{ name: "w", elemType: 99, shape: [1], file: "a", offset: 0 }];
+    assert.throws(
+      () => native().openSession(new Uint8Array(1), { weights }),
+      /options\.weights\[0\]\.elemType/,
+    );
+  });
+
+  it("tr0n differentiate refers to the files where they are, or copies them beside the result", async () => {
+    const near = await tr0n(["differentiate", path("split.onnx"), "-o", path("near.onnx"), "--json"]);
+    assert.equal(near.code, 0, near.error);
+    assert.deepEqual(near.json()["external"], ["split.onnx.bin"]);
+    assert.ok((await stat(path("near.onnx"))).size < 20_000);
+    const far = await tr0n(["differentiate", path("split.onnx"), "-o", path("far/out.onnx"), "--json"]);
+    assert.equal(far.code, 0, far.error);
+    assert.deepEqual(far.json()["external"], ["out.onnx.data"]);
+    assert.deepEqual((await readdir(path("far"))).sort(), ["out.onnx", "out.onnx.data"]);
+    using whole = await loadModel(path("whole.onnx"));
+    const expected = await whole.vjp(x, seed);
+    for (const name of ["near.onnx", "far/out.onnx"]) {
+      using model = await loadModel(path(name));
+      const { grad_x } = await model.run({ x, grad_y: seed });
+      assert.deepEqual(grad_x!.data, expected.gradients["x"]!.data, name);
+    }
+    const seen = await tr0n(["inspect", path("near.onnx"), "--json"]);
+    assert.equal(seen.code, 0, seen.error);
+  });
+});
