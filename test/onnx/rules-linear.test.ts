@@ -22,6 +22,22 @@ function gemm(transA: number, transB: number, bias: Dim[] | null, alpha = 1, bet
   };
 }
 
+/** A product with an operand turned, whose adjoint is turned as an operand of another product. */
+function turned(which: "a" | "c", dims: Dim[], perm: number[]): Case {
+  return {
+    name: `MatMul with ${which} turned, ${JSON.stringify(dims)}`,
+    inputs: {
+      a: { dims: which === "a" ? dims : ["batch", 3, 5] },
+      c: { dims: which === "c" ? dims : ["batch", 5, 3] },
+    },
+    build: (b, x) => {
+      const t = b.op("Transpose", [x[which]!], { perm });
+      return b.op("MatMul", which === "a" ? [t, x.c!] : [x.a!, t]);
+    },
+    tolerance: 1e-6,
+  };
+}
+
 interface ConvSpec {
   name: string;
   x: Dim[];
@@ -294,6 +310,11 @@ const transposed: ConvSpec[] = [
 ];
 
 const cases: Case[] = [
+  turned("a", ["batch", 5, 3], [0, 2, 1]),
+  turned("c", ["batch", 3, 5], [0, 2, 1]),
+  turned("c", ["batch", 5, 3], [0, 1, 2]),
+  turned("c", [3, 5], [1, 0]),
+  turned("a", [5, 3], [1, 0]),
   matmul([3, 4], [4, 2]),
   matmul(["batch", 4], [4, 2]),
   matmul(["batch", 3, 4], [4, 2]),

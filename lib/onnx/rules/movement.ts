@@ -1,6 +1,7 @@
 /** Operators that move elements: their gradients move them back, and add up what was copied. */
 import { int, ints, string } from "../attributes.js";
 import type { Builder } from "../builder.js";
+import type { Node } from "../graph.js";
 import { isStatic } from "../shapes/dims.js";
 import { sliceLength } from "../shapes/values.js";
 import { DataType } from "../tensors.js";
@@ -16,9 +17,33 @@ define("Transpose", ({ b, g, x, node, rank, axis }) => [
     if (!perm) return b.op("Transpose", [g]);
     const inverse = new Array<number>(rank(x[0]!)).fill(0);
     perm.forEach((to, i) => (inverse[axis(to, inverse.length)] = i));
-    return b.op("Transpose", [g], { perm: inverse });
+    return turnedProduct(b, g, inverse) ?? b.op("Transpose", [g], { perm: inverse });
   },
 ]);
+
+/**
+ * (Pᵀ Q)ᵀ is Qᵀ P: the runtime's products turn their operands at no cost, where turning the result, in attention an
+ * adjoint for every pair of pixels, reads and writes it once more. null where g is no such product.
+ */
+function turnedProduct(b: Builder, g: string, perm: readonly number[]): string | null {
+  const swap = perm.map((_, i) => (i < perm.length - 2 ? i : 2 * perm.length - 3 - i));
+  const swaps = (order: readonly number[] | null): boolean =>
+    order?.length === swap.length && order.every((to, i) => to === swap[i]);
+  if (perm.length < 2 || !swaps(perm)) return null;
+  // Adjoints are made shortly before they are used.
+  const recent = b.graph.nodes.slice(-8);
+  const maker = (name: string): Node | undefined => recent.find((node) => node.outputs[0] === name);
+  const product = maker(g);
+  if (product?.opType !== "MatMul") return null;
+  const [p, q] = product.inputs.map((name) => {
+    const turn = maker(name);
+    return turn?.opType === "Transpose" && swaps(ints(turn, "perm")) ? turn.inputs[0]! : null;
+  });
+  const [left, right] = product.inputs as [string, string];
+  if ((p ?? q ?? null) === null || [left, right].some((name) => b.rank(name) !== swap.length)) return null;
+  const turned = (name: string): string => b.op("Transpose", [name], { perm: swap });
+  return b.op("MatMul", [q ?? turned(right), p ?? turned(left)]);
+}
 
 define("Expand", ({ b, g, x, y }) => [() => b.sumTo(g, y, x[0]!), null]);
 
