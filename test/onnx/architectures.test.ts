@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { differentiateSimplified } from "../../lib/differentiate-model.js";
 import { energy, flattenComplete } from "../../lib/energy.js";
 import { energyGraph, stageGraph } from "../../lib/graphs.js";
 import { compose, decodeModel, differentiateGraph, inferShapes, type Graph } from "../../lib/onnx/index.js";
@@ -31,15 +32,23 @@ interface Case extends Expected {
   dynamic: boolean;
 }
 
-/** Outputs and gradients at the fixture's batch and, where the batch is free, at one row. */
+/** As the file is, and after simplification, which every model goes through by default. */
 async function check(name: string, graph: Graph, expected: Case): Promise<void> {
+  await checkGradients(name, differentiateGraph(graph), expected);
+  const simplified = await differentiateSimplified(graph, {}, { name, simplify: true });
+  assert.equal(simplified.kept, null);
+  await checkGradients(`${name}, simplified`, simplified.graph, expected);
+}
+
+/** Outputs and gradients at the fixture's batch and, where the batch is free, at one row. */
+async function checkGradients(name: string, graph: Graph, expected: Case): Promise<void> {
   const feeds: Record<string, Feed> = { grad_output: unpack(expected.seed) };
   for (const [key, value] of Object.entries(expected.inputs)) feeds[key] = unpack(value);
   const truth: Record<string, Feed> = { output: unpack(expected.output) };
   for (const [key, value] of Object.entries(expected.gradients)) truth[`grad_${key}`] = unpack(value);
 
   const rows = feeds.grad_output!.dims[0]!;
-  const opened = await session(differentiateGraph(graph), 2);
+  const opened = await session(graph, 2);
   try {
     for (const batch of expected.dynamic ? [rows, 1] : [rows]) {
       const cut = (given: Record<string, Feed>): Record<string, Feed> =>
