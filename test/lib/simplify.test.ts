@@ -24,6 +24,9 @@ const models = [
   ...["attention", "attention_17", "generator", "glue", "kinks"].map(
     (name) => `test/fixtures/onnx/${name}.onnx`,
   ),
+  ...["biggan", "clip_resnet", "clip_vit", "dcgan", "nvae", "stylegan2", "stylegan3", "vqgan"].map(
+    (name) => `test/fixtures/architectures/${name}.onnx`,
+  ),
 ];
 
 function feedsOf(graph: Graph, rows: number): Record<string, Feed> {

@@ -1,0 +1,82 @@
+/**
+ * Writes docs/operators.md from the rules themselves: `npx tsx scripts/operators.ts`. A test holds the page to what this
+ * makes, so that it cannot fall behind.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { constantOperators, rules } from "../lib/onnx/rules/index.js";
+import { canonicalOpset, oldestOpset } from "../lib/onnx/upgrade.js";
+
+const page = fileURLToPath(new URL("../docs/operators.md", import.meta.url));
+
+/** What a rule refuses or decides, by operators. Everything refused is an error that names the node. */
+const notes: Record<string, string> = {
+  "AveragePool LpPool":
+    "needs the sizes of the windows; with ceil_mode or padding that is not counted also the input's",
+  BatchNormalization: "at inference; training mode and statistics that depend on the input are refused",
+  Clip: "bounds that depend on the input are differentiated too",
+  "Conv ConvTranspose":
+    "1-D to 3-D; for input, weight and bias; auto_pad SAME needs the sizes of the input; output padding of a stride or more " +
+    "must lie within the padding",
+  "DepthToSpace SpaceToDepth": "needs the number of channels",
+  Dropout: "at inference, or with the ratio 0; training mode is refused",
+  "Elu Celu Selu Relu LeakyRelu PRelu ThresholdedRelu": "at the kink as PyTorch decides it",
+  GridSample: "modes nearest, linear and cubic, every padding mode; for the image and the grid",
+  If: "a constant condition is resolved, any other one is differentiated branch by branch",
+  "Max Min": "ties share the gradient equally",
+  "MaxPool GlobalMaxPool": "the first of equal elements gets the gradient",
+  Pad: "modes constant (negative too), reflect, edge and wrap; all but constant need the pads and sizes",
+  Resize:
+    "nearest, linear and cubic, antialias; coordinate modes asymmetric, align_corners, half_pixel, half_pixel_symmetric, " +
+    "pytorch_half_pixel; needs the sizes of the resized axes",
+  "ScatterElements ScatterND": "with reduction mul, updates must not depend on the input",
+  TopK: "of the values; the indices are constant",
+};
+
+/** The page as it should be. */
+export function operatorsPage(): string {
+  const noteOf = new Map<string, string>();
+  for (const [names, note] of Object.entries(notes))
+    for (const name of names.split(" ")) {
+      if (!rules.has(name)) throw new Error(`there is a note on ${name}, which has no rule`);
+      noteOf.set(name, note);
+    }
+  const rows = [...rules.keys()].sort().map((name) => `| ${name} | ${noteOf.get(name) ?? ""} |`);
+  return `# Operators
+
+Made by \`npx tsx scripts/operators.ts\` from the rules in lib/onnx/rules; do not edit.
+
+Models of operator set ${oldestOpset} and newer are read and differentiated in the spelling of operator set ${canonicalOpset} or
+their own, if that is newer. Model-local functions are inlined. \`tr0n inspect MODEL.onnx\` names every node of a model that
+stops a gradient, before anything runs.
+
+## With a gradient (${rules.size})
+
+| operator | notes |
+| --- | --- |
+${rows.join("\n")}
+
+## Constant almost everywhere (${constantOperators.size})
+
+No gradient passes these, and none is needed: integers, shapes, comparisons, rounding, random numbers.
+
+${[...constantOperators].sort().join(", ")}
+
+Operators that draw random numbers (RandomNormal, RandomUniform, their Like forms, Bernoulli, Multinomial, Dropout in
+training mode) are refused on the way to a differentiated output, unless they are accepted: \`allowRandom\`,
+\`--allow-random\`.
+
+## Any other operator
+
+is an error only when an adjoint reaches it: \`ERR_NO_GRADIENT\` names the node, the operator and the value.
+`;
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  if (process.argv.includes("--check")) {
+    if (readFileSync(page, "utf8") !== operatorsPage()) {
+      process.stderr.write("docs/operators.md is out of date: npx tsx scripts/operators.ts\n");
+      process.exitCode = 1;
+    }
+  } else writeFileSync(page, operatorsPage());
+}
