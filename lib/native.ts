@@ -38,7 +38,7 @@ export interface NativeSessionOptions {
   name?: string;
   /** Where external data of a model given as bytes lies. */
   externalDataFolder?: string;
-  /** Weights that lie in files: mapped, and shared by all sessions on the same files. For models given as bytes. */
+  /** Weights in files below that folder: mapped, and shared by all sessions on the same files. */
   weights?: readonly NativeFileWeight[];
 }
 

@@ -1,6 +1,6 @@
 /** Weights in files of their own: left there, mapped once, and shared by all sessions on them. */
 import { open, stat } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { dirname, join, relative, sep } from "node:path";
 import { reason } from "./atomic-write.js";
 import { ModelError, Tr0nError, describe } from "./errors.js";
 import { runJob } from "./job.js";
@@ -121,19 +121,26 @@ export async function openGraph(
   options: { name: string; threads: number; what: string; signal?: AbortSignal | undefined },
 ): Promise<NativeSession> {
   const weights = fileWeights(graph);
-  // The locations serve people who look at the bytes: what the session gets are the weights themselves.
-  const named =
-    weights.length === 0
-      ? graph
-      : placeExternal(graph, ({ location, offset }) => ({ location: basename(location), offset }));
+  const folder = commonFolder(weights.map(({ file }) => file));
+  const named = placeExternal(graph, ({ location, offset }) => ({
+    location: relative(folder, location),
+    offset,
+  }));
   const bytes = await encodeModelGently(named);
   return runJob(options.what, options.signal, () =>
-    native().openSession(bytes, { threads: options.threads, name: options.name, weights }),
+    native().openSession(bytes, {
+      threads: options.threads,
+      name: options.name,
+      weights,
+      ...(folder === "" ? {} : { externalDataFolder: folder }),
+    }),
   );
 }
 
-/** The folder that all weights outside lie in; null where they lie in several or none. */
-export function externalFolder(graph: Graph): string | null {
-  const folders = new Set(externalWeights(graph).map(({ location }) => dirname(location)));
-  return folders.size === 1 ? [...folders][0]! : null;
+/** The innermost folder that all files lie in or below; the runtime looks nowhere else. "" for no files. */
+function commonFolder(files: readonly string[]): string {
+  const [first, ...others] = files.map((file) => dirname(file).split(sep));
+  if (!first) return "";
+  const differs = first.findIndex((part, i) => others.some((other) => other[i] !== part));
+  return first.slice(0, differs < 0 ? first.length : differs).join(sep) || sep;
 }

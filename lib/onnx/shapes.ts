@@ -131,7 +131,9 @@ export class Shapes {
         // A size beyond 2⁵³ or below 0 is a broken model's; nothing is known of such a dimension.
         const valid = (dim: Dim): Dim =>
           typeof dim === "number" && !(Number.isSafeInteger(dim) && dim >= 0) ? null : dim;
-        if (output) this.types.set(output, { elemType, dims: dims?.map(valid) ?? null });
+        // A type that ONNX does not have, as a damaged Cast may ask for, is not known either.
+        const type = DataType[elemType] === undefined ? 0 : elemType;
+        if (output) this.types.set(output, { elemType: type, dims: dims?.map(valid) ?? null });
       },
       setValue: (value) => {
         const output = node.outputs[0];

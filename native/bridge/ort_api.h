@@ -124,9 +124,7 @@ using LogFunction = void (*)(void* parameter, int severity, const char* category
   ENTRY(166, CreatePrepackedWeightsContainer, Status*, (PackedWeights**))                                    \
   ENTRY(167, ReleasePrepackedWeightsContainer, void, (PackedWeights*))                                       \
   ENTRY(169, CreateSessionFromArrayWithPrepackedWeightsContainer, Status*,                                   \
-        (const Env*, const void*, size_t, const SessionOptions*, PackedWeights*, RawSession**))              \
-  ENTRY(210, AddExternalInitializers, Status*,                                                               \
-        (SessionOptions*, const char* const*, const Value* const*, size_t))
+        (const Env*, const void*, size_t, const SessionOptions*, PackedWeights*, RawSession**))
 // clang-format on
 
 /// The entries, typed.

@@ -39,7 +39,7 @@ struct SessionConfig {
   int threads = 1;                   ///< ONNX Runtime's intra-op threads
   std::string name;                  ///< for messages: the file, or what the graph is for
   std::string external_data_folder;  ///< for models given as bytes
-  std::vector<FileWeight> weights;   ///< of a model given as bytes; shared by all sessions on the same files
+  std::vector<FileWeight> weights;   ///< below that folder; shared by all sessions on the same files
 };
 
 struct PreparedOptions;

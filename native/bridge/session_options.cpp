@@ -69,17 +69,13 @@ PreparedOptions::PreparedOptions(const SessionConfig& config) {
                                               config.external_data_folder.c_str()));
   if (config.weights.empty()) return;
   shared = SharedWeights::of(config.weights, config.name);
-  std::vector<const char*> names;
-  std::vector<const ort::Value*> data;
   for (const FileWeight& weight : config.weights) {
     values.push_back(shared->value(weight, config.name));
-    names.push_back(weight.name.c_str());
-    data.push_back(values.back().get());
-    // Lets the session use the memory itself, and share what it packs of it.
-    ort::check(api, api.AddInitializer(raw, names.back(), data.back()));
+    // The session uses the memory itself and shares what it packs of it. What its optimiser looks into it
+    // maps by itself, from the folder: handing it values for that (AddExternalInitializers) makes it copy all
+    // of them for a while.
+    ort::check(api, api.AddInitializer(raw, weight.name.c_str(), values.back().get()));
   }
-  // Shows the numbers to the optimiser, which would look for files of its own.
-  ort::check(api, api.AddExternalInitializers(raw, names.data(), data.data(), names.size()));
 }
 
 size_t check_model_file(const std::string& path, const std::string& name) {

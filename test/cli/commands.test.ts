@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { copyFile, mkdir, readFile, readdir, stat, writeFile } from "node:fs/promises";
 import { readImage, writeImages } from "../../lib/image.js";
+import { loadModel } from "../../lib/model.js";
+import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import { tensor } from "../../lib/tensor.js";
 import { tr0n, workplace } from "./support.js";
 
@@ -79,6 +81,65 @@ describe("command line, commands", () => {
     const line = ["differentiate", place.path("f.onnx"), "-o", place.path("no.onnx"), "--wrt", "picture"];
     await fails(line, "ERR_INVALID_ARGUMENT", /picture/);
     await assert.rejects(stat(place.path("no.onnx")));
+  });
+
+  it("inspect names every node without a gradient, random numbers, and what a row costs", async () => {
+    const b = new Builder(emptyGraph("bad", 17));
+    const x = b.input("x", DataType.FLOAT, ["batch", 4, 4]);
+    const noisy = b.op("Add", [x, b.op("RandomNormalLike", [x])]);
+    b.output("y", b.op("Det", [noisy]));
+    b.graph.outputs[0]!.elemType = DataType.FLOAT;
+    b.graph.nodes.find((node) => node.opType === "Det")!.name = "the determinant";
+    await writeFile(place.path("bad.onnx"), encodeModel(b.graph));
+    const report = (await done(["inspect", place.path("bad.onnx")])) as {
+      withoutGradient: { opType: string; nodes: { name: string; message: string }[] }[];
+      random: string[];
+      cost: { batch: number; forward: { flops: number; uncounted: number }; withGradient: null };
+    };
+    assert.deepEqual(report.withoutGradient[0]!.nodes[0]!.name, "the determinant");
+    assert.match(report.withoutGradient[0]!.nodes[0]!.message, /Det node "the determinant"/);
+    assert.deepEqual(report.random, ["RandomNormalLike"]);
+    assert.deepEqual([report.cost.batch, report.cost.withGradient], [1, null]);
+    assert.ok(report.cost.forward.flops >= 16);
+    const { out } = await tr0n(["inspect", place.path("bad.onnx"), "--no-simplify"]);
+    assert.match(out, /Without a gradient: Det \(1\)\n {2}the determinant: Det node/);
+    assert.match(out, /Random numbers are drawn at every run by RandomNormalLike/);
+    assert.match(out, /a row of the batch +operations +memory/);
+    const known = (await done(["inspect", place.path("f.onnx")])) as unknown as typeof report;
+    assert.equal(known.cost.forward.uncounted, 0);
+    assert.deepEqual(known.random, []);
+  });
+
+  it("differentiate refuses random numbers unless they are accepted, and fixes the batch", async () => {
+    const b = new Builder(emptyGraph("noisy", 17));
+    const x = b.input("x", DataType.FLOAT, ["batch", 4]);
+    b.output("y", b.op("Exp", [b.op("Add", [x, b.op("RandomNormalLike", [x])])]));
+    await writeFile(place.path("noisy.onnx"), encodeModel(b.graph));
+    const line = ["differentiate", place.path("noisy.onnx"), "-o", place.path("dn.onnx")];
+    await fails(line, "ERR_MODEL_UNSUPPORTED", /RandomNormalLike node .* random numbers/);
+    const report = await done([...line, "--allow-random", "--batch", "3"]);
+    assert.equal(report["simplified"], true);
+    const inspected = (await done(["inspect", place.path("dn.onnx")])) as { inputs: { shape: unknown[] }[] };
+    assert.deepEqual(inspected.inputs[0]!.shape, [3, 4]);
+    const plain = await done([...line, "--allow-random", "--no-simplify"]);
+    assert.equal(plain["simplified"], false);
+    await assert.rejects(
+      loadModel(place.path("noisy.onnx")).then((m) =>
+        m.vjp(tensor([1, 2, 3, 4], [1, 4]), tensor([1, 1, 1, 1], [1, 4])),
+      ),
+      {
+        code: "ERR_MODEL_UNSUPPORTED",
+        message: /random numbers.*allowRandom/,
+      },
+    );
+    using accepted = await loadModel(place.path("noisy.onnx"), { allowRandom: true, simplify: false });
+    const { outputs, gradients } = await accepted.vjp(
+      tensor([1, 2, 3, 4], [1, 4]),
+      tensor([1, 1, 1, 1], [1, 4]),
+    );
+    assert.deepEqual(gradients["x"]!.data, outputs["y"]!.data);
+    const { code } = await tr0n([...line, "--batch", "0"]);
+    assert.equal(code, 2);
   });
 
   it("pairs, and train from them; a second run goes on", async () => {

@@ -87,9 +87,13 @@ export function head(feed: Feed, rows: number): Feed {
 export type Results = Record<string, { dims: readonly number[]; data: Float64Array }>;
 
 /** Feeds only what the session takes. */
-export async function run(s: InferenceSession, feeds: Record<string, Feed>): Promise<Results> {
+export async function run(
+  s: InferenceSession,
+  feeds: Record<string, Feed>,
+  options: InferenceSession.RunOptions = {},
+): Promise<Results> {
   const given = Object.fromEntries(s.inputNames.map((name) => [name, toTensor(feeds[name]!)]));
-  const out = await s.run(given);
+  const out = await s.run(given, options);
   return Object.fromEntries(
     Object.entries(out).map(([name, value]) => [
       name,

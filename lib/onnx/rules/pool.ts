@@ -84,7 +84,8 @@ function dividedByCount(c: RuleContext, w: Windows, area: number): string {
   const steps = b.shapes.dims(y)?.slice(2) ?? null;
   if (!isStatic(sizes) || !isStatic(steps))
     throw c.fail("how many elements each window averages follows from a size that is known only at run time");
-  if (steps.reduce((p, q) => p * q, 1) > 1 << 24) throw c.fail("its output is too large");
+  // A size of 0 must not hide another that is huge.
+  if (steps.reduce((p, q) => p * Math.max(q, 1), 1) > 1 << 24) throw c.fail("its output is too large");
   // Counts of the windows, axis by axis: elements within the data, or within data and padding.
   const perAxis = sizes.map((size, i) => {
     const [low, high] = includePad ? [-w.before[i]!, size + w.after[i]!] : [0, size];

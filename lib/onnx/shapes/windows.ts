@@ -31,6 +31,8 @@ function slide(
       ? size
       : c.derive(`slide(${size},${reach},${stride},${padding},${ceil})`);
   const steps = (size + padding - reach) / stride;
+  // A window larger than the data: ONNX Runtime's integer division makes one place of it, others make none.
+  if (steps < 0) return null;
   let count = (ceil ? Math.ceil(steps) : Math.floor(steps)) + 1;
   // A window that would start in the padding behind the data is left out.
   if (ceil && (count - 1) * stride >= size + pads[0]) count--;
