@@ -109,6 +109,26 @@ describe("external data", () => {
     assert.equal(seen.code, 0, seen.error);
   });
 
+  it("sessions on the same files share what kernels pack of them", async () => {
+    const b = new Builder(emptyGraph("wide", 17));
+    let x = b.input("x", DataType.FLOAT, ["batch", 2048]);
+    for (let i = 0; i < 6; i++)
+      x = b.op("Gemm", [x, b.constant(new Float32Array(2048 * 2048).fill(i), [2048, 2048], DataType.FLOAT)]);
+    b.output("y", x);
+    await writeExternal(path("wide.onnx"), b.graph);
+    const bytes = await readFile(path("wide.onnx"));
+    const graph = await resolveExternal(decodeModel(bytes), folder, "wide.onnx");
+    const how = { name: "wide", threads: 1, what: "open" };
+    const sessions = [await openGraph(graph, how)];
+    native().trim();
+    const one = process.memoryUsage().rss;
+    for (let i = 0; i < 3; i++) sessions.push(await openGraph(graph, how));
+    native().trim();
+    const grown = process.memoryUsage().rss - one;
+    for (const session of sessions) session.dispose();
+    assert.ok(grown < 1.5e8, `three more sessions on 100 MB of weights took ${grown} bytes`);
+  });
+
   it("a model over 2 GB runs and has a vjp", async function () {
     // A table of 2.25 GB in a file without blocks: what is not read costs nothing.
     const [rows, columns] = [25_000, 22_500];
