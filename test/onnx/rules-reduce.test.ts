@@ -39,13 +39,41 @@ const cases: Case[] = [
     inputs: { x: { dims: ["batch", 3, 2] }, axes: { dims: [1], type: "int64", values: () => [1] } },
     build: (b, { x, axes }) => b.op("ReduceMean", [x!, axes!], { keepdims: 0 }),
   },
+  ...[0, -0].flatMap((zero): Case[] => [
+    {
+      name: `ReduceProd with no, one, two and three zeros (${Object.is(zero, -0) ? "-0" : "0"})`,
+      inputs: {
+        x: {
+          dims: ["batch", 4, 3],
+          values: (_, count) =>
+            [1.5, zero, 2, zero, zero, 3, 1, 2, 3, zero, zero, zero]
+              .concat(new Array(24).fill(zero))
+              .slice(0, count),
+        },
+      },
+      build: (b, { x }) => b.op("ReduceProd", [x!, b.ints([2])]),
+    },
+    {
+      name: `ReduceProd over two axes with one zero (${Object.is(zero, -0) ? "-0" : "0"})`,
+      inputs: { x: { dims: [2, 3, 2], values: () => [1.5, zero, 2, 0.5, -1, 3, 1, 2, 3, zero, zero, 2] } },
+      build: (b, { x }) => b.op("ReduceProd", [x!, b.ints([0, -1])], { keepdims: 0 }),
+    },
+  ]),
   {
-    name: "ReduceProd with one zero and with two",
-    inputs: { x: { dims: [3, 3], values: () => [1.5, 0, 2, 0, 0, 3, 1, 2, 3] } },
-    // Beside a zero the slopes of the other factors are masked, so their own slopes are lost.
-    once: true,
-    build: (b, { x }) => b.op("ReduceProd", [x!, b.ints([1])]),
+    name: "ReduceProd over an axis whose size is known at run time, with a zero",
+    inputs: {
+      x: {
+        dims: ["batch", "n", 2],
+        values: (next, count) => uniform(next, count, 0.5, 1.5).map((value, i) => (i === 1 ? 0 : value)),
+      },
+    },
+    build: (b, { x }) => b.op("ReduceProd", [x!, b.ints([1, 2])], { keepdims: 0 }),
   },
+  ...[5, 7, 8, 1].map((n): Case => ({
+    name: `ReduceProd of ${n}`,
+    inputs: { x: { dims: [2, n], values: (next, count) => uniform(next, count, 0.5, 1.5) } },
+    build: (b, { x }) => b.op("ReduceProd", [x!, b.ints([1])]),
+  })),
   ...["Softmax", "LogSoftmax"].flatMap((opType) =>
     [-1, 1, 0].map((axis): Case => ({
       name: `${opType} axis ${axis}`,

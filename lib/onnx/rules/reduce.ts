@@ -1,7 +1,7 @@
 /** Reductions and the softmax family. */
 import { int } from "../attributes.js";
 import type { Builder } from "../builder.js";
-import { define, type Rule, type RuleContext } from "./rule.js";
+import { define, expanded, type Rule, type RuleContext } from "./rule.js";
 
 /**
  * A reduction's rule: `f` gets the adjoint and the output with the reduced axes kept, so that both broadcast
@@ -74,28 +74,54 @@ for (const opType of ["ReduceMax", "ReduceMin"])
     return b.op("Mul", [hit, b.op("Div", [g, ties])]);
   });
 reduction("ReduceL1", ({ b, x }, g) => b.op("Mul", [g, b.op("Sign", [x[0]!])]));
-// x / ‖x‖, and 0 for the zero vector.
+// x / ‖x‖, and 0 for the zero vector, whose own slope is taken as 0 too.
 reduction("ReduceL2", ({ b, x }, g, y) => {
-  const safe = b.op("Where", [b.op("Equal", [y, b.scalar(0, y)]), b.scalar(1, y), y]);
+  const safe = b.op("Where", [b.op("Equal", [y, b.scalar(0, y)]), b.scalar(Infinity, y), y]);
   return b.op("Mul", [x[0]!, b.op("Div", [g, safe])]);
 });
 reduction("ReduceSumSquare", ({ b, x }, g) => b.op("Mul", [x[0]!, b.op("Mul", [g, b.scalar(2, g)])]));
 reduction("ReduceLogSum", ({ b }, g, y) => b.op("Div", [g, b.op("Exp", [y])]));
 reduction("ReduceLogSumExp", ({ b, x }, g, y) => b.op("Mul", [g, b.op("Exp", [b.op("Sub", [x[0]!, y])])]));
-// The product of the others: with one zero among the factors only that factor has a slope, with two none has.
-reduction("ReduceProd", ({ b, x, node }, g) => {
-  const reduce = (opType: string, value: string): string =>
-    b.op(opType, [value, x[1] || null], {
-      keepdims: 1,
-      noop_with_empty_axes: int(node, "noop_with_empty_axes", 0),
-    });
-  const isZero = b.op("Equal", [x[0]!, b.scalar(0, x[0]!)]);
-  const zeros = b.castLike(isZero, g);
-  const factors = b.op("Where", [isZero, b.scalar(1, x[0]!), x[0]!]);
-  const others = b.op("Div", [reduce("ReduceProd", factors), factors]);
-  const counts = b.op("Equal", [reduce("ReduceSum", zeros), zeros]);
-  return b.op("Where", [counts, b.op("Mul", [g, others]), b.scalar(0, g)]);
-});
+// A tree of products, whose adjoints are right where factors are zero, to any order: a quotient of the product would not be.
+define(
+  "ReduceProd",
+  expanded((c) => {
+    const { b, x, y, node, rank } = c;
+    const count = rank(x[0]!);
+    const given = x[1] ? b.shapes.numbers(x[1]) : [];
+    if (!given) throw c.fail("its axes are known only at run time");
+    const all = given.length === 0 && int(node, "noop_with_empty_axes", 0) === 0;
+    const axes = all
+      ? Array.from({ length: count }, (_, axis) => axis)
+      : given.map((axis) => c.axis(axis, count));
+    return b.reshapeLike(
+      axes.reduce((value, axis) => productAlong(c, value, axis), x[0]!),
+      y,
+    );
+  }),
+);
+
+/** Halvings of an axis whose size is known only at run time: enough for 2³² elements, which no tensor has. */
+const maxLevels = 32;
+
+/** The product along an axis, which becomes 1: halves are multiplied until one element is left. */
+function productAlong({ b }: RuleContext, value: string, axis: number): string {
+  const size = b.shapes.dims(value)![axis];
+  const levels = typeof size === "number" ? Math.ceil(Math.log2(Math.max(size, 1))) : maxLevels;
+  for (let level = 0; level < levels; level++) {
+    const length = b.shapes.dims(value)![axis];
+    const odd = typeof length === "number" ? length % 2 : null;
+    const pads =
+      odd === null
+        ? b.op("Concat", [b.ints([0]), b.op("Mod", [b.sizes(value, [axis]), b.ints([2])])], { axis: 0 })
+        : b.ints([0, odd]);
+    const even = odd === 0 ? value : b.op("Pad", [value, pads, b.scalar(1, value), b.ints([axis])]);
+    const [front, back] = b.ops("Split", [even], 2, { axis, num_outputs: 2 }) as [string, string];
+    b.shapes.adopt(back, front);
+    value = b.op("Mul", [front, back]);
+  }
+  return value;
+}
 
 // Softmax along one axis. y ⊙ (g − Σ g ⊙ y)
 define("Softmax", ({ b, g, y, node }) => [
