@@ -55,7 +55,6 @@ function conv(opType: string, spec: ConvSpec, frozen: boolean): Case {
     Float64Array.from({ length: count }, () => next() - 0.5);
   return {
     name: `${opType} ${spec.name}${frozen ? ", frozen kernel" : ""}`,
-    single: true,
     inputs: {
       x: { dims: spec.x, values: scaled },
       ...(frozen ? {} : { w: { dims: spec.w, values: scaled } }),

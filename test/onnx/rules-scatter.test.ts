@@ -98,7 +98,6 @@ const cases: Case[] = [
   })),
   {
     name: "OneHot with active values",
-    single: true,
     inputs: { i: below(["batch", 2], 4), v: { dims: [2] } },
     build: (b, { i, v }) => b.op("OneHot", [i!, b.int(4), v!], { axis: 1 }),
   },
@@ -109,7 +108,6 @@ const cases: Case[] = [
   },
   {
     name: "MaxUnpool",
-    single: true,
     inputs: { x: { dims: [1, 1, 2, 2] }, i: indices([1, 1, 2, 2], [0, 3, 9, 14]) },
     build: (b, { x, i }) => b.op("MaxUnpool", [x!, i!], { kernel_shape: [2, 2], strides: [2, 2] }),
     step: 0.5,

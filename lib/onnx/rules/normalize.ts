@@ -104,7 +104,8 @@ define("LayerNormalization", (c) => {
   return [
     () => {
       const { xHat, r } = parts();
-      const [g, ofMean, ofR] = grads;
+      // The statistics may be in float32 where x is not.
+      const [g, ofMean, ofR] = grads.map((grad) => grad && b.castLike(grad, x[0]!));
       const terms = g ? [standardized(b, b.op("Mul", [g, x[1]!]), xHat, r, axes)] : [];
       // mean = Σ x / n and r = (var + ε)^(−1/2), so dr = −r² x̂ / n.
       const share = b.inverseCount(x[0]!, axes);
