@@ -121,10 +121,11 @@ export function assertClose(
 ): void {
   assert.equal(actual.length, expected.length, `${what}: number of elements`);
   let scale = 1;
-  for (let i = 0; i < expected.length; i++) scale = Math.max(scale, Math.abs(expected[i]!));
+  for (let i = 0; i < expected.length; i++)
+    if (Number.isFinite(expected[i])) scale = Math.max(scale, Math.abs(expected[i]!));
   for (let i = 0; i < expected.length; i++)
     assert.ok(
-      Math.abs(actual[i]! - expected[i]!) <= tolerance * scale,
+      actual[i] === expected[i] || Math.abs(actual[i]! - expected[i]!) <= tolerance * scale,
       `${what}: element ${i} is ${actual[i]}, expected ${expected[i]} ± ${tolerance * scale}`,
     );
 }
@@ -351,9 +352,9 @@ async function checkDirection(
 }
 
 /** A tensor as scripts/fixtures/onnx/make.py writes it. */
-interface Packed {
+export interface Packed {
   dims: number[];
-  type: "float32" | "int64";
+  type: "float32" | "int64" | "bool";
   data: string;
 }
 
@@ -367,7 +368,7 @@ export interface Expected {
 
 export function unpack({ dims, type, data }: Packed): Feed {
   const bytes = Uint8Array.from(Buffer.from(data, "base64"));
-  if (type === "int64") return { dims, type, data: Array.from(new BigInt64Array(bytes.buffer), Number) };
+  if (type !== "float32") return { dims, type, data: Array.from(new BigInt64Array(bytes.buffer), Number) };
   return { dims, type, data: new Float32Array(bytes.buffer) };
 }
 

@@ -93,8 +93,8 @@ define("HardSigmoid", ({ b, g, y, node }) => [
   },
 ]);
 slope("HardSwish", ({ b, x: [x] }) => {
-  // PyTorch counts both bends as inside, so that the slopes there are -0.5 and 1.5.
-  const inside = b.op("LessOrEqual", [b.op("Abs", [x!]), b.scalar(3, x!)]);
+  // At a bend the slope is that of the outside; PyTorch's own kernels are of two minds there.
+  const inside = b.op("Less", [b.op("Abs", [x!]), b.scalar(3, x!)]);
   const above = b.castLike(b.op("Greater", [x!, b.scalar(0, x!)]), x!);
   return b.op("Where", [inside, affine(b, x!, 1 / 3, 0.5), above]);
 });
