@@ -26,7 +26,8 @@ function masked(b: Builder, mask: string, g: string): string {
 /**
  * g where y > 0, else zero, for y ≥ 0. Where convolutions hand their blocked layout on (blocked.ts), the mask is made in it: a
  * depthwise convolution scales y by 2¹²⁷, and the HardSigmoid that the runtime folds into it scales again and cuts
- * at 1, which takes every positive y to 1.
+ * at 1, which takes every positive y to 1. Where y is NaN, and the outputs say so themselves, the adjoint is 0, or NaN in
+ * blocks; PyTorch's is g.
  */
 function maskedByPositive(b: Builder, y: string, g: string): string {
   if (!hasWholeBlocks(b, y) || !isBlocked(b, y)) return masked(b, b.op("Greater", [y, b.scalar(0, y)]), g);
