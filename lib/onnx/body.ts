@@ -6,10 +6,12 @@ import {
   capturedNames,
   emptyGraph,
   renameValues,
+  withBodies,
   withFields,
   type Graph,
-  type ValueInfo,
   type Names,
+  type Node,
+  type ValueInfo,
 } from "./graph.js";
 
 /** What surrounds a body. */
@@ -51,6 +53,20 @@ export function functionGraph(f: FunctionProto): Graph {
   };
 }
 
+/** The node with its bodies' nodes replaced, list by list. */
+export function mapBodies(node: Node, map: (nodes: Node[]) => Node[]): Node {
+  const attributes = new Map(node.attributes);
+  const body = (graph: GraphProto): GraphProto =>
+    withFields(graph, { node: map(graph.node.map(decodeNode)).map(encodeNode) });
+  let any = false;
+  for (const [name, attribute] of node.attributes) {
+    if (!attribute.g && attribute.graphs.length === 0) continue;
+    any = true;
+    attributes.set(name, withBodies(attribute, body));
+  }
+  return any ? { ...node, attributes } : node;
+}
+
 /** The graph as a body again: its inputs are captured, its constants are its own unless `outer` has them. */
 export function encodeBody(graph: Graph, outer: Graph): GraphProto {
   return create(GraphProtoSchema, {
@@ -63,7 +79,10 @@ export function encodeBody(graph: Graph, outer: Graph): GraphProto {
   });
 }
 
-/** Gives every value of `graph` a name that is free in `names`, but for those that have a place in `bound`. */
+/**
+ * Gives every value of `graph` a name that is free in `names`, but for those that have a place in `bound`. Values within
+ * its bodies get new names too: a body must not have a name that a graph around it has.
+ */
 export function renameApart(
   graph: Graph,
   names: Names,
@@ -79,5 +98,36 @@ export function renameApart(
     node.outputs.forEach(give);
     if (node.name !== "") node.name = names.fresh(prefix + node.name);
   }
-  renameValues(graph, renamed);
+  renameValues(graph, renamed, (body) => renameBodyApart(body, names, renamed, prefix));
+}
+
+/** As renameApart, for a body; `around` has the new names of what it captures. */
+function renameBodyApart(
+  body: GraphProto,
+  names: Names,
+  around: ReadonlyMap<string, string>,
+  prefix: string,
+): GraphProto {
+  const renamed = new Map(around);
+  const own = [...body.input, ...body.initializer].map(({ name }) => name);
+  for (const name of new Set([...own, ...body.node.flatMap(({ output }) => output)]))
+    if (name !== "") renamed.set(name, names.fresh(prefix + name));
+  const to = (name: string): string => renamed.get(name) ?? name;
+  const named = <T extends { name: string }>(value: T): T =>
+    withFields<{ name: string }>(value, { name: to(value.name) }) as T;
+  return withFields(body, {
+    input: body.input.map(named),
+    output: body.output.map(named),
+    initializer: body.initializer.map(named),
+    valueInfo: body.valueInfo.map(named),
+    node: body.node.map((node) =>
+      withFields(node, {
+        input: node.input.map(to),
+        output: node.output.map(to),
+        attribute: node.attribute.map((attribute) =>
+          withBodies(attribute, (inner) => renameBodyApart(inner, names, renamed, prefix)),
+        ),
+      }),
+    ),
+  });
 }

@@ -67,7 +67,7 @@ export function differentiateGraph(graph: Graph, options: DifferentiateOptions =
 export interface GradientObstacle {
   opType: string;
   domain: string;
-  /** The node's name, or its first output where it has none. */
+  /** The node's name, or its first output where it has none; within a branch, behind the names of the nodes around it. */
   node: string;
   /** The whole message of the error that differentiation ends with. */
   message: string;
@@ -81,20 +81,19 @@ export interface GradientObstacle {
  */
 export function gradientObstacles(graph: Graph, options: DifferentiateOptions = {}): GradientObstacle[] {
   const found: GradientObstacle[] = [];
-  walk(graph, { ...options, allowRandom: true }, (node, error) => {
+  walk(graph, { ...options, allowRandom: true }, (nodes, error) => {
     if (error.code !== "ERR_NO_GRADIENT") throw error;
-    const { opType, domain, name, outputs } = node;
-    found.push({ opType, domain, node: name || (outputs[0] ?? ""), message: error.message });
+    const { opType, domain } = nodes.at(-1)!;
+    const node = nodes.map(({ name, outputs }) => name || (outputs[0] ?? "")).join("/");
+    found.push({ opType, domain, node, message: error.message });
   });
   return found.reverse();
 }
 
-/** `onFailure` may throw the error, or let the walk go on. */
-function walk(
-  graph: Graph,
-  options: DifferentiateOptions,
-  onFailure: (node: Node, error: ModelError) => void,
-): Graph {
+/** Told of a node, behind the nodes whose branches it lies in. It may throw the error, or let the walk go on. */
+type OnFailure = (nodes: readonly Node[], error: ModelError) => void;
+
+function walk(graph: Graph, options: DifferentiateOptions, onFailure: OnFailure): Graph {
   const result = prepared(graph);
   const types = inferShapes(result);
   const wrt = chosen("wrt", options.wrt, result.inputs, types);
@@ -117,10 +116,10 @@ function walk(
   }
   for (const node of [...nodes].reverse()) {
     try {
-      onNode(node, () => propagate(b, node, active, adjoints));
+      onNode(node, () => propagate(b, node, active, adjoints, onFailure));
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
-      onFailure(node, error);
+      onFailure([node], error);
       for (const name of new Set(nodeReads(node)))
         if (active.has(name)) adjoints.add(name, b.filledLike(0, name));
     }
@@ -254,7 +253,13 @@ class Adjoints {
 }
 
 /** Sends the adjoints of a node's outputs on to its inputs. */
-function propagate(b: Builder, node: Node, active: ReadonlySet<string>, adjoints: Adjoints): void {
+function propagate(
+  b: Builder,
+  node: Node,
+  active: ReadonlySet<string>,
+  adjoints: Adjoints,
+  onFailure: OnFailure,
+): void {
   const grads = node.outputs.map((output) => (active.has(output) ? adjoints.take(output) : null));
   if (grads.every((grad) => grad === null)) return;
   const needed = nodeReads(node).filter((name) => active.has(name));
@@ -288,12 +293,13 @@ function propagate(b: Builder, node: Node, active: ReadonlySet<string>, adjoints
       const within = new Adjoints(b);
       within.add(y, g);
       const reached = activeValues(inner, [leaf], b.shapes);
-      for (const each of inner.reverse()) propagate(b, each, reached, within);
+      for (const each of inner.reverse()) propagate(b, each, reached, within, onFailure);
       return within.take(leaf);
     },
     isActive: (value) => active.has(value),
     // Whether random numbers are accepted was decided for the whole graph.
-    differentiate: (body, options) => differentiateGraph(body, { ...options, allowRandom: true }),
+    differentiate: (body, options) =>
+      walk(body, { ...options, allowRandom: true }, (inner, error) => onFailure([node, ...inner], error)),
     fail,
   };
   const inputs: InputAdjoint[] = rules.get(node.opType)!(context);

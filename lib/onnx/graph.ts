@@ -305,9 +305,12 @@ export function removeDead(graph: Graph): void {
   for (const name of graph.valueInfos.keys()) if (!made.has(name)) graph.valueInfos.delete(name);
 }
 
-/** Renames values everywhere at the top level, in bodies that capture them, and nowhere else. */
-export function renameValues(graph: Graph, renamed: ReadonlyMap<string, string>): void {
-  if (renamed.size === 0) return;
+/** Renames values everywhere at the top level, and in bodies by `inBody`: there what they capture, and nothing else. */
+export function renameValues(
+  graph: Graph,
+  renamed: ReadonlyMap<string, string>,
+  inBody: (body: GraphProto) => GraphProto = (body) => renameCaptured(body, renamed),
+): void {
   const to = (name: string): string => renamed.get(name) ?? name;
   for (const value of [...graph.inputs, ...graph.outputs]) value.name = to(value.name);
   for (const node of graph.nodes) {
@@ -315,7 +318,7 @@ export function renameValues(graph: Graph, renamed: ReadonlyMap<string, string>)
     node.outputs = node.outputs.map(to);
     for (const [name, attribute] of node.attributes)
       if (attribute.g || attribute.graphs.length > 0)
-        node.attributes.set(name, renameInBodies(attribute, renamed));
+        node.attributes.set(name, withBodies(attribute, inBody));
   }
   graph.initializers = new Map(
     [...graph.initializers].map(([name, tensor]) => [to(name), withFields(tensor, { name: to(name) })]),
@@ -325,10 +328,11 @@ export function renameValues(graph: Graph, renamed: ReadonlyMap<string, string>)
   );
 }
 
-function renameInBodies(attribute: AttributeProto, renamed: ReadonlyMap<string, string>): AttributeProto {
+/** The attribute with its bodies replaced. */
+export function withBodies(attribute: AttributeProto, map: (body: GraphProto) => GraphProto): AttributeProto {
   return withFields(attribute, {
-    ...(attribute.g ? { g: renameCaptured(attribute.g, renamed) } : {}),
-    graphs: attribute.graphs.map((body) => renameCaptured(body, renamed)),
+    ...(attribute.g ? { g: map(attribute.g) } : {}),
+    graphs: attribute.graphs.map(map),
   });
 }
 
@@ -341,7 +345,7 @@ function renameCaptured(body: GraphProto, renamed: ReadonlyMap<string, string>):
       withFields(node, {
         input: node.input.map(to),
         attribute: node.attribute.map((attribute) =>
-          attribute.g || attribute.graphs.length > 0 ? renameInBodies(attribute, renamed) : attribute,
+          withBodies(attribute, (inner) => renameCaptured(inner, renamed)),
         ),
       }),
     ),

@@ -3,7 +3,7 @@ import { AttributeProtoSchema, type AttributeProto, type FunctionProto, type Gra
 import { create } from "@bufbuild/protobuf";
 import { ModelError } from "../errors.js";
 import { graph as graphAttribute } from "./attributes.js";
-import { bodyGraph, functionGraph, renameApart } from "./body.js";
+import { bodyGraph, functionGraph, mapBodies, renameApart } from "./body.js";
 import { decodeNode, encodeNode } from "./codec.js";
 import {
   copyGraph,
@@ -35,12 +35,13 @@ export function inlineFunctions(graph: Graph): Graph {
   const result = copyGraph(graph);
   const names = new Names(result);
   let count = 0;
-  const inline = (nodes: readonly Node[], depth: number): Node[] =>
-    nodes.flatMap((node) => {
+  const inline = (nodes: readonly Node[], depth: number): Node[] => {
+    if (depth > maxDepth + 1) throw new ModelError("ERR_MODEL_UNSUPPORTED", "the model is nested too deeply");
+    return nodes.flatMap((node) => {
       if (++count > maxNodes)
         throw new ModelError("ERR_MODEL_UNSUPPORTED", "the model's functions are too large");
       const f = functions.get(keyOf(node.domain, node.opType, node.overload));
-      if (!f) return [node];
+      if (!f) return [mapBodies(node, (inner) => inline(inner, depth + 1))];
       if (depth > maxDepth)
         throw new ModelError("ERR_MODEL_UNSUPPORTED", `the model's function ${f.name} calls itself`);
       checkOpset(graph, f);
@@ -49,6 +50,7 @@ export function inlineFunctions(graph: Graph): Graph {
         depth + 1,
       );
     });
+  };
   result.nodes = inline(result.nodes, 0);
   result.functions = [];
   return result;

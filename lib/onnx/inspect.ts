@@ -1,9 +1,12 @@
 /** A summary of a graph for people. */
+import type { TensorProto } from "onnx-buf";
 import { ModelError } from "../errors.js";
 import { fixBatch } from "./batch.js";
+import { decodeNode } from "./codec.js";
 import { graphCost, type GraphCost } from "./cost.js";
 import { differentiateGraph, gradientObstacles, type DifferentiateOptions } from "./differentiate.js";
-import type { Graph, Node, ValueInfo } from "./graph.js";
+import { subgraphs, type Graph, type Node, type ValueInfo } from "./graph.js";
+import { inlineFunctions } from "./inline.js";
 import { randomNodes } from "./random.js";
 import { isFloat, tensorSize } from "./tensors.js";
 
@@ -12,7 +15,10 @@ export interface GraphSummary {
   irVersion: number;
   inputs: ValueInfo[];
   outputs: ValueInfo[];
-  /** Nodes by operator, most frequent first; operators of other domains as "domain.Name". */
+  /**
+   * Nodes by operator, most frequent first, those in bodies and in the model's functions among them (a function's once
+   * for every call); operators of other domains as "domain.Name".
+   */
   operators: { opType: string; count: number }[];
   /** Elements of all floating-point constants. */
   parameters: number;
@@ -48,13 +54,20 @@ export function inspectGraph(
   options: Pick<DifferentiateOptions, "wrt" | "outputs"> = {},
 ): GraphSummary {
   const counts = new Map<string, number>();
-  for (const node of graph.nodes) {
+  let parameters = 0;
+  const addParameters = (tensors: Iterable<TensorProto>): void => {
+    for (const tensor of tensors) if (isFloat(tensor.dataType)) parameters += tensorSize(tensor);
+  };
+  const visit = (node: Node): void => {
     const opType = node.domain === "" ? node.opType : `${node.domain}.${node.opType}`;
     counts.set(opType, (counts.get(opType) ?? 0) + 1);
-  }
-  let parameters = 0;
-  for (const tensor of graph.initializers.values())
-    if (isFloat(tensor.dataType)) parameters += tensorSize(tensor);
+    for (const body of subgraphs(node)) {
+      addParameters(body.initializer);
+      for (const inner of body.node) visit(decodeNode(inner));
+    }
+  };
+  inlineFunctions(graph).nodes.forEach(visit);
+  addParameters(graph.initializers.values());
   return {
     opset: graph.opsets.get("") ?? 0,
     irVersion: graph.irVersion,

@@ -4,7 +4,6 @@
  * Upsample, …). Sources: the operator changelog of the ONNX specification, and ONNX Runtime where the
  * specification of an old version leaves room.
  */
-import type { AttributeProto, GraphProto } from "onnx-buf";
 import { ModelError } from "../errors.js";
 import {
   float,
@@ -16,7 +15,7 @@ import {
   tensor,
   type AttributeValue,
 } from "./attributes.js";
-import { decodeNode, encodeNode } from "./codec.js";
+import { mapBodies } from "./body.js";
 import { copyGraph, describeNode, Names, onNode, withFields, type Graph, type Node } from "./graph.js";
 import { Shapes } from "./shapes.js";
 import { normalAxis } from "./shapes/operators.js";
@@ -313,7 +312,7 @@ function upgradeNodes(graph: Graph, from: number, to: number): void {
 
   /** The new nodes in place of one old node. Bodies use the constants of the graph around them. */
   const upgradeNode = (old: Node): Node[] => {
-    const node = upgradeBodies(old);
+    const node = mapBodies(old, (nodes) => nodes.flatMap(upgradeNode));
     if (node.domain !== "") return [node];
     const emitted: Node[] = [];
     const u: Upgrade = {
@@ -347,18 +346,6 @@ function upgradeNodes(graph: Graph, from: number, to: number): void {
     for (const step of steps.get(old.opType) ?? []) if (from < step.before) onNode(old, () => step.rule(u));
     return [...emitted, node];
   };
-
-  const upgradeBodies = (node: Node): Node => {
-    for (const [name, attribute] of node.attributes) {
-      if (!attribute.g && attribute.graphs.length === 0) continue;
-      const changes: Partial<AttributeProto> = { graphs: attribute.graphs.map(upgradeBody) };
-      if (attribute.g) changes.g = upgradeBody(attribute.g);
-      node.attributes.set(name, withFields(attribute, changes));
-    }
-    return node;
-  };
-  const upgradeBody = (body: GraphProto): GraphProto =>
-    withFields(body, { node: body.node.flatMap((node) => upgradeNode(decodeNode(node)).map(encodeNode)) });
 
   graph.nodes = graph.nodes.flatMap((old) => {
     const replaced = upgradeNode(old);

@@ -9,6 +9,7 @@ import {
 } from "onnx-buf";
 import { encodeNode } from "../../lib/onnx/codec.js";
 import { encodeBody } from "../../lib/onnx/body.js";
+import { inlineFunctions } from "../../lib/onnx/inline.js";
 import {
   Builder,
   DataType,
@@ -17,6 +18,7 @@ import {
   differentiateGraph,
   emptyGraph,
   encodeModel,
+  inspectGraph,
   jvp,
   jvpGraph,
   type Graph,
@@ -142,6 +144,28 @@ const ifs: Case[] = [0, 1].flatMap((value): Case[] => [
   },
 ]);
 
+/** x · (x · (… Sin x)), every product in a branch of its own; with the condition false Exp x at the outermost. */
+function nested(b: Builder, depth: number, x: string, c: string, float: number): string {
+  return choose(
+    b,
+    c,
+    [x, c],
+    (t) => (depth === 1 ? t.op("Sin", [x]) : t.op("Mul", [nested(t, depth - 1, x, c, float), x])),
+    (t) => t.op("Exp", [x]),
+    float,
+  )[0]!;
+}
+for (const [depth, value] of [
+  [2, 1],
+  [6, 1],
+  [6, 0],
+] as const)
+  ifs.push({
+    name: `Ifs nested ${depth} deep, ${value}`,
+    inputs: { x: { dims: ["batch", 2] }, c: { dims: [], type: "bool", values: () => [value] } },
+    build: (b, { x, c }, float) => nested(b, depth, x!, c!, float),
+  });
+
 /** f(a, b) = (LeakyRelu(a; slope) · b, a), which calls g(v) = v² of the same domain. */
 function withFunctions(): Graph {
   const node = (opType: string, inputs: string[], outputs: string[], domain = "") =>
@@ -219,6 +243,16 @@ function energy(convolution: boolean): Graph {
 describe("onnx: control flow, functions, forward mode", () => {
   for (const spec of ifs) it(spec.name, () => checkGradient(spec));
 
+  it("Ifs nested too deeply are an error", () => {
+    const b = new Builder(emptyGraph("deep"));
+    const [x, c] = [b.input("x", DataType.FLOAT, ["n"]), b.input("c", DataType.BOOL, [])];
+    b.output("y", nested(b, 18, x, c, DataType.FLOAT));
+    assert.throws(() => differentiateGraph(b.graph, { wrt: ["x"] }), {
+      code: "ERR_NO_GRADIENT",
+      message: /nested too deeply/,
+    });
+  });
+
   it("an If on a constant leaves no If behind", () => {
     const b = new Builder(emptyGraph("test"));
     const x = b.input("x", DataType.FLOAT, ["n", 1]);
@@ -236,6 +270,76 @@ describe("onnx: control flow, functions, forward mode", () => {
     const graph = differentiateGraph(b.graph);
     assert.ok(!graph.nodes.some((node) => node.opType === "If"));
     assert.deepEqual(graph.inputs.find((input) => input.name === "grad_y")!.dims, ["n"]);
+  });
+
+  it("what stops a gradient within branches and functions is found, by node", () => {
+    const b = new Builder(emptyGraph("branches"));
+    const x = b.input("x", DataType.FLOAT, ["n", 2, 2]);
+    const [c, d] = [b.input("c", DataType.BOOL, []), b.input("d", DataType.BOOL, [])];
+    const unknown = (t: Builder): string => t.op("Hedge", [t.op("Exp", [x])]);
+    const [y] = choose(
+      b,
+      c,
+      [x, d],
+      (t) => choose(t, d, [x], unknown, (u) => u.op("Sin", [x]), 1),
+      (t) => t.op("Identity", [t.op("Hedge", [x])]),
+      1,
+    );
+    b.output("y", y!);
+    b.graph.outputs[0]!.elemType = DataType.FLOAT;
+    const { withoutGradient, operators } = inspectGraph(b.graph, b.graph, { wrt: ["x"] });
+    assert.deepEqual(
+      withoutGradient.map(({ opType, nodes }) => [opType, nodes.map(({ name }) => name)]),
+      [["Hedge", ["choice/else/Hedge", "choice/choice/then/Hedge"]]],
+    );
+    assert.match(withoutGradient[0]!.nodes[1]!.message, /Hedge node "then\/Hedge".*no rule/);
+    assert.equal(operators.find(({ opType }) => opType === "Hedge")!.count, 2);
+    assert.throws(() => differentiateGraph(b.graph, { wrt: ["x"] }), { code: "ERR_NO_GRADIENT" });
+
+    const functions = withFunctions();
+    functions.functions[1]!.node[0]!.opType = "Hedge";
+    const found = inspectGraph(functions).withoutGradient;
+    assert.deepEqual(
+      found.map(({ opType, count }) => [opType, count]),
+      [["Hedge", 2]],
+    );
+  });
+
+  it("functions that a branch calls", async () => {
+    const graph = withFunctions();
+    const called = graph.nodes.pop()!;
+    const b = new Builder(graph, "b/");
+    const c = b.input("c", DataType.BOOL, []);
+    graph.outputs = [];
+    const [y] = choose(
+      b,
+      c,
+      ["t", "same"],
+      (t) => {
+        t.append({ ...called, outputs: ["inner"] });
+        return "inner";
+      },
+      (t) => t.op("Mul", ["t", "same"]),
+      1,
+    );
+    b.output("y", y!);
+    graph.outputs[0] = { name: "y", elemType: DataType.FLOAT, dims: ["n"] };
+    const feeds = (value: number, at: number[]): Record<string, Feed> => ({
+      x: { dims: [3], data: at },
+      c: { dims: [], data: [value], type: "bool" },
+      grad_y: { dims: [3], data: [1, 1, 1] },
+    });
+    const gradient = differentiateGraph(graph, { wrt: ["x"] });
+    const plain = inlineFunctions(graph);
+    for (const value of [0, 1]) {
+      const at = [1.2, -0.8, 0.5];
+      const result = await runGraph(gradient, feeds(value, at));
+      const moved = (by: number): number[] => at.map((v) => v + by);
+      const up = await runGraph(plain, feeds(value, moved(1e-2)));
+      const down = await runGraph(plain, feeds(value, moved(-1e-2)));
+      const slopes = up.y!.data.map((v, i) => (v - down.y!.data[i]!) / 2e-2);
+      assertClose(result.grad_x!.data, slopes, 2e-3, `condition ${value}`);
+    }
   });
 
   it("functions of the model", async () => {

@@ -12,8 +12,8 @@ import { capturedNames, subgraphs } from "../graph.js";
 import { decodeNode } from "../codec.js";
 import { define, type RuleContext } from "./rule.js";
 
-/** Every level is differentiated several times over. */
-const maxDepth = 4;
+/** Every level computes again what the levels within it do: the work grows with the cube of the depth. */
+const maxDepth = 16;
 
 // Each branch is differentiated, and an If of the same condition picks the adjoints of what the branches capture. What
 // a branch computes cannot be seen from outside, so it is computed again.
@@ -50,6 +50,10 @@ function branches(c: RuleContext, wanted: readonly string[]): string[] {
 function adjointBranch(c: RuleContext, body: GraphProto, wanted: readonly string[]): GraphProto {
   const { b, grads } = c;
   const branch = bodyGraph(body, { graph: b.graph, valueInfo: (name) => b.shapes.valueInfo(name) }, wanted);
+  // An operator nobody knows may make it; the adjoint says of what type it is.
+  branch.outputs.forEach((output, i) => {
+    if (output.elemType === 0 && grads[i]) output.elemType = b.shapes.elemType(grads[i]);
+  });
   const seeded = branch.outputs.flatMap(({ name }, i) => (grads[i] ? [{ name, g: grads[i] }] : []));
   if (new Set(seeded.map(({ name }) => name)).size < seeded.length)
     throw c.fail("it hands out a value twice");
