@@ -158,21 +158,48 @@ export interface NativeTrainer {
   dispose(): void;
 }
 
-/** How a session's values serve as E(z, c). `gradient` is null where only energies are needed. */
+/**
+ * ONNX graphs in the middle of a pipeline. The gradient's graph is cut in two: what does not depend on the cotangent runs
+ * with the forward pass (`recorded`), the values on the cut are kept and fed to `backward`.
+ */
+export interface NativeOnnxSegment {
+  name: string;
+  /** Shape of one row. */
+  inputShape: readonly number[];
+  /** input → output */
+  forward: NativeSession;
+  /** input → output, saved…; null with `backward` where no gradient is wanted. */
+  recorded: NativeSession | null;
+  /** saved…, cotangent → gradient */
+  backward: NativeSession | null;
+  input: string;
+  output: string;
+  saved: readonly string[];
+  cotangent: string;
+  gradient: string;
+}
+
+export type NativeSegment = NativeOnnxSegment;
+
+/**
+ * How sessions' values serve as E(z, c): (x, c) → E, and E with ∂E/∂x. x is z, or what comes out of the segments when
+ * there are any. `gradient` is null where only energies are needed.
+ */
 export interface NativeObjectiveConfig {
+  segments?: readonly NativeSegment[];
   energy: NativeSession;
   gradient: NativeSession | null;
-  /** Names of the latent and condition inputs and of the outputs in both sessions. */
-  latentInput: string;
+  /** Names of the inputs x and c and of the outputs in both sessions. */
+  input: string;
   conditionInput: string;
   energyOutput: string;
   gradientOutput: string;
-  /** Shape of one latent row as the graph wants it, e.g. [64] or [64, 1, 1]. */
-  latentShape: readonly number[];
+  /** Shape of one row of x as the graph wants it, e.g. [64] or [64, 1, 1]. */
+  inputShape: readonly number[];
   conditionShape: readonly number[];
-  /** Rows the graph was exported for, where its batch is fixed; 0 where it is symbolic. */
+  /** Rows the models were exported for, where the batch is fixed; 0 where it is open. */
   fixedBatch: number;
-  /** Upper bound for the rows of one call into the session. */
+  /** Upper bound for the rows of one call into the models. */
   maxBatch: number;
 }
 
@@ -186,15 +213,17 @@ export interface NativeObjective {
   dispose(): void;
 }
 
-/** A session used row by row: latents → images, → conditions, → features. Row sizes come from the outputs' shapes. */
-export interface NativeRowMapConfig {
-  session: NativeSession;
-  input: string;
-  inputShape: readonly number[];
-  outputs: readonly string[];
+/**
+ * Models used row by row: latents → images, → conditions, → features; one session, or segments one behind the other.
+ * Row sizes come from the outputs' shapes.
+ */
+export type NativeRowMapConfig = {
   fixedBatch: number;
   maxBatch: number;
-}
+} & (
+  | { session: NativeSession; input: string; inputShape: readonly number[]; outputs: readonly string[] }
+  | { name: string; segments: readonly NativeSegment[] }
+);
 
 export interface NativeRowMap {
   /** One array per output, [n, …]; with their row shapes. */

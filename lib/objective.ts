@@ -159,11 +159,11 @@ export class Objective {
           native().createObjective({
             energy: energySession,
             gradient: gradientSession,
-            latentInput: z,
+            input: z,
             conditionInput: c,
             energyOutput,
             gradientOutput,
-            latentShape: this.latentShape,
+            inputShape: this.latentShape,
             conditionShape: [this.conditionSize],
             fixedBatch: joinedBatch(this.parts.generatorBatch, this.parts.encoder.batch),
             maxBatch: this.maxBatch,

@@ -1,7 +1,10 @@
 #include "addon/objective_object.h"
 
 #include "addon/results.h"
+#include "addon/segment_arguments.h"
 #include "addon/session_object.h"
+#include "bridge/onnx_block.h"
+#include "bridge/pipeline_block.h"
 
 namespace tr0n::addon {
 
@@ -27,21 +30,42 @@ Napi::Function ObjectiveObject::define(Napi::Env env) {
                       InstanceMethod<&ObjectiveObject::dispose_it>("dispose", napi_enumerable)});
 }
 
+namespace {
+
+/// (z, c) → E, or E and ∂E/∂z: one session, behind segments where there are some.
+std::shared_ptr<const BlockModel> read_block(const Fields& fields, const RowLimits& limits, bool gradient) {
+  const char* const key = gradient ? "gradient" : "energy";
+  PipelineHead head;
+  head.session = SessionObject::session_from(fields.get(key), fields.path(key));
+  head.input = fields.text("input");
+  head.condition = fields.text("conditionInput");
+  head.energy = fields.text("energyOutput");
+  if (gradient) head.gradient = fields.text("gradientOutput");
+  head.input_shape = read_shape(fields.get("inputShape"), fields.path("inputShape"));
+  head.condition_shape = read_shape(fields.get("conditionShape"), fields.path("conditionShape"));
+  auto segments = read_segments(fields.get("segments"), fields.path("segments"));
+
+  std::vector<std::string> outputs{head.energy};
+  if (gradient) outputs.push_back(head.gradient);
+  auto block = std::make_shared<OnnxBlock>(
+      head.session,
+      std::vector<RowInput>{{head.input, head.input_shape, 0}, {head.condition, head.condition_shape, 0}},
+      std::move(outputs), limits.fixed_batch);
+  if (segments.empty()) return block;
+  std::string name = head.session->name();
+  return std::make_shared<PipelineBlock>(std::move(name), std::move(segments), std::move(head));
+}
+
+}  // namespace
+
 Napi::Value ObjectiveObject::create(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Fields fields(info[0], "config");
-    OnnxObjectiveConfig config;
-    config.energy = SessionObject::session_from(fields.get("energy"), fields.path("energy"));
-    if (fields.has("gradient"))
-      config.gradient = SessionObject::session_from(fields.get("gradient"), fields.path("gradient"));
-    config.latent_input = fields.text("latentInput");
-    config.condition_input = fields.text("conditionInput");
-    config.energy_output = fields.text("energyOutput");
-    if (config.gradient) config.gradient_output = fields.text("gradientOutput");
-    config.latent_shape = read_shape(fields.get("latentShape"), fields.path("latentShape"));
-    config.condition_shape = read_shape(fields.get("conditionShape"), fields.path("conditionShape"));
-    config.limits = read_limits(fields);
-    return make(info.Env(), std::make_shared<CountedObjective>(config), 0);
+    const RowLimits limits = read_limits(fields);
+    auto energy = read_block(fields, limits, false);
+    auto gradient = fields.has("gradient") ? read_block(fields, limits, true) : nullptr;
+    return make(info.Env(),
+                std::make_shared<CountedObjective>(std::move(energy), std::move(gradient), limits), 0);
   });
 }
 

@@ -1,13 +1,14 @@
 #pragma once
 #include "addon/counters.h"
 #include "addon/native_object.h"
-#include "bridge/onnx_objective.h"
+#include "bridge/model_objective.h"
 
 namespace tr0n::addon {
 
 struct CountedObjective {
-  explicit CountedObjective(const OnnxObjectiveConfig& config) : objective(config) {}
-  OnnxObjective objective;
+  template <class... Arguments>
+  explicit CountedObjective(Arguments&&... arguments) : objective(std::forward<Arguments>(arguments)...) {}
+  ModelObjective objective;
   Live live{Kind::objective};
 };
 

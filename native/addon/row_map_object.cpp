@@ -5,7 +5,10 @@
 #include "addon/objective_object.h"
 #include "addon/prior_arguments.h"
 #include "addon/results.h"
+#include "addon/segment_arguments.h"
 #include "addon/session_object.h"
+#include "bridge/onnx_block.h"
+#include "bridge/pipeline_block.h"
 #include "core/sampler.h"
 #include "core/thread_pool.h"
 
@@ -18,7 +21,7 @@ struct Outputs {
   std::vector<std::vector<int64_t>> shapes;  ///< [n, …]
 
   /// The map must be prepared: what fits into memory is known only then.
-  Outputs(const OnnxRowMap& map, size_t n) {
+  Outputs(const ModelRowMap& map, size_t n) {
     size_t bytes = 0;
     for (size_t k = 0; k < map.output_count(); ++k)
       bytes +=
@@ -32,7 +35,7 @@ struct Outputs {
     }
   }
   /// Where row `first` of every output begins.
-  std::vector<float*> at(const OnnxRowMap& map, size_t first) const {
+  std::vector<float*> at(const ModelRowMap& map, size_t first) const {
     std::vector<float*> pointers;
     for (size_t k = 0; k < blocks.size(); ++k)
       pointers.push_back(blocks[k].floats() + first * map.output_size(k));
@@ -50,6 +53,16 @@ struct Outputs {
   }
 };
 
+std::shared_ptr<const BlockModel> read_session(const Fields& fields, const RowLimits& limits) {
+  auto session = SessionObject::session_from(fields.get("session"), fields.path("session"));
+  auto shape = read_shape(fields.get("inputShape"), fields.path("inputShape"));
+  auto outputs = read_texts(fields.get("outputs"), fields.path("outputs"));
+  if (outputs.empty()) throw_invalid(fields.path("outputs"), "at least one name", fields.get("outputs"));
+  return std::make_shared<OnnxBlock>(std::move(session),
+                                     std::vector<RowInput>{{fields.text("input"), std::move(shape), 0}},
+                                     std::move(outputs), limits.fixed_batch);
+}
+
 }  // namespace
 
 Napi::Function RowMapObject::define(Napi::Env env) {
@@ -63,14 +76,12 @@ Napi::Function RowMapObject::define(Napi::Env env) {
 Napi::Value RowMapObject::create(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Fields fields(info[0], "config");
-    auto session = SessionObject::session_from(fields.get("session"), fields.path("session"));
-    auto shape = read_shape(fields.get("inputShape"), fields.path("inputShape"));
-    auto outputs = read_texts(fields.get("outputs"), fields.path("outputs"));
-    if (outputs.empty()) throw_invalid(fields.path("outputs"), "at least one name", fields.get("outputs"));
-    return make(info.Env(),
-                std::make_shared<CountedRowMap>(std::move(session), fields.text("input"), std::move(shape),
-                                                std::move(outputs), read_limits(fields)),
-                0);
+    const RowLimits limits = read_limits(fields);
+    auto segments = read_segments(fields.get("segments"), fields.path("segments"));
+    std::shared_ptr<const BlockModel> model =
+        segments.empty() ? read_session(fields, limits)
+                         : std::make_shared<PipelineBlock>(fields.text("name"), std::move(segments));
+    return make(info.Env(), std::make_shared<CountedRowMap>(std::move(model), limits), 0);
   });
 }
 
@@ -81,7 +92,7 @@ Napi::Value RowMapObject::run(const Napi::CallbackInfo& info) {
     InputReader reader;
     const auto rows = reader.read<float>(info[0], "rows", product({n, counted->map.input_size()}, "rows"));
     const auto work = [counted, rows, n](Job& job) -> MakeValue {
-      OnnxRowMap& map = counted->map;
+      ModelRowMap& map = counted->map;
       map.prepare(job.token());
       const auto outputs = std::make_shared<Outputs>(map, n);
       map.run(rows.data, n, outputs->at(map, 0).data(), job.token());
@@ -106,7 +117,7 @@ Napi::Value RowMapObject::pairs(const Napi::CallbackInfo& info) {
     const size_t count = product({n, d}, "n");
     require_memory(count * sizeof(float), "the latents");
     const auto work = [=](Job& job) -> MakeValue {
-      OnnxRowMap& map = counted->map;
+      ModelRowMap& map = counted->map;
       map.prepare(job.token());
       const auto outputs = std::make_shared<Outputs>(map, n);
       const auto z = std::make_shared<HostBlock>(count * sizeof(float));

@@ -1,14 +1,14 @@
 #pragma once
 #include "addon/counters.h"
 #include "addon/native_object.h"
-#include "bridge/onnx_row_map.h"
+#include "bridge/model_row_map.h"
 
 namespace tr0n::addon {
 
 struct CountedRowMap {
   template <class... Arguments>
   explicit CountedRowMap(Arguments&&... arguments) : map(std::forward<Arguments>(arguments)...) {}
-  OnnxRowMap map;
+  ModelRowMap map;
   Live live{Kind::row_map};
 };
 

@@ -39,28 +39,24 @@ constexpr size_t kMostRounds = 16;
 /// The shape of every output from one run in which the runtime allocates them.
 void RowRunner::learn_outputs(CancelToken& cancel) {
   const size_t rows = limits_.fixed_batch > 0 ? limits_.fixed_batch : std::min(limits_.max_batch, size_t{2});
-  Session::Inputs inputs;
-  std::vector<std::vector<float>> data;
-  for (const RowInput& input : inputs_) {
-    data.push_back(probe_rows(rows, input.size, 1));
-    std::vector<int64_t> shape(1, static_cast<int64_t>(rows));
-    shape.insert(shape.end(), input.shape.begin(), input.shape.end());
-    inputs.push_back({input.name, {data.back().data(), ort::ElementType::float32, std::move(shape)}});
+  std::vector<HostBlock> data;
+  std::vector<const float*> inputs;
+  for (const RowInput& input : model_->inputs()) {
+    const std::vector<float> values = probe_rows(rows, input.size, 1);
+    data.emplace_back(values.size() * sizeof(float));
+    std::copy(values.begin(), values.end(), data.back().floats());
+    inputs.push_back(data.back().floats());
   }
-  const std::vector<TensorValue> values = session_->run(inputs, output_names_, cancel);
-  std::vector<Output> outputs;
-  for (size_t k = 0; k < values.size(); ++k) {
-    const std::vector<int64_t>& shape = values[k].shape;
+  std::vector<RowOutput> outputs;
+  for (const std::vector<int64_t>& shape : model_->output_shapes(inputs.data(), rows, cancel)) {
+    const std::string what = model_->name() + ": output \"" + model_->output_names()[outputs.size()] + "\"";
     if (shape.empty() || shape[0] != static_cast<int64_t>(rows))
-      throw Error("ERR_SHAPE_MISMATCH", session_->name() + ": output \"" + output_names_[k] +
-                                            "\": expected one row per row of the inputs, got shape " +
+      throw Error("ERR_SHAPE_MISMATCH", what + ": expected one row per row of the inputs, got shape " +
                                             shape_text(shape) + " for " + std::to_string(rows) + " rows");
-    Output output;
+    RowOutput output;
     output.shape.assign(shape.begin() + 1, shape.end());
     output.size = element_count(output.shape);
-    if (output.size == 0)
-      throw Error("ERR_SHAPE_MISMATCH", session_->name() + ": output \"" + output_names_[k] +
-                                            "\" is empty: shape " + shape_text(shape));
+    if (output.size == 0) throw Error("ERR_SHAPE_MISMATCH", what + " is empty: shape " + shape_text(shape));
     outputs.push_back(std::move(output));
   }
   outputs_ = std::move(outputs);
@@ -71,11 +67,14 @@ class RowRunner::Probe {
  public:
   Probe(const RowRunner& runner, size_t base, unsigned seed, const CancellableRun& run,
         const CancelToken& cancel)
-      : runner_(runner), base_(base), run_(run), cancel_(cancel) {
-    for (size_t i = 0; i < runner.inputs_.size(); ++i)
-      rows_.push_back(probe_rows(base, runner.inputs_[i].size, seed + static_cast<unsigned>(i)));
-    scratch_.inputs.resize(runner.inputs_.size());
-    scratch_.outputs.resize(runner.outputs_.size());
+      : runner_(runner),
+        inputs_(runner.model_->inputs()),
+        base_(base),
+        run_(run),
+        cancel_(cancel),
+        scratch_(runner.make_scratch()) {
+    for (size_t i = 0; i < inputs_.size(); ++i)
+      rows_.push_back(probe_rows(base, inputs_[i].size, seed + static_cast<unsigned>(i)));
     reference_ = outputs_of(0, base);
   }
 
@@ -99,15 +98,15 @@ class RowRunner::Probe {
     std::vector<HostBlock> inputs, outputs;
     std::vector<const float*> input_data;
     std::vector<float*> output_data;
-    for (size_t i = 0; i < runner_.inputs_.size(); ++i) {
-      const size_t size = runner_.inputs_[i].size;
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      const size_t size = inputs_[i].size;
       inputs.emplace_back(count * size * sizeof(float));
       for (size_t row = 0; row < count; ++row)
         std::memcpy(inputs[i].floats() + row * size, rows_[i].data() + (start + row) % base_ * size,
                     size * sizeof(float));
       input_data.push_back(inputs[i].floats());
     }
-    for (const Output& output : runner_.outputs_) {
+    for (const RowOutput& output : runner_.outputs_) {
       outputs.emplace_back(count * output.size * sizeof(float));
       output_data.push_back(outputs.back().floats());
     }
@@ -116,6 +115,7 @@ class RowRunner::Probe {
   }
 
   const RowRunner& runner_;
+  const std::vector<RowInput>& inputs_;
   const size_t base_;
   const CancellableRun& run_;
   const CancelToken& cancel_;
@@ -130,13 +130,13 @@ class RowRunner::Probe {
 /// little to chance.
 BlockRule RowRunner::probe(CancelToken& cancel) {
   if (limits_.fixed_batch > 0) return {limits_.fixed_batch, limits_.fixed_batch};
-  if (limits_.max_batch <= 1 || session_->model_bytes() > kLargeModelBytes) return {1, 1};
+  if (limits_.max_batch <= 1 || model_->model_bytes() > kLargeModelBytes) return {1, 1};
   const size_t largest = std::min(limits_.max_batch, kLargestBlock);
   const size_t base = std::min(largest, kReferenceRows);
   if (base < 2) return {1, 1};
 
   size_t values = 0;
-  for (const Output& output : outputs_) values += output.size;
+  for (const RowOutput& output : outputs_) values += output.size;
   const size_t rounds = std::clamp<size_t>(kValuesToCompare / values, 1, kMostRounds);
   const CancellableRun run(cancel);
   size_t granularity = 1, top = largest;

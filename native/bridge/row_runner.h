@@ -5,28 +5,22 @@
 #include <string>
 #include <vector>
 
+#include "bridge/block_model.h"
+#include "bridge/host_block.h"
 #include "bridge/row_blocks.h"
 #include "bridge/session.h"
 
 namespace tr0n {
 
-/// An input of a model whose first axis are rows; `shape` is that of one row.
-struct RowInput {
-  std::string name;
-  std::vector<int64_t> shape;
-  size_t size = 0;  ///< elements of a row
-};
-
 /// How many rows a model takes.
 struct RowLimits {
-  size_t fixed_batch = 0;  ///< rows the graph was exported for; 0 = symbolic
-  size_t max_batch = 64;   ///< upper bound of the rows of one call, where symbolic
+  size_t fixed_batch = 0;  ///< rows the model was exported for; 0 = any
+  size_t max_batch = 64;   ///< upper bound of the rows of one call, where any
 };
 
-/// Runs a session over rows so that the bits of a row's outputs depend on that row's inputs alone: not on n,
-/// the split or the number of threads. Rows are cut into blocks, blocks run on the thread pool, one call into
-/// the runtime each, on the caller's memory where its alignment allows and through scratch where not. The
-/// session should have one intra-op thread.
+/// Runs a model over rows so that the bits of a row's outputs depend on that row's inputs alone: not on n,
+/// the split or the number of threads. Rows are cut into blocks, blocks run on the thread pool, one call of
+/// the model each, on the caller's memory where its alignment allows and through scratch where not.
 ///
 /// What was measured with ONNX Runtime 1.30 on x86-64 (AVX2, one intra-op thread, batches 1…9, 12, 16, 24,
 /// 32, 33, 48, 64 against one another):
@@ -44,13 +38,11 @@ struct RowLimits {
 /// block sizes agree (see probe()), and where not even the position is free, rows run one by one.
 class RowRunner {
  public:
-  /// Checks names, types and fixed dimensions: ERR_INVALID_ARGUMENT, ERR_SHAPE_MISMATCH.
-  RowRunner(std::shared_ptr<const Session> session, std::vector<RowInput> inputs,
-            std::vector<std::string> outputs, const RowLimits& limits);
+  RowRunner(std::shared_ptr<const BlockModel> model, const RowLimits& limits)
+      : model_(std::move(model)), limits_(limits) {}
 
-  const Session& session() const { return *session_; }
-  const std::vector<RowInput>& inputs() const { return inputs_; }
-  size_t output_count() const { return output_names_.size(); }
+  const BlockModel& model() const { return *model_; }
+  size_t output_count() const { return model_->output_names().size(); }
 
   /// Learns the outputs' shapes and the block rule by running the model, once; run() does so by itself.
   void prepare(CancelToken& cancel);
@@ -63,18 +55,12 @@ class RowRunner {
   void run(const float* const* inputs, size_t n, float* const* outputs, CancelToken& cancel);
 
  private:
-  struct Output {
-    std::vector<int64_t> shape;
-    size_t size = 0;
-  };
-  /// What one block needs besides the caller's memory; kept from call to call so that a step allocates
-  /// nothing but the runtime's handles.
+  /// What one block needs besides the caller's memory; kept from call to call.
   struct Scratch {
     std::vector<HostBlock> inputs, outputs;
-    std::vector<ort::ValueHandle> values;
-    std::vector<ort::Value*> input_values, output_values;
+    std::vector<const float*> input_data;
     std::vector<float*> output_data;
-    std::vector<int64_t> shape;
+    std::unique_ptr<BlockModel::State> state;
   };
   class Lease;
   class Probe;
@@ -84,15 +70,14 @@ class RowRunner {
   void run_block(const float* const* inputs, size_t first, size_t count, size_t rows, float* const* outputs,
                  Scratch& scratch, const CancellableRun& run, const CancelToken& cancel) const;
 
-  std::shared_ptr<const Session> session_;
-  std::vector<RowInput> inputs_;
-  std::vector<std::string> output_names_;
-  std::vector<const char*> input_pointers_, output_pointers_;
+  Scratch make_scratch() const;
+
+  std::shared_ptr<const BlockModel> model_;
   RowLimits limits_;
 
   std::mutex prepare_mutex_;
   std::atomic<bool> prepared_{false};
-  std::vector<Output> outputs_;
+  std::vector<RowOutput> outputs_;
   BlockRule rule_;
 
   std::mutex scratch_mutex_;

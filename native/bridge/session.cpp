@@ -133,7 +133,7 @@ ort::ValueHandle make_value(void* data, size_t bytes, const int64_t* shape, size
   return ort::ValueHandle(value);
 }
 
-TensorValue copy_value(ort::Value* value, const std::string& what) {
+TensorView value_view(ort::Value* value, const std::string& what) {
   const ort::Api& api = Runtime::instance().api();
   int is_tensor = 0;
   if (value) ort::check(api, api.IsTensor(value, &is_tensor));
@@ -145,7 +145,7 @@ TensorValue copy_value(ort::Value* value, const std::string& what) {
   ort::check(api, api.GetTensorElementType(info.get(), &type));
   size_t rank = 0;
   ort::check(api, api.GetDimensionsCount(info.get(), &rank));
-  TensorValue tensor;
+  TensorView tensor;
   tensor.type = static_cast<ElementType>(type);
   tensor.shape.resize(rank);
   if (rank > 0) ort::check(api, api.GetDimensions(info.get(), tensor.shape.data(), rank));
@@ -154,9 +154,15 @@ TensorValue copy_value(ort::Value* value, const std::string& what) {
                 what + " has elements of type " + type_name(tensor.type) + ", expected numbers or booleans");
   void* data = nullptr;
   ort::check(api, api.GetTensorMutableData(value, &data));
-  const size_t bytes = element_count(tensor.shape) * type_size(tensor.type);
-  tensor.data = HostBlock(bytes);
-  if (bytes > 0) std::memcpy(tensor.data.data(), data, bytes);
+  tensor.data = data;
+  return tensor;
+}
+
+TensorValue copy_value(ort::Value* value, const std::string& what) {
+  TensorView view = value_view(value, what);
+  const size_t bytes = element_count(view.shape) * type_size(view.type);
+  TensorValue tensor{HostBlock(bytes), view.type, std::move(view.shape)};
+  if (bytes > 0) std::memcpy(tensor.data.data(), view.data, bytes);
   return tensor;
 }
 

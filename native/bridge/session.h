@@ -99,6 +99,9 @@ class CancellableRun {
 /// A tensor over memory that outlives it.
 ort::ValueHandle make_value(void* data, size_t bytes, const int64_t* shape, size_t rank,
                             ort::ElementType type);
+/// A tensor the runtime made, in its memory. Throws ERR_MODEL_UNSUPPORTED on values that are not numeric
+/// tensors.
+TensorView value_view(ort::Value* value, const std::string& what);
 /// Copies a value the runtime made. Throws ERR_MODEL_UNSUPPORTED on values that are not numeric tensors.
 TensorValue copy_value(ort::Value* value, const std::string& what);
 

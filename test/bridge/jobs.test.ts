@@ -15,11 +15,11 @@ async function objective() {
   const made = addon.createObjective({
     energy: session,
     gradient: session,
-    latentInput: "z",
+    input: "z",
     conditionInput: "c",
     energyOutput: "energy",
     gradientOutput: "grad_z",
-    latentShape: [d],
+    inputShape: [d],
     conditionShape: [m],
     fixedBatch: 0,
     maxBatch: 64,

@@ -86,11 +86,11 @@ describe("bridge: nothing is left behind", function () {
       const objective = addon.createObjective({
         energy: session,
         gradient: session,
-        latentInput: "z",
+        input: "z",
         conditionInput: "c",
         energyOutput: "energy",
         gradientOutput: "grad_z",
-        latentShape: [d],
+        inputShape: [d],
         conditionShape: [m],
         fixedBatch: 0,
         maxBatch: 32,

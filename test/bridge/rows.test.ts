@@ -173,11 +173,11 @@ describe("bridge: objectives", () => {
     return addon.createObjective({
       energy: session,
       gradient: session,
-      latentInput: "z",
+      input: "z",
       conditionInput: "c",
       energyOutput: "energy",
       gradientOutput: "grad_z",
-      latentShape: [d],
+      inputShape: [d],
       conditionShape: [m],
       fixedBatch: 0,
       maxBatch,
@@ -219,11 +219,11 @@ describe("bridge: objectives", () => {
     const config = {
       energy: session,
       gradient: null,
-      latentInput: "z",
+      input: "z",
       conditionInput: "c",
       energyOutput: "energy",
       gradientOutput: "grad_z",
-      latentShape: [d],
+      inputShape: [d],
       conditionShape: [m],
       fixedBatch: 0,
       maxBatch: 8,
@@ -239,7 +239,7 @@ describe("bridge: objectives", () => {
       /rows of 1 elements, expected 12/,
     );
     throwsCode(
-      () => addon.createObjective({ ...config, latentShape: [3, 4] }),
+      () => addon.createObjective({ ...config, inputShape: [3, 4] }),
       "ERR_SHAPE_MISMATCH",
       /\[3, 4\]/,
     );

@@ -29,11 +29,11 @@ async function open(
   const objective = native().createObjective({
     energy: energySession,
     gradient: gradientSession,
-    latentInput: "z",
+    input: "z",
     conditionInput: "c",
     energyOutput: "energy",
     gradientOutput: "gradient",
-    latentShape: [d],
+    inputShape: [d],
     conditionShape: [m],
     fixedBatch: 0,
     maxBatch,

@@ -1,25 +1,18 @@
 #pragma once
 #include <memory>
-#include <string>
 
 #include "bridge/row_runner.h"
 #include "core/objective.h"
 
 namespace tr0n {
 
-/// How a session's values serve as E(z, c).
-struct OnnxObjectiveConfig {
-  std::shared_ptr<const Session> energy;
-  std::shared_ptr<const Session> gradient;  ///< null where only energies are needed
-  std::string latent_input, condition_input, energy_output, gradient_output;
-  std::vector<int64_t> latent_shape, condition_shape;  ///< of one row
-  RowLimits limits;
-};
-
-/// E(z, c) as one joined graph, and E with ∂E/∂z as another (the first, differentiated).
-class OnnxObjective final : public Objective {
+/// E(z, c) as one model of rows (z, c) → E, and E with ∂E/∂z as another.
+class ModelObjective final : public Objective {
  public:
-  explicit OnnxObjective(const OnnxObjectiveConfig& config);
+  /// `gradient` is null where only energies are needed. Outputs in the order above. Throws ERR_SHAPE_MISMATCH
+  /// where the two take different rows.
+  ModelObjective(std::shared_ptr<const BlockModel> energy, std::shared_ptr<const BlockModel> gradient,
+                 const RowLimits& limits);
   size_t latent_size() const override { return latent_size_; }
   size_t condition_size() const override { return condition_size_; }
   bool has_gradient() const override { return gradient_ != nullptr; }

@@ -1,6 +1,5 @@
 #pragma once
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "bridge/row_runner.h"
@@ -8,16 +7,16 @@
 
 namespace tr0n {
 
-/// A session used row by row: latents to images, to conditions, to features.
-class OnnxRowMap final : public RowMap {
+/// A model used row by row: latents to images, to conditions, to features.
+class ModelRowMap final : public RowMap {
  public:
-  OnnxRowMap(std::shared_ptr<const Session> session, const std::string& input,
-             std::vector<int64_t> input_shape, std::vector<std::string> outputs, const RowLimits& limits)
-      : runner_(std::move(session), {{input, std::move(input_shape), 0}}, std::move(outputs), limits) {}
+  /// `model` has one input.
+  ModelRowMap(std::shared_ptr<const BlockModel> model, const RowLimits& limits)
+      : runner_(std::move(model), limits) {}
 
   /// Must have returned once before output sizes are asked for.
   void prepare(CancelToken& cancel) { runner_.prepare(cancel); }
-  size_t input_size() const override { return runner_.inputs()[0].size; }
+  size_t input_size() const override { return runner_.model().inputs()[0].size; }
   size_t output_count() const override { return runner_.output_count(); }
   size_t output_size(size_t output) const override { return runner_.output_size(output); }
   const std::vector<int64_t>& output_shape(size_t output) const { return runner_.output_shape(output); }

@@ -1,0 +1,41 @@
+#include "addon/segment_arguments.h"
+
+#include "addon/arguments.h"
+#include "addon/session_object.h"
+#include "bridge/onnx_segment.h"
+
+namespace tr0n::addon {
+namespace {
+
+std::shared_ptr<const Segment> read_onnx(const Fields& fields) {
+  OnnxSegmentConfig config;
+  config.name = fields.text("name");
+  config.input_shape = read_shape(fields.get("inputShape"), fields.path("inputShape"));
+  config.forward = SessionObject::session_from(fields.get("forward"), fields.path("forward"));
+  config.input = fields.text("input");
+  config.output = fields.text("output");
+  if (fields.has("backward")) {
+    config.recorded = SessionObject::session_from(fields.get("recorded"), fields.path("recorded"));
+    config.backward = SessionObject::session_from(fields.get("backward"), fields.path("backward"));
+    config.saved = read_texts(fields.get("saved"), fields.path("saved"));
+    config.cotangent = fields.text("cotangent");
+    config.gradient = fields.text("gradient");
+  }
+  return std::make_shared<OnnxSegment>(std::move(config));
+}
+
+}  // namespace
+
+std::vector<std::shared_ptr<const Segment>> read_segments(const Napi::Value& value, const std::string& name) {
+  std::vector<std::shared_ptr<const Segment>> segments;
+  if (absent(value)) return segments;
+  if (!value.IsArray()) throw_invalid(name, "an array of segments", value);
+  const auto list = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const Fields fields(list.Get(i), name + "[" + std::to_string(i) + "]");
+    segments.push_back(read_onnx(fields));
+  }
+  return segments;
+}
+
+}  // namespace tr0n::addon

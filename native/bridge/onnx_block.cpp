@@ -1,0 +1,94 @@
+#include "bridge/onnx_block.h"
+
+#include <algorithm>
+
+namespace tr0n {
+
+using ort::ElementType;
+
+struct OnnxBlock::Values final : BlockModel::State {
+  std::vector<ort::ValueHandle> values;
+  std::vector<ort::Value*> inputs, outputs;
+  std::vector<int64_t> shape;
+};
+
+void check_batch_axis(const ValueInfo& info, const std::string& what, size_t fixed_batch) {
+  if (!info.tensor || info.type != ElementType::float32)
+    throw Error("ERR_MODEL_UNSUPPORTED", what + ": expected float32, the model has " + type_name(info.type));
+  if (info.shape.empty() || info.shape[0] < 0) return;
+  if (static_cast<size_t>(info.shape[0]) == fixed_batch) return;
+  const std::string wanted =
+      fixed_batch == 0 ? "a symbolic batch" : "a batch of " + std::to_string(fixed_batch);
+  throw Error("ERR_SHAPE_MISMATCH",
+              what + ": expected " + wanted + ", the model has shape " + shape_text(info));
+}
+
+OnnxBlock::OnnxBlock(std::shared_ptr<const Session> session, std::vector<RowInput> inputs,
+                     std::vector<std::string> outputs, size_t fixed_batch)
+    : session_(std::move(session)), inputs_(std::move(inputs)), output_names_(std::move(outputs)) {
+  for (RowInput& input : inputs_) {
+    const ValueInfo& info = session_->input(input.name);
+    const std::string what = session_->name() + ": input \"" + input.name + "\"";
+    input.size = element_count(input.shape);
+    if (input.size == 0)
+      throw Error("ERR_INVALID_ARGUMENT",
+                  what + ": expected rows with elements, got " + shape_text(input.shape));
+    check_batch_axis(info, what, fixed_batch);
+    bool fits = info.shape.empty() || info.shape.size() == input.shape.size() + 1;
+    for (size_t i = 1; fits && i < info.shape.size(); ++i)
+      fits = info.shape[i] < 0 || info.shape[i] == input.shape[i - 1];
+    if (!fits)
+      throw Error("ERR_SHAPE_MISMATCH", what + ": rows of shape " + shape_text(input.shape) +
+                                            " do not fit the model's " + shape_text(info));
+  }
+  for (const ValueInfo& wanted : session_->inputs()) {
+    const auto is_wanted = [&](const RowInput& input) { return input.name == wanted.name; };
+    if (std::none_of(inputs_.begin(), inputs_.end(), is_wanted))
+      throw Error("ERR_INVALID_ARGUMENT",
+                  session_->name() + ": input \"" + wanted.name + "\" would get no value");
+  }
+  for (const std::string& name : output_names_)
+    check_batch_axis(session_->output(name), session_->name() + ": output \"" + name + "\"", fixed_batch);
+  for (const RowInput& input : inputs_) input_pointers_.push_back(input.name.c_str());
+  for (const std::string& name : output_names_) output_pointers_.push_back(name.c_str());
+}
+
+std::unique_ptr<BlockModel::State> OnnxBlock::make_state() const { return std::make_unique<Values>(); }
+
+std::vector<std::vector<int64_t>> OnnxBlock::output_shapes(const float* const* inputs, size_t rows,
+                                                           CancelToken& cancel) const {
+  Session::Inputs named;
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    std::vector<int64_t> shape;
+    batch_shape(rows, inputs_[i].shape, shape);
+    named.push_back({inputs_[i].name, {inputs[i], ElementType::float32, std::move(shape)}});
+  }
+  std::vector<std::vector<int64_t>> shapes;
+  for (TensorValue& value : session_->run(named, output_names_, cancel))
+    shapes.push_back(std::move(value.shape));
+  return shapes;
+}
+
+void OnnxBlock::run(const float* const* inputs, size_t rows, const std::vector<RowOutput>& shapes,
+                    float* const* outputs, State& state, const CancellableRun& run,
+                    const CancelToken& cancel) const {
+  auto& kept = static_cast<Values&>(state);
+  kept.values.clear();
+  kept.inputs.clear();
+  kept.outputs.clear();
+  const auto add = [&](const float* data, size_t size, const std::vector<int64_t>& row) {
+    const auto& shape = batch_shape(rows, row, kept.shape);
+    kept.values.push_back(make_value(const_cast<float*>(data), rows * size * sizeof(float), shape.data(),
+                                     shape.size(), ElementType::float32));
+    return kept.values.back().get();
+  };
+  for (size_t i = 0; i < inputs_.size(); ++i)
+    kept.inputs.push_back(add(inputs[i], inputs_[i].size, inputs_[i].shape));
+  for (size_t k = 0; k < shapes.size(); ++k)
+    kept.outputs.push_back(add(outputs[k], shapes[k].size, shapes[k].shape));
+  session_->run_raw(run.options(), input_pointers_.data(), kept.inputs.data(), inputs_.size(),
+                    output_pointers_.data(), shapes.size(), kept.outputs.data(), cancel);
+  kept.values.clear();
+}
+
+}  // namespace tr0n

@@ -1,0 +1,56 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bridge/block_model.h"
+#include "bridge/segment.h"
+#include "bridge/session.h"
+
+namespace tr0n {
+
+/// The end of a pipeline that computes energies: (x, condition) → E, or E and ∂E/∂x.
+struct PipelineHead {
+  std::shared_ptr<const Session> session;
+  std::string input, condition, energy;
+  std::string gradient;                               ///< empty where only energies are wanted
+  std::vector<int64_t> input_shape, condition_shape;  ///< of a row
+};
+
+/// Models of any format one behind the other as a model of rows. Without a head its output is the last
+/// segment's; with one, E or E and ∂E/∂z: the cotangents flow back through the tapes of the same block.
+class PipelineBlock final : public BlockModel {
+ public:
+  /// Throws ERR_INVALID_ARGUMENT without segments or without a gradient that is wanted.
+  PipelineBlock(std::string name, std::vector<std::shared_ptr<const Segment>> segments);
+  PipelineBlock(std::string name, std::vector<std::shared_ptr<const Segment>> segments, PipelineHead head);
+
+  const std::string& name() const override { return name_; }
+  size_t model_bytes() const override;
+  const std::vector<RowInput>& inputs() const override { return inputs_; }
+  const std::vector<std::string>& output_names() const override { return outputs_; }
+  std::unique_ptr<State> make_state() const override;
+  std::vector<std::vector<int64_t>> output_shapes(const float* const* inputs, size_t rows,
+                                                  CancelToken& cancel) const override;
+  void run(const float* const* inputs, size_t rows, const std::vector<RowOutput>& shapes,
+           float* const* outputs, State& state, const CancellableRun& run,
+           const CancelToken& cancel) const override;
+
+ private:
+  struct Kept;
+  using Passes = std::vector<std::unique_ptr<Segment::Pass>>;
+  bool records() const { return head_.session && !head_.gradient.empty(); }
+  /// Runs all segments; throws ERR_SHAPE_MISMATCH where an output has not the rows that the next one takes.
+  Passes forward(const float* rows_data, size_t rows, bool record, const CancellableRun& run,
+                 const CancelToken& cancel) const;
+  void run_head(const float* x, const float* condition, size_t rows, float* energies, float* gradient,
+                const CancellableRun& run, const CancelToken& cancel) const;
+
+  std::string name_;
+  std::vector<std::shared_ptr<const Segment>> segments_;
+  PipelineHead head_;
+  std::vector<RowInput> inputs_;
+  std::vector<std::string> outputs_;
+};
+
+}  // namespace tr0n
