@@ -28,6 +28,7 @@ export {
   type ValueInfo,
 } from "./graph.js";
 export { Builder, type Attributes } from "./builder.js";
+export { cutGradient, type CutGradient } from "./cut.js";
 export { compose, type ComposeOptions } from "./compose.js";
 export {
   differentiateGraph,

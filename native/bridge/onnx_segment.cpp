@@ -24,13 +24,12 @@ class OnnxSegment::OnnxPass final : public Segment::Pass {
       : segment_(segment) {
     const OnnxSegmentConfig& config = segment.config_;
     batch_shape(rows, config.input_shape, input_shape_);
-    const ort::ValueHandle x =
-        make_value(const_cast<float*>(input), element_count(input_shape_) * sizeof(float),
-                   input_shape_.data(), input_shape_.size(), ElementType::float32);
+    input_ = make_value(const_cast<float*>(input), element_count(input_shape_) * sizeof(float),
+                        input_shape_.data(), input_shape_.size(), ElementType::float32);
     const Session& session = record ? *config.recorded : *config.forward;
     const size_t count = record ? segment.outputs_.size() : 1;
     std::vector<ort::Value*> outputs(count, nullptr);
-    const ort::Value* const inputs[] = {x.get()};
+    const ort::Value* const inputs[] = {input_.get()};
     const char* const names[] = {config.input.c_str()};
     session.run_raw(run.options(), names, inputs, 1, segment.outputs_.data(), count, outputs.data(), cancel);
     values_.reserve(count);
@@ -53,7 +52,8 @@ class OnnxSegment::OnnxPass final : public Segment::Pass {
     const ort::ValueHandle seed = over(cotangent, shape_);
     const ort::ValueHandle result = over(gradient, input_shape_);
     std::vector<const ort::Value*> inputs;
-    for (size_t i = 1; i < values_.size(); ++i) inputs.push_back(values_[i].get());
+    for (const size_t place : segment_.saved_)
+      inputs.push_back(place == kInput ? input_.get() : values_[place].get());
     inputs.push_back(seed.get());
     const char* const names[] = {config.gradient.c_str()};
     ort::Value* outputs[] = {result.get()};
@@ -64,7 +64,8 @@ class OnnxSegment::OnnxPass final : public Segment::Pass {
  private:
   const OnnxSegment& segment_;
   std::vector<int64_t> input_shape_, shape_;
-  std::vector<ort::ValueHandle> values_;  ///< output, saved…
+  ort::ValueHandle input_;
+  std::vector<ort::ValueHandle> values_;  ///< of the segment's outputs_
   const float* output_ = nullptr;
 };
 
@@ -73,8 +74,9 @@ OnnxSegment::OnnxSegment(OnnxSegmentConfig config) : config_(std::move(config)) 
   check_float32(*config_.forward, config_.forward->output(config_.output));
   outputs_.push_back(config_.output.c_str());
   for (const std::string& name : config_.saved) {
-    outputs_.push_back(name.c_str());
     backward_inputs_.push_back(name.c_str());
+    saved_.push_back(name == config_.input ? kInput : name == config_.output ? 0 : outputs_.size());
+    if (saved_.back() == outputs_.size()) outputs_.push_back(name.c_str());
   }
   if (!config_.backward) return;
   for (const char* name : outputs_) config_.recorded->output(name);

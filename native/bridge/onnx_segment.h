@@ -36,7 +36,10 @@ class OnnxSegment final : public Segment {
  private:
   class OnnxPass;
   OnnxSegmentConfig config_;
-  std::vector<const char*> outputs_, backward_inputs_;  ///< [output, saved…], [saved…, cotangent]
+  static constexpr size_t kInput = static_cast<size_t>(-1);
+  std::vector<const char*> outputs_;          ///< output, then what else is fetched
+  std::vector<size_t> saved_;                 ///< places of saved values in outputs_, or kInput
+  std::vector<const char*> backward_inputs_;  ///< saved…, cotangent
 };
 
 }  // namespace tr0n
