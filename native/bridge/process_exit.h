@@ -11,4 +11,7 @@ void set_process_exit_hook(void (*hook)());
 /// used: call this after each such moment.
 void register_process_exit();
 
+/// Calls the hook now, unless it was called before.
+void run_process_exit_hook();
+
 }  // namespace tr0n

@@ -1,0 +1,80 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bridge/session.h"
+#include "bridge/torch_runtime.h"
+
+namespace tr0n {
+
+class TorchModel;
+
+/// A run of a TorchScript model: its outputs and, where it was recorded, the way back. It keeps its model.
+class TorchTape {
+ public:
+  size_t output_count() const { return outputs_.size(); }
+  /// Name, type and shape as they came out.
+  const ValueInfo& info(size_t output) const { return outputs_[output].info; }
+  /// Dense, in host memory, valid as long as the tape.
+  const void* data(size_t output) const { return outputs_[output].data; }
+
+  /// Vector–Jacobian product. cotangents[k] has the shape of output k, null is zero; gradients[i] has the
+  /// shape of input i and is written as Σ_k J_kᵀ·cotangents[k], null is not wanted. Model values of other
+  /// types than float32 are converted. Activations are freed on the way: without `keep` a tape has one
+  /// backward.
+  ///
+  /// Throws ERR_NO_GRADIENT where nothing differentiable leads to an output with a cotangent, ERR_RUN_FAILED,
+  /// ERR_OUT_OF_MEMORY.
+  void backward(const float* const* cotangents, float* const* gradients, int threads, bool keep = false);
+
+ private:
+  friend class TorchModel;
+  struct Output {
+    ValueInfo info;
+    const void* data;
+  };
+  TorchTape(std::shared_ptr<const TorchModel> model, TorchTapeHandle tape);
+  std::shared_ptr<const TorchModel> model_;  ///< outlives the tape
+  TorchTapeHandle tape_;
+  std::vector<Output> outputs_;
+  std::vector<std::vector<int64_t>> input_shapes_;
+};
+
+/// A TorchScript model, opened through the module that contains libtorch: frozen, in eval mode. Runs may come
+/// from several threads at once.
+class TorchModel : public std::enable_shared_from_this<TorchModel> {
+ public:
+  /// Throw ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID (truncated, damaged, a pickle that is no TorchScript),
+  /// ERR_MODEL_UNSUPPORTED (unknown operators, half precision, no forward(), arguments that are no tensors),
+  /// ERR_OUT_OF_MEMORY, ERR_RUNTIME_MISSING.
+  static std::shared_ptr<const TorchModel> from_file(const std::string& path, const std::string& name);
+  /// The bytes are not needed afterwards.
+  static std::shared_ptr<const TorchModel> from_bytes(const void* bytes, size_t size,
+                                                      const std::string& name);
+
+  const std::string& name() const { return name_; }
+  /// The tensors of forward()'s schema. Shapes (empty where nothing is known, else −1 where a size is not)
+  /// and types (undefined where not known) are what the graph lets guess: probe_torch_model() tries them.
+  const std::vector<ValueInfo>& inputs() const { return inputs_; }
+  size_t parameter_bytes() const { return parameter_bytes_; }
+
+  /// Runs forward() on the calling thread with at most `threads` threads. Inputs in the order of inputs();
+  /// they are copied. `record` keeps what the gradient needs; without it the run is in inference mode.
+  /// libtorch cannot be interrupted: whoever may be cancelled looks before and after.
+  ///
+  /// Throws ERR_RUN_FAILED with what forward() raised, ERR_MODEL_UNSUPPORTED where it returns something else
+  /// than tensors of numbers, ERR_OUT_OF_MEMORY.
+  std::unique_ptr<TorchTape> run(const TensorView* inputs, size_t count, int threads, bool record) const;
+
+ private:
+  TorchModel(TorchModelHandle model, std::string name);
+  TorchModelHandle model_;
+  std::string name_;
+  std::vector<ValueInfo> inputs_;
+  size_t parameter_bytes_;
+};
+
+}  // namespace tr0n

@@ -1,0 +1,54 @@
+#pragma once
+#include <memory>
+#include <new>
+#include <string>
+
+#include "torch/torch_api.h"
+
+namespace tr0n {
+
+/// The module that contains libtorch, opened when the first TorchScript model is. It is never closed:
+/// libtorch's threads and exit handlers must stay mapped.
+class TorchRuntime {
+ public:
+  /// Names the file to open. Has no effect once it is open.
+  static void set_module(const std::string& path);
+  /// Opens the module if need be; throws ERR_RUNTIME_MISSING saying what to install and what to run.
+  static TorchRuntime& instance();
+  /// libtorch's version, empty before the module is opened.
+  static std::string version();
+
+  const tr0n_torch_api& api() const { return *api_; }
+
+ private:
+  explicit TorchRuntime(const std::string& path);
+  const tr0n_torch_api* api_ = nullptr;
+};
+
+/// Marks a call into libtorch. A process that exits waits for marked calls (libtorch cannot interrupt them)
+/// and, where one takes too long, leaves without libtorch's exit handlers, which would take it apart under
+/// the call.
+class TorchCall {
+ public:
+  /// Throws ERR_ABORTED when the process is exiting.
+  TorchCall();
+  /// Does not throw: false when the process is exiting.
+  explicit TorchCall(std::nothrow_t) noexcept;
+  ~TorchCall();
+  explicit operator bool() const { return entered_; }
+  TorchCall(const TorchCall&) = delete;
+  TorchCall& operator=(const TorchCall&) = delete;
+
+ private:
+  bool entered_;
+};
+
+/// Owners of the module's objects. What is still alive when the process exits is left to the system.
+struct TorchRelease {
+  void operator()(tr0n_torch_model* model) const noexcept;
+  void operator()(tr0n_torch_tape* tape) const noexcept;
+};
+using TorchModelHandle = std::unique_ptr<tr0n_torch_model, TorchRelease>;
+using TorchTapeHandle = std::unique_ptr<tr0n_torch_tape, TorchRelease>;
+
+}  // namespace tr0n

@@ -1,0 +1,187 @@
+#include "torch/model.h"
+
+#include <caffe2/serialize/inline_container.h>
+#include <caffe2/serialize/read_adapter_interface.h>
+#include <torch/cuda.h>
+#include <torch/version.h>
+
+#include <cstring>
+
+#include "torch/errors.h"
+#include "torch/shape_hints.h"
+
+namespace tr0n::torchscript {
+namespace {
+
+class MemoryReader : public caffe2::serialize::ReadAdapterInterface {
+ public:
+  MemoryReader(const void* bytes, size_t size) : bytes_(static_cast<const char*>(bytes)), size_(size) {}
+  size_t size() const override { return size_; }
+  size_t read(uint64_t position, void* buffer, size_t count, const char*) const override {
+    if (position >= size_) return 0;
+    const size_t there = std::min<size_t>(count, size_ - position);
+    std::memcpy(buffer, bytes_ + position, there);
+    return there;
+  }
+
+ private:
+  const char* bytes_;
+  size_t size_;
+};
+
+bool mentions(const std::string& message, std::initializer_list<const char*> phrases) {
+  for (const char* phrase : phrases)
+    if (message.find(phrase) != std::string::npos) return true;
+  return false;
+}
+
+/// TorchScript has code; torch.save() writes the same kind of archive without.
+void check_archive(const std::shared_ptr<MemoryReader>& reader, const std::string& name) {
+  caffe2::serialize::PyTorchStreamReader archive(reader);
+  if (archive.hasRecord("constants.pkl") || archive.hasRecord("model.json")) return;
+  if (archive.hasRecord("data.pkl"))
+    throw Failure(
+        "ERR_MODEL_INVALID",
+        name +
+            ": expected TorchScript, got what torch.save() writes (a state dict, or a pickled module): "
+            "it has no code. Export the module with torch.jit.trace(module, example).save(path) or "
+            "torch.jit.script(module).save(path)");
+  throw Failure("ERR_MODEL_INVALID", name + ": expected TorchScript, got another zip archive");
+}
+
+torch::jit::Module load(const std::shared_ptr<MemoryReader>& reader, const std::string& name,
+                        c10::Device device) {
+  try {
+    check_archive(reader, name);
+    return torch::jit::load(reader, device);
+  } catch (const Failure&) {
+    throw;
+  } catch (const std::exception& error) {
+    const std::string message = error.what();
+    if (says_out_of_memory(message)) throw;
+    if (mentions(message, {"Unknown builtin op", "Unknown type name", "Unknown operator"}))
+      throw Failure("ERR_MODEL_UNSUPPORTED",
+                    name +
+                        ": the model uses an operator or a class that libtorch does not have (one defined in "
+                        "Python, or in an extension): " +
+                        readable(message));
+    if (mentions(message, {"maximum supported version", "newer version of PyTorch", "newer than"}))
+      throw Failure(
+          "ERR_MODEL_UNSUPPORTED",
+          name + ": the model was exported by a newer PyTorch than this libtorch (" TORCH_VERSION "): " +
+              readable(message));
+    throw Failure("ERR_MODEL_INVALID", name + ": libtorch refuses the model: " + readable(message));
+  }
+}
+
+/// Frozen, and in numbers that tr0n works with. Throws ERR_MODEL_UNSUPPORTED for half precision.
+void settle_tensors(tr0n_torch_model& model) {
+  model.module.eval();
+  for (const auto& attribute : model.module.named_attributes(/*recurse=*/true)) {
+    if (!attribute.value.isTensor()) continue;
+    at::Tensor tensor = attribute.value.toTensor();
+    if (!tensor.defined()) continue;
+    if (tensor.scalar_type() == at::kHalf || tensor.scalar_type() == at::kBFloat16)
+      throw Failure("ERR_MODEL_UNSUPPORTED",
+                    model.name + ": \"" + attribute.name + "\" is in half precision (" +
+                        c10::toString(tensor.scalar_type()) +
+                        "), expected float32: convert it by module.float() before the export");
+    if (tensor.is_leaf() && tensor.requires_grad()) tensor.set_requires_grad(false);
+    if (tensor.layout() == at::kStrided) model.parameter_bytes += tensor.nbytes();
+  }
+}
+
+bool is_tensor(const c10::TypePtr& type) {
+  if (type->kind() == c10::TypeKind::TensorType) return true;
+  const auto optional = type->cast<c10::OptionalType>();
+  return optional && optional->getElementType()->kind() == c10::TypeKind::TensorType;
+}
+
+void read_schema(tr0n_torch_model& model) {
+  const auto forward = model.module.find_method("forward");
+  if (!forward) throw Failure("ERR_MODEL_UNSUPPORTED", model.name + ": the module has no method forward()");
+  const std::vector<c10::Argument>& arguments = forward->function().getSchema().arguments();
+  for (size_t i = 1; i < arguments.size(); ++i) {  // 0 is self
+    const c10::Argument& argument = arguments[i];
+    model.arguments.push_back(argument.default_value() ? *argument.default_value() : c10::IValue());
+    if (argument.default_value()) continue;
+    if (!is_tensor(argument.type()))
+      throw Failure("ERR_MODEL_UNSUPPORTED", model.name + ": forward()'s argument \"" + argument.name() +
+                                                 "\" is of type " + argument.type()->str() +
+                                                 ", expected Tensor, or a default value");
+    Input input;
+    input.name = argument.name();
+    input.argument = i - 1;
+    model.inputs.push_back(std::move(input));
+  }
+  if (model.inputs.empty())
+    throw Failure("ERR_MODEL_UNSUPPORTED", model.name + ": forward() takes no tensor");
+}
+
+}  // namespace
+
+int32_t element_type(c10::ScalarType type) {
+  switch (type) {
+    case at::kFloat:
+      return 1;
+    case at::kByte:
+      return 2;
+    case at::kChar:
+      return 3;
+    case at::kShort:
+      return 5;
+    case at::kInt:
+      return 6;
+    case at::kLong:
+      return 7;
+    case at::kBool:
+      return 9;
+    case at::kDouble:
+      return 11;
+    default:
+      return 0;
+  }
+}
+
+c10::ScalarType scalar_type(int32_t element_type) {
+  switch (element_type) {
+    case 1:
+      return at::kFloat;
+    case 2:
+      return at::kByte;
+    case 3:
+      return at::kChar;
+    case 5:
+      return at::kShort;
+    case 6:
+      return at::kInt;
+    case 7:
+      return at::kLong;
+    case 9:
+      return at::kBool;
+    case 11:
+      return at::kDouble;
+    default:
+      TORCH_CHECK(false, "tensors of element type ", element_type, " cannot be passed to TorchScript");
+  }
+}
+
+std::unique_ptr<tr0n_torch_model> open_model(const void* bytes, uint64_t size, const std::string& name,
+                                             int32_t device) {
+  auto model = std::make_unique<tr0n_torch_model>();
+  model->name = name;
+  if (device >= 0) {
+    if (device >= static_cast<int64_t>(torch::cuda::device_count()))
+      throw Failure("ERR_DEVICE_UNAVAILABLE",
+                    name + ": libtorch has no CUDA device " + std::to_string(device));
+    model->device = c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(device));
+  }
+  const auto reader = std::make_shared<MemoryReader>(bytes, size);
+  model->module = load(reader, name, model->device);
+  settle_tensors(*model);
+  read_schema(*model);
+  hint_shapes(*model);
+  return model;
+}
+
+}  // namespace tr0n::torchscript

@@ -1,0 +1,42 @@
+#pragma once
+#include <torch/script.h>
+
+#include <string>
+#include <vector>
+
+#include "torch/torch_api.h"
+
+namespace tr0n::torchscript {
+
+/// A tensor among the arguments of forward.
+struct Input {
+  std::string name;
+  size_t argument;  ///< its position, without self
+  bool known_rank = false;
+  std::vector<int64_t> shape;  ///< -1 where not known
+  int32_t element_type = 0;    ///< 0 where not known
+};
+
+/// Element types by ONNX's numbers; 0 for those that tensors of tr0n do not have.
+int32_t element_type(c10::ScalarType type);
+/// Throws c10::Error for numbers that no tensor has.
+c10::ScalarType scalar_type(int32_t element_type);
+
+}  // namespace tr0n::torchscript
+
+struct tr0n_torch_model {
+  std::string name;
+  torch::jit::Module module;
+  c10::Device device = c10::kCPU;
+  std::vector<tr0n::torchscript::Input> inputs;
+  std::vector<c10::IValue> arguments;  ///< of forward, with the defaults of those that are no inputs
+  uint64_t parameter_bytes = 0;
+};
+
+namespace tr0n::torchscript {
+
+/// Throws Failure and whatever libtorch throws.
+std::unique_ptr<tr0n_torch_model> open_model(const void* bytes, uint64_t size, const std::string& name,
+                                             int32_t device);
+
+}  // namespace tr0n::torchscript

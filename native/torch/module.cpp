@@ -1,0 +1,96 @@
+#include <torch/cuda.h>
+#include <torch/script.h>
+#include <torch/version.h>
+
+#include "torch/errors.h"
+#include "torch/model.h"
+#include "torch/tape.h"
+#include "torch/threads.h"
+
+namespace tr0n::torchscript {
+namespace {
+
+int32_t cuda_devices() {
+  try {
+    return static_cast<int32_t>(torch::cuda::device_count());
+  } catch (...) {
+    return 0;
+  }
+}
+
+int open(const void* bytes, uint64_t size, const char* name, int32_t device, tr0n_torch_model** model,
+         const tr0n_torch_errors* errors) {
+  return guard(errors, name, "ERR_MODEL_INVALID", "libtorch refuses the model", [&] {
+    bound_threads(1);
+    *model = open_model(bytes, size, name, device).release();
+  });
+}
+
+void release_model(tr0n_torch_model* model) { delete model; }
+
+uint64_t parameter_bytes(const tr0n_torch_model* model) { return model->parameter_bytes; }
+
+int32_t input_count(const tr0n_torch_model* model) { return static_cast<int32_t>(model->inputs.size()); }
+
+void input(const tr0n_torch_model* model, int32_t index, tr0n_torch_value_info* info) {
+  const Input& source = model->inputs[static_cast<size_t>(index)];
+  info->name = source.name.c_str();
+  info->shape = source.shape.data();
+  info->rank = source.known_rank ? static_cast<int32_t>(source.shape.size()) : -1;
+  info->element_type = source.element_type;
+}
+
+int run_model(const tr0n_torch_model* model, const tr0n_torch_tensor* inputs, int32_t count, int32_t threads,
+              int32_t flags, tr0n_torch_tape** tape, const tr0n_torch_errors* errors) {
+  return guard(errors, model->name, "ERR_RUN_FAILED", "forward() failed", [&] {
+    bound_threads(threads);
+    *tape = run(*model, inputs, count, flags).release();
+  });
+}
+
+int32_t output_count(const tr0n_torch_tape* tape) { return static_cast<int32_t>(tape->outputs.size()); }
+
+void output(const tr0n_torch_tape* tape, int32_t index, tr0n_torch_value_info* info, const void** data) {
+  const tr0n_torch_tape::Output& source = tape->outputs[static_cast<size_t>(index)];
+  info->name = source.name.c_str();
+  info->shape = source.dense.sizes().data();
+  info->rank = static_cast<int32_t>(source.dense.dim());
+  info->element_type = element_type(source.dense.scalar_type());
+  *data = source.dense.data_ptr();
+}
+
+int run_backward(tr0n_torch_tape* tape, const tr0n_torch_tensor* cotangents, int32_t threads, int32_t keep,
+                 const tr0n_torch_tensor* gradients, const tr0n_torch_errors* errors) {
+  return guard(errors, tape->model->name, "ERR_RUN_FAILED", "the backward pass failed", [&] {
+    bound_threads(threads);
+    backward(*tape, cotangents, keep != 0, gradients);
+  });
+}
+
+void release_tape(tr0n_torch_tape* tape) { delete tape; }
+
+}  // namespace
+}  // namespace tr0n::torchscript
+
+extern "C" __attribute__((visibility("default"))) const tr0n_torch_api* tr0n_torch_get_api(uint32_t version) {
+  using namespace tr0n::torchscript;
+  if (version != TR0N_TORCH_API_VERSION) return nullptr;
+  static const tr0n_torch_api api = {
+      TR0N_TORCH_API_VERSION,
+      TORCH_VERSION,
+      cuda_devices,
+      open,
+      release_model,
+      parameter_bytes,
+      input_count,
+      input,
+      run_model,
+      output_count,
+      output,
+      run_backward,
+      release_tape,
+  };
+  static const bool prepared = (prepare_threads(), true);
+  static_cast<void>(prepared);
+  return &api;
+}

@@ -1,0 +1,85 @@
+#pragma once
+#include <stdint.h>
+
+/// Between the addon and the module that contains libtorch: plain C, because the two may be built by
+/// different compilers and with different standard libraries (PyTorch's wheels before 2.6 use the old C++
+/// ABI). Nothing throws across it. A function that can fail returns 0, or non-zero after calling errors->fail
+/// once with one of Tr0nError's codes and a message that begins with the model's name.
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TR0N_TORCH_API_VERSION 1u
+
+typedef struct tr0n_torch_model tr0n_torch_model;
+/// Tensors that libtorch owns: the outputs of a run, with what backward needs where it was recorded.
+typedef struct tr0n_torch_tape tr0n_torch_tape;
+
+typedef struct tr0n_torch_errors {
+  void* context;
+  void (*fail)(void* context, const char* code, const char* message);
+} tr0n_torch_errors;
+
+/// Dense, row-major. Element types by ONNX's numbers (ort::ElementType).
+typedef struct tr0n_torch_tensor {
+  void* data;
+  const int64_t* shape;
+  int32_t rank;
+  int32_t element_type;
+  int32_t device;  ///< -1: host memory; k: memory of CUDA device k, in its primary context
+} tr0n_torch_tensor;
+
+/// What the model says of an input, or what a run showed of an output.
+typedef struct tr0n_torch_value_info {
+  const char* name;
+  const int64_t* shape;  ///< -1 where not known
+  int32_t rank;          ///< -1 where not known
+  int32_t element_type;  ///< 0 where not known
+} tr0n_torch_value_info;
+
+enum {
+  TR0N_TORCH_RECORD = 1,    ///< keep what the gradient needs; without it the run is in inference mode
+  TR0N_TORCH_ON_DEVICE = 2  ///< outputs stay on the model's device; without it they come to host memory
+};
+
+typedef struct tr0n_torch_api {
+  uint32_t version;
+  const char* libtorch_version;
+
+  /// CUDA devices that this libtorch can use; 0 where it was built without.
+  int32_t (*cuda_devices)(void);
+
+  /// Checks that the bytes are TorchScript, puts it in eval mode and freezes its parameters. The bytes are
+  /// not needed afterwards. device: as in tr0n_torch_tensor.
+  int (*open_model)(const void* bytes, uint64_t size, const char* name, int32_t device,
+                    tr0n_torch_model** model, const tr0n_torch_errors* errors);
+  void (*release_model)(tr0n_torch_model* model);
+  uint64_t (*parameter_bytes)(const tr0n_torch_model* model);
+  int32_t (*input_count)(const tr0n_torch_model* model);
+  /// The name by the schema of forward; shape and element type as far as the model's first operators and
+  /// their weights tell: a hint, to be tried.
+  void (*input)(const tr0n_torch_model* model, int32_t index, tr0n_torch_value_info* info);
+
+  /// Runs on the calling thread with at most `threads` intra-op threads. Inputs in the order of the schema;
+  /// they are copied. Several runs of one model may be under way at once. A tape does not outlive its model.
+  int (*run)(const tr0n_torch_model* model, const tr0n_torch_tensor* inputs, int32_t count, int32_t threads,
+             int32_t flags, tr0n_torch_tape** tape, const tr0n_torch_errors* errors);
+  int32_t (*output_count)(const tr0n_torch_tape* tape);
+  /// Names and tensors of the outputs; valid until the tape is released.
+  void (*output)(const tr0n_torch_tape* tape, int32_t index, tr0n_torch_value_info* info, const void** data);
+  /// Vector–Jacobian product of a recorded run. cotangents[k] belongs to output k (data null: zero) and has
+  /// its shape. gradients[i] belongs to input i; written where its data is not null (shape of the input), as
+  /// zeros where the outputs do not depend on it. Element types of both may differ from the model's: numbers
+  /// are converted. `keep` leaves the tape as it is, for another backward; without it the activations are
+  /// freed on the way and a second call fails.
+  int (*backward)(tr0n_torch_tape* tape, const tr0n_torch_tensor* cotangents, int32_t threads, int32_t keep,
+                  const tr0n_torch_tensor* gradients, const tr0n_torch_errors* errors);
+  void (*release_tape)(tr0n_torch_tape* tape);
+} tr0n_torch_api;
+
+/// The module's one exported function; null where the version is not supported.
+const tr0n_torch_api* tr0n_torch_get_api(uint32_t version);
+
+#ifdef __cplusplus
+}
+#endif
