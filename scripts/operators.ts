@@ -29,7 +29,7 @@ const notes: Record<string, string> = {
   Resize:
     "nearest, linear and cubic, antialias; coordinate modes asymmetric, align_corners, half_pixel, half_pixel_symmetric, " +
     "pytorch_half_pixel; needs the sizes of the resized axes",
-  "ScatterElements ScatterND": "with reduction mul, updates must not depend on the input",
+  "ScatterElements ScatterND": "with reduction mul, at most 1024 updates may depend on the input",
   TopK: "of the values; the indices are constant",
 };
 

@@ -31,7 +31,7 @@ function scatterND(reduction: string, data: Dim[], places: InputSpec, updates: D
     inputs: {
       x: { dims: data },
       i: places,
-      u: { dims: updates, values: positive, fixed: reduction === "mul" },
+      u: { dims: updates, values: positive },
     },
     build: (b, { x, i, u }) => b.op("ScatterND", [x!, i!, u!], { reduction }),
   };
@@ -63,6 +63,17 @@ const cases: Case[] = [
       u: { dims: [3, 2], fixed: true },
     },
   },
+  scatterElements("mul", [4, 3], indices([3, 2], [1, 0, 1, 3, 1, 0]), 0),
+  {
+    ...scatterElements("mul", [4, 2], indices([4, 2], [1, 0, 1, 3, 1, 0, 2, 3]), 0),
+    name: "ScatterElements with active factors, one or two of them zero",
+    inputs: {
+      x: { dims: [4, 2] },
+      i: indices([4, 2], [1, 0, 1, 3, 1, 0, 2, 3]),
+      u: { dims: [4, 2], values: () => [0.7, 0, 0, 1.5, -0.8, 0, 0, 2] },
+    },
+  },
+  scatterND("mul", [2, 3, 2], indices([3, 2], [1, -1, 0, 2, 1, 2]), [3, 2]),
   scatterND("none", [4, 3], indices([2, 1], [3, 1]), [2, 3]),
   scatterND("none", [2, 3, 2], indices([2, 2], [1, -1, 0, 2]), [2, 2]),
   scatterND("none", ["batch", 3], indices([1, 1], [0]), [1, 3]),

@@ -40,7 +40,7 @@ interface Placing {
 
 /** (data, indices, updates) → data with the updates put in, added, multiplied, or compared with. */
 function placing(c: RuleContext, { gather, scatter }: Placing): InputAdjoint[] {
-  const { b, g, x, y, node, fail } = c;
+  const { b, g, x, y, node } = c;
   const reduction = string(node, "reduction", "none");
   switch (reduction) {
     case "none":
@@ -51,9 +51,7 @@ function placing(c: RuleContext, { gather, scatter }: Placing): InputAdjoint[] {
       return [
         () => scatter(g, x[2]!, "mul"),
         null,
-        () => {
-          throw fail("its updates are factors that depend on the input");
-        },
+        () => b.op("Mul", [b.op("Mul", [gather(g), gather(x[0]!)]), otherFactors(c, gather)]),
       ];
     default: {
       // max, min: everything that equals the result shares the adjoint evenly, as in torch.scatter_reduce.
@@ -66,6 +64,30 @@ function placing(c: RuleContext, { gather, scatter }: Placing): InputAdjoint[] {
       return [() => where(kept(), share()), null, () => where(hits(), gather(share()))];
     }
   }
+}
+
+/** Updates for which a table of all pairs is made: a million entries. */
+const maxFactors = 1024;
+
+/** For every update the product of the others that are written to the same place; right where some are zero. */
+function otherFactors({ b, x, fail }: RuleContext, gather: Placing["gather"]): string {
+  const updates = x[2]!;
+  const count = b.shapes.staticDims(updates)?.reduce((p, q) => p * q, 1);
+  if (count === undefined || count > maxFactors)
+    throw fail(
+      `its updates are factors that depend on the input, and there are ${count ?? "a number only known at run time"} of ` +
+        `them, more than ${maxFactors}`,
+    );
+  const places = gather(positionsOf(b, x[0]!));
+  const [column, row] = [
+    b.op("Reshape", [places, b.ints([count, 1])]),
+    b.op("Reshape", [places, b.ints([1, count])]),
+  ];
+  const numbers = b.op("Range", [b.int(0), b.int(count), b.int(1)]);
+  const itself = b.op("Equal", [b.unsqueeze(numbers, [1]), b.unsqueeze(numbers, [0])]);
+  const shared = b.op("And", [b.op("Equal", [column, row]), b.op("Not", [itself])]);
+  const factors = b.op("Where", [shared, b.op("Reshape", [updates, b.ints([1, count])]), b.scalar(1, updates)]);
+  return b.reshapeLike(b.op("ReduceProd", [factors, b.ints([1])], { keepdims: 0 }), updates);
 }
 
 define("ScatterElements", (c) => {
