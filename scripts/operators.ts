@@ -11,26 +11,35 @@ const page = fileURLToPath(new URL("../docs/operators.md", import.meta.url));
 
 /** What a rule refuses or decides, by operators. Everything refused is an error that names the node. */
 const notes: Record<string, string> = {
+  AffineGrid: "needs the sizes of the grid",
+  Attention:
+    "masks, causal, grouped heads, keys and values of the past, capped scores; not with nonpad_kv_seqlen",
   "AveragePool LpPool":
     "needs the sizes of the windows; with ceil_mode or padding that is not counted also the input's",
   BatchNormalization: "at inference; training mode and statistics that depend on the input are refused",
   Clip: "bounds that depend on the input are differentiated too",
+  Col2Im: "needs the sizes of image and patches",
   "Conv ConvTranspose":
     "1-D to 3-D; for input, weight and bias; auto_pad SAME needs the sizes of the input; output padding of a stride or more " +
     "must lie within the padding",
+  CumProd: "needs the size of its axis",
   "DepthToSpace SpaceToDepth": "needs the number of channels",
+  Det: "of matrices up to 8 × 8",
+  "DFT STFT": "needs the length of the signal; not the inverse of one half",
   Dropout: "at inference, or with the ratio 0; training mode is refused",
   "Elu Celu Selu Relu LeakyRelu PRelu ThresholdedRelu": "at the kink as PyTorch decides it",
   GridSample: "modes nearest, linear and cubic, every padding mode; for the image and the grid",
-  If: "a constant condition is resolved, any other one is differentiated branch by branch",
+  If: "a constant condition is resolved, any other one is differentiated branch by branch, up to 16 deep",
   "Max Min": "ties share the gradient equally",
   "MaxPool GlobalMaxPool": "the first of equal elements gets the gradient",
   Pad: "modes constant (negative too), reflect, edge and wrap; all but constant need the pads and sizes",
+  ReduceProd: "needs the axes",
   Resize:
     "nearest, linear and cubic, antialias; coordinate modes asymmetric, align_corners, half_pixel, half_pixel_symmetric, " +
     "pytorch_half_pixel; needs the sizes of the resized axes",
+  RotaryEmbedding: "tables that depend on the input are refused",
   "ScatterElements ScatterND": "with reduction mul, at most 1024 updates may depend on the input",
-  TopK: "of the values; the indices are constant",
+  "TopK Unique": "of the values; the indices are constant",
 };
 
 /** The page as it should be. */

@@ -16,7 +16,7 @@ export type AttributeValue = number | readonly number[] | string | readonly stri
 const floats = new Set(
   (
     "alpha beta gamma epsilon momentum bias lambd cubic_coeff_a extrapolation_value ratio spatial_scale mean scale " +
-    "seed high low min max value value_float value_floats scales norm_coefficient"
+    "seed high low min max value value_float value_floats scales norm_coefficient softcap"
   ).split(" "),
 );
 

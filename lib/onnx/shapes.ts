@@ -114,6 +114,7 @@ export class Shapes {
     const name = (i: number): string => node.inputs[i] ?? "";
     return {
       node,
+      opset: this.graph.opsets.get("") ?? 0,
       has: (i) => name(i) !== "",
       type: (i) => (name(i) === "" ? unknown : this.type(name(i))),
       dims: (i) => (name(i) === "" ? null : this.dims(name(i))),

@@ -283,13 +283,18 @@ describe("Model", () => {
   });
 
   it("names the operator that has no gradient, and runs all the same", async () => {
-    const b = new Builder(emptyGraph("determinant"));
-    b.output("y", b.op("Det", [b.input("x", DataType.FLOAT, ["n", 2, 2])]));
-    b.graph.outputs[0] = { name: "y", elemType: DataType.FLOAT, dims: ["n"] };
+    const b = new Builder(emptyGraph("recurrence"));
+    const [weights, recurrence] = [
+      b.constant([0.1, 0.2], [1, 1, 2], DataType.FLOAT),
+      b.constant([0], [1, 1, 1], DataType.FLOAT),
+    ];
+    const x1 = b.input("x", DataType.FLOAT, ["n", 2, 2]);
+    b.output("y", b.op("RNN", [x1, weights, recurrence], { hidden_size: 1 }));
+    b.graph.outputs[0] = { name: "y", elemType: DataType.FLOAT, dims: ["n", 1, 2, 1] };
     using blocked = await loadModel(encodeModel(b.graph));
     const x: Tensor = tensor([1, 2, 3, 4], [1, 2, 2]);
-    close((await blocked.run(x))["y"]!.data, [-2], 1e-6);
-    await rejects(blocked.vjp(x, tensor([1], [1])), "ERR_NO_GRADIENT", /Det/);
+    close((await blocked.run(x))["y"]!.data, [Math.tanh(0.5), Math.tanh(1.1)], 1e-6);
+    await rejects(blocked.vjp(x, tensor([1, 1], [1, 1, 2, 1])), "ERR_NO_GRADIENT", /RNN/);
   });
 
   it("can be aborted, and cannot be used after dispose(), which may come twice", async () => {

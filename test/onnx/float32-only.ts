@@ -15,7 +15,7 @@ interface Lack {
 const lacks: Lack[] = [
   {
     operators:
-      "Acos Acosh Asin Asinh Atan Atanh AveragePool Conv ConvTranspose Cosh Erf GlobalAveragePool GlobalLpPool GlobalMaxPool " +
+      "Acos Acosh Asin Asinh Atan Atanh AveragePool Col2Im Conv ConvTranspose Cosh Det Erf GlobalAveragePool GlobalLpPool GlobalMaxPool " +
       "InstanceNormalization LRN LpPool MaxUnpool Mean OneHot Resize Sinh Tan",
     from: 18,
     to: Infinity,
@@ -28,6 +28,12 @@ const lacks: Lack[] = [
     why: "it is spelled out with Erf, whose kernel is for float32",
   },
   { operators: "Celu", from: 18, to: Infinity, why: "the operator itself is defined for float32" },
+  {
+    operators: "RotaryEmbedding",
+    from: 18,
+    to: Infinity,
+    why: "the operator itself is not defined for float64",
+  },
   {
     operators: "MeanVarianceNormalization",
     from: 18,

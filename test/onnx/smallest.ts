@@ -36,6 +36,19 @@ const calls: [string, (opType: string) => Make][] = [
   ["Concat", of(2, { axis: 1 })],
   ["Cast", free((b, float, input) => b.op("Cast", [input(2, 3)], { to: float }))],
   ["Where", free((b, _, input) => b.op("Where", [b.constant([1], [1], 9), input(2, 3), input(2, 3)]))],
+  ["AffineGrid", withInts((b) => [b.ints([1, 1, 3, 3])], {}, 1, 2, 3)],
+  ["CenterCropPad", withInts((b) => [b.ints([3, 2])])],
+  ["Col2Im", withInts((b) => [b.ints([4, 4]), b.ints([2, 2])], {}, 1, 4, 9)],
+  ["Det", unary({}, 2, 3, 3)],
+  ["DFT", unary({}, 1, 4, 1)],
+  ["STFT", free((b, _, input) => b.op("STFT", [input(1, 8, 1), b.int(2), input(4)]))],
+  ["NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss", withInts((b) => [b.ints([0, 1])])],
+  ["Range", free((b, _, input) => b.op("Range", [input(), input(), input()]))],
+  ["Attention", of(3, {}, 1, 2, 3, 4)],
+  [
+    "RotaryEmbedding",
+    free((b, _, input) => b.op("RotaryEmbedding", [input(1, 2, 3, 4), input(1, 3, 2), input(1, 3, 2)])),
+  ],
   ["AveragePool MaxPool LpPool", unary(window, 1, 1, 4, 4)],
   ["GlobalAveragePool GlobalMaxPool GlobalLpPool", unary({}, 1, 2, 4, 4)],
   [
@@ -107,7 +120,15 @@ const calls: [string, (opType: string) => Make][] = [
 const table = new Map(calls.flatMap(([names, call]) => names.split(" ").map((name) => [name, call(name)])));
 
 /** The operator set that introduced an operator, where that is newer than the one the rules are written in. */
-const introduced: Record<string, number> = { Gelu: 20, RMSNormalization: 23, Swish: 24, CumProd: 26 };
+const introduced: Record<string, number> = {
+  AffineGrid: 20,
+  Attention: 23,
+  CumProd: 26,
+  Gelu: 20,
+  RMSNormalization: 23,
+  RotaryEmbedding: 23,
+  Swish: 24,
+};
 
 /** A model of one node. Operators that are not in the table above are functions of one tensor. */
 export function smallest(opType: string, float: number, opset: number): Graph {

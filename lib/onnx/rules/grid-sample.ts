@@ -1,5 +1,6 @@
-/** GridSample: sums of gathered pixels, weighted by where the grid points between them. */
+/** GridSample: sums of gathered pixels, weighted by where the grid points between them; and AffineGrid, that makes grids. */
 import { int, string } from "../attributes.js";
+import { isStatic } from "../shapes/dims.js";
 import { define, expanded, type RuleContext } from "./rule.js";
 
 /** A neighbour along one axis: its position and its weight. */
@@ -115,3 +116,34 @@ function within(c: RuleContext, position: string, size: string): { index: string
   const outside = string(c.node, "padding_mode", "zeros") === "zeros";
   return { index, mask: outside ? b.castLike(b.op("Equal", [index, at]), position) : null };
 }
+
+// theta [N, d, d + 1], size [N, C, ...sizes] → grid [N, ...sizes, d]: theta times (coordinates, 1), the last axis first.
+define(
+  "AffineGrid",
+  expanded(({ b, x, node, rank, fail }) => {
+    const theta = x[0]!;
+    const sizes = b.shapes.value(x[1]!)?.data.slice(2) ?? null;
+    if (!isStatic(sizes) || rank(theta) !== 3) throw fail("the sizes of its grid are known only at run time");
+    const d = sizes.length;
+    const aligned = int(node, "align_corners", 0) !== 0;
+    const column = (j: number): string => {
+      const vector = b.op("Gather", [theta, b.int(j)], { axis: 2 });
+      return b.unsqueeze(
+        vector,
+        sizes.map((_, i) => i + 1),
+      );
+    };
+    const terms = sizes.map((size, i) => {
+      if (size > 1 << 20) throw fail("its grid is too large");
+      const at = (k: number): number => (aligned ? (2 * k) / (size - 1) - 1 : (2 * k + 1) / size - 1);
+      const shape = [1, ...sizes.map((_, axis) => (axis === i ? size : 1)), 1];
+      const coordinates = b.constantLike(
+        Array.from({ length: size }, (_, k) => at(k)),
+        shape,
+        theta,
+      );
+      return b.op("Mul", [column(d - 1 - i), coordinates]);
+    });
+    return b.op("Sum", [...terms, column(d)]);
+  }),
+);

@@ -145,3 +145,32 @@ define("CumSum", ({ b, g, x, node }) => [
     }),
   null,
 ]);
+
+// y_i = Π_{j ≤ i} x_j by doubling: every step multiplies with what lies twice as far back. Right at zeros to any order.
+define(
+  "CumProd",
+  expanded((c) => {
+    const { b, x, node, rank, fail } = c;
+    const given = b.shapes.numbers(x[1]!)?.[0];
+    const size = given === undefined ? null : b.shapes.dims(x[0]!)?.[c.axis(given, rank(x[0]!))];
+    if (given === undefined || typeof size !== "number")
+      throw fail("its axis, or the size of it, is known only at run time");
+    const backwards = int(node, "reverse", 0) !== 0;
+    // Ones come in at one end, and as many elements leave at the other.
+    const shifted = (value: string, by: number): string =>
+      b.op("Pad", [value, b.ints(backwards ? [-by, by] : [by, -by]), b.scalar(1, value), b.ints([given])]);
+    let value = int(node, "exclusive", 0) !== 0 && size > 0 ? shifted(x[0]!, 1) : x[0]!;
+    for (let step = 1; step < size; step *= 2) value = b.op("Mul", [value, shifted(value, step)]);
+    return value;
+  }),
+);
+
+// start + i · delta, as many as there are below the limit.
+define("Range", ({ b, g, y }) => [
+  () => b.op("ReduceSum", [g], { keepdims: 0 }),
+  null,
+  () => {
+    const places = b.op("Range", [b.int(0), b.op("Size", [y]), b.int(1)]);
+    return b.op("ReduceSum", [b.op("Mul", [g, b.castLike(places, g)])], { keepdims: 0 });
+  },
+]);

@@ -89,14 +89,29 @@ export function broadcasting(rule: Rule): Rule {
 
 /**
  * The rule of an operator that is spelled out in others: `f` emits the same result again, and what it emitted is
- * differentiated. For operators where that costs little, or that are too rare for a rule of their own.
+ * differentiated. For operators where that costs little, or that are too rare for a rule of their own. Of several outputs
+ * `f` gives as many as it can.
  */
-export function expanded(f: (c: RuleContext) => string): Rule {
+export function expanded(f: (c: RuleContext) => string | readonly (string | null)[]): Rule {
   return (c) => {
-    let y: string | undefined;
-    return c.x.map((leaf, i) =>
+    let made: readonly (string | null)[] | undefined;
+    const again = (): readonly (string | null)[] => {
+      if (made) return made;
+      const results = f(c);
+      return (made = typeof results === "string" ? [results] : results);
+    };
+    return c.x.map((leaf, i) => {
       // An input given twice has one adjoint, which holds both.
-      leaf === "" || c.x.indexOf(leaf) < i ? null : () => c.vjp((y ??= f(c)), c.g, leaf),
-    );
+      if (leaf === "" || c.x.indexOf(leaf) < i) return null;
+      return () => {
+        const terms = c.grads.flatMap((g, output) => {
+          if (g === null) return [];
+          const y = again()[output] ?? null;
+          if (y === null) throw c.fail(`its output ${output} passes no gradient`);
+          return c.vjp(y, g, leaf) ?? [];
+        });
+        return terms.length === 0 ? null : terms.reduce((p, q) => c.b.op("Add", [p, q]));
+      };
+    });
   };
 }

@@ -2,7 +2,7 @@
 import { int, string } from "../attributes.js";
 import type { Builder } from "../builder.js";
 import { scatterFlat } from "./movement.js";
-import { define, type InputAdjoint, type RuleContext } from "./rule.js";
+import { define, expanded, type InputAdjoint, type RuleContext } from "./rule.js";
 
 /** 0, 1, 2, … in the shape of `like`: what an operator does to these says where it takes its elements from. */
 export function positionsOf(b: Builder, like: string): string {
@@ -26,6 +26,15 @@ define("Compress", ({ b, g, x, node }) => [
   },
   null,
 ]);
+// Of equal elements (or rows) the first one is handed out.
+define(
+  "Unique",
+  expanded(({ b, x, node, output }) => {
+    if (node.attributes.has("axis"))
+      return b.op("Gather", [x[0]!, output(1)], { axis: int(node, "axis", 0) });
+    return b.op("Gather", [b.op("Reshape", [x[0]!, b.ints([-1])]), output(1)], { axis: 0 });
+  }),
+);
 // The values that were picked; their places are all different.
 define("TopK", ({ b, g, x, node, output }) => [
   () => b.op("ScatterElements", [b.filledLike(0, x[0]!), output(1), g], { axis: int(node, "axis", -1) }),
@@ -86,7 +95,11 @@ function otherFactors({ b, x, fail }: RuleContext, gather: Placing["gather"]): s
   const numbers = b.op("Range", [b.int(0), b.int(count), b.int(1)]);
   const itself = b.op("Equal", [b.unsqueeze(numbers, [1]), b.unsqueeze(numbers, [0])]);
   const shared = b.op("And", [b.op("Equal", [column, row]), b.op("Not", [itself])]);
-  const factors = b.op("Where", [shared, b.op("Reshape", [updates, b.ints([1, count])]), b.scalar(1, updates)]);
+  const factors = b.op("Where", [
+    shared,
+    b.op("Reshape", [updates, b.ints([1, count])]),
+    b.scalar(1, updates),
+  ]);
   return b.reshapeLike(b.op("ReduceProd", [factors, b.ints([1])], { keepdims: 0 }), updates);
 }
 

@@ -11,6 +11,8 @@ export interface TensorType {
 
 export interface InferContext {
   readonly node: Node;
+  /** The graph's operator set. */
+  readonly opset: number;
   /** The type of input `i`; unknown where the input is left out. */
   type(i: number): TensorType;
   /** Dimensions of input `i`, null when its rank is unknown. */

@@ -12,7 +12,7 @@ define(
     "Sqrt Abs Reciprocal Erf Gelu Mish Swish Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Sign Round " +
     "Clip Softmax LogSoftmax Hardmax InstanceNormalization GroupNormalization LpNormalization LRN " +
     "MeanVarianceNormalization CumSum ScatterElements ScatterND Scatter BitwiseNot Trilu ReverseSequence " +
-    "RMSNormalization Shrink",
+    "RMSNormalization Shrink RotaryEmbedding CumProd",
   sameAsInput,
 );
 define("Dropout", (c) => {

@@ -1,7 +1,7 @@
 /** Shape rules of matrix products. */
 import { int, string } from "../attributes.js";
 import type { Dim } from "../graph.js";
-import { broadcast } from "./dims.js";
+import { broadcast, divide, multiply } from "./dims.js";
 import { define, merge } from "./table.js";
 
 define("MatMul", (c) => {
@@ -20,6 +20,27 @@ define("Gemm", (c) => {
     side(a, int(c.node, "transA", 0) ? 1 : 0),
     side(b, int(c.node, "transB", 0) ? 0 : 1),
   ]);
+});
+define("Det", (c) => c.set(0, c.type(0).elemType, c.dims(0)?.slice(0, -2) ?? null));
+// Q [batch, heads, length, size] with V of another size, or both with their heads side by side.
+define("Attention", (c) => {
+  const [q, k, v] = [c.dims(0), c.dims(1), c.dims(2)];
+  const type = c.type(0).elemType;
+  const [heads, groups] = [int(c.node, "q_num_heads", 0), int(c.node, "kv_num_heads", 0)];
+  if (!q || !v || q.length !== v.length) return c.set(0, type, null);
+  const flat = q.length === 3;
+  const last = flat ? multiply(divide(v[2]!, groups), heads) : v.at(-1)!;
+  c.set(0, type, [...q.slice(0, -1), last]);
+  [k, v].forEach((dims, i) => {
+    if (!dims) return c.set(i + 1, type, null);
+    const past = c.has(4 + i) ? (c.dims(4 + i)?.[2] ?? null) : 0;
+    const now = flat ? dims[1]! : dims[2]!;
+    const together =
+      typeof past === "number" && typeof now === "number" ? past + now : past === 0 ? now : null;
+    const size = flat ? divide(dims[2]!, groups) : dims[3]!;
+    c.set(i + 1, c.type(i + 1).elemType, [dims[0]!, flat ? groups : dims[1]!, together, size]);
+  });
+  c.set(3, type, q.map(() => null).concat(flat ? [null] : []));
 });
 // Sizes by label. Where an ellipsis broadcasts, the sizes are left open.
 define("Einsum", (c) => {

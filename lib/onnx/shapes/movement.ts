@@ -250,6 +250,24 @@ define("Pad", (c) => {
   });
   c.set(0, c.type(0).elemType, dims);
 });
+define("Unique", (c) => {
+  const x = c.dims(0);
+  const axis = c.node.attributes.has("axis") && x ? normalAxis(int(c.node, "axis", 0), x.length) : null;
+  const rows = c.derive(`${c.node.outputs[0]} distinct`);
+  const along = axis === null ? null : x!.map((dim, i) => (i === axis ? rows : dim));
+  c.set(0, c.type(0).elemType, c.node.attributes.has("axis") ? along : [rows]);
+  for (const i of [1, 3]) c.set(i, DataType.INT64, [rows]);
+  c.set(2, DataType.INT64, [null]);
+});
+define("CenterCropPad", (c) => {
+  const [x, target] = [c.dims(0), c.value(1)?.data];
+  const axes = ints(c.node, "axes")?.map((axis) => normalAxis(axis, x?.length ?? 0));
+  const size = (dim: Dim, axis: number): Dim => {
+    const at = axes ? axes.indexOf(axis) : axis;
+    return at < 0 ? dim : (target?.[at] ?? null);
+  };
+  c.set(0, c.type(0).elemType, x?.map(size) ?? null);
+});
 define("DepthToSpace SpaceToDepth", (c) => {
   const x = c.dims(0);
   const block = int(c.node, "blocksize", 1);

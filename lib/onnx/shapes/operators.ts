@@ -2,6 +2,8 @@
 import "./constants.js";
 import "./control.js";
 import "./elementwise.js";
+import "./fourier.js";
+import "./loss.js";
 import "./matmul.js";
 import "./movement.js";
 import "./reduce.js";

@@ -3,7 +3,7 @@ import { int, ints, string } from "../attributes.js";
 import type { Dim } from "../graph.js";
 import { DataType } from "../tensors.js";
 import type { InferContext } from "./context.js";
-import { multiply } from "./dims.js";
+import { divide, multiply, product } from "./dims.js";
 import { define, normalAxis, rankOnly } from "./table.js";
 
 /** The size of one axis after a window slides over it (Conv, pools). */
@@ -120,6 +120,16 @@ define("GridSample", (c) => {
   const [x, grid] = [c.dims(0), c.dims(1)];
   const known = x && grid && x.length === grid.length && x.length >= 3;
   c.set(0, c.type(0).elemType, known ? [x[0]!, x[1]!, ...grid.slice(1, -1)] : null);
+});
+define("AffineGrid", (c) => {
+  const [theta, size] = [c.dims(0), c.value(1)?.data];
+  const known = theta?.length === 3 && size && size.length >= 3;
+  c.set(0, c.type(0).elemType, known ? [theta[0]!, ...size.slice(2), size.length - 2] : null);
+});
+define("Col2Im", (c) => {
+  const [x, image, block] = [c.dims(0), c.value(1)?.data, c.value(2)?.data];
+  const known = x?.length === 3 && image && block;
+  c.set(0, c.type(0).elemType, known ? [x[0]!, divide(x[1]!, product(block)), ...image] : null);
 });
 define("Resize", (c) => {
   const x = c.dims(0);
