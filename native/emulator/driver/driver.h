@@ -1,0 +1,141 @@
+#pragma once
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "cuda/driver_api.h"
+#include "emulator/exec/block.h"
+#include "emulator/report.h"
+
+/// The objects behind the driver's handles, and what all entry points share.
+namespace tr0n::cuda {
+
+// Declared so that a definition with other parameters does not compile.
+extern "C" {
+#define TR0N_CUDA_FUNCTION(name, parameters) __attribute__((visibility("default"))) CUresult name parameters;
+TR0N_CUDA_FUNCTIONS(TR0N_CUDA_FUNCTION)
+#undef TR0N_CUDA_FUNCTION
+}
+
+/// Something that a stream does: a copy, a kernel.
+struct Work {
+  const char* what;
+  std::function<void()> run;
+};
+
+/// Streams that are being captured together into one graph.
+struct Capture {
+  CUgraph graph = nullptr;
+  CUstream origin = nullptr;
+  CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
+  bool invalid = false;
+  size_t joined = 0;  ///< nodes that the origin stream comes after
+};
+
+}  // namespace tr0n::cuda
+
+struct tr0n::cuda::CUgraph_st {
+  std::vector<std::shared_ptr<Work>> nodes;  ///< in an order that respects all dependencies
+};
+struct tr0n::cuda::CUgraphNode_st {};
+struct tr0n::cuda::CUgraphExec_st {
+  std::vector<std::shared_ptr<Work>> nodes;
+  CUcontext context;
+};
+struct tr0n::cuda::CUstream_st {
+  CUcontext context;
+  unsigned flags = 0;
+  uint64_t last = 0;  ///< number of its last work
+  std::shared_ptr<Capture> capture;
+  size_t captured = 0;  ///< nodes of the capture that this stream comes after
+};
+struct tr0n::cuda::CUevent_st {
+  CUcontext context;
+  unsigned flags = 0;
+  bool recorded = false;
+  uint64_t at = 0;  ///< the work that it waits for
+  std::shared_ptr<std::chrono::steady_clock::time_point> time;
+  std::shared_ptr<Capture> capture;  ///< where it was recorded in one
+  size_t captured = 0;
+};
+struct tr0n::cuda::CUfunc_st {
+  CUmodule module;
+  const emulator::Function* function;
+  int max_dynamic_shared;
+};
+struct tr0n::cuda::CUmod_st {
+  CUcontext context;
+  std::unique_ptr<emulator::Module> module;
+  std::map<std::string, std::unique_ptr<CUfunc_st>> functions;
+};
+struct tr0n::cuda::CUmemPoolHandle_st {
+  int device = 0;
+  uint64_t release_threshold = 0;
+};
+struct tr0n::cuda::CUctx_st {
+  int device = 0;
+  unsigned retains = 0, flags = 0;
+  CUresult status = CUDA_SUCCESS;  ///< sticky
+  CUstream_st default_stream{};
+  CUmemPoolHandle_st pool;
+};
+
+namespace tr0n::cuda {
+
+struct Driver {
+  std::recursive_mutex mutex;
+  bool initialised = false;
+  std::map<int, std::unique_ptr<CUctx_st>> contexts;  ///< primary contexts, by device
+  std::set<CUstream> streams;
+  std::set<CUevent> events;
+  std::set<CUmodule> modules;
+  std::set<CUfunction> functions;
+  std::set<CUgraph> graphs;
+  std::set<CUgraphExec> executables;
+
+  // Work that was enqueued and not run yet, of all streams, in the order of the calls: always a valid order.
+  struct Queued {
+    uint64_t number;
+    CUcontext context;
+    std::shared_ptr<Work> work;
+  };
+  std::deque<Queued> queue;
+  uint64_t enqueued = 0, finished = 0;
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+};
+Driver& driver();
+
+enum class Needs { nothing, initialised, context };
+
+/// The frame of every entry point: one call at a time, counted, made to fail where a test says so, sticky
+/// errors returned, exceptions turned into statuses.
+CUresult entry(const char* name, Needs needs, const std::function<CUresult()>& body);
+
+CUcontext current_context();  ///< of the calling thread; null where there is none
+/// Of a handle in any form; null where it is none.
+CUstream stream_of(CUstream handle);
+/// Appends to a stream, or to the graph that it is being captured into.
+CUresult enqueue(CUstream stream, const char* what, std::function<void()> run);
+void run_until(uint64_t number);
+void run_all();
+/// Whether a call that synchronises or allocates is forbidden because a capture is under way; invalidates
+/// that.
+bool forbidden_by_capture(CUstream stream = nullptr);
+/// Reports a misuse of the API; the call's own status says the rest.
+void misuse(const char* function, emulator::Kind kind, const std::string& what);
+
+/// What tr0n_emulator_fail asked for: CUDA_SUCCESS, or the status to return.
+CUresult injected(const char* name);
+
+void count_launch(const emulator::Launch& launch);
+void reset_counters();
+std::string counters_as_json();
+
+}  // namespace tr0n::cuda
