@@ -40,6 +40,8 @@ export interface NativeSessionOptions {
   externalDataFolder?: string;
   /** Weights in files below that folder: mapped, and shared by all sessions on the same files. */
   weights?: readonly NativeFileWeight[];
+  /** Whether matrices are rearranged for the kernels of products when the session opens. Default true. */
+  packWeights?: boolean;
 }
 
 /** An initializer whose numbers are a range of a file, little-endian and row-major. */

@@ -11,6 +11,7 @@ import {
   externalWeights,
   inlineExternal,
   placeExternal,
+  sharedProductBytes,
   tensorBytes,
   type Graph,
 } from "./onnx/index.js";
@@ -115,6 +116,13 @@ export function fileWeights(graph: Graph): NativeFileWeight[] {
   }));
 }
 
+/**
+ * From this many bytes on, matrices that a forward and a backward pass both read are not rearranged for their kernels, for
+ * each would get a copy of its own. A ViT-B/32 and its gradient take 670 MB less, and 27 % longer for one image, 7 % for 8
+ * and 1 % for 32.
+ */
+const packedApart = 64 << 20;
+
 /** Opens a session on a graph of {@link resolveExternal}; `what` is what messages call the attempt. */
 export async function openGraph(
   graph: Graph,
@@ -126,12 +134,14 @@ export async function openGraph(
     location: relative(folder, location),
     offset,
   }));
+  const packWeights = sharedProductBytes(graph) < packedApart;
   const bytes = await encodeModelGently(named);
   return runJob(options.what, options.signal, () =>
     native().openSession(bytes, {
       threads: options.threads,
       name: options.name,
       weights,
+      packWeights,
       ...(folder === "" ? {} : { externalDataFolder: folder }),
     }),
   );

@@ -44,6 +44,7 @@ export { upgradeGraph } from "./upgrade.js";
 export { DataType, isFloat, makeTensor, readNumbers, tensorBytes, tensorDims, typeName } from "./tensors.js";
 export { fixBatch } from "./batch.js";
 export { randomNodes } from "./random.js";
+export { productWeights, sharedProductBytes } from "./product-weights.js";
 
 /**
  * ONNX bytes → ONNX bytes with `grad_<output>` inputs and `grad_<input>` outputs.

@@ -39,6 +39,7 @@ SessionConfig read_config(const Napi::Value& value) {
   config.threads = static_cast<int>(threads);
   options.optional("name", config.name);
   options.optional("externalDataFolder", config.external_data_folder);
+  options.optional("packWeights", config.pack_weights);
   if (options.has("weights")) config.weights = read_weights(options.get("weights"), options.path("weights"));
   return config;
 }

@@ -40,6 +40,10 @@ struct SessionConfig {
   std::string name;                  ///< for messages: the file, or what the graph is for
   std::string external_data_folder;  ///< for models given as bytes
   std::vector<FileWeight> weights;   ///< below that folder; shared by all sessions on the same files
+  /// Whether the matrices of products are rearranged for their kernels when the session opens. Without it
+  /// products read them as they lie: nodes that read the same matrix share it, and each product takes
+  /// longer, the more the fewer rows it has.
+  bool pack_weights = true;
 };
 
 struct PreparedOptions;

@@ -64,6 +64,8 @@ PreparedOptions::PreparedOptions(const SessionConfig& config) {
   ort::check(api, api.AddSessionConfigEntry(raw, "session.inter_op.allow_spinning", "0"));
   // Patterns are kept per input shape for ever; with a symbolic batch that is a slow leak.
   ort::check(api, api.DisableMemPattern(raw));
+  if (!config.pack_weights)
+    ort::check(api, api.AddSessionConfigEntry(raw, "session.disable_prepacking", "1"));
   if (!config.external_data_folder.empty())
     ort::check(api, api.AddSessionConfigEntry(raw, "session.model_external_initializers_file_folder_path",
                                               config.external_data_folder.c_str()));
