@@ -21,8 +21,10 @@ import {
   type Node,
   type ValueInfo,
 } from "./graph.js";
+import { declareShapes } from "./declare-shapes.js";
 import { inlineFunctions, inlineIfs } from "./inline.js";
 import { randomNodes } from "./random.js";
+import { rewriteBoth, rewriteForward } from "./rewrite/index.js";
 import { rules, type RuleContext } from "./rules/index.js";
 import { isConstantAlmostEverywhere, type InputAdjoint } from "./rules/rule.js";
 import { inferShapes, type Shapes } from "./shapes.js";
@@ -132,7 +134,7 @@ function walk(graph: Graph, options: DifferentiateOptions, onFailure: OnFailure)
   }
   removeDead(result);
   declareShapes(b);
-  return result;
+  return rewriteBoth(result);
 }
 
 /** A copy in the one spelling that the rules know. */
@@ -141,21 +143,7 @@ function prepared(graph: Graph): Graph {
   sortGraph(result);
   inlineIfs(result);
   constantsToInitializers(result);
-  return result;
-}
-
-/**
- * Writes down what is known of the emitted values. ONNX Runtime loses a symbolic batch at a Reshape or Expand, and does not
- * fuse what it cannot prove to be of one shape: in a ResNet-50 that is every product and sum of adjoints.
- */
-function declareShapes(b: Builder): void {
-  const { graph, shapes } = b;
-  const outputs = new Set(graph.outputs.map((output) => output.name));
-  for (const name of graph.nodes.flatMap((node) => node.outputs)) {
-    if (name === "" || outputs.has(name) || graph.valueInfos.has(name)) continue;
-    const info = shapes.valueInfo(name);
-    if (info.elemType !== 0 && info.dims) graph.valueInfos.set(name, info);
-  }
+  return rewriteForward(result);
 }
 
 function hasRule(node: Node): boolean {

@@ -27,7 +27,12 @@ define("MatMul", ({ b, g, x, y, rank }) => {
   };
   return [
     () => {
-      const { A, B, G, rankB } = prepare();
+      const { A, B, G, rankA, rankB } = prepare();
+      // The runtime reads a constant matrix transposed at no cost; turned by itself it would be there twice.
+      if (rankB === 2 && rankA > 2 && b.isConstant(B)) {
+        const rows = b.reshape(G, [-1, b.sizes(G, [-1])]);
+        return b.reshapeLike(b.op("Gemm", [rows, B], { transB: 1 }), x[0]!);
+      }
       const wide = b.op("MatMul", [G, transposed(b, B, rankB)]);
       return b.reshapeLike(b.sumTo(wide, wide, A), x[0]!);
     },

@@ -11,6 +11,7 @@ function slope(opType: string, f: (c: RuleContext) => string): void {
 
 /** a · x + c with numbers. */
 function affine(b: Builder, x: string, a: number, c: number): string {
+  if (a === -1) return c === 0 ? b.op("Neg", [x]) : b.op("Sub", [b.scalar(c, x), x]);
   const scaled = a === 1 ? x : b.op("Mul", [x, b.scalar(a, x)]);
   return c === 0 ? scaled : b.op("Add", [scaled, b.scalar(c, x)]);
 }
@@ -49,8 +50,12 @@ define("ThresholdedRelu", ({ b, g, x, node }) => [
 ]);
 define("LeakyRelu", ({ b, g, x, node }) => [
   () => {
+    const alpha = float(node, "alpha", 0.01);
     const positive = b.op("Greater", [x[0]!, b.scalar(0, g)]);
-    return b.op("Where", [positive, g, affine(b, g, float(node, "alpha", 0.01), 0)]);
+    // A third of the time of Where (see `masked`).
+    if (alpha >= 0 && alpha <= 1)
+      return b.op("Mul", [g, b.op("Max", [b.castLike(positive, g), b.scalar(alpha, g)])]);
+    return b.op("Where", [positive, g, affine(b, g, alpha, 0)]);
   },
 ]);
 define(

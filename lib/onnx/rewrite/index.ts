@@ -1,0 +1,35 @@
+/** Rewrites that make graphs faster, one per file. None changes what is computed, nor any name that is a promise. */
+import type { Graph } from "../graph.js";
+import { joinedPads } from "./joined-pads.js";
+import { biasedLinearLayer, linearLayer } from "./linear.js";
+import { normalizedConvTranspose } from "./normalized.js";
+import { patches } from "./patches.js";
+import { rewritten, type Rewrite } from "./pass.js";
+import { subPixel } from "./sub-pixel.js";
+
+const ofProducts = new Map<string, Rewrite>([
+  ["MatMul", linearLayer],
+  ["Add", biasedLinearLayer],
+]);
+const ofNormalizations = new Map<string, Rewrite>([["BatchNormalization", normalizedConvTranspose]]);
+
+const ofPads = new Map<string, Rewrite>([
+  ["Add", joinedPads],
+  ["Sum", joinedPads],
+]);
+const ofConvolutions = new Map<string, Rewrite>([
+  ["ConvTranspose", (c, node) => patches(c, node) ?? subPixel(c, node)],
+]);
+
+/** Of a model before it is differentiated: forms whose gradients are fast too. Changes `graph`. */
+export function rewriteForward(graph: Graph): Graph {
+  const products = graph.nodes.some(({ domain, opType }) => domain === "" && opType === "MatMul");
+  return rewritten(graph, new Map([...(products ? ofProducts : []), ...ofNormalizations]));
+}
+
+/** Of a differentiated graph: forms that are faster to run, but not to differentiate. Changes `graph`. */
+export function rewriteBoth(graph: Graph): Graph {
+  // Nearly every graph has sums: where nothing is padded, their shapes need not be found out once more.
+  const padded = graph.nodes.some(({ domain, opType }) => domain === "" && opType === "Pad");
+  return rewritten(graph, new Map([...(padded ? ofPads : []), ...ofConvolutions]));
+}

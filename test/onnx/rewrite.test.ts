@@ -1,0 +1,282 @@
+/** Rewrites: each is taken where it should be, computes the same, and stays differentiable, twice. */
+import assert from "node:assert/strict";
+import type { AttributeValue } from "../../lib/onnx/attributes.js";
+import { Builder, copyGraph, emptyGraph, type Dim, type Graph } from "../../lib/onnx/index.js";
+import { rewriteBoth, rewriteForward } from "../../lib/onnx/rewrite/index.js";
+import { assertClose, checkGradient, random, runGraph, seedOf, uniform, type Feed } from "./support.js";
+
+type Attributes = Record<string, AttributeValue>;
+
+interface Rewritten {
+  name: string;
+  inputs: Record<string, Dim[]>;
+  build: (b: Builder, inputs: Record<string, string>, next: () => number) => string;
+  pass: (graph: Graph) => Graph;
+  /** Operators that must be there afterwards, and ones that must not. */
+  has?: string[];
+  lacks?: string[];
+  /** Nothing is to be rewritten. */
+  untouched?: boolean;
+}
+
+const float = 1;
+const weights = (b: Builder, next: () => number, dims: number[]): string =>
+  b.constant(
+    Float32Array.from(
+      uniform(
+        next,
+        dims.reduce((p, q) => p * q, 1),
+      ),
+    ),
+    dims,
+    float,
+  );
+
+function transposed(
+  name: string,
+  x: Dim[],
+  W: number[],
+  attributes: Attributes,
+  more: Partial<Rewritten> & { bias?: boolean },
+): Rewritten {
+  const group = typeof attributes.group === "number" ? attributes.group : 1;
+  return {
+    name: `ConvTranspose ${name}`,
+    inputs: { x },
+    build: (b, { x }, next) =>
+      b.op(
+        "ConvTranspose",
+        [x!, weights(b, next, W), ...(more.bias ? [weights(b, next, [W[1]! * group])] : [])],
+        attributes,
+      ),
+    pass: rewriteBoth,
+    ...more,
+  };
+}
+
+const two = { strides: [2, 2] };
+const woven = { has: ["Conv", "MatMul"], lacks: ["ConvTranspose"] };
+const patched = { has: ["MatMul", "Transpose"], lacks: ["ConvTranspose", "Conv"] };
+const kept = { untouched: true };
+
+const transposedCases: Rewritten[] = [
+  transposed("4×4", ["batch", 3, 4, 5], [3, 2, 4, 4], { ...two, pads: [1, 1, 1, 1] }, woven),
+  transposed(
+    "4×4 with a bias",
+    ["batch", 3, 5, 4],
+    [3, 2, 4, 4],
+    { ...two, pads: [1, 1, 1, 1] },
+    { ...woven, bias: true },
+  ),
+  transposed("blocked channels", ["batch", 16, 7, 3], [16, 32, 4, 4], { ...two, pads: [1, 1, 1, 1] }, woven),
+  transposed(
+    "3×3 and output padding",
+    ["batch", 2, 3, 5],
+    [2, 3, 3, 3],
+    { ...two, pads: [1, 1, 1, 1], output_padding: [1, 1] },
+    { ...woven, bias: true },
+  ),
+  transposed("6×6", ["batch", 2, 3, 3], [2, 3, 6, 6], { ...two, pads: [2, 2, 2, 2] }, woven),
+  transposed(
+    "5×3, uneven",
+    ["batch", 2, 3, 4],
+    [2, 2, 5, 3],
+    { ...two, pads: [2, 1, 2, 1], output_padding: [1, 1] },
+    woven,
+  ),
+  transposed("uneven pads", ["batch", 2, 3, 4], [2, 2, 4, 4], { ...two, pads: [0, 2, 2, 0] }, woven),
+  transposed(
+    "1×1, zeros between",
+    ["batch", 3, 4, 2],
+    [3, 2, 1, 1],
+    { ...two, output_padding: [1, 1] },
+    woven,
+  ),
+  transposed(
+    "1×1 with a bias",
+    ["batch", 3, 4, 2],
+    [3, 2, 1, 1],
+    { ...two, output_padding: [1, 1] },
+    { ...kept, bias: true },
+  ),
+  transposed("one element", ["batch", 3, 1, 1], [3, 2, 4, 4], { ...two, pads: [1, 1, 1, 1] }, woven),
+  transposed("free sizes", ["batch", 3, "h", "w"], [3, 2, 4, 4], { ...two, pads: [1, 1, 1, 1] }, kept),
+  transposed("not twice the size", ["batch", 3, 4, 4], [3, 2, 4, 4], two, kept),
+  transposed("wide", ["batch", 1, 2, 17], [1, 1, 4, 4], { ...two, pads: [1, 1, 1, 1] }, kept),
+  transposed("groups", ["batch", 4, 3, 3], [4, 2, 4, 4], { ...two, pads: [1, 1, 1, 1], group: 2 }, kept),
+  transposed(
+    "dilations",
+    ["batch", 2, 3, 3],
+    [2, 2, 2, 2],
+    { ...two, dilations: [2, 2], output_padding: [1, 1] },
+    kept,
+  ),
+  transposed("stride 1", ["batch", 2, 3, 3], [2, 2, 3, 3], {}, kept),
+  transposed("1-D", ["batch", 2, 3], [2, 2, 4], { strides: [2], pads: [1, 1] }, kept),
+  transposed("auto_pad", ["batch", 2, 3, 3], [2, 2, 4, 4], { ...two, auto_pad: "SAME_UPPER" }, kept),
+  transposed("patches", ["batch", 4, 3, 2], [4, 3, 5, 5], { strides: [5, 5] }, patched),
+  transposed("patches 2×2", ["batch", 4, 3, 2], [4, 3, 2, 2], two, patched),
+  transposed(
+    "patches with a bias",
+    ["batch", 4, 3, 2],
+    [4, 3, 3, 3],
+    { strides: [3, 3] },
+    { ...kept, bias: true },
+  ),
+  transposed(
+    "patches with padding",
+    ["batch", 4, 3, 3],
+    [4, 3, 3, 3],
+    { strides: [3, 3], pads: [1, 1, 1, 1] },
+    kept,
+  ),
+];
+
+function linear(name: string, x: Dim[], bias: number[] | null, more: Partial<Rewritten>): Rewritten {
+  return {
+    name: `linear layer ${name}`,
+    inputs: { x },
+    build: (b, { x }, next) => {
+      const y = b.op("MatMul", [x!, b.op("Transpose", [weights(b, next, [3, 5])], { perm: [1, 0] })]);
+      return bias ? b.op("Add", [weights(b, next, bias), y]) : y;
+    },
+    pass: rewriteForward,
+    ...more,
+  };
+}
+
+const gemm = { has: ["Gemm"], lacks: ["MatMul", "Transpose"] };
+
+const linearCases: Rewritten[] = [
+  linear("of rank 2", ["batch", 5], null, gemm),
+  linear("of rank 2 with a bias", ["batch", 5], [3], { has: ["Gemm"], lacks: ["MatMul", "Add"] }),
+  linear("of rank 3", ["batch", 7, 5], null, gemm),
+  linear("of rank 3 with a bias", [7, "batch", 5], [3], { has: ["Gemm"], lacks: ["MatMul", "Add"] }),
+  linear("of rank 4", ["batch", 2, 3, 5], [3], { has: ["Gemm"], lacks: ["MatMul", "Add"] }),
+  linear("with a bias of one number", ["batch", 2, 5], [1], { has: ["Gemm", "Add"], lacks: ["MatMul"] }),
+  linear("with a bias that widens it", ["batch", 5], [2, 1, 3], { has: ["Gemm", "Add"], lacks: ["MatMul"] }),
+  linear("of free sizes", ["batch", "n", 5], null, kept),
+  linear("of one vector", [5], null, kept),
+];
+
+const normalized = (name: string, W: number[], attributes: Attributes, bias: boolean): Rewritten => {
+  const group = typeof attributes.group === "number" ? attributes.group : 1;
+  const channels = W[1]! * group;
+  return {
+    name: `BatchNormalization behind ConvTranspose ${name}`,
+    inputs: { x: ["batch", W[0]!, ...W.slice(2).map(() => 4)] },
+    build: (b, { x }, next) => {
+      const y = b.op(
+        "ConvTranspose",
+        [x!, weights(b, next, W), bias ? weights(b, next, [channels]) : null],
+        attributes,
+      );
+      const variance = b.constant(Float32Array.from(uniform(next, channels, 0.5, 2)), [channels], float);
+      const [scale, shift, mean] = [1, 2, 3].map(() => weights(b, next, [channels]));
+      return b.op("BatchNormalization", [y, scale!, shift!, mean!, variance], { epsilon: 1e-3 });
+    },
+    pass: rewriteForward,
+    has: ["ConvTranspose"],
+    lacks: ["BatchNormalization"],
+  };
+};
+
+const otherCases: Rewritten[] = [
+  normalized("2-D", [3, 2, 4, 4], { strides: [2, 2], pads: [1, 1, 1, 1] }, false),
+  normalized("with a bias and groups", [4, 3, 3, 3], { group: 2, output_padding: [0, 0] }, true),
+  normalized("1-D", [2, 3, 3], { dilations: [2] }, true),
+  {
+    name: "parts side by side",
+    inputs: { x: ["batch", 6, 4] },
+    build: (b, { x }) => {
+      const pad = (from: number, to: number): string =>
+        b.op("Pad", [
+          b.op("Slice", [x!, b.ints([from]), b.ints([to]), b.ints([1])]),
+          b.ints([0, from, 0, 0, 6 - to, 0]),
+        ]);
+      return b.op("Sum", [pad(3, 6), pad(0, 1), pad(1, 3)]);
+    },
+    pass: rewriteBoth,
+    has: ["Concat"],
+    lacks: ["Pad", "Sum"],
+  },
+  {
+    name: "parts that overlap",
+    inputs: { x: ["batch", 4] },
+    build: (b, { x }) =>
+      b.op("Add", [b.op("Pad", [x!, b.ints([0, 0, 0, 3])]), b.op("Pad", [x!, b.ints([0, 3, 0, 0])])]),
+    pass: rewriteBoth,
+    untouched: true,
+  },
+  {
+    name: "parts with a gap",
+    inputs: { x: ["batch", 4] },
+    build: (b, { x }) =>
+      b.op("Add", [b.op("Pad", [x!, b.ints([0, 0, 0, 5])]), b.op("Pad", [x!, b.ints([0, 5, 0, 0])])]),
+    pass: rewriteBoth,
+    untouched: true,
+  },
+  {
+    name: "parts padded with ones",
+    inputs: { x: ["batch", 4] },
+    build: (b, { x }) => {
+      const pad = (pads: number[]): string => b.op("Pad", [x!, b.ints(pads), b.scalar(1, x!)]);
+      return b.op("Add", [pad([0, 0, 0, 4]), pad([0, 4, 0, 0])]);
+    },
+    pass: rewriteBoth,
+    untouched: true,
+  },
+];
+
+async function checkRewrite(spec: Rewritten): Promise<void> {
+  const next = random(seedOf(spec.name));
+  const b = new Builder(emptyGraph("case"));
+  const names = Object.fromEntries(
+    Object.entries(spec.inputs).map(([name, dims]) => [name, b.input(name, float, dims)]),
+  );
+  b.output("y", spec.build(b, names, next));
+  const before = copyGraph(b.graph);
+  const after = spec.pass(copyGraph(b.graph));
+  const count = (graph: Graph, opType: string): number =>
+    graph.nodes.filter((node) => node.opType === opType).length;
+  if (spec.untouched) assert.deepEqual(after.nodes, before.nodes);
+  for (const opType of spec.has ?? []) assert.ok(count(after, opType) > 0, `${opType} is not there`);
+  for (const opType of spec.lacks ?? []) assert.equal(count(after, opType), 0, `${opType} is there`);
+  for (const batch of [1, 3]) {
+    const feeds = Object.fromEntries(
+      Object.entries(spec.inputs).map(([name, dims]): [string, Feed] => {
+        const shape = dims.map((dim) => (typeof dim === "number" ? dim : dim === "batch" ? batch : 4));
+        return [
+          name,
+          {
+            dims: shape,
+            data: uniform(
+              next,
+              shape.reduce((p, q) => p * q, 1),
+            ),
+          },
+        ];
+      }),
+    );
+    const [expected, actual] = [await runGraph(before, feeds), await runGraph(after, feeds)];
+    assert.deepEqual(actual.y!.dims, expected.y!.dims);
+    assertClose(actual.y!.data, expected.y!.data, 1e-6, `${spec.name} at batch ${batch}`);
+  }
+}
+
+describe("onnx: rewrites", () => {
+  for (const spec of [...transposedCases, ...linearCases, ...otherCases]) {
+    it(`${spec.name}${spec.untouched ? " is left alone" : ""}`, () => checkRewrite(spec));
+    if (spec.untouched) continue;
+    it(`${spec.name}: gradients of both orders`, () =>
+      checkGradient({
+        name: spec.name,
+        single: true,
+        inputs: Object.fromEntries(Object.entries(spec.inputs).map(([name, dims]) => [name, { dims }])),
+        build: (b, inputs) => spec.build(b, inputs, random(seedOf(spec.name))),
+        // Linear, so that a large step is exact.
+        step: 0.5,
+        tolerance: 1e-4,
+      }));
+  }
+});
