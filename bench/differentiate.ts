@@ -6,19 +6,13 @@
  * torchvision (PYTHON names the interpreter, default /usr/bin/python3).
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { InferenceSession, Tensor } from "onnxruntime-node";
 import { differentiateSimplified } from "../lib/differentiate-model.js";
-import {
-  Builder,
-  DataType,
-  decodeModel,
-  differentiateGraph,
-  emptyGraph,
-  encodeModel,
-  type Graph,
-} from "../lib/onnx/index.js";
+import { runJob } from "../lib/job.js";
+import { modelSource, readGraph } from "../lib/model-source.js";
+import { Builder, DataType, differentiateGraph, emptyGraph, type Graph } from "../lib/onnx/index.js";
+import { openGraph } from "../lib/weights.js";
 
 const models: Record<string, { batch: number; runs: number }> = {
   dcgan: { batch: 16, runs: 20 },
@@ -44,48 +38,48 @@ interface Measured {
 
 const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
-/** Runs with inputs that are the same every time and cotangents of one. */
-async function milliseconds(graph: Graph, batch: number, runs: number): Promise<number[]> {
-  const session = await InferenceSession.create(encodeModel(graph), {
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-    logSeverityLevel: 3,
-  });
+/** In the sessions that Model.vjp and samplers open; inputs are the same every time. */
+async function milliseconds(graph: Graph, name: string, runs: number): Promise<number[]> {
+  const { batch } = models[name]!;
+  const { inputs } = graph;
+  const session = await openGraph(graph, { name, threads, what: "bench" });
   const feeds = Object.fromEntries(
-    graph.inputs.map(({ name, dims }) => {
-      const shape = dims!.map((dim) => (typeof dim === "number" ? dim : batch));
-      const data = Float32Array.from({ length: shape.reduce((p, q) => p * q, 1) }, (_, i) =>
-        name.startsWith("grad_") ? 1 : Math.SQRT2 * Math.sin(i * i + 1),
+    inputs.map((input) => {
+      const shape = input.dims!.map((dim) => (typeof dim === "number" ? dim : batch));
+      const data = Float32Array.from(
+        { length: shape.reduce((p, q) => p * q, 1) },
+        (_, i) => Math.SQRT2 * Math.sin(i * i + 1),
       );
-      return [name, new Tensor("float32", data, shape)];
+      return [input.name, { data, shape }];
     }),
   );
   const times: number[] = [];
-  // The first run plans the memory, the second one takes it from the system.
+  // The first run takes memory from the system.
   for (let i = -2; i < runs; i++) {
     const start = performance.now();
-    await session.run(feeds);
+    await runJob("run", undefined, () => session.run(feeds));
     if (i >= 0) times.push(performance.now() - start);
   }
-  await session.release();
+  session.dispose();
   return times;
 }
 
 /** This library's part, in a process of its own. */
 async function measure(name: string): Promise<Measured> {
-  const { batch, runs } = models[name]!;
-  const read = (): Graph => decodeModel(readFileSync(`${folder}${name}.onnx`), name);
-  const graph = read();
-  const start = performance.now();
-  const { graph: gradient } = await differentiateSimplified(
-    graph,
-    { seed: "ones", keepOutputs: false },
-    { name, simplify: true },
-  );
-  const differentiate = performance.now() - start;
-  const step = await milliseconds(gradient, batch, runs);
+  const { runs } = models[name]!;
+  const read = (): Promise<Graph> => readGraph(modelSource(`${folder}${name}.onnx`));
+  let differentiate = 0;
+  const gradient = async (): Promise<Graph> => {
+    const graph = await read();
+    const start = performance.now();
+    const options = { seed: "ones", keepOutputs: false } as const;
+    const result = await differentiateSimplified(graph, options, { name, simplify: true });
+    differentiate = performance.now() - start;
+    return result.graph;
+  };
+  const step = await milliseconds(await gradient(), name, runs);
   const peak = process.resourceUsage().maxRSS / 1024;
-  const forward = await milliseconds(read(), batch, runs);
+  const forward = await milliseconds(await read(), name, runs);
   return { step, forward, peak, differentiate };
 }
 
