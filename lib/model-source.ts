@@ -1,4 +1,6 @@
 /** Where models come from: files and bytes. */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { open, readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -106,4 +108,37 @@ function pathSource(source: unknown): Source {
 export async function readGraph(source: Source, signal?: AbortSignal): Promise<Graph> {
   const graph = decodeModel(await source.bytes(signal), source.name);
   return resolveExternal(graph, source.folder, source.name);
+}
+
+/** Bytes that are hashed before the event loop has its turn. */
+const hashedAtOnce = 1 << 20;
+
+/** SHA-256 in hex. */
+export async function hashBytes(bytes: Uint8Array): Promise<string> {
+  const hash = createHash("sha256");
+  for (let at = 0; at < bytes.length; at += hashedAtOnce) {
+    hash.update(bytes.subarray(at, at + hashedAtOnce));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return hash.digest("hex");
+}
+
+/**
+ * SHA-256 of files, one after the other, in hex.
+ *
+ * @throws ModelError ERR_MODEL_NOT_FOUND
+ */
+export async function hashFiles(files: readonly string[]): Promise<string> {
+  const hash = createHash("sha256");
+  for (const file of files) {
+    try {
+      for await (const chunk of createReadStream(file, { highWaterMark: hashedAtOnce }))
+        hash.update(chunk as Buffer);
+    } catch (error) {
+      throw new ModelError("ERR_MODEL_NOT_FOUND", `${file}: cannot be read: ${reason(error)}`, {
+        cause: error,
+      });
+    }
+  }
+  return hash.digest("hex");
 }

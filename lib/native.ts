@@ -54,6 +54,28 @@ export interface NativeFileWeight {
   readonly offset: number;
 }
 
+export interface NativeTorchOptions {
+  /** Threads of a run. */
+  threads?: number;
+  /** A name for error messages. */
+  name?: string;
+  /** Shapes by input, batch axis included; null where any size serves. */
+  inputShapes?: Record<string, readonly (number | null)[]>;
+}
+
+/** A TorchScript model in libtorch. Reference counted like a session. libtorch cannot be interrupted. */
+export interface NativeTorchModel {
+  readonly inputs: readonly NativeValueInfo[];
+  readonly outputs: readonly NativeValueInfo[];
+  run(inputs: Record<string, NativeTensor>): NativeJob<Record<string, NativeTensor>>;
+  /** Cotangents are float32, and so are the gradients: of all float inputs. */
+  vjp(
+    inputs: Record<string, NativeTensor>,
+    cotangents: Record<string, NativeTensor>,
+  ): NativeJob<{ outputs: Record<string, NativeTensor>; gradients: Record<string, NativeTensor> }>;
+  dispose(): void;
+}
+
 /** An ONNX Runtime session. Reference counted: dispose() waits for no one, running jobs finish first. */
 export interface NativeSession {
   readonly inputs: readonly NativeValueInfo[];
@@ -307,6 +329,7 @@ export interface NativeCounters {
   trainers: number;
   objectives: number;
   rowMaps: number;
+  torchModels: number;
   jobs: number;
 }
 
@@ -314,6 +337,9 @@ export interface NativeBinding {
   /** The path of ONNX Runtime's shared library; opened when the first session is made. */
   setOnnxRuntime(path: string): void;
   onnxRuntimeVersion(): string | null;
+  /** The path of the module with libtorch; opened when the first TorchScript model is. */
+  setTorchModule(path: string): void;
+  torchVersion(): string | null;
   threads(): number;
   setThreads(count: number): void;
   counters(): NativeCounters;
@@ -321,6 +347,8 @@ export interface NativeBinding {
   trim(): void;
   /** Resolves with a session; a path is opened by ONNX Runtime itself, external data included. */
   openSession(source: string | Uint8Array, options?: NativeSessionOptions): NativeJob<NativeSession>;
+  /** Resolves with a model whose shapes have been found by running it. */
+  openTorchModel(source: string | Uint8Array, options?: NativeTorchOptions): NativeJob<NativeTorchModel>;
   /**
    * Resolves with the model as ONNX Runtime's optimiser leaves it at level "basic", weights included. It writes a file
    * below the system's temporary folder for a moment.
@@ -392,6 +420,7 @@ export function native(): NativeBinding {
         `To build it (needs a C++17 compiler and CMake ≥ 3.15): npm rebuild tr0n --foreground-scripts`,
     );
   binding.setOnnxRuntime(onnxRuntimePath());
+  binding.setTorchModule(torchModulePath());
   return binding;
 }
 
@@ -412,4 +441,11 @@ function onnxRuntimePath(): string {
     return library; // let the system's loader search; its error says what was tried
   }
   return join(root, "bin", "napi-v6", process.platform, process.arch, library);
+}
+
+/** Where `npm run build:torchscript` puts the module; TR0N_TORCHSCRIPT_MODULE names another file. */
+export function torchModulePath(): string {
+  return (
+    process.env["TR0N_TORCHSCRIPT_MODULE"] ?? join(packageRoot, "build", "Release", "tr0n_torchscript.so")
+  );
 }

@@ -8,6 +8,7 @@
 #include "addon/sample_function.h"
 #include "addon/session_object.h"
 #include "addon/simplify_function.h"
+#include "addon/torch_model_object.h"
 #include "addon/trainer_object.h"
 #include "addon/translator_object.h"
 
@@ -24,8 +25,10 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   environment->trainer = Napi::Persistent(TrainerObject::define(env));
   environment->objective = Napi::Persistent(ObjectiveObject::define(env));
   environment->row_map = Napi::Persistent(RowMapObject::define(env));
+  environment->torch_model = Napi::Persistent(TorchModelObject::define(env));
   define_process_functions(env, exports);
   exports.Set("openSession", Napi::Function::New<SessionObject::open>(env, "openSession"));
+  exports.Set("openTorchModel", Napi::Function::New<TorchModelObject::open>(env, "openTorchModel"));
   exports.Set("simplify", Napi::Function::New<simplify_job>(env, "simplify"));
   exports.Set("createTranslator", Napi::Function::New<TranslatorObject::create>(env, "createTranslator"));
   exports.Set("createTrainer", Napi::Function::New<TrainerObject::create>(env, "createTrainer"));

@@ -10,6 +10,7 @@
 #include "addon/errors.h"
 #include "addon/results.h"
 #include "bridge/ort_runtime.h"
+#include "bridge/torch_runtime.h"
 #include "core/rng.h"
 #include "core/thread_pool.h"
 
@@ -32,6 +33,22 @@ Napi::Value onnx_runtime_version(const Napi::CallbackInfo& info) {
   });
 }
 
+void set_torch_module(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&] {
+    const std::string path = read_text(info[0], "path");
+    if (path.empty()) throw_invalid("path", "the path of a library", info[0]);
+    TorchRuntime::set_module(path);
+  });
+}
+
+Napi::Value torch_version(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::string version = TorchRuntime::version();
+    if (version.empty()) return info.Env().Null();
+    return Napi::String::New(info.Env(), version);
+  });
+}
+
 Napi::Value threads(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     return Napi::Number::New(info.Env(), static_cast<double>(ThreadPool::instance().size()));
@@ -45,8 +62,10 @@ void set_threads(const Napi::CallbackInfo& info) {
 Napi::Value counters(const Napi::CallbackInfo& info) {
   Napi::Object object = Napi::Object::New(info.Env());
   const std::pair<const char*, Kind> kinds[] = {
-      {"sessions", Kind::session},     {"translators", Kind::translator}, {"trainers", Kind::trainer},
-      {"objectives", Kind::objective}, {"rowMaps", Kind::row_map},        {"jobs", Kind::job}};
+      {"sessions", Kind::session}, {"translators", Kind::translator},
+      {"trainers", Kind::trainer}, {"objectives", Kind::objective},
+      {"rowMaps", Kind::row_map},  {"torchModels", Kind::torch_model},
+      {"jobs", Kind::job}};
   for (const auto& [name, kind] : kinds) object.Set(name, live_count(kind).load());
   return object;
 }
@@ -87,6 +106,8 @@ Napi::Value philox(const Napi::CallbackInfo& info) {
 void define_process_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("setOnnxRuntime", Napi::Function::New<set_onnx_runtime>(env, "setOnnxRuntime"));
   exports.Set("onnxRuntimeVersion", Napi::Function::New<onnx_runtime_version>(env, "onnxRuntimeVersion"));
+  exports.Set("setTorchModule", Napi::Function::New<set_torch_module>(env, "setTorchModule"));
+  exports.Set("torchVersion", Napi::Function::New<torch_version>(env, "torchVersion"));
   exports.Set("threads", Napi::Function::New<threads>(env, "threads"));
   exports.Set("setThreads", Napi::Function::New<set_threads>(env, "setThreads"));
   exports.Set("counters", Napi::Function::New<counters>(env, "counters"));

@@ -90,12 +90,13 @@ describe("loadModel", () => {
       await rejects(loadModel(numbersAsBytes(3)), "ERR_MODEL_INVALID");
       await rejects(loadModel(new Uint8Array(0)), "ERR_MODEL_INVALID", /empty/);
       const zip = Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0);
-      await rejects(loadModel(await file("m.pt", zip)), "ERR_MODEL_UNSUPPORTED", /TorchScript/);
       await rejects(
         loadModel(zip, { format: "onnx" }),
         "ERR_MODEL_INVALID",
         /expected an ONNX model, got a zip/,
       );
+      const pickle = Uint8Array.of(0x80, 2, 0x8a, 10);
+      await rejects(loadModel(pickle), "ERR_MODEL_INVALID", /a Python pickle .* has no code/);
       await rejects(
         loadModel(sound, { format: "torchscript" }),
         "ERR_MODEL_INVALID",

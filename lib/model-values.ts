@@ -1,0 +1,112 @@
+/** What goes into and comes out of models of any format: checked against what they declare, converted. */
+import { shapeText } from "./check.js";
+import { ArgumentError, ModelError, describe, invalid } from "./errors.js";
+import type { ValueInfo } from "./model.js";
+import type { NativeTensor, NativeValueInfo } from "./native.js";
+import { checkTensor, elementCount, type Tensor } from "./tensor.js";
+
+export function publicInfo(value: NativeValueInfo): ValueInfo {
+  return Object.freeze({ name: value.name, shape: Object.freeze([...value.shape]), type: value.type });
+}
+
+/** Whether a shape fits a declared one, null being any size. */
+export function fits(shape: readonly (number | null)[], declared: readonly (number | null)[]): boolean {
+  return (
+    shape.length === declared.length &&
+    shape.every((dim, axis) => dim === null || declared[axis] === null || dim === declared[axis])
+  );
+}
+
+/** Checks tensors against what a model declares and converts them to its types. */
+export function feed(
+  model: string,
+  what: "inputs" | "cotangents",
+  given: Tensor | Record<string, Tensor>,
+  declared: readonly NativeValueInfo[],
+  partial = false,
+): Record<string, NativeTensor> {
+  if (given === null || typeof given !== "object" || Array.isArray(given) || ArrayBuffer.isView(given))
+    throw invalid(what, "a Tensor or an object of Tensors by name", given);
+  const side = what === "inputs" ? "input" : "output";
+  let named = given as Record<string, Tensor>;
+  if (given.data instanceof Float32Array && Array.isArray(given.shape)) {
+    if (declared.length !== 1)
+      throw new ArgumentError(
+        `${what}: expected an object with a Tensor for each of ${declared.map((v) => describe(v.name)).join(", ")}, got a single Tensor`,
+      );
+    named = { [declared[0]!.name]: given as Tensor };
+  }
+  const feeds: Record<string, NativeTensor> = {};
+  for (const name of Object.keys(named))
+    if (!declared.some((value) => value.name === name))
+      throw new ArgumentError(
+        `${what}: ${model} has no ${side} ${describe(name)}; it has ${declared.map((v) => describe(v.name)).join(", ")}`,
+      );
+  for (const value of declared) {
+    const tensor = named[value.name];
+    if (tensor === undefined) {
+      if (partial) continue;
+      throw new ArgumentError(`${what}: expected a Tensor for ${describe(value.name)}, got none`);
+    }
+    const label = `${what}.${value.name}`;
+    checkTensor(label, tensor);
+    if (!fits(tensor.shape, value.shape))
+      throw new ArgumentError(
+        `${label}: expected the shape ${shapeText(value.shape)}, got ${shapeText(tensor.shape)}`,
+        { code: "ERR_SHAPE_MISMATCH" },
+      );
+    if (elementCount(tensor.shape) === 0)
+      throw new ArgumentError(`${label}: expected at least one row, got none`);
+    feeds[value.name] = converted(label, tensor, value.type);
+  }
+  return feeds;
+}
+
+function converted(name: string, tensor: Tensor, type: string): NativeTensor {
+  const { data, shape } = tensor;
+  const whole = (low: number, high: number): void => {
+    for (let i = 0; i < data.length; i++)
+      if (!Number.isInteger(data[i]!) || data[i]! < low || data[i]! > high)
+        throw new ArgumentError(
+          `${name}: the model declares ${type}, so expected whole numbers of ${low} … ${high}, got ${data[i]} at index ${i}`,
+        );
+  };
+  switch (type) {
+    case "float32":
+      return tensor;
+    case "float64":
+      return { data: Float64Array.from(data), shape };
+    case "int64":
+      whole(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+      return { data: BigInt64Array.from(data, (value) => BigInt(value)), shape };
+    case "int32":
+      whole(-(2 ** 31), 2 ** 31 - 1);
+      return { data: Int32Array.from(data), shape };
+    case "uint8":
+      whole(0, 255);
+      return { data: Uint8Array.from(data), shape };
+    case "bool":
+      return { data: Uint8Array.from(data, (value) => (value !== 0 ? 1 : 0)), shape };
+    default:
+      throw new ModelError(
+        "ERR_MODEL_UNSUPPORTED",
+        `${name}: the model declares the type ${type}, which tr0n cannot feed; float32, float64, int64, int32, uint8 and bool work`,
+      );
+  }
+}
+
+/** Outputs as float32 tensors. */
+export function floats(results: Record<string, NativeTensor>): Record<string, Tensor> {
+  const out: Record<string, Tensor> = {};
+  for (const [name, { data, shape }] of Object.entries(results))
+    out[name] = {
+      data:
+        data instanceof Float32Array
+          ? data
+          : data instanceof BigInt64Array
+            ? Float32Array.from(data, Number)
+            : Float32Array.from(data),
+      shape,
+    };
+  return out;
+}

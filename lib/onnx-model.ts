@@ -1,0 +1,163 @@
+/** ONNX models: one session to run, one for each set of seeded outputs to differentiate. */
+import { join } from "node:path";
+import { checkOptions, checkSignal, shapeText } from "./check.js";
+import { differentiateSimplified } from "./differentiate-model.js";
+import { ArgumentError, ModelError } from "./errors.js";
+import { Lifetime, runJob } from "./job.js";
+import { hashBytes, hashFiles, readGraph, type Source } from "./model-source.js";
+import { feed, fits, floats, publicInfo } from "./model-values.js";
+import type { Model, RunOptions, ValueInfo } from "./model.js";
+import { native, type NativeSession } from "./native.js";
+import { decodeModel, externalFiles, type Graph } from "./onnx/index.js";
+import type { Tensor } from "./tensor.js";
+import { openGraph } from "./weights.js";
+
+/** An ONNX model in ONNX Runtime; the rest of lib uses what {@link Model} does not show. */
+export class OnnxModel implements Model {
+  readonly format = "onnx";
+  readonly name: string;
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  private readonly lifetime: Lifetime;
+  private readonly gradientSessions = new Map<string, Promise<NativeSession>>();
+  private hash: Promise<string> | undefined;
+
+  constructor(
+    private readonly source: Source,
+    private readonly session: NativeSession,
+    /** Threads of a run; 0: all that tr0n may use. */
+    private readonly threads: number,
+    private readonly options: { readonly simplify: boolean; readonly allowRandom: boolean },
+  ) {
+    this.name = source.name;
+    this.inputs = session.inputs.map(publicInfo);
+    this.outputs = session.outputs.map(publicInfo);
+    this.lifetime = new Lifetime(`the model ${source.name}`);
+  }
+
+  async run(inputs: Tensor | Record<string, Tensor>, options?: RunOptions): Promise<Record<string, Tensor>> {
+    const o = checkOptions("options", options, ["signal"]);
+    checkSignal("options.signal", o.signal);
+    this.lifetime.check();
+    const feeds = feed(this.name, "inputs", inputs, this.session.inputs);
+    return this.lifetime.run("run", o.signal, async (signal) =>
+      floats(await runJob("run", signal, () => this.session.run(feeds))),
+    );
+  }
+
+  async vjp(
+    inputs: Tensor | Record<string, Tensor>,
+    cotangents: Tensor | Record<string, Tensor>,
+    options?: RunOptions,
+  ): Promise<{ outputs: Record<string, Tensor>; gradients: Record<string, Tensor> }> {
+    const o = checkOptions("options", options, ["signal"]);
+    checkSignal("options.signal", o.signal);
+    this.lifetime.check();
+    const feeds = feed(this.name, "inputs", inputs, this.session.inputs);
+    const seeds = feed(this.name, "cotangents", cotangents, this.session.outputs, true);
+    const seeded = Object.keys(seeds);
+    if (seeded.length === 0)
+      throw new ArgumentError("cotangents: expected at least one output's cotangent, got none");
+    for (const name of seeded) feeds[`grad_${name}`] = seeds[name]!;
+    return this.lifetime.run("vjp", o.signal, async (signal) => {
+      const session = await this.gradientSession(seeded);
+      const results = await runJob("vjp", signal, () => session.run(feeds));
+      const all = floats(results);
+      const outputs: Record<string, Tensor> = {};
+      const gradients: Record<string, Tensor> = {};
+      for (const { name } of this.outputs) if (all[name]) outputs[name] = all[name];
+      // A cotangent with other rows than its output may have been broadcast instead of refused.
+      for (const name of seeded) {
+        const [got, wanted] = [seeds[name]!.shape, outputs[name]!.shape];
+        if (!fits(got, wanted))
+          throw new ArgumentError(
+            `cotangents.${name}: expected the shape ${shapeText(wanted)} of this output, got ${shapeText(got)}`,
+            { code: "ERR_SHAPE_MISMATCH" },
+          );
+      }
+      for (const { name } of this.inputs) if (all[`grad_${name}`]) gradients[name] = all[`grad_${name}`]!;
+      return { outputs, gradients };
+    });
+  }
+
+  fingerprint(): Promise<string> {
+    this.lifetime.check();
+    this.hash ??= this.computeFingerprint().catch((error: unknown) => {
+      this.hash = undefined;
+      throw error;
+    });
+    return this.hash;
+  }
+
+  /**
+   * The model as a graph, read again from its source. Large weights that lie in other files stay there: openGraph() finds
+   * them.
+   *
+   * @throws ModelError when it cannot be read, has changed since it was loaded, or has over 2 GB in one file
+   */
+  async graph(signal?: AbortSignal): Promise<Graph> {
+    this.lifetime.check();
+    return readGraph(this.source, signal);
+  }
+
+  /** @throws Tr0nError ERR_DISPOSED */
+  checkUsable(): void {
+    this.lifetime.check();
+  }
+
+  dispose(): void {
+    if (!this.lifetime.dispose()) return;
+    this.session.dispose();
+    for (const session of this.gradientSessions.values())
+      session.then(
+        (opened) => opened.dispose(),
+        () => undefined,
+      );
+    this.gradientSessions.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** One session for each set of seeded outputs. */
+  private gradientSession(seeded: readonly string[]): Promise<NativeSession> {
+    const key = JSON.stringify([...seeded].sort());
+    let session = this.gradientSessions.get(key);
+    if (!session) {
+      session = this.openGradientSession(seeded);
+      this.gradientSessions.set(key, session);
+      session.catch(() => this.gradientSessions.delete(key));
+    }
+    return session;
+  }
+
+  private async openGradientSession(seeded: readonly string[]): Promise<NativeSession> {
+    const graph = await this.graph();
+    const wrt = this.inputs.filter((input) => input.type === "float32").map((input) => input.name);
+    if (wrt.length === 0)
+      throw new ModelError("ERR_NO_GRADIENT", `${this.name}: it has no float32 input to differentiate`);
+    const { simplify, allowRandom } = this.options;
+    const { graph: differentiated } = await differentiateSimplified(
+      graph,
+      { wrt, outputs: [...seeded], allowRandom },
+      { name: this.name, simplify },
+    );
+    const session = await openGraph(differentiated, {
+      name: `${this.name} (gradient)`,
+      threads: this.threads || native().threads(),
+      what: "vjp",
+    });
+    if (this.lifetime.disposed) session.dispose();
+    this.lifetime.check();
+    return session;
+  }
+
+  private async computeFingerprint(): Promise<string> {
+    const { source } = this;
+    if (source.folder === null) return hashBytes(await source.bytes());
+    const { folder } = source;
+    const external = externalFiles(decodeModel(await source.bytes(), this.name)).sort();
+    return hashFiles([source.native as string, ...external.map((file) => join(folder, file))]);
+  }
+}

@@ -1,0 +1,99 @@
+/** TorchScript models: libtorch runs them, its autograd differentiates them. */
+import { checkOptions, checkSignal } from "./check.js";
+import { ArgumentError, ModelError } from "./errors.js";
+import { Lifetime, runJob } from "./job.js";
+import { hashBytes, hashFiles, type Source } from "./model-source.js";
+import { feed, floats, publicInfo } from "./model-values.js";
+import type { Model, RunOptions, ValueInfo } from "./model.js";
+import type { NativeTorchModel } from "./native.js";
+import type { Tensor } from "./tensor.js";
+
+/** A TorchScript model in libtorch; the rest of lib uses what {@link Model} does not show. */
+export class TorchModel implements Model {
+  readonly format = "torchscript";
+  readonly name: string;
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  private readonly lifetime: Lifetime;
+  private hash: Promise<string> | undefined;
+
+  constructor(
+    private readonly source: Source,
+    private readonly model: NativeTorchModel,
+  ) {
+    this.name = source.name;
+    this.inputs = model.inputs.map(publicInfo);
+    this.outputs = model.outputs.map(publicInfo);
+    this.lifetime = new Lifetime(`the model ${source.name}`);
+  }
+
+  /**
+   * What native objectives take. It lives as long as anything native uses it, and is disposed of with this model.
+   *
+   * @throws Tr0nError ERR_DISPOSED
+   */
+  get native(): NativeTorchModel {
+    this.lifetime.check();
+    return this.model;
+  }
+
+  async run(inputs: Tensor | Record<string, Tensor>, options?: RunOptions): Promise<Record<string, Tensor>> {
+    const o = checkOptions("options", options, ["signal"]);
+    checkSignal("options.signal", o.signal);
+    this.lifetime.check();
+    const feeds = feed(this.name, "inputs", inputs, this.model.inputs);
+    return this.lifetime.run("run", o.signal, async (signal) =>
+      floats(await runJob("run", signal, () => this.model.run(feeds))),
+    );
+  }
+
+  async vjp(
+    inputs: Tensor | Record<string, Tensor>,
+    cotangents: Tensor | Record<string, Tensor>,
+    options?: RunOptions,
+  ): Promise<{ outputs: Record<string, Tensor>; gradients: Record<string, Tensor> }> {
+    const o = checkOptions("options", options, ["signal"]);
+    checkSignal("options.signal", o.signal);
+    this.lifetime.check();
+    const feeds = feed(this.name, "inputs", inputs, this.model.inputs);
+    // Cotangents are float32 on the way in, whatever the outputs are.
+    const declared = this.model.outputs.map((output) => ({ ...output, type: "float32" }));
+    const seeds = feed(this.name, "cotangents", cotangents, declared, true);
+    if (Object.keys(seeds).length === 0)
+      throw new ArgumentError("cotangents: expected at least one output's cotangent, got none");
+    if (!this.inputs.some(({ type }) => type.startsWith("float")))
+      throw new ModelError("ERR_NO_GRADIENT", `${this.name}: it has no float input to differentiate`);
+    return this.lifetime.run("vjp", o.signal, async (signal) => {
+      const { outputs, gradients } = await runJob("vjp", signal, () => this.model.vjp(feeds, seeds));
+      return { outputs: floats(outputs), gradients: floats(gradients) };
+    });
+  }
+
+  fingerprint(): Promise<string> {
+    this.lifetime.check();
+    this.hash ??= this.computeFingerprint().catch((error: unknown) => {
+      this.hash = undefined;
+      throw error;
+    });
+    return this.hash;
+  }
+
+  /** @throws Tr0nError ERR_DISPOSED */
+  checkUsable(): void {
+    this.lifetime.check();
+  }
+
+  dispose(): void {
+    if (this.lifetime.dispose()) this.model.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  private async computeFingerprint(): Promise<string> {
+    return this.source.folder === null
+      ? hashBytes(await this.source.bytes())
+      : hashFiles([this.source.native as string]);
+  }
+}

@@ -1,0 +1,33 @@
+#pragma once
+#include "addon/counters.h"
+#include "addon/native_object.h"
+#include "bridge/torch_probe.h"
+
+namespace tr0n::addon {
+
+/// A TorchScript model with what its probe found.
+struct CountedTorchModel {
+  std::shared_ptr<const TorchModel> model;
+  TorchInterface interface;
+  int threads = 1;
+  Live live{Kind::torch_model};
+};
+
+/// NativeTorchModel of lib/native.ts.
+class TorchModelObject : public NativeObject<TorchModelObject, CountedTorchModel> {
+ public:
+  static constexpr const char* kName = "TorchScript model";
+  static constexpr napi_type_tag kTag = {0x7472306e00000006, 0x8d1b2a6c4f5e7006};
+  static Napi::FunctionReference& class_of(Environment& environment) { return environment.torch_model; }
+  static Napi::Function define(Napi::Env env);
+  /// NativeBinding.openTorchModel
+  static Napi::Value open(const Napi::CallbackInfo& info);
+  explicit TorchModelObject(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value run(const Napi::CallbackInfo& info);
+  Napi::Value vjp(const Napi::CallbackInfo& info);
+  void dispose_it(const Napi::CallbackInfo& info) { dispose(info); }
+};
+
+}  // namespace tr0n::addon

@@ -1,0 +1,271 @@
+#include "bridge/torch_probe.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace tr0n {
+namespace {
+
+using ort::ElementType;
+
+/// Image sizes that networks are made for; small ones first, since they cost little to refuse.
+constexpr int64_t kSizes[] = {32, 64, 28, 128, 224, 256, 16, 299, 8, 96, 384, 512, 4};
+/// Inputs whose type is tried; more would be too many combinations.
+constexpr size_t kMostUntyped = 4;
+
+/// One way to feed the model.
+struct Trial {
+  int64_t rows = 1;
+  int64_t size = 1;  ///< of all axes but the batch whose size is open
+  std::vector<ElementType> types;
+};
+
+struct Outcome {
+  std::vector<ValueInfo> outputs;
+};
+
+class Prober {
+ public:
+  Prober(const TorchModel& model, const GivenShapes& given, int threads, const CancelToken& cancel)
+      : model_(model), threads_(threads), cancel_(cancel), inputs_(model.inputs()) {
+    for (const auto& [name, shape] : given) apply(name, shape);
+    for (const ValueInfo& input : inputs_) {
+      if (input.shape.empty() && given.count(input.name) == 0)
+        throw Error("ERR_INVALID_ARGUMENT",
+                    model.name() + ": the shape of input \"" + input.name +
+                        "\" cannot be told from the model (TorchScript carries no shapes); give it by "
+                        "options.inputShapes, such as { " +
+                        input.name + ": [1, 64] }");
+      for (size_t axis = 1; axis < input.shape.size(); ++axis) open_ = open_ || input.shape[axis] < 0;
+    }
+  }
+
+  TorchInterface probe() {
+    Trial base;
+    Outcome outcome = first_success(base);
+    // Sizes that are open now: does another serve as well?
+    std::vector<Outcome> others;
+    bool free_size = false;
+    if (open_) {
+      for (const int64_t size : {int64_t{64}, int64_t{128}, int64_t{256}}) {
+        if (size == base.size) continue;
+        Trial other = base;
+        other.size = size;
+        if (auto result = attempt(other)) {
+          free_size = true;
+          others.push_back(std::move(*result));
+          break;
+        }
+      }
+    }
+    const bool free_rows = vary_rows(base, outcome, others);
+    return describe(base, outcome, others, free_rows, free_size);
+  }
+
+ private:
+  void apply(const std::string& name, const std::vector<int64_t>& shape) {
+    for (ValueInfo& input : inputs_) {
+      if (input.name != name) continue;
+      input.shape = shape;
+      input.symbols.assign(shape.size(), "");
+      given_.push_back(name);
+      if (!shape.empty() && shape[0] > 0) rows_ = shape[0];
+      return;
+    }
+    std::string names;
+    for (const ValueInfo& input : inputs_) names += (names.empty() ? "\"" : ", \"") + input.name + "\"";
+    throw Error("ERR_INVALID_ARGUMENT", "options.inputShapes: " + model_.name() + " has no input \"" + name +
+                                            "\"; its inputs are: " + names);
+  }
+
+  bool is_given(const std::string& name) const {
+    return std::find(given_.begin(), given_.end(), name) != given_.end();
+  }
+
+  std::vector<int64_t> shape_of(const ValueInfo& input, const Trial& trial) const {
+    std::vector<int64_t> shape = input.shape;
+    for (size_t axis = 0; axis < shape.size(); ++axis) {
+      if (axis == 0)
+        shape[axis] = trial.rows;
+      else if (shape[axis] < 0)
+        shape[axis] = trial.size;
+    }
+    return shape;
+  }
+
+  Outcome run(const Trial& trial) const {
+    cancel_.throw_if_cancelled();
+    std::vector<HostBlock> blocks;
+    std::vector<TensorView> views;
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      TensorView view;
+      view.shape = shape_of(inputs_[i], trial);
+      view.type = trial.types[i];
+      const size_t bytes = element_count(view.shape) * type_size(view.type);
+      blocks.emplace_back(bytes);
+      std::fill_n(static_cast<char*>(blocks.back().data()), bytes, char{0});
+      view.data = blocks.back().data();
+      views.push_back(std::move(view));
+    }
+    const auto tape = model_.run(views.data(), views.size(), threads_, /*record=*/false);
+    Outcome outcome;
+    for (size_t k = 0; k < tape->output_count(); ++k) outcome.outputs.push_back(tape->info(k));
+    return outcome;
+  }
+
+  /// Null where the run fails, with the reason in failure_.
+  std::optional<Outcome> attempt(const Trial& trial) {
+    try {
+      ++attempts_;
+      return run(trial);
+    } catch (const Error& error) {
+      if (error.code() != "ERR_RUN_FAILED") throw;
+      if (failure_.empty() || trial.rows != 1) failure_ = error.what();
+      return std::nullopt;
+    }
+  }
+
+  /// Inputs of unknown type as real numbers, then more and more of them as integers.
+  std::vector<std::vector<ElementType>> type_choices() const {
+    std::vector<size_t> unknown;
+    std::vector<ElementType> types;
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      types.push_back(inputs_[i].type);
+      if (types[i] == ElementType::undefined) unknown.push_back(i);
+    }
+    if (unknown.size() > kMostUntyped) unknown.resize(0);
+    std::vector<std::vector<ElementType>> choices;
+    for (const ElementType real : {ElementType::float32, ElementType::float64}) {
+      for (size_t mask = 0; mask < size_t{1} << unknown.size(); ++mask) {
+        std::vector<ElementType> choice = types;
+        for (ElementType& type : choice)
+          if (type == ElementType::undefined) type = real;
+        for (size_t j = 0; j < unknown.size(); ++j)
+          if ((mask >> j & 1) != 0) choice[unknown[j]] = ElementType::int64;
+        if (std::find(choices.begin(), choices.end(), choice) == choices.end()) choices.push_back(choice);
+      }
+    }
+    return choices;
+  }
+
+  Outcome first_success(Trial& trial) {
+    const std::vector<int64_t> rows = rows_ > 0 ? std::vector<int64_t>{rows_} : std::vector<int64_t>{2, 1};
+    std::vector<int64_t> sizes(std::begin(kSizes), std::end(kSizes));
+    if (!open_) sizes.resize(1);
+    for (const auto& types : type_choices()) {
+      for (const int64_t size : sizes) {
+        for (const int64_t n : rows) {
+          trial = {n, size, types};
+          if (auto outcome = attempt(trial)) return std::move(*outcome);
+        }
+      }
+    }
+    const bool all_given = given_.size() == inputs_.size();
+    throw Error(
+        "ERR_RUN_FAILED",
+        all_given && !open_
+            ? failure_ + " (on zeros of options.inputShapes)"
+            : failure_ + " (on zeros, with each of the " + std::to_string(attempts_) +
+                  " shapes and types that were tried; options.inputShapes says what the model takes)");
+  }
+
+  /// Whether other numbers of rows serve. `outcome` becomes that of some, `others` gets that of more.
+  bool vary_rows(const Trial& base, Outcome& outcome, std::vector<Outcome>& others) {
+    // One row is special: squeezing and broadcasting treat it differently. Two and three are compared.
+    Trial trial = base;
+    if (base.rows == 1 && rows_ == 0) return false;  // two were tried before
+    if (base.rows == 1) {
+      trial.rows = 2;
+      auto two = attempt(trial);
+      if (!two) return false;
+      trial.rows = 3;
+      auto three = attempt(trial);
+      if (!three) return false;
+      outcome = std::move(*two);
+      others.push_back(std::move(*three));
+      return true;
+    }
+    trial.rows = base.rows + 1;
+    auto more = attempt(trial);
+    if (!more) return false;
+    others.push_back(std::move(*more));
+    return true;
+  }
+
+  TorchInterface describe(const Trial& base, const Outcome& outcome, const std::vector<Outcome>& others,
+                          bool free_rows, bool free_size) const {
+    TorchInterface result;
+    result.outputs = outcome.outputs;
+    for (const Outcome& other : others) {
+      if (other.outputs.size() != result.outputs.size()) throw changed();
+      for (size_t k = 0; k < result.outputs.size(); ++k) {
+        std::vector<int64_t>& shape = result.outputs[k].shape;
+        const std::vector<int64_t>& seen = other.outputs[k].shape;
+        if (seen.size() != shape.size()) throw changed();
+        for (size_t axis = 0; axis < shape.size(); ++axis)
+          if (seen[axis] != shape[axis]) shape[axis] = -1;
+      }
+    }
+    result.inputs = inputs_;
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      ValueInfo& input = result.inputs[i];
+      input.type = base.types[i];
+      const bool given = is_given(input.name);
+      for (size_t axis = 0; axis < input.shape.size(); ++axis) {
+        if (axis == 0)
+          input.shape[axis] = free_rows ? -1 : base.rows;
+        else if (input.shape[axis] < 0 && !free_size && !given)
+          input.shape[axis] = base.size;
+      }
+    }
+    for (std::vector<ValueInfo>* values : {&result.inputs, &result.outputs})
+      for (ValueInfo& value : *values)
+        if (!value.shape.empty() && value.shape[0] < 0) value.symbols[0] = "batch";
+    return result;
+  }
+
+  Error changed() const {
+    return Error("ERR_MODEL_UNSUPPORTED",
+                 model_.name() + ": the number of outputs, or of their axes, depends on the inputs' sizes");
+  }
+
+  const TorchModel& model_;
+  const int threads_;
+  const CancelToken& cancel_;
+  std::vector<ValueInfo> inputs_;
+  std::vector<std::string> given_;
+  int64_t rows_ = 0;   ///< as given; 0: not
+  bool open_ = false;  ///< some axis besides the batch has no known size
+  size_t attempts_ = 0;
+  std::string failure_;
+};
+
+}  // namespace
+
+TorchInterface probe_torch_model(const TorchModel& model, const GivenShapes& given, int threads,
+                                 const CancelToken& cancel) {
+  return Prober(model, given, threads, cancel).probe();
+}
+
+void check_torch_outputs(const TorchTape& tape, const std::vector<ValueInfo>& declared,
+                         const std::string& model) {
+  const auto changed = [&](const std::string& what) { return Error("ERR_RUN_FAILED", model + ": " + what); };
+  if (tape.output_count() != declared.size())
+    throw changed("the run gave " + std::to_string(tape.output_count()) + " outputs, expected " +
+                  std::to_string(declared.size()));
+  for (size_t k = 0; k < declared.size(); ++k) {
+    const ValueInfo& got = tape.info(k);
+    const ValueInfo& wanted = declared[k];
+    if (got.name != wanted.name || got.type != wanted.type)
+      throw changed("output " + std::to_string(k) + " is now \"" + got.name + "\", " + type_name(got.type) +
+                    ", expected \"" + wanted.name + "\", " + type_name(wanted.type));
+    bool fits = got.shape.size() == wanted.shape.size();
+    for (size_t axis = 0; fits && axis < wanted.shape.size(); ++axis)
+      fits = wanted.shape[axis] < 0 || wanted.shape[axis] == got.shape[axis];
+    if (!fits)
+      throw changed("output \"" + wanted.name + "\" changed its shape: expected " + shape_text(wanted) +
+                    ", got " + shape_text(got));
+  }
+}
+
+}  // namespace tr0n
