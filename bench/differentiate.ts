@@ -10,7 +10,7 @@ import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { differentiateSimplified } from "../lib/differentiate-model.js";
 import { runJob } from "../lib/job.js";
-import { modelSource, readGraph } from "../lib/model-source.js";
+import { modelSource, readGraphInPlace } from "../lib/model-source.js";
 import { Builder, DataType, differentiateGraph, emptyGraph, type Graph } from "../lib/onnx/index.js";
 import { openGraph } from "../lib/weights.js";
 
@@ -67,7 +67,7 @@ async function milliseconds(graph: Graph, name: string, runs: number): Promise<n
 /** This library's part, in a process of its own. */
 async function measure(name: string): Promise<Measured> {
   const { runs } = models[name]!;
-  const read = (): Promise<Graph> => readGraph(modelSource(`${folder}${name}.onnx`));
+  const read = (): Promise<Graph> => readGraphInPlace(modelSource(`${folder}${name}.onnx`));
   let differentiate = 0;
   const gradient = async (): Promise<Graph> => {
     const graph = await read();

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { reason } from "./atomic-write.js";
 import { checkPath } from "./check.js";
 import { ModelError, Tr0nError, invalid } from "./errors.js";
+import { leaveProducts } from "./in-place.js";
 import { decodeModel, type Graph } from "./onnx/index.js";
 import { maxModelBytes, resolveExternal, tooLarge } from "./weights.js";
 
@@ -141,4 +142,14 @@ export async function hashFiles(files: readonly string[]): Promise<string> {
     }
   }
   return hash.digest("hex");
+}
+
+/**
+ * As {@link readGraph} for a graph that will be opened on this machine: where most of a model's file are matrices of
+ * products, which nobody but the runtime looks into, they stay there too instead of going through this process.
+ */
+export async function readGraphInPlace(source: Source, signal?: AbortSignal): Promise<Graph> {
+  const bytes = await source.bytes(signal);
+  const graph = await resolveExternal(decodeModel(bytes, source.name), source.folder, source.name);
+  return typeof source.native === "string" ? leaveProducts(graph, bytes, source.native) : graph;
 }

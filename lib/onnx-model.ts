@@ -4,7 +4,7 @@ import { checkOptions, checkSignal, shapeText } from "./check.js";
 import { differentiateSimplified } from "./differentiate-model.js";
 import { ArgumentError, ModelError } from "./errors.js";
 import { Lifetime, runJob } from "./job.js";
-import { hashBytes, hashFiles, readGraph, type Source } from "./model-source.js";
+import { hashBytes, hashFiles, readGraphInPlace, type Source } from "./model-source.js";
 import { feed, fits, floats, publicInfo } from "./model-values.js";
 import type { Model, RunOptions, ValueInfo } from "./model.js";
 import { native, type NativeSession } from "./native.js";
@@ -90,14 +90,14 @@ export class OnnxModel implements Model {
   }
 
   /**
-   * The model as a graph, read again from its source. Large weights that lie in other files stay there: openGraph() finds
-   * them.
+   * The model as a graph, read again from its source. Large weights that lie in other files stay there, and so do matrices
+   * that make up most of the model's own file: openGraph() finds them.
    *
    * @throws ModelError when it cannot be read, has changed since it was loaded, or has over 2 GB in one file
    */
   async graph(signal?: AbortSignal): Promise<Graph> {
     this.lifetime.check();
-    return readGraph(this.source, signal);
+    return readGraphInPlace(this.source, signal);
   }
 
   /** @throws Tr0nError ERR_DISPOSED */

@@ -3,6 +3,7 @@ import { open, stat } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { reason } from "./atomic-write.js";
 import { ModelError, Tr0nError, describe } from "./errors.js";
+import { takeProducts } from "./in-place.js";
 import { runJob } from "./job.js";
 import { native, type NativeFileWeight, type NativeSession } from "./native.js";
 import {
@@ -18,6 +19,9 @@ import {
 
 /** Constants from this many bytes on stay in their files; smaller ones may be sizes, which rules look into. */
 const keptOutside = 64 << 10;
+
+/** Of weights that sessions point into, in bytes. */
+const alignment = 8;
 
 /** Protobuf's limit for one message, and so for a model that carries its weights. */
 export const maxModelBytes = 2 ** 31 - 1;
@@ -59,7 +63,7 @@ export async function resolveExternal(graph: Graph, folder: string | null, name:
         `${name}: constant "${constant}": expected ${bytes ?? length} bytes at ${range.offset} of ` +
           `${describe(range.location)}, got ${Math.min(length, Math.max(0, available))}`,
       );
-    const aligned = bytes !== null && range.offset % 8 === 0;
+    const aligned = bytes !== null && range.offset % alignment === 0;
     if (aligned && bytes >= keptOutside) outside.add(constant);
     else {
       total += length;
@@ -125,26 +129,31 @@ const packedApart = 64 << 20;
 
 /** Opens a session on a graph of {@link resolveExternal}; `what` is what messages call the attempt. */
 export async function openGraph(
-  graph: Graph,
+  given: Graph,
   options: { name: string; threads: number; what: string; signal?: AbortSignal | undefined },
 ): Promise<NativeSession> {
-  const weights = fileWeights(graph);
-  const folder = commonFolder(weights.map(({ file }) => file));
-  const named = placeExternal(graph, ({ location, offset }) => ({
-    location: relative(folder, location),
-    offset,
-  }));
-  const packWeights = sharedProductBytes(graph) < packedApart;
-  const bytes = await encodeModelGently(named);
-  return runJob(options.what, options.signal, () =>
-    native().openSession(bytes, {
-      threads: options.threads,
-      name: options.name,
-      weights,
-      packWeights,
-      ...(folder === "" ? {} : { externalDataFolder: folder }),
-    }),
-  );
+  const { graph, release } = await takeProducts(given, options.name);
+  try {
+    const weights = fileWeights(graph);
+    const folder = commonFolder(weights.map(({ file }) => file));
+    const named = placeExternal(graph, ({ location, offset }) => ({
+      location: relative(folder, location),
+      offset,
+    }));
+    const packWeights = sharedProductBytes(graph) < packedApart;
+    const bytes = await encodeModelGently(named);
+    return await runJob(options.what, options.signal, () =>
+      native().openSession(bytes, {
+        threads: options.threads,
+        name: options.name,
+        weights,
+        packWeights,
+        ...(folder === "" ? {} : { externalDataFolder: folder }),
+      }),
+    );
+  } finally {
+    await release();
+  }
 }
 
 /** The innermost folder that all files lie in or below; the runtime looks nowhere else. "" for no files. */

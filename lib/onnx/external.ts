@@ -98,14 +98,38 @@ export function placeExternal(
   for (const weight of externalWeights(graph)) {
     const to = place(weight);
     if (to === null) continue;
-    const externalData = Object.entries({
-      location: to.location,
-      offset: String(to.offset),
-      length: String(weight.length),
-    }).map(([key, value]) => create(StringStringEntryProtoSchema, { key, value }));
+    const externalData = entries(to.location, to.offset, weight.length);
     result.initializers.set(weight.name, withFields(result.initializers.get(weight.name)!, { externalData }));
   }
   return result;
+}
+
+/**
+ * The graph with some of its constants in files, as they are there already. The data of all others are copied, so that the
+ * bytes they were views of can go.
+ */
+export function withExternal(graph: Graph, ranges: ReadonlyMap<string, ExternalRange>): Graph {
+  const result = copyGraph(graph);
+  for (const [name, tensor] of graph.initializers) {
+    const range = ranges.get(name);
+    result.initializers.set(
+      name,
+      range
+        ? withFields(tensor, {
+            rawData: new Uint8Array(0),
+            externalData: entries(range.location, range.offset, range.length ?? 0),
+            dataLocation: TensorProto_DataLocation.EXTERNAL,
+          })
+        : withFields(tensor, { rawData: new Uint8Array(tensor.rawData) }),
+    );
+  }
+  return result;
+}
+
+function entries(location: string, offset: number, length: number): StringStringEntryProto[] {
+  return Object.entries({ location, offset: String(offset), length: String(length) }).map(([key, value]) =>
+    create(StringStringEntryProtoSchema, { key, value }),
+  );
 }
 
 /**

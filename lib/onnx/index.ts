@@ -11,6 +11,7 @@ export {
   externalWeights,
   inlineExternal,
   placeExternal,
+  withExternal,
   type ExternalRange,
   type ExternalWeight,
 } from "./external.js";
