@@ -1,7 +1,14 @@
 /** Rewrites: each is taken where it should be, computes the same, and stays differentiable, twice. */
 import assert from "node:assert/strict";
 import type { AttributeValue } from "../../lib/onnx/attributes.js";
-import { Builder, copyGraph, emptyGraph, type Dim, type Graph } from "../../lib/onnx/index.js";
+import {
+  Builder,
+  copyGraph,
+  differentiateGraph,
+  emptyGraph,
+  type Dim,
+  type Graph,
+} from "../../lib/onnx/index.js";
 import { rewriteBoth, rewriteForward } from "../../lib/onnx/rewrite/index.js";
 import { assertClose, checkGradient, random, runGraph, seedOf, uniform, type Feed } from "./support.js";
 
@@ -279,4 +286,46 @@ describe("onnx: rewrites", () => {
         tolerance: 1e-4,
       }));
   }
+
+  it("of a sum that enters the blocked layout only the terms outside are brought in", async () => {
+    const next = random(8);
+    const b = new Builder(emptyGraph("case"));
+    const channels = 16;
+    const kernel = (size: number): string => weights(b, next, [channels, channels, size, size]);
+    const x = b.input("x", float, ["batch", channels, 6, 6]);
+    const h = b.op("Relu", [b.op("Conv", [x, kernel(3)], { pads: [1, 1, 1, 1] })]);
+    const short = b.op("Conv", [h, kernel(1)], { strides: [2, 2] });
+    const long = b.op("Conv", [h, kernel(3)], { pads: [1, 1, 1, 1] });
+    b.output("short", short);
+    b.output("long", long);
+    const graph = differentiateGraph(b.graph);
+    const maker = new Map(graph.nodes.map((node) => [node.outputs[0]!, node.opType]));
+    const pools = graph.nodes.filter((node) => node.opType === "AveragePool");
+    assert.deepEqual(
+      pools.map((node) => maker.get(node.inputs[0]!)),
+      ["Reshape"],
+    );
+    const sums = graph.nodes.filter((node) => node.opType === "Add");
+    assert.deepEqual(
+      sums.map((node) => node.inputs.map((input) => maker.get(input)).sort()),
+      [["AveragePool", "Conv"]],
+    );
+    // h is linear in x where nothing changes its sign, so one pass through the model is the other's transpose.
+    const size = channels * 36;
+    const at = { dims: [1, channels, 6, 6], data: uniform(next, size) };
+    const seeds = {
+      grad_short: { dims: [1, channels, 3, 3], data: uniform(next, channels * 9) },
+      grad_long: { dims: [1, channels, 6, 6], data: uniform(next, size) },
+    };
+    const step = uniform(next, size, -1e-3, 1e-3);
+    const given = await runGraph(graph, { x: at, ...seeds });
+    const moved = await runGraph(b.graph, { x: { ...at, data: at.data.map((v, i) => v + step[i]!) } });
+    let [change, along] = [0, 0];
+    for (const name of ["short", "long"] as const)
+      moved[name]!.data.forEach(
+        (v, i) => (change += (v - given[name]!.data[i]!) * seeds[`grad_${name}`].data[i]!),
+      );
+    given.grad_x!.data.forEach((v, i) => (along += v * step[i]!));
+    assertClose([change / along], [1], 2e-2, "along a small step");
+  });
 });

@@ -30,10 +30,22 @@ export function isBlocked(b: Builder, value: string): boolean {
 
 /**
  * `value`, which has whole blocks, in the blocked layout: a pool over single elements changes nothing else. Where the
- * adjoint of a residual stage enters it in blocks, every sum in the stage becomes part of a convolution.
+ * adjoint of a residual stage enters it in blocks, every sum in the stage becomes part of a convolution. Of a sum the
+ * terms are blocked that are not yet, so that it is folded into the convolution that makes the other.
  */
 export function blocked(b: Builder, value: string): string {
-  return isBlocked(b, value) ? value : b.op("AveragePool", [value], { kernel_shape: [1, 1] });
+  if (isBlocked(b, value)) return value;
+  const node = b.maker(value);
+  if (node?.domain === "" && (node.opType === "Add" || node.opType === "Sum")) {
+    const terms = node.inputs;
+    const whole = terms.every((term) => sameShape(b, term, value) && hasWholeBlocks(b, term));
+    if (whole && terms.some((term) => isBlocked(b, term)))
+      return b.op(
+        node.opType,
+        terms.map((term) => blocked(b, term)),
+      );
+  }
+  return b.op("AveragePool", [value], { kernel_shape: [1, 1] });
 }
 
 /** Channels [N, C, ...] that fill blocks. */
