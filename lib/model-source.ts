@@ -8,8 +8,10 @@ import { reason } from "./atomic-write.js";
 import { checkPath } from "./check.js";
 import { ModelError, Tr0nError, invalid } from "./errors.js";
 import { leaveProducts } from "./in-place.js";
+import { runJob } from "./job.js";
+import { native, type NativeSession } from "./native.js";
 import { decodeModel, type Graph } from "./onnx/index.js";
-import { maxModelBytes, resolveExternal, tooLarge } from "./weights.js";
+import { maxModelBytes, openGraph, resolveExternal, tooLarge } from "./weights.js";
 
 /** Where a model came from, readable again. */
 export interface Source {
@@ -19,6 +21,8 @@ export interface Source {
   /** The folder that external data lies in; null for bytes. */
   readonly folder: string | null;
   head(): Promise<Uint8Array>;
+  /** Whether it may have weights in other files. */
+  mayBeSplit(): Promise<boolean>;
   bytes(signal?: AbortSignal): Promise<Uint8Array>;
 }
 
@@ -34,6 +38,8 @@ function bytesSource(given: Uint8Array): Source {
     native: bytes,
     folder: null,
     head: async () => bytes.subarray(0, 4),
+    // It could not: there is no folder that they would lie in.
+    mayBeSplit: async () => false,
     bytes: async () => bytes,
   };
 }
@@ -87,6 +93,7 @@ function pathSource(source: unknown): Source {
           await file.close();
         }
       }),
+    mayBeSplit: () => guarded(() => contains(full, externalMarker)),
     bytes: (signal) =>
       guarded(async () => {
         const { size, mtimeMs } = await stat(full);
@@ -99,6 +106,44 @@ function pathSource(source: unknown): Source {
         return readFile(full, { signal });
       }),
   };
+}
+
+/** How the protobuf of a constant says where its numbers lie: the key "location" as field 1, then field 2. */
+const externalMarker = Buffer.from("\n\x08location\x12", "latin1");
+
+/** Whether a file has these bytes anywhere. */
+async function contains(path: string, marker: Buffer): Promise<boolean> {
+  const file = await open(path, "r");
+  try {
+    const chunk = Buffer.alloc(4 << 20);
+    for (let at = 0, kept = 0; ;) {
+      const { bytesRead } = await file.read(chunk, kept, chunk.length - kept, at);
+      if (bytesRead === 0) return false;
+      if (chunk.subarray(0, kept + bytesRead).includes(marker)) return true;
+      at += bytesRead;
+      // The end of this part may be the marker's beginning.
+      const end = kept + bytesRead;
+      kept = Math.min(end, marker.length - 1);
+      chunk.copyWithin(0, end - kept, end);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Opens the model as it is. One with weights in other files is read here: the runtime would map those files, and whoever
+ * shortened one would end this process.
+ */
+export async function openSource(
+  source: Source,
+  options: { threads: number; what: string; signal?: AbortSignal | undefined },
+): Promise<NativeSession> {
+  if (await source.mayBeSplit())
+    return openGraph(await readGraph(source, options.signal), { ...options, name: source.name });
+  return runJob(options.what, options.signal, () =>
+    native().openSession(source.native, { name: source.name, threads: options.threads }),
+  );
 }
 
 /**

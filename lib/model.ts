@@ -3,7 +3,7 @@ import { checkBoolean, checkChoice, checkDevice, checkInteger, checkOptions, che
 import type { Device } from "./devices.js";
 import { ArgumentError, ModelError, invalid } from "./errors.js";
 import { runJob, throwIfAborted } from "./job.js";
-import { modelSource } from "./model-source.js";
+import { modelSource, openSource } from "./model-source.js";
 import { native } from "./native.js";
 import { OnnxModel } from "./onnx-model.js";
 import type { Tensor } from "./tensor.js";
@@ -137,7 +137,7 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
     );
   if (head.length === 0)
     throw new ModelError("ERR_MODEL_INVALID", `${from.name}: expected an ONNX model, got an empty file`);
-  const session = await runJob("loadModel", o.signal, () => native().openSession(from.native, open));
+  const session = await openSource(from, { ...open, what: "loadModel", signal: o.signal });
   return new OnnxModel(from, session, threads, { simplify, allowRandom });
 }
 

@@ -38,7 +38,7 @@ export interface NativeSessionOptions {
   name?: string;
   /** Where external data of a model given as bytes lies. */
   externalDataFolder?: string;
-  /** Weights in files below that folder: mapped, and shared by all sessions on the same files. */
+  /** Weights in files below that folder: read once, and shared by all sessions on the same files. */
   weights?: readonly NativeFileWeight[];
   /** Whether matrices are rearranged for the kernels of products when the session opens. Default true. */
   packWeights?: boolean;

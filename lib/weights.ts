@@ -1,4 +1,4 @@
-/** Weights in files of their own: left there, mapped once, and shared by all sessions on them. */
+/** Weights in files of their own: read once, and shared by all sessions on them. */
 import { open, stat } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { reason } from "./atomic-write.js";

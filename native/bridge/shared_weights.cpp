@@ -8,8 +8,8 @@
 namespace tr0n {
 namespace {
 
-/// Mappings are one for a file, so they tell sets of files apart.
-using Key = std::set<std::shared_ptr<const MappedFile>>;
+/// There is one copy of a file, so copies tell sets of files apart.
+using Key = std::set<std::shared_ptr<const WeightFile>>;
 using Registry = std::map<Key, std::weak_ptr<const SharedWeights>>;
 
 // Leaked: sessions may be released while the process exits.
@@ -30,7 +30,7 @@ std::shared_ptr<const SharedWeights> SharedWeights::of(const std::vector<FileWei
   Key key;
   for (const FileWeight& weight : weights) {
     auto& file = files[weight.file];
-    if (!file) key.insert(file = MappedFile::open(weight.file, model));
+    if (!file) key.insert(file = WeightFile::open(weight.file, model));
   }
   const std::lock_guard<std::mutex> lock(registry_mutex());
   Registry& entries = registry();
@@ -52,7 +52,7 @@ SharedWeights::SharedWeights(Files files) : files_(std::move(files)) {
 }
 
 ort::ValueHandle SharedWeights::value(const FileWeight& weight, const std::string& model) const {
-  const MappedFile& file = *files_.at(weight.file);
+  const WeightFile& file = *files_.at(weight.file);
   const size_t bytes = element_count(weight.shape) * type_size(weight.type);
   if (weight.offset > file.size() || bytes > file.size() - weight.offset)
     throw Error("ERR_MODEL_INVALID", model + ": constant \"" + weight.name + "\": expected " +

@@ -4,16 +4,16 @@
 #include <string>
 #include <vector>
 
-#include "bridge/mapped_file.h"
 #include "bridge/ort_runtime.h"
+#include "bridge/weight_file.h"
 
 namespace tr0n {
 
 struct FileWeight;
 
-/// The weights of models in files, once for all sessions that use the same files: the files are mapped, and
-/// the form that kernels pack matrices into is made by the first session and used by the others. (Measured
-/// with ONNX Runtime 1.30: of a 100 MB stack of Gemms the second and third session take 5 MB each.
+/// The weights of models in files, once for all sessions that use the same files: the files are read once,
+/// and the form that kernels pack matrices into is made by the first session and used by the others.
+/// (Measured with ONNX Runtime 1.30: of a 100 MB stack of Gemms the second and third session take 5 MB each.
 /// Convolutions are different: the optimiser rewrites their weights for each session, which nothing can
 /// share.)
 class SharedWeights {
@@ -22,14 +22,14 @@ class SharedWeights {
   static std::shared_ptr<const SharedWeights> of(const std::vector<FileWeight>& weights,
                                                  const std::string& model);
 
-  /// The weight as a value over the mapped memory, which lives as long as this. Throws ERR_MODEL_INVALID
+  /// The weight as a value over that memory, which lives as long as this. Throws ERR_MODEL_INVALID
   /// where it does not lie in its file.
   ort::ValueHandle value(const FileWeight& weight, const std::string& model) const;
   /// Where kernels keep what they pack; the runtime locks it.
   ort::PackedWeights* packed() const { return packed_.get(); }
 
  private:
-  using Files = std::map<std::string, std::shared_ptr<const MappedFile>>;
+  using Files = std::map<std::string, std::shared_ptr<const WeightFile>>;
   explicit SharedWeights(Files files);
   Files files_;
   ort::PackedWeightsHandle packed_;

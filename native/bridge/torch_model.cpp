@@ -1,7 +1,7 @@
 #include "bridge/torch_model.h"
 
-#include "bridge/mapped_file.h"
 #include "bridge/session_options.h"
+#include "bridge/weight_file.h"
 
 namespace tr0n {
 namespace {
@@ -67,7 +67,7 @@ void TorchTape::backward(const float* const* cotangents, float* const* gradients
 
 std::shared_ptr<const TorchModel> TorchModel::from_file(const std::string& path, const std::string& name) {
   check_model_file(path, name);
-  const std::shared_ptr<const MappedFile> file = MappedFile::open(path, name);
+  const std::shared_ptr<const WeightFile> file = WeightFile::open(path, name);
   return from_bytes(file->data(), file->size(), name);
 }
 

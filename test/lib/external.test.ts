@@ -1,5 +1,8 @@
 /** Weights in files of their own: through the library, the tool, and shared by sessions. */
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { fileURLToPath } from "node:url";
 import { create } from "@bufbuild/protobuf";
 import { mkdir, mkdtemp, open, readFile, readdir, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -127,6 +130,34 @@ describe("external data", () => {
     const grown = process.memoryUsage().rss - one;
     for (const session of sessions) session.dispose();
     assert.ok(grown < 1.5e8, `three more sessions on 100 MB of weights took ${grown} bytes`);
+  });
+
+  it("weights whose file is shortened or rewritten stay as they were for a model that is open", async () => {
+    const [rows, columns] = [4096, 64];
+    const b = new Builder(emptyGraph("table", 17));
+    const index = b.input("index", DataType.INT64, ["batch"]);
+    const scale = b.input("scale", DataType.FLOAT, ["batch", 1]);
+    const table = b.constant(new Float32Array(rows * columns).fill(0.5), [rows, columns], DataType.FLOAT);
+    b.output("y", b.sum(b.op("Mul", [scale, b.op("Gather", [table, index])]), [1], false));
+    await writeExternal(path("changed.onnx"), b.graph);
+    const program = fileURLToPath(new URL("../fixtures/lib/changed-weights.ts", import.meta.url));
+    const child = await promisify(execFile)(process.execPath, [
+      "--import",
+      "tsx",
+      program,
+      path("changed.onnx"),
+      path("changed.onnx.bin"),
+    ]);
+    const seen = JSON.parse(child.stdout) as Record<string, unknown>;
+    const same = [64, 160, 32, 32];
+    const none = [0, 0, 0, 0];
+    assert.deepEqual(seen, {
+      before: same,
+      truncated: same,
+      refused: "ERR_MODEL_INVALID",
+      rewritten: same,
+      fresh: none,
+    });
   });
 
   it("a model over 2 GB runs and has a vjp", async function () {
