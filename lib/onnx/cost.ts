@@ -86,6 +86,10 @@ function nodeFlops(node: Node, shapes: Shapes): number | null {
       return p && 2 * count(y) * (p.at(-1) ?? 1);
     case "Gemm":
       return p && 2 * count(y) * (count(p) / (y[0] || 1)) + bias;
+    case "Attention": {
+      const keys = (q?.at(-2) ?? 0) + (dims(node.inputs[4])?.[2] ?? 0);
+      return p && q && 2 * keys * (count(p) + count(y));
+    }
     case "MaxPool":
     case "AveragePool":
     case "LpPool":

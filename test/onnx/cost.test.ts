@@ -41,6 +41,16 @@ describe("onnx: cost of a graph", () => {
         2 * 2 * 3 * 4 * 5,
         (b) => b.op("Einsum", [b.input("x", 1, [2, 3, 4]), zeros(b, [4, 5])], { equation: "bij,jk->bik" }),
       ],
+      [
+        "Attention",
+        // Scores of 4 rows and 7 columns from 5 numbers, and as many sums of 3, for 2 × 6 heads.
+        2 * (2 * 6) * (4 * 7) * (5 + 3),
+        (b) => {
+          const part = (name: string, rows: number, size: number): string =>
+            b.input(name, 1, [2, 6, rows, size]);
+          return b.op("Attention", [part("q", 4, 5), part("k", 7, 5), part("v", 7, 3)]);
+        },
+      ],
       ["Relu", 12, (b) => b.op("Relu", [b.input("x", 1, [3, 4])])],
       ["Transpose", 0, (b) => b.op("Transpose", [b.input("x", 1, [3, 4])])],
     ];
