@@ -49,14 +49,14 @@ double disturbance(float x) {
   return static_cast<double>(h) / 2147483648.0 - 1;
 }
 
-// error: the documented bound, 0.4 ulp of the final rounding taken off; relative, or absolute for sin and cos
+// error: the documented bound, the final rounding taken off; relative, or absolute for sin and cos
 // and around 1 for lg2.
 struct Rcp {
-  static constexpr double error = 0x1.2p-24;
+  static constexpr double error = 0x1.fp-25;
   static double run(double x) { return 1 / x; }
 };
 struct Sqrt {
-  static constexpr double error = 0x1.2p-24;
+  static constexpr double error = 0x1.fp-25;
   static double run(double x) { return std::sqrt(x); }
 };
 struct Rsqrt {
@@ -64,11 +64,11 @@ struct Rsqrt {
   static double run(double x) { return 1 / std::sqrt(x); }
 };
 struct Ex2 {
-  static constexpr double error = 0x1.2p-23;
+  static constexpr double error = 0x1.cp-24;
   static double run(double x) { return exp2_of(x); }
 };
 struct Lg2 {
-  static constexpr double error = 0x1.2p-23;
+  static constexpr double error = 0x1.9p-24;
   static double run(double x) { return log2_of(x); }
 };
 struct Sin {
