@@ -154,6 +154,13 @@ void shared_pointers(Warp& w, const Inst& i, uint32_t mask, const uint64_t* offs
         if (shadow[byte] == kNoAccess)
           w.fault(i, l, Kind::out_of_bounds,
                   phrase(access, bytes, "shared", offset) + ", outside every variable of the block");
+        if (shadow[byte] == kInFlight || (access != Access::write && shadow[byte] == kUnwritten)) {
+          // What another thread has under way without a barrier is a race before it is anything else.
+          if (access == Access::read)
+            check_shared_read(w, i, 1U << l, offsets, bytes);
+          else
+            check_shared_write(w, i, 1U << l, offsets, bytes, access == Access::atomic);
+        }
         if (shadow[byte] == kInFlight)
           w.fault(i, l, Kind::unfinished_copy,
                   phrase(access, bytes, "shared", offset) +

@@ -32,7 +32,7 @@ void check_shared_read(Warp& w, const Inst& i, uint32_t mask, const uint64_t* of
 void check_shared_write(Warp& w, const Inst& i, uint32_t mask, const uint64_t* offsets, unsigned bytes,
                         bool atomic);
 /// One thread's write at a place of its choice in the program: cp.async.
-void stamp_shared_write(Warp& w, const Inst& i, int lane, uint32_t offset, unsigned bytes, int line);
+void stamp_shared_write(Warp& w, int lane, uint32_t offset, unsigned bytes, int line);
 
 /// Base row plus the constant part.
 inline void addresses_of(const Warp& w, const Inst& i, bool wide, uint64_t* out) {

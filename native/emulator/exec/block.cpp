@@ -88,10 +88,7 @@ void Block::prepare_shared() {
   if (launch->dynamic_shared > 0)
     std::memset(shared_shadow.data() + function.dynamic_shared_at, kUnwritten, launch->dynamic_shared);
   granule_shift = static_cast<uint32_t>(std::countr_zero(function.granule));
-  const size_t cells = (size >> granule_shift) + 1;
-  write_stamps.assign(cells, 0);
-  read_stamps.assign(cells, 0);
-  read_warps.assign(cells, 0);
+  cells.assign((size >> granule_shift) + 1, SharedCell{});
 }
 
 bool Block::run(uint64_t budget) {

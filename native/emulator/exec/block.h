@@ -20,6 +20,13 @@ struct Barrier {
 
 struct Launch;
 
+/// What the race check knows of a few bytes of shared memory (races.cpp).
+struct SharedCell {
+  uint32_t written = 0, read = 0;  ///< stamps of the last accesses
+  uint32_t read_warps = 0;
+  int write_line = 0, read_line = 0;  ///< of the PTX text
+};
+
 struct Block {
   void start(Launch& launch, uint64_t number, Profile* profile, MemoryCounters* counters);
   /// Runs until all warps are done (true) or `budget` instructions are spent (false).
@@ -38,8 +45,7 @@ struct Block {
 
   std::vector<std::byte> shared;
   std::vector<uint8_t> shared_shadow;
-  // Cells of the race check, `granule` bytes each: clock << 12 | flag << 11 | thread.
-  std::vector<uint32_t> write_stamps, read_stamps, read_warps;
+  std::vector<SharedCell> cells;
   uint32_t granule_shift = 2;
 
  private:

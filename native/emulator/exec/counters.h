@@ -6,6 +6,9 @@ namespace tr0n::emulator {
 /// Of one instruction.
 struct Profile {
   uint64_t warps = 0, lanes = 0;
+  // What its last pattern of addresses costs: most instructions have one pattern only.
+  uint64_t pattern = 0;
+  uint32_t first = 0, second = 0;
 };
 
 /// What memory instructions moved. "Requested" counts each byte once per lane that asks for it; a sector is

@@ -11,7 +11,7 @@ namespace tr0n::emulator {
 namespace {
 
 /// The bytes of one copy arrive.
-void finish(Warp& w, const AsyncCopy& copy, const Inst& i) {
+void finish(Warp& w, const AsyncCopy& copy) {
   Block& block = *w.block;
   std::byte* to = block.shared.data() + copy.destination;
   if (copy.source_bytes > 0) {
@@ -23,7 +23,7 @@ void finish(Warp& w, const AsyncCopy& copy, const Inst& i) {
   }
   std::memset(to + copy.source_bytes, 0, copy.bytes - copy.source_bytes);
   std::memset(block.shared_shadow.data() + copy.destination, kWritten, copy.bytes);
-  stamp_shared_write(w, i, static_cast<int>(copy.lane), copy.destination, copy.bytes, copy.line);
+  stamp_shared_write(w, static_cast<int>(copy.lane), copy.destination, copy.bytes, copy.line);
 }
 
 // aux: bytes | wide destination << 8 | wide source << 9. pool[list]: the source's constant offset, the row of
@@ -74,7 +74,7 @@ void run_copy(Warp& w, const Inst& i, uint32_t mask) {
   for (int l = 0; l < kLanes; ++l) {
     if ((mask >> l & 1) == 0) continue;
     const auto destination = static_cast<uint32_t>(to[l]);
-    stamp_shared_write(w, i, l, destination, bytes, i.line);
+    stamp_shared_write(w, l, destination, bytes, i.line);
     std::memset(block.shared_shadow.data() + destination, kInFlight, bytes);
     w.copies.push_back(
         {from[l], destination, bytes, amounts[l], static_cast<uint32_t>(l), w.copy_groups[l], i.line});
@@ -92,7 +92,7 @@ void run_wait(Warp& w, const Inst& i, uint32_t mask) {
     const bool due = (mask >> copy.lane & 1) != 0 &&
                      (i.imm < 0 || copy.group + static_cast<uint64_t>(i.imm) < w.copy_groups[copy.lane]);
     if (due)
-      finish(w, copy, i);
+      finish(w, copy);
     else
       left.push_back(copy);
   }

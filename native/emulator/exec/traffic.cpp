@@ -22,6 +22,19 @@ uint64_t touch(const Warp& w, uint64_t first_byte, uint64_t last_byte, bool stor
   return fresh;
 }
 
+/// A number for where lanes lie relative to the first one and to `unit`; never 0.
+uint64_t pattern_of(uint32_t mask, const uint64_t* addresses, unsigned bytes, uint64_t unit) {
+  const uint64_t first = addresses[std::countr_zero(mask)];
+  uint64_t hash =
+      (first % unit + 1) * 0x9E3779B97F4A7C15ULL + mask + (unit * 32 + bytes) * 0xA24BAED4963EE407ULL;
+  for (uint64_t l = 0; l < kLanes; ++l) {
+    const uint64_t relative = (mask >> l & 1) != 0 ? addresses[l] - first : 0;
+    const uint64_t mixed = (relative + l * 0xD6E8FEB86659FD93ULL) * 0xFF51AFD7ED558CCDULL;
+    hash += (mixed ^ mixed >> 29) * (2 * l + 0xC4CEB9FE1A85EC53ULL);
+  }
+  return hash | 1;
+}
+
 }  // namespace
 
 void count_global(Warp& w, uint32_t mask, const uint64_t* addresses, unsigned bytes, bool store) {
@@ -44,29 +57,41 @@ void count_global(Warp& w, uint32_t mask, const uint64_t* addresses, unsigned by
       return;
     }
   }
-  uint64_t sorted[kLanes];
-  unsigned count = 0;
+  Profile& profile = w.profile[w.pc - 1];
+  const uint64_t pattern = pattern_of(mask, addresses, bytes, 32);
+  if (profile.pattern != pattern) {
+    uint64_t sorted[kLanes];
+    unsigned count = 0;
+    for (int l = 0; l < kLanes; ++l) {
+      if ((mask >> l & 1) != 0) sorted[count++] = addresses[l];
+    }
+    std::sort(sorted, sorted + count);
+    uint64_t moved = 0, last_sector = ~uint64_t{0}, end = 0;
+    uint32_t sectors = 0;
+    for (unsigned k = 0; k < count; ++k) {
+      const uint64_t from = std::max(sorted[k], end), to = sorted[k] + bytes;
+      if (to > from) moved += to - from;
+      end = std::max(end, to);
+      sectors += sorted[k] >> 5 != last_sector;  // aligned accesses of at most 16 bytes lie in one sector
+      last_sector = sorted[k] >> 5;
+    }
+    profile.pattern = pattern;
+    profile.first = sectors;
+    profile.second = static_cast<uint32_t>((moved + 31) / 32);
+  }
+  c.sectors += profile.first;
+  c.minimum_sectors += profile.second;
+  uint64_t last_touched = ~uint64_t{0};
   for (int l = 0; l < kLanes; ++l) {
-    if ((mask >> l & 1) != 0) sorted[count++] = addresses[l];
+    if ((mask >> l & 1) == 0 || addresses[l] >> 5 == last_touched) continue;
+    last_touched = addresses[l] >> 5;
+    distinct += touch(w, addresses[l], addresses[l] + bytes - 1, store);
   }
-  std::sort(sorted, sorted + count);
-  uint64_t bytes_moved = 0, sectors = 0, last_sector = ~uint64_t{0}, end = 0;
-  for (unsigned k = 0; k < count; ++k) {
-    const uint64_t from = std::max(sorted[k], end), to = sorted[k] + bytes;
-    if (to > from) bytes_moved += to - from;
-    end = std::max(end, to);
-    if (sorted[k] >> 5 == last_sector) continue;  // aligned accesses of at most 16 bytes lie in one sector
-    last_sector = sorted[k] >> 5;
-    ++sectors;
-    distinct += touch(w, sorted[k], sorted[k] + bytes - 1, store);
-  }
-  c.sectors += sectors;
-  c.minimum_sectors += (bytes_moved + 31) / 32;
 }
 
-void count_shared(Warp& w, uint32_t mask, const uint64_t* offsets, unsigned bytes) {
-  MemoryCounters& c = *w.counters;
-  c.shared_bytes += static_cast<uint64_t>(std::popcount(mask)) * bytes;
+namespace {
+
+void wavefronts_of(uint32_t mask, const uint64_t* offsets, unsigned bytes, uint32_t& all, uint32_t& extra) {
   // 128 bytes a pass: wide accesses go by halves or quarters of the warp. Within a group a bank gives one
   // word a pass; lanes that want the same word share it.
   const int group = bytes <= 4 ? 32 : bytes == 8 ? 16 : 8;
@@ -91,9 +116,27 @@ void count_shared(Warp& w, uint32_t mask, const uint64_t* offsets, unsigned byte
         }
       }
     }
-    c.wavefronts += passes;
-    c.conflicts += passes - 1U;
+    all += passes;
+    extra += passes - 1U;
   }
+}
+
+}  // namespace
+
+void count_shared(Warp& w, uint32_t mask, const uint64_t* offsets, unsigned bytes) {
+  MemoryCounters& c = *w.counters;
+  c.shared_bytes += static_cast<uint64_t>(std::popcount(mask)) * bytes;
+  Profile& profile = w.profile[w.pc - 1];
+  const uint64_t pattern = pattern_of(mask, offsets, bytes, 128);
+  if (profile.pattern != pattern) {
+    uint32_t passes = 0, extra = 0;
+    wavefronts_of(mask, offsets, bytes, passes, extra);
+    profile.pattern = pattern;
+    profile.first = passes;
+    profile.second = extra;
+  }
+  c.wavefronts += profile.first;
+  c.conflicts += profile.second;
 }
 
 void MemoryCounters::add(const MemoryCounters& other) {

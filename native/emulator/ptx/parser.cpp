@@ -204,9 +204,10 @@ void Parser::initial_value(Variable& variable, unsigned element, size_t at) {
     if (pointer.symbol == "generic" && lexer_.accept("(")) {
       pointer.generic = true;
       pointer.symbol = lexer_.expect_word();
+      if (!lexer_.is(")")) pointer.addend = lexer_.expect_integer();
       lexer_.expect(")");
     }
-    if (lexer_.is("+") || lexer_.is("-")) pointer.addend = lexer_.expect_integer();
+    if (lexer_.is("+") || lexer_.is("-")) pointer.addend += lexer_.expect_integer();
     variable.pointers.push_back(pointer);
   } else if (token.kind == Token::Kind::number && token.is_float) {
     bits = token.bits;

@@ -33,10 +33,10 @@ inline void fail(const char* file, int line, const std::string& what) {
   static const ::tr0n::emulator::test::Registration registration_##name(#name, test_##name); \
   static void test_##name()
 
-#define CHECK_SAYING(condition, what)                                                                       \
-  do {                                                                                                      \
-    ++::tr0n::emulator::test::checks;                                                                       \
-    if (!(condition))                                                                                       \
-      ::tr0n::emulator::test::fail(__FILE__, __LINE__, "not true: " #condition ": " + std::string(what));   \
+#define CHECK_SAYING(condition, what)                                                                     \
+  do {                                                                                                    \
+    ++::tr0n::emulator::test::checks;                                                                     \
+    if (!(condition))                                                                                     \
+      ::tr0n::emulator::test::fail(__FILE__, __LINE__, "not true: " #condition ": " + std::string(what)); \
   } while (false)
 #define CHECK(condition) CHECK_SAYING(condition, "")

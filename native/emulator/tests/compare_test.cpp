@@ -6,7 +6,9 @@ namespace {
 template <class T>
 void comparisons(const std::string& type) {
   const auto v = edges<T>();
-  const auto check = [&](const std::string& op, auto reference) { check2<bool>("setp." + op + "." + type, v, v, reference); };
+  const auto check = [&](const std::string& op, auto reference) {
+    check2<bool>("setp." + op + "." + type, v, v, reference);
+  };
   check("eq", [](T a, T b) { return a == b; });
   check("ne", [](T a, T b) { return a == a && b == b && a != b; });
   check("lt", [](T a, T b) { return a < b; });
@@ -59,9 +61,12 @@ TEST(compare_combinations) {
   check2<uint32_t>("set.le.u32.f32", f, f, [](float a, float b) { return a <= b ? 0xFFFFFFFFU : 0U; });
   check2<float>("set.ne.f32.s32", v, v, [](int32_t a, int32_t b) { return a != b ? 1.0f : 0.0f; });
   check3<int32_t>("selp.s32", v, v, p, [](int32_t a, int32_t b, bool c) { return c ? a : b; });
-  check3<double>("selp.f64", std::vector<double>{1, -2}, std::vector<double>{3, -0.0}, p, [](double a, double b, bool c) { return c ? a : b; });
-  check3<uint32_t>("slct.u32.s32", edges<uint32_t>(), std::vector<uint32_t>{5}, v, [](uint32_t a, uint32_t b, int32_t c) { return c >= 0 ? a : b; });
-  check3<uint64_t>("slct.b64.f32", std::vector<uint64_t>{1, ~0ULL}, std::vector<uint64_t>{5}, f, [](uint64_t a, uint64_t b, float c) { return c >= 0 ? a : b; });
+  check3<double>("selp.f64", std::vector<double>{1, -2}, std::vector<double>{3, -0.0}, p,
+                 [](double a, double b, bool c) { return c ? a : b; });
+  check3<uint32_t>("slct.u32.s32", edges<uint32_t>(), std::vector<uint32_t>{5}, v,
+                   [](uint32_t a, uint32_t b, int32_t c) { return c >= 0 ? a : b; });
+  check3<uint64_t>("slct.b64.f32", std::vector<uint64_t>{1, ~0ULL}, std::vector<uint64_t>{5}, f,
+                   [](uint64_t a, uint64_t b, float c) { return c >= 0 ? a : b; });
   const std::vector<bool> q = {false, true, true, false};
   check2<bool>("and.pred", p, q, [](bool a, bool b) { return a && b; });
   check2<bool>("or.pred", p, q, [](bool a, bool b) { return a || b; });

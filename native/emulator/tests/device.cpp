@@ -4,7 +4,8 @@ namespace tr0n::emulator::test {
 
 void Device::must(CUresult status, const char* what) {
   if (status == CUDA_SUCCESS) return;
-  fail(__FILE__, __LINE__, std::string(what) + " gave status " + std::to_string(status) + ": " + tr0n_emulator_report());
+  fail(__FILE__, __LINE__,
+       std::string(what) + " gave status " + std::to_string(status) + ": " + tr0n_emulator_report());
 }
 
 Device::Device() {
@@ -42,11 +43,14 @@ CUresult Device::launch(CUmodule module, const char* name, Shape shape, void** p
   CUfunction function = nullptr;
   if (module == nullptr) return CUDA_ERROR_INVALID_HANDLE;
   must(cuModuleGetFunction(&function, module, name), name);
-  const CUresult status = cuLaunchKernel(function, shape.grid, 1, 1, shape.block, 1, 1, shape.shared, nullptr, parameters, nullptr);
+  const CUresult status = cuLaunchKernel(function, shape.grid, 1, 1, shape.block, 1, 1, shape.shared, nullptr,
+                                         parameters, nullptr);
   return status != CUDA_SUCCESS ? status : cuCtxSynchronize();
 }
 
-std::string header(int target) { return ".version 8.0\n.target sm_" + std::to_string(target) + "\n.address_size 64\n"; }
+std::string header(int target) {
+  return ".version 8.0\n.target sm_" + std::to_string(target) + "\n.address_size 64\n";
+}
 
 std::string report() {
   if (tr0n_emulator_violations() == 0) return "";
@@ -55,6 +59,8 @@ std::string report() {
   return text;
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace tr0n::emulator::test

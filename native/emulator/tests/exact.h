@@ -39,14 +39,16 @@ T towards(T x, T to) {
   return std::nextafter(x, to);
 }
 
-/// To T in a mode. The compiler's own conversion rounds to nearest; the exact value says which neighbour is wanted.
+/// To T in a mode. The compiler's own conversion rounds to nearest; the exact value says which neighbour is
+/// wanted.
 template <class T>
 T rounded(Quad x, Mode mode) {
   const T inf = std::numeric_limits<T>::infinity();
   T r = static_cast<T>(x);
   if (x != x || x - x != 0) return r;
   switch (mode) {
-    case Mode::nearest: return r;
+    case Mode::nearest:
+      return r;
     case Mode::zero:
       if (x > 0 && static_cast<Quad>(r) > x) r = towards(r, T{0});
       if (x < 0 && static_cast<Quad>(r) < x) r = towards(r, T{0});

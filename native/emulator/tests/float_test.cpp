@@ -29,7 +29,8 @@ T reference_fma(T a, T b, T c, Mode mode) {
   const Quad product = static_cast<Quad>(a) * b;
   const T r = rounded<T>(sum(product, c), mode);
   if (std::isnan(r) || std::isinf(c)) return r;
-  if (r != 0 || product != 0 || c != 0) return (product == -static_cast<Quad>(c) && product != 0) ? (mode == Mode::down ? -T{0} : T{0}) : r;
+  if (r != 0 || product != 0 || c != 0)
+    return (product == -static_cast<Quad>(c) && product != 0) ? (mode == Mode::down ? -T{0} : T{0}) : r;
   const bool negative = std::signbit(a) != std::signbit(b);
   return negative == std::signbit(c) ? c : mode == Mode::down ? -T{0} : T{0};
 }
@@ -71,7 +72,9 @@ void arithmetic(const std::string& type) {
     return a == b ? (std::signbit(a) ? a : b) : a < b ? a : b;
   };
   const auto most = [&](T a, T b) { return -least(-a, -b); };
-  const auto nan = [](T a, T b, T otherwise) { return std::isnan(a) || std::isnan(b) ? std::numeric_limits<T>::quiet_NaN() : otherwise; };
+  const auto nan = [](T a, T b, T otherwise) {
+    return std::isnan(a) || std::isnan(b) ? std::numeric_limits<T>::quiet_NaN() : otherwise;
+  };
   check2<T>("min." + type, v, v, least);
   check2<T>("max." + type, v, v, most);
   if (type == "f32") {
@@ -84,7 +87,8 @@ void arithmetic(const std::string& type) {
   }
   check1<T>("abs." + type, numbers, [](T a) { return std::signbit(a) ? -a : a; });
   check1<T>("neg." + type, numbers, [](T a) { return a * -1; });
-  check2<T>("copysign." + type, numbers, numbers, [](T a, T b) { return std::signbit(a) == std::signbit(b) ? b : -b; });
+  check2<T>("copysign." + type, numbers, numbers,
+            [](T a, T b) { return std::signbit(a) == std::signbit(b) ? b : -b; });
 }
 
 }  // namespace
@@ -96,15 +100,25 @@ TEST(float_flush_and_saturate) {
   const auto v = edges<float>();
   const std::vector<float> few(v.begin(), v.begin() + 24);
   const auto f = [](float x) { return flushed(x); };
-  check2<float>("add.ftz.f32", v, v, [&](float a, float b) { return f(reference_add(f(a), f(b), Mode::nearest)); });
-  check2<float>("mul.rn.ftz.f32", v, v, [&](float a, float b) { return f(reference_mul(f(a), f(b), Mode::nearest)); });
-  check2<float>("mul.rz.ftz.f32", v, v, [&](float a, float b) { return f(reference_mul(f(a), f(b), Mode::zero)); });
-  check3<float>("fma.rn.ftz.f32", few, few, few, [&](float a, float b, float c) { return f(reference_fma(f(a), f(b), f(c), Mode::nearest)); });
-  check2<float>("add.sat.f32", v, v, [](float a, float b) { return clamped(reference_add(a, b, Mode::nearest)); });
-  check2<float>("mul.sat.f32", v, v, [](float a, float b) { return clamped(reference_mul(a, b, Mode::nearest)); });
-  check3<float>("fma.rn.sat.f32", few, few, few, [](float a, float b, float c) { return clamped(reference_fma(a, b, c, Mode::nearest)); });
-  check3<float>("fma.rp.ftz.sat.f32", few, few, few, [&](float a, float b, float c) { return clamped(f(reference_fma(f(a), f(b), f(c), Mode::up))); });
-  check2<float>("div.rn.ftz.f32", v, v, [&](float a, float b) { return f(reference_div(f(a), f(b), Mode::nearest)); });
+  check2<float>("add.ftz.f32", v, v,
+                [&](float a, float b) { return f(reference_add(f(a), f(b), Mode::nearest)); });
+  check2<float>("mul.rn.ftz.f32", v, v,
+                [&](float a, float b) { return f(reference_mul(f(a), f(b), Mode::nearest)); });
+  check2<float>("mul.rz.ftz.f32", v, v,
+                [&](float a, float b) { return f(reference_mul(f(a), f(b), Mode::zero)); });
+  check3<float>("fma.rn.ftz.f32", few, few, few,
+                [&](float a, float b, float c) { return f(reference_fma(f(a), f(b), f(c), Mode::nearest)); });
+  check2<float>("add.sat.f32", v, v,
+                [](float a, float b) { return clamped(reference_add(a, b, Mode::nearest)); });
+  check2<float>("mul.sat.f32", v, v,
+                [](float a, float b) { return clamped(reference_mul(a, b, Mode::nearest)); });
+  check3<float>("fma.rn.sat.f32", few, few, few,
+                [](float a, float b, float c) { return clamped(reference_fma(a, b, c, Mode::nearest)); });
+  check3<float>("fma.rp.ftz.sat.f32", few, few, few, [&](float a, float b, float c) {
+    return clamped(f(reference_fma(f(a), f(b), f(c), Mode::up)));
+  });
+  check2<float>("div.rn.ftz.f32", v, v,
+                [&](float a, float b) { return f(reference_div(f(a), f(b), Mode::nearest)); });
   check2<float>("max.ftz.f32", v, v, [&](float a, float b) {
     a = f(a), b = f(b);
     if (std::isnan(a) || std::isnan(b)) return std::isnan(a) ? b : a;
@@ -115,21 +129,26 @@ TEST(float_flush_and_saturate) {
 namespace {
 
 /// Every value within `bound` of the reference: relative, or absolute where it says so.
-void within(const std::string& instruction, const std::vector<float>& values, double bound, bool absolute, double (*reference)(double)) {
+void within(const std::string& instruction, const std::vector<float>& values, double bound, bool absolute,
+            double (*reference)(double)) {
   std::vector<std::vector<uint64_t>> columns(1);
   for (const float x : values) columns[0].push_back(image(x));
   const auto results = run_instruction(instruction, slot<float>(), {slot<float>()}, columns);
   double worst = 0;
   for (size_t i = 0; i < results.size(); ++i) {
-    const double exact = reference(static_cast<double>(values[i])), value = static_cast<double>(of_image<float>(results[i]));
+    const double exact = reference(static_cast<double>(values[i])),
+                 value = static_cast<double>(of_image<float>(results[i]));
     if (std::isnan(exact) || std::isinf(exact) || exact == 0 || std::fabs(exact) >= 0x1p128) {
-      CHECK_SAYING(std::isnan(exact) ? std::isnan(value) : value == static_cast<double>(static_cast<float>(exact)), instruction + " of " + shown(values[i]) + " gave " + shown(static_cast<float>(value)));
+      CHECK_SAYING(
+          std::isnan(exact) ? std::isnan(value) : value == static_cast<double>(static_cast<float>(exact)),
+          instruction + " of " + shown(values[i]) + " gave " + shown(static_cast<float>(value)));
       continue;
     }
     // Subnormal results have an absolute error of their last place, or are flushed.
     const double error = std::fabs(value - exact) / (absolute ? 1 : std::max(std::fabs(exact), 0x1p-126));
     worst = std::max(worst, error);
-    CHECK_SAYING(error <= bound, instruction + " of " + shown(values[i]) + " is off by " + std::to_string(error / bound) + " of the bound");
+    CHECK_SAYING(error <= bound, instruction + " of " + shown(values[i]) + " is off by " +
+                                     std::to_string(error / bound) + " of the bound");
   }
 }
 
@@ -178,17 +197,33 @@ TEST(float_worst_approximations) {
   for (int k = 1; k < 1000; ++k) columns[0].push_back(image(0.001f * static_cast<float>(k)));
   const auto results = run_instruction("ex2.approx.f32", slot<float>(), {slot<float>()}, columns);
   int different = 0;
-  for (size_t i = 0; i < results.size(); ++i) different += of_image<float>(results[i]) != static_cast<float>(std::exp2(static_cast<double>(of_image<float>(columns[0][i]))));
+  for (size_t i = 0; i < results.size(); ++i)
+    different += of_image<float>(results[i]) !=
+                 static_cast<float>(std::exp2(static_cast<double>(of_image<float>(columns[0][i]))));
   CHECK(different > 100);
   tr0n_emulator_configure("worst", 0);
 }
 
 TEST(float_approximations_at_the_edges) {
   const auto v = edges<float>();
-  check1<float>("ex2.approx.ftz.f32", std::vector<float>{0.0f, -0.0f, 0x1p-149f, -0x1p-149f, -std::numeric_limits<float>::infinity(), std::numeric_limits<float>::infinity(), -140.0f, 10.0f, NAN},
-                [](float a) { return std::isnan(a) ? a : a == 10 ? 1024.0f : a < -1 ? 0.0f : a > 1 ? a : 1.0f; });
-  check1<float>("rcp.approx.ftz.f32", std::vector<float>{0.0f, -0.0f, 0x1p-149f, -0x1p-149f, 2.0f, -INFINITY, 0x1p127f}, [](float a) { return a == 2 ? 0.5f : a == 0x1p127f || std::isinf(a) ? std::copysign(0.0f, a) : std::copysign(INFINITY, a); });
-  check1<float>("lg2.approx.f32", std::vector<float>{0.0f, -0.0f, -1.0f, 1.0f, 8.0f, 0x1p-149f, INFINITY}, [](float a) { return a < 0 ? NAN : a == 0 ? -INFINITY : a == 1 ? 0.0f : a == 8 ? 3.0f : a == INFINITY ? a : -149.0f; });
+  check1<float>(
+      "ex2.approx.ftz.f32",
+      std::vector<float>{0.0f, -0.0f, 0x1p-149f, -0x1p-149f, -std::numeric_limits<float>::infinity(),
+                         std::numeric_limits<float>::infinity(), -140.0f, 10.0f, NAN},
+      [](float a) {
+        return std::isnan(a) ? a : a == 10 ? 1024.0f : a < -1 ? 0.0f : a > 1 ? a : 1.0f;
+      });
+  check1<float>("rcp.approx.ftz.f32",
+                std::vector<float>{0.0f, -0.0f, 0x1p-149f, -0x1p-149f, 2.0f, -INFINITY, 0x1p127f},
+                [](float a) {
+                  return a == 2                           ? 0.5f
+                         : a == 0x1p127f || std::isinf(a) ? std::copysign(0.0f, a)
+                                                          : std::copysign(INFINITY, a);
+                });
+  check1<float>(
+      "lg2.approx.f32", std::vector<float>{0.0f, -0.0f, -1.0f, 1.0f, 8.0f, 0x1p-149f, INFINITY}, [](float a) {
+        return a < 0 ? NAN : a == 0 ? -INFINITY : a == 1 ? 0.0f : a == 8 ? 3.0f : a == INFINITY ? a : -149.0f;
+      });
   check1<bool>("testp.finite.f32", v, [](float a) { return a - a == 0; });
   check1<bool>("testp.infinite.f32", v, [](float a) { return a == a && a - a != 0; });
   check1<bool>("testp.notanumber.f32", v, [](float a) { return a != a; });
@@ -210,7 +245,9 @@ TEST(float_approximations_at_the_edges) {
 
 TEST(float_divisions) {
   std::vector<float> a, b;
-  for (int k = 1; k < 60; ++k) a.push_back(0.37f * static_cast<float>(k)), b.push_back(std::ldexp(1.1f + 0.01f * static_cast<float>(k), k * 4 - 120));
+  for (int k = 1; k < 60; ++k)
+    a.push_back(0.37f * static_cast<float>(k)),
+        b.push_back(std::ldexp(1.1f + 0.01f * static_cast<float>(k), k * 4 - 120));
   for (const char* name : {"div.approx.f32", "div.full.f32"}) {
     std::vector<std::vector<uint64_t>> columns(2);
     for (const float x : a) {
@@ -218,7 +255,8 @@ TEST(float_divisions) {
     }
     const auto results = run_instruction(name, slot<float>(), {slot<float>(), slot<float>()}, columns);
     for (size_t i = 0; i < results.size(); ++i) {
-      const double exact = static_cast<double>(of_image<float>(columns[0][i])) / static_cast<double>(of_image<float>(columns[1][i]));
+      const double exact = static_cast<double>(of_image<float>(columns[0][i])) /
+                           static_cast<double>(of_image<float>(columns[1][i]));
       CHECK(std::fabs(static_cast<double>(of_image<float>(results[i])) - exact) <= 0x1p-22 * exact);
     }
   }
