@@ -7,9 +7,16 @@
 namespace tr0n::emulator {
 namespace {
 
-std::mutex mutex;
-std::vector<Violation> kept;
-uint64_t count = 0;
+struct State {
+  std::mutex mutex;
+  std::vector<Violation> kept;
+  uint64_t count = 0;
+};
+/// Never destroyed: what is written at the process's end still reads it.
+State& state() {
+  static auto* instance = new State;
+  return *instance;
+}
 
 std::string triple(const uint32_t (&index)[3]) {
   return "(" + std::to_string(index[0]) + "," + std::to_string(index[1]) + "," + std::to_string(index[2]) +
@@ -75,27 +82,27 @@ std::string text_of(const Violation& violation) {
 }
 
 void report(Violation violation) {
-  const std::lock_guard lock(mutex);
-  ++count;
+  const std::lock_guard lock(state().mutex);
+  ++state().count;
   static const bool print = std::getenv("TR0N_EMULATOR_PRINT") != nullptr;
   if (print) std::fprintf(stderr, "emulator: %s\n", text_of(violation).c_str());
-  if (kept.size() < 100) kept.push_back(std::move(violation));
+  if (state().kept.size() < 100) state().kept.push_back(std::move(violation));
 }
 
 std::vector<Violation> violations() {
-  const std::lock_guard lock(mutex);
-  return kept;
+  const std::lock_guard lock(state().mutex);
+  return state().kept;
 }
 
 uint64_t violation_count() {
-  const std::lock_guard lock(mutex);
-  return count;
+  const std::lock_guard lock(state().mutex);
+  return state().count;
 }
 
 void reset_violations() {
-  const std::lock_guard lock(mutex);
-  kept.clear();
-  count = 0;
+  const std::lock_guard lock(state().mutex);
+  state().kept.clear();
+  state().count = 0;
 }
 
 }  // namespace tr0n::emulator

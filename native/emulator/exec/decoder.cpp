@@ -276,7 +276,7 @@ void Decoder::run() {
   static const DecodeTable* const tables[] = {
       &integer_instructions(), &float_instructions(),  &logic_instructions(),  &compare_instructions(),
       &convert_instructions(), &memory_instructions(), &atomic_instructions(), &warp_instructions(),
-      &control_instructions(), &async_instructions(),  &tensor_instructions()};
+      &control_instructions(), &async_instructions(),  &tensor_instructions(), &wmma_instructions()};
   for (const Statement& statement : function.statements) {
     line = statement.line;
     Inst inst;

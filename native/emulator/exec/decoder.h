@@ -47,6 +47,7 @@ const DecodeTable& warp_instructions();
 const DecodeTable& control_instructions();
 const DecodeTable& async_instructions();
 const DecodeTable& tensor_instructions();
+const DecodeTable& wmma_instructions();
 
 /// Turns one function's statements into Inst; branches are resolved and reconvergence points set at the end.
 class Decoder {

@@ -116,6 +116,60 @@ TEST(tensor_products) {
   }
 }
 
+TEST(tensor_wmma) {
+  // a by rows from global memory, b by columns from shared memory with a stride of 12, d by columns.
+  const std::string text = header() + R"(
+.visible .entry k(.param .u64 a, .param .u64 b, .param .u64 c, .param .u64 d)
+{
+.reg .b32 %t, %s, %r<32>;
+.reg .f32 %f<16>;
+.reg .b64 %a, %b, %c, %d;
+.shared .align 32 .b8 tile[768];
+mov.u32 %t, %tid.x;
+ld.param.u64 %a, [a];
+ld.param.u64 %b, [b];
+ld.param.u64 %c, [c];
+ld.param.u64 %d, [d];
+mad.wide.u32 %b, %t, 24, %b;
+mov.u32 %s, tile;
+mad.lo.u32 %r0, %t, 24, %s;
+ld.global.v2.u32 {%r1, %r2}, [%b];
+ld.global.v2.u32 {%r3, %r4}, [%b+8];
+ld.global.v2.u32 {%r5, %r6}, [%b+16];
+st.shared.v2.u32 [%r0], {%r1, %r2};
+st.shared.v2.u32 [%r0+8], {%r3, %r4};
+st.shared.v2.u32 [%r0+16], {%r5, %r6};
+bar.sync 0;
+mov.u32 %r7, 12;
+wmma.load.a.sync.aligned.row.m16n16k8.global.tf32 {%r10, %r11, %r12, %r13}, [%a];
+wmma.load.b.sync.aligned.col.m16n16k8.shared.tf32 {%r14, %r15, %r16, %r17}, [%s], %r7;
+wmma.load.c.sync.aligned.row.m16n16k8.f32 {%f0, %f1, %f2, %f3, %f4, %f5, %f6, %f7}, [%c], 16;
+wmma.mma.sync.aligned.row.col.m16n16k8.f32.tf32.tf32.f32 {%f8, %f9, %f10, %f11, %f12, %f13, %f14, %f15}, {%r10, %r11, %r12, %r13}, {%r14, %r15, %r16, %r17}, {%f0, %f1, %f2, %f3, %f4, %f5, %f6, %f7};
+wmma.store.d.sync.aligned.col.m16n16k8.global.f32 [%d], {%f8, %f9, %f10, %f11, %f12, %f13, %f14, %f15}, 20;
+ret;
+}
+)";
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal;
+  std::vector<float> a(16 * 8), b(16 * 12), c(16 * 16);
+  for (auto* m : {&a, &b, &c}) {
+    for (float& x : *m) x = normal(random);
+  }
+  Device device;
+  const CUdeviceptr pa = device.upload(a), pb = device.upload(b), pc = device.upload(c),
+                    pd = device.upload(std::vector<float>(16 * 20));
+  CHECK_SAYING(device.run(device.load(text), "k", {}, pa, pb, pc, pd) == CUDA_SUCCESS, report());
+  const auto d = device.download<float>(pd, 16 * 20);
+  for (size_t i = 0; i < 16; ++i) {
+    for (size_t j = 0; j < 16; ++j) {
+      double sum = static_cast<double>(c[16 * i + j]);
+      for (size_t k = 0; k < 8; ++k)
+        sum += static_cast<double>(as_tf32(a[8 * i + k])) * static_cast<double>(as_tf32(b[12 * j + k]));
+      CHECK(std::fabs(static_cast<double>(d[20 * j + i]) - sum) <= 1e-6 * (1 + std::fabs(sum)));
+    }
+  }
+}
+
 TEST(tensor_ldmatrix) {
   // Four 8 × 8 matrices of 16-bit elements, plain and transposed.
   for (const bool transposed : {false, true}) {
