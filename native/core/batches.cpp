@@ -55,7 +55,6 @@ size_t Batches::load(uint64_t step) {
   c_.push(count * m_);
   y_.push(count * auxiliary_);
   chains_.push(count);
-  conditions_.apply(chains_.device(), static_cast<uint32_t>(epoch), count, c_.device());
   return count;
 }
 

@@ -20,6 +20,10 @@ class Batches {
 
   /// Gathers the pairs of a step (from 0) and returns how many there are.
   size_t load(uint64_t step);
+  /// Draws the labels and the noise of the n conditions that were loaded; kernel calls only.
+  void condition(uint64_t epoch, size_t n) {
+    conditions_.apply(chains_.device(), static_cast<uint32_t>(epoch), n, c_.device());
+  }
   const float* z() const { return z_.device(); }
   const float* c() const { return c_.device(); }
   const float* y() const { return auxiliary_ > 0 ? y_.device() : nullptr; }

@@ -1,9 +1,19 @@
 #pragma once
 #include <cstddef>
+#include <functional>
+#include <memory>
 
 #include "core/kernels.h"
 
 namespace tr0n {
+
+/// Kernel calls that a device makes again with less overhead than calling them one by one.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  /// The same kernels with the same pointers and scalars, on what the memory holds now.
+  virtual void replay() = 0;
+};
 
 /// A place that has memory and an implementation of kernels.h. Core code reaches a device only through this.
 class Device {
@@ -21,6 +31,13 @@ class Device {
   virtual void upload(void* to, const void* from, size_t bytes) = 0;
   /// Device to host; waits for the kernels called so far.
   virtual void download(void* to, const void* from, size_t bytes) = 0;
+
+  /// Records the kernel calls that `calls` makes without executing them; it makes no others, and neither
+  /// allocates nor copies. Null where the device does not offer it: the caller then calls them itself.
+  virtual std::unique_ptr<Recording> record(const std::function<void()>& calls) {
+    static_cast<void>(calls);
+    return nullptr;
+  }
 };
 
 /// The CPU, always there. Defined in cpu/.

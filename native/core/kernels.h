@@ -12,9 +12,69 @@ enum class Activation { none, relu, tanh_bound };
 /// What is added to a condition in training (method.md, "Condition noise").
 enum class ConditionNoise { none, isotropic, adaptive, covariance };
 
-/// A linear layer over n rows: x [n, in], weight [out, in], bias [out], y [n, out].
-struct LinearShape {
-  size_t n = 0, in = 0, out = 0;
+/// How products of matrices are computed. tf32: factors rounded to 10 bits of mantissa for tensor cores, sums
+/// in float32; a device without them computes in fp32.
+enum class Precision { fp32, tf32 };
+
+struct MatrixMode {
+  Precision precision = Precision::fp32;
+  /// A row's result is the same bits whatever other rows are in the call. Training, whose result depends on
+  /// the whole batch anyway, does without: sums may then be split in a way that depends on n.
+  bool rows_independent = true;
+};
+
+/// A linear layer's forward pass over n rows: y [n, out] = residual + act(x·weightᵀ + bias), overwritten,
+/// from x [n, in], weight [out, in], bias [out]. `residual` [n, out] may be null. `activated` [n, out], where
+/// given, gets act(…) before the residual is added; it must not be y. tanh_bound is bound·tanh(·).
+struct LinearForward {
+  size_t in = 0, out = 0;
+  const float *x = nullptr, *weight = nullptr, *bias = nullptr;
+  Activation activation = Activation::none;
+  float bound = 0;
+  const float* residual = nullptr;
+  float *activated = nullptr, *y = nullptr;
+};
+
+/// A layer that an input's adjoint comes back through: dy [n, out], weight [out, in].
+struct LinearAdjoint {
+  size_t out = 0;
+  const float *dy = nullptr, *weight = nullptr;
+};
+
+/// Where the adjoint of a common input [n, in] goes: dx = add + Σ_layers dy·weight, and masked = dx ⊙
+/// [activated > 0] (through a relu). `add`, `dx` and `activated` with `masked` may be null; dx may be add.
+struct LinearInput {
+  size_t in = 0;
+  const float* add = nullptr;
+  float* dx = nullptr;
+  const float* activated = nullptr;
+  float* masked = nullptr;
+};
+
+/// A layer's gradients, overwritten: dweight [out, in] = dyᵀ·x, dbias [out] = Σ_rows dy.
+struct LinearGradient {
+  size_t in = 0, out = 0;
+  const float *x = nullptr, *dy = nullptr;
+  float *dweight = nullptr, *dbias = nullptr;
+};
+
+/// Parameters with Adam's moments of them, all [size].
+struct AdamArrays {
+  float *parameters = nullptr, *m = nullptr, *v = nullptr;
+};
+
+/// A layer whose update is made from x [n, in] and dy [n, out] directly.
+struct LinearUpdate {
+  size_t in = 0, out = 0;
+  const float *x = nullptr, *dy = nullptr;
+  AdamArrays weight, bias;  ///< [out, in], [out]
+};
+
+/// Parameters outside of layers, with their gradient [size].
+struct VectorUpdate {
+  size_t size = 0;
+  const float* gradient = nullptr;
+  AdamArrays arrays;
 };
 
 /// A batch of mixtures in a device's memory: q_i(z) = Σ_k π_ik N(z; μ_ik, diag σ²), π_i = softmax(logits_i),
@@ -33,6 +93,14 @@ struct AdamStep {
   float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
   uint64_t step = 0;  ///< from 0
   double clip = 0;    ///< norm that gradients are clipped to; 0 = off
+};
+
+/// What training steps leave behind, in the device's memory, so that the host need not wait for every step.
+struct StepTotals {
+  double loss_sum = 0;                 ///< of the steps since the host last looked
+  double loss = 0, gradient_norm = 0;  ///< of the last step, before clipping; of the one that stopped
+  uint64_t steps = 0;                  ///< made since the host last looked
+  uint64_t stopped = 0;  ///< 1: a loss or norm was not finite. That step and all after it change nothing
 };
 
 /// What is carried from one candidate of a chain to the next, so that any number of candidates is seen in one
@@ -68,48 +136,44 @@ class Kernels {
  public:
   virtual ~Kernels() = default;
 
-  // ---- linear layers
+  // ---- linear layers. A call takes a group of layers over the same n rows: one launch on a GPU.
 
-  /// y = residual + act(x·weightᵀ + bias), y overwritten. `residual` [n, out] may be null. `activated` [n,
-  /// out], where given, gets act(…) before the residual is added (what activation_backward needs); it must
-  /// not be y. tanh_bound is bound·tanh(·). Moves n·in + in·out + out + (1 to 3)·n·out.
-  virtual void linear_forward(const LinearShape& shape, const float* x, const float* weight,
-                              const float* bias, Activation activation, float bound, const float* residual,
-                              float* activated, float* y) const = 0;
+  /// Every layer of the group; none reads what another one of it writes. Moves, per layer, n·in + in·out +
+  /// out
+  /// + (1 to 3)·n·out.
+  virtual void linear_forward(const MatrixMode& mode, size_t n, const LinearForward* layers,
+                              size_t count) const = 0;
 
-  /// dx = dy ⊙ act'(u), from activated = act(u): relu' = [activated > 0], tanh_bound' = bound −
-  /// activated²/bound. dx overwritten, may be dy. Moves 3·count.
-  virtual void activation_backward(size_t count, Activation activation, float bound, const float* activated,
-                                   const float* dy, float* dx) const = 0;
+  /// The adjoint of the group's common input. Moves Σ (n·out + out·in) + (1 to 4)·n·in.
+  virtual void linear_backward_input(const MatrixMode& mode, size_t n, const LinearAdjoint* layers,
+                                     size_t count, const LinearInput& input) const = 0;
 
-  /// dx [n, in] = dy·weight, overwritten, or added to where `accumulate`. Moves n·out + out·in + (1 or
-  /// 2)·n·in.
-  virtual void linear_backward_input(const LinearShape& shape, const float* dy, const float* weight,
-                                     float* dx, bool accumulate) const = 0;
-
-  /// dweight [out, in] = dyᵀ·x and dbias [out] = Σ_rows dy, both overwritten; each sum runs over the rows in
-  /// their order. Moves n·in + n·out + out·in + out.
-  virtual void linear_backward_weight(const LinearShape& shape, const float* x, const float* dy,
-                                      float* dweight, float* dbias) const = 0;
+  /// Gradients of every layer's weight and bias; sums over the rows have a fixed order. Moves, per layer,
+  /// n·in
+  /// + n·out + out·in + out.
+  virtual void linear_backward_weight(const MatrixMode& mode, size_t n, const LinearGradient* layers,
+                                      size_t count) const = 0;
 
   // ---- losses
 
   /// nll_i = −log q_i(z_i) in double, and the gradients of scale·Σ_i nll_i, in one pass (log-sum-exp over
   /// components): with γ = softmax_k(log π_k + log N_k) and u = (z − μ)/σ,
   ///   d_logits [n, K] = scale·(π − γ),  d_means [n, K, d] = −scale·γ_k·u/σ,
-  ///   d_log_stds [d] = scale·Σ_i (1 − Σ_k γ_k u²)·e^s/(e^s + 1e-6), over the rows in their order.
-  /// All overwritten. `rows` [n, d] is workspace. The three gradients and `rows` may be null together. Never
-  /// NaN for finite input. Moves 2·n·K·d + 2·n·K + 3·n·d.
-  virtual void mixture_nll(const MixtureView& q, const float* z, float scale, double* nll, float* d_logits,
-                           float* d_means, float* d_log_stds, float* rows) const = 0;
+  ///   d_log_stds [d] = scale·Σ_i (1 − Σ_k γ_k u²)·e^s/(e^s + 1e-6), over the rows in a fixed order.
+  /// Where `bound` > 0 the means are bound·tanh(u), and d_means are the gradients of u: times bound −
+  /// μ²/bound. All overwritten. `rows` [n, d] is workspace. The three gradients and `rows` may be null
+  /// together. Never NaN for finite input. Moves 2·n·K·d + 2·n·K + 3·n·d.
+  virtual void mixture_nll(const MixtureView& q, const float* z, float scale, float bound, double* nll,
+                           float* d_logits, float* d_means, float* d_log_stds, float* rows) const = 0;
 
   /// error_i = Σ_j (prediction − target)²/size, and gradient = 2·scale·(prediction − target)/size,
   /// overwritten; may be null. prediction, target, gradient [n, size]. Moves 3·n·size.
   virtual void squared_error(size_t n, size_t size, const float* prediction, const float* target, float scale,
                              double* error, float* gradient) const = 0;
 
-  /// *out = factor·Σ x [n] in order, or added to *out where `accumulate`.
-  virtual void sum(size_t n, const double* x, double factor, bool accumulate, double* out) const = 0;
+  /// *out = x_factor·Σ x [n] + y_factor·Σ y [n], summed in a fixed order; y may be null.
+  virtual void weighted_sum(size_t n, const double* x, double x_factor, const double* y, double y_factor,
+                            double* out) const = 0;
 
   // ---- mixtures
 
@@ -137,15 +201,24 @@ class Kernels {
   virtual void sample_labels(size_t n, size_t m, const Chain* chains, uint32_t step, const Philox& rng,
                              const float* c, float* out) const = 0;
 
-  // ---- optimiser
+  // ---- optimiser. `step` and `totals` are in the device's memory.
 
-  /// *norm = ‖x‖₂ in double; partial sums over fixed blocks, added in order. Moves count.
-  virtual void global_norm(const float* x, size_t count, double* norm) const = 0;
+  /// One step of clipping and Adam from materialised gradients: the norm ‖gradients‖₂ in double by partial
+  /// sums of a fixed order; *loss and the norm taken into totals, or totals->stopped set where either is not
+  /// finite; then, unless stopped, Adam in place on `arrays` [count], the gradients multiplied by
+  /// clip_coefficient(norm, clip) on the way. Moves 8·count, 7 where gradients stay in a cache.
+  virtual void optimise(const AdamStep* step, size_t count, const float* gradients, const AdamArrays& arrays,
+                        const double* loss, StepTotals* totals) const = 0;
 
-  /// One Adam step in place on parameters, m, v [count]; gradients are multiplied by clip_coefficient(*norm,
-  /// clip) on the way. Moves 7·count.
-  virtual void adam(const AdamStep& adam, size_t count, const double* norm, const float* gradients, float* m,
-                    float* v, float* parameters) const = 0;
+  /// The same step without materialised gradients of layers: the norm from the Gram matrices, ‖dyᵀx‖²_F =
+  /// Σ_ij (dy·dyᵀ)_ij (x·xᵀ)_ij, and gradients computed where they are used. `vectors` may be null with 0.
+  /// Moves, per layer, 2·n·(in + out) + 6·in·out: worth it for small n.
+  virtual void optimise_linear(const MatrixMode& mode, const AdamStep* step, size_t n,
+                               const LinearUpdate* layers, size_t count, const VectorUpdate* vectors,
+                               size_t vector_count, const double* loss, StepTotals* totals) const = 0;
+
+  /// The largest n for which optimise_linear is the faster of the two.
+  virtual size_t fused_update_rows() const = 0;
 
   /// Adam on n independent rows [n, size], each with its own gradient norm, clipped per row. Moves 7·n·size.
   virtual void adam_rows(const AdamStep& adam, size_t n, size_t size, const float* gradients, float* m,

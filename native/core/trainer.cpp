@@ -14,6 +14,7 @@ namespace {
 
 constexpr auto kReportInterval = std::chrono::milliseconds(50);
 constexpr double kPi = 3.14159265358979323846;
+constexpr size_t kStepsInFlight = 32;  // steps enqueued on a GPU before the host looks at what came of them
 constexpr size_t kMaxEpochs = size_t{1} << 24;  // an epoch is a Philox step
 constexpr uint32_t kHeldOutStream = 1;          // training pairs use stream 0
 
@@ -83,10 +84,18 @@ struct Trainer::Impl {
   const TrainerConfig config;
   Batches batches;
   TranslatorPass pass;
-  Buffer<float> gradients, first_moment, second_moment;
-  Buffer<double> scalars;  ///< loss, gradient norm
+  const bool fused;         ///< whether weight gradients go straight into the update
+  Buffer<float> gradients;  ///< these three are placed as the parameters are
+  Buffer<float> first_moment, second_moment;
+  Buffer<double> loss;
+  Mirror<AdamStep> adam;
+  Mirror<StepTotals> totals;
   const uint64_t total;
   uint64_t done = 0;
+  std::unique_ptr<Recording> recording;  ///< of a step with `recorded_rows` pairs of epoch `recorded_epoch`
+  size_t recorded_rows = 0;
+  uint64_t recorded_epoch = 0;
+  bool records = true;  ///< false once the device has said that it does not
 
   Impl(Translator& target, const TrainerConfig& settings, const float* z, const float* c, const float* y,
        size_t n)
@@ -94,11 +103,15 @@ struct Trainer::Impl {
         config(checked(target, settings, z, c, y, n)),
         batches(target, config, z, c, y, n),
         pass(target, std::min(config.batch, n), TranslatorPass::Purpose::training),
-        gradients(target.device(), target.parameter_count()),
-        first_moment(target.device(), target.parameter_count()),
-        second_moment(target.device(), target.parameter_count()),
-        scalars(target.device(), 2),
+        fused(std::min(config.batch, n) <= target.device().kernels().fused_update_rows()),
+        gradients(target.device(), fused ? 0 : target.placed_count()),
+        first_moment(target.device(), target.placed_count()),
+        second_moment(target.device(), target.placed_count()),
+        loss(target.device(), 1),
+        adam(target.device(), 1),
+        totals(target.device(), 1),
         total(static_cast<uint64_t>(config.epochs) * batches.per_epoch()) {
+    gradients.fill(0);
     first_moment.fill(0);
     second_moment.fill(0);
   }
@@ -109,32 +122,59 @@ struct Trainer::Impl {
     return static_cast<double>(config.learning_rate) * 0.5 * (1 + std::cos(kPi * phase));
   }
 
-  void take_step(TrainerProgress& progress, double& loss) {
-    const Kernels& kernels = translator.device().kernels();
+  /// Enqueues a step. What came of it is in `totals`.
+  void take_step() {
     const size_t n = batches.load(done);
-    pass.loss(batches.c(), batches.z(), batches.y(), n, config.alpha, scalars.data(), gradients.data());
-    kernels.global_norm(gradients.data(), gradients.size(), scalars.data() + 1);
-    double values[2];
-    scalars.download(values, 2);
-    // Checked before anything is changed: the translator is as it was before this step.
-    if (!std::isfinite(values[0]) || !std::isfinite(values[1]))
-      throw Error("ERR_DIVERGED", "training diverged at step " + std::to_string(done + 1) + ": loss " +
-                                      std::to_string(values[0]) + ", gradient norm " +
-                                      std::to_string(values[1]) + "; a lower learning rate may help");
-    AdamStep adam;
-    adam.learning_rate = learning_rate(done);
-    adam.beta1 = config.beta1;
-    adam.beta2 = config.beta2;
-    adam.epsilon = config.epsilon;
-    adam.step = done;
-    adam.clip = static_cast<double>(config.clip);
-    kernels.adam(adam, gradients.size(), scalars.data() + 1, gradients.data(), first_moment.data(),
-                 second_moment.data(), translator.data());
-    loss = values[0];
-    progress.epoch = static_cast<size_t>(done / batches.per_epoch());
-    progress.learning_rate = adam.learning_rate;
-    progress.gradient_norm = values[1];
+    AdamStep& step = *adam.host();
+    step.learning_rate = learning_rate(done);
+    step.beta1 = config.beta1;
+    step.beta2 = config.beta2;
+    step.epsilon = config.epsilon;
+    step.step = done;
+    step.clip = static_cast<double>(config.clip);
+    adam.push();
+    const uint64_t epoch = done / batches.per_epoch();
+    if (records && (!recording || recorded_rows != n || recorded_epoch != epoch)) {
+      recording = translator.device().record([&] { run(n, epoch); });
+      recorded_rows = n;
+      recorded_epoch = epoch;
+      records = recording != nullptr;
+    }
+    if (recording)
+      recording->replay();
+    else
+      run(n, epoch);
     ++done;
+  }
+
+  void run(size_t n, uint64_t epoch) {
+    batches.condition(epoch, n);
+    const TranslatorPass::Batch batch{batches.c(), batches.z(), batches.y(), n};
+    const AdamArrays arrays{translator.data(), first_moment.data(), second_moment.data()};
+    if (fused) {
+      pass.update(batch, config.alpha, loss.data(), adam.device(), arrays, totals.device());
+      return;
+    }
+    pass.gradients(batch, config.alpha, loss.data(), gradients.data());
+    translator.device().kernels().optimise(adam.device(), gradients.size(), gradients.data(), arrays,
+                                           loss.data(), totals.device());
+  }
+
+  /// Waits for the steps since the last call. Nothing has changed since the step that stopped, if one did.
+  StepTotals look(uint64_t first) {
+    totals.pull();
+    const StepTotals seen = *totals.host();
+    reset_totals();
+    if (seen.stopped == 0) return seen;
+    done = first + seen.steps;
+    throw Error("ERR_DIVERGED", "training diverged at step " + std::to_string(done + 1) + ": loss " +
+                                    std::to_string(seen.loss) + ", gradient norm " +
+                                    std::to_string(seen.gradient_norm) + "; a lower learning rate may help");
+  }
+
+  void reset_totals() {
+    *totals.host() = StepTotals{};
+    totals.push();
   }
 };
 
@@ -154,25 +194,43 @@ size_t Trainer::step() const { return static_cast<size_t>(impl_->done); }
 void Trainer::run(size_t count, CancelToken& cancel,
                   const std::function<void(const TrainerProgress&)>& progress) {
   using Clock = std::chrono::steady_clock;
+  Impl& impl = *impl_;
+  const size_t patience = impl.translator.device().host_memory() ? 1 : kStepsInFlight;
   TrainerProgress report;
   report.steps = steps();
   double sum = 0;
   size_t summed = 0;
+  uint64_t looked = impl.done;
+  const auto look = [&] {
+    const StepTotals seen = impl.look(looked);
+    sum += seen.loss_sum;
+    summed += static_cast<size_t>(seen.steps);
+    looked = impl.done;
+    report.gradient_norm = seen.gradient_norm;
+  };
   const auto send = [&] {
     report.step = step();
     report.loss = summed > 0 ? sum / static_cast<double>(summed) : 0;
+    if (report.step > 0) {
+      report.epoch = static_cast<size_t>((impl.done - 1) / impl.batches.per_epoch());
+      report.learning_rate = impl.learning_rate(impl.done - 1);
+    }
     if (progress) progress(report);
     sum = 0;
     summed = 0;
   };
+  impl.reset_totals();
   auto last = Clock::now();
-  for (size_t i = 0; i < count && impl_->done < impl_->total; ++i) {
-    cancel.throw_if_cancelled();
-    double loss = 0;
-    impl_->take_step(report, loss);
-    sum += loss;
-    ++summed;
-    if (Clock::now() - last >= kReportInterval && i + 1 < count && impl_->done < impl_->total) {
+  for (size_t i = 0; i < count && impl.done < impl.total; ++i) {
+    if (cancel.cancelled()) {
+      if (looked < impl.done) look();
+      cancel.throw_if_cancelled();
+    }
+    impl.take_step();
+    const bool more = i + 1 < count && impl.done < impl.total;
+    if (more && impl.done - looked < patience) continue;
+    look();
+    if (more && Clock::now() - last >= kReportInterval) {
       send();
       last = Clock::now();
     }
@@ -183,15 +241,19 @@ void Trainer::run(size_t count, CancelToken& cancel,
 TrainerState Trainer::state() const {
   TrainerState state;
   state.step = impl_->done;
-  state.first_moment.resize(impl_->first_moment.size());
-  state.second_moment.resize(impl_->second_moment.size());
-  impl_->first_moment.download(state.first_moment.data(), state.first_moment.size());
-  impl_->second_moment.download(state.second_moment.data(), state.second_moment.size());
+  const Translator& translator = impl_->translator;
+  std::vector<float> placed(translator.placed_count());
+  for (auto [from, to] : {std::pair{&impl_->first_moment, &state.first_moment},
+                          std::pair{&impl_->second_moment, &state.second_moment}}) {
+    from->download(placed.data(), placed.size());
+    to->resize(translator.parameter_count());
+    collect_parameters(translator.parameters(), placed.data(), to->data());
+  }
   return state;
 }
 
 void Trainer::set_state(const TrainerState& state) {
-  const size_t count = impl_->first_moment.size();
+  const size_t count = impl_->translator.parameter_count();
   if (state.first_moment.size() != count || state.second_moment.size() != count)
     fail("state: expected moments of " + std::to_string(count) + " elements, got " +
          std::to_string(state.first_moment.size()) + " and " + std::to_string(state.second_moment.size()));
@@ -202,8 +264,10 @@ void Trainer::set_state(const TrainerState& state) {
     if (!std::isfinite(state.first_moment[i]) || !(state.second_moment[i] >= 0) ||
         !std::isfinite(state.second_moment[i]))
       fail("state: a moment is not finite");
-  impl_->first_moment.upload(state.first_moment.data(), count);
-  impl_->second_moment.upload(state.second_moment.data(), count);
+  const std::vector<Parameter>& parameters = impl_->translator.parameters();
+  for (auto [from, to] : {std::pair{&state.first_moment, &impl_->first_moment},
+                          std::pair{&state.second_moment, &impl_->second_moment}})
+    to->upload(place_parameters(parameters, from->data()).data(), to->size());
   impl_->done = state.step;
 }
 

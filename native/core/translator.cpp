@@ -27,7 +27,23 @@ size_t total(const std::vector<Parameter>& parameters) {
   return parameters.back().offset + parameters.back().size;
 }
 
+constexpr size_t kAlignment = 64 / sizeof(float);
+size_t aligned(size_t size) { return (size + kAlignment - 1) / kAlignment * kAlignment; }
+size_t placed_total(const std::vector<Parameter>& parameters) {
+  return parameters.back().place + aligned(parameters.back().size);
+}
+
 }  // namespace
+
+std::vector<float> place_parameters(const std::vector<Parameter>& parameters, const float* flat) {
+  std::vector<float> placed(placed_total(parameters));
+  for (const Parameter& p : parameters) std::copy_n(flat + p.offset, p.size, placed.data() + p.place);
+  return placed;
+}
+
+void collect_parameters(const std::vector<Parameter>& parameters, const float* placed, float* flat) {
+  for (const Parameter& p : parameters) std::copy_n(placed + p.place, p.size, flat + p.offset);
+}
 
 void TranslatorConfig::check() const {
   const auto positive = [](const char* name, size_t value) {
@@ -58,12 +74,13 @@ void TranslatorConfig::check() const {
 std::vector<Parameter> Translator::layout(const TranslatorConfig& config) {
   config.check();
   std::vector<Parameter> parameters;
-  size_t offset = 0;
+  size_t offset = 0, place = 0;
   const auto add = [&](const char* name, std::vector<size_t> shape) {
     size_t size = 1;
     for (const size_t extent : shape) size *= extent;
-    parameters.push_back({name, std::move(shape), offset, size});
+    parameters.push_back({name, std::move(shape), offset, size, place});
     offset += size;
+    place += aligned(size);
   };
   const auto linear = [&](const std::string& name, size_t out, size_t in) {
     add((name + ".weight").c_str(), {out, in});
@@ -84,7 +101,7 @@ Translator::Translator(Device& device, const TranslatorConfig& config)
       config_(config),
       parameters_(layout(config)),
       parameter_count_(total(parameters_)),
-      values_(device, parameter_count_) {}
+      values_(device, placed_total(parameters_)) {}
 
 Translator::Translator(Device& device, const TranslatorConfig& config, const float* values, size_t count)
     : Translator(device, config) {
@@ -106,12 +123,13 @@ Translator::Translator(Device& device, const TranslatorConfig& config, uint64_t 
     rng.uniform({static_cast<uint32_t>(p), 0}, 0, Purpose::init, values, parameters_[p].size);
     for (size_t i = 0; i < parameters_[p].size; ++i) values[i] = limit * (2.0f * values[i] - 1.0f);
   }
-  values_.upload(initial.data(), initial.size());
+  set_values(initial.data(), initial.size());
 }
 
 std::vector<float> Translator::values() const {
-  std::vector<float> copy(parameter_count_);
-  values_.download(copy.data(), copy.size());
+  std::vector<float> placed(values_.size()), copy(parameter_count_);
+  values_.download(placed.data(), placed.size());
+  collect_parameters(parameters_, placed.data(), copy.data());
   return copy;
 }
 
@@ -119,7 +137,7 @@ void Translator::set_values(const float* values, size_t count) {
   if (count != parameter_count_)
     throw Error("ERR_SHAPE_MISMATCH", "translator: expected " + std::to_string(parameter_count_) +
                                           " parameters, got " + std::to_string(count));
-  values_.upload(values, count);
+  values_.upload(place_parameters(parameters_, values).data(), values_.size());
 }
 
 Mixture Translator::forward(const float* c, size_t n) const {
@@ -159,16 +177,22 @@ double Translator::loss(const float* c, const float* z, const float* y, size_t n
   TranslatorPass pass(*this, n, TranslatorPass::Purpose::training);
   Buffer<float> conditions(device_, n * config_.condition), latents(device_, n * config_.latent),
       auxiliary(device_, n * config_.auxiliary),
-      device_gradients(device_, gradients != nullptr ? parameter_count_ : 0);
+      device_gradients(device_, gradients != nullptr ? values_.size() : 0);
   Buffer<double> value(device_, 1);
   conditions.upload(c, conditions.size());
   latents.upload(z, latents.size());
   auxiliary.upload(y, auxiliary.size());
-  pass.loss(conditions.data(), latents.data(), auxiliary.data(), n, options.alpha, value.data(),
-            device_gradients.data());
+  const TranslatorPass::Batch batch{conditions.data(), latents.data(), auxiliary.data(), n};
+  if (gradients == nullptr) {
+    pass.loss(batch, options.alpha, value.data());
+  } else {
+    pass.gradients(batch, options.alpha, value.data(), device_gradients.data());
+    std::vector<float> placed(device_gradients.size());
+    device_gradients.download(placed.data(), placed.size());
+    collect_parameters(parameters_, placed.data(), gradients);
+  }
   double result = 0;
   value.download(&result, 1);
-  if (gradients != nullptr) device_gradients.download(gradients, parameter_count_);
   return result;
 }
 

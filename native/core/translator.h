@@ -28,9 +28,14 @@ struct TranslatorConfig {
 struct Parameter {
   std::string name;
   std::vector<size_t> shape;
-  size_t offset = 0;
+  size_t offset = 0;  ///< in flat vectors
   size_t size = 0;
+  size_t place = 0;  ///< in the device's memory, where every parameter begins at a multiple of 64 bytes
 };
+
+/// From a flat vector to one as in the device's memory, the gaps filled with zeros, and back.
+std::vector<float> place_parameters(const std::vector<Parameter>& parameters, const float* flat);
+void collect_parameters(const std::vector<Parameter>& parameters, const float* placed, float* flat);
 
 /// What the mixture head says for n conditions, on the host.
 struct Mixture {
@@ -54,6 +59,7 @@ class Translator {
   Translator(Device& device, const TranslatorConfig& config, uint64_t seed);
   /// With these values, flat; throws on a wrong count.
   Translator(Device& device, const TranslatorConfig& config, const float* values, size_t count);
+
   /// The parameters that a translator of this configuration has. Throws for one that is not possible.
   static std::vector<Parameter> layout(const TranslatorConfig& config);
 
@@ -63,8 +69,13 @@ class Translator {
   size_t parameter_count() const { return parameter_count_; }
   std::vector<float> values() const;                   ///< flat copy
   void set_values(const float* values, size_t count);  ///< throws on a wrong count
-  float* data() { return values_.data(); }             ///< flat, in the device's memory
+  float* data() { return values_.data(); }             ///< placed, in the device's memory
   const float* data() const { return values_.data(); }
+  size_t placed_count() const { return values_.size(); }  ///< elements there, gaps included
+
+  /// How products are computed; fp32 unless set.
+  void set_precision(Precision precision) { precision_ = precision; }
+  Precision precision() const { return precision_; }
 
   Mixture forward(const float* c, size_t n) const;
 
@@ -83,6 +94,7 @@ class Translator {
   TranslatorConfig config_;
   std::vector<Parameter> parameters_;
   size_t parameter_count_ = 0;
+  Precision precision_ = Precision::fp32;
   Buffer<float> values_;
 };
 

@@ -22,85 +22,139 @@ enum Index : size_t {
 
 TranslatorPass::TranslatorPass(const Translator& translator, size_t capacity, Purpose purpose)
     : translator_(translator),
+      purpose_(purpose),
       config_(translator.config()),
       kernels_(translator.device().kernels()),
       a1_(translator.device(), capacity * config_.hidden),
-      r2_(translator.device(), capacity * config_.hidden),
-      a2_(translator.device(), capacity * config_.hidden),
+      r2_(translator.device(), purpose == Purpose::training ? a1_.size() : 0),
+      a2_(translator.device(), a1_.size()),
       logits_(translator.device(), purpose == Purpose::training ? capacity * config_.components : 0),
       means_(translator.device(), logits_.size() * config_.latent),
       y_(translator.device(), purpose == Purpose::training ? capacity * config_.auxiliary : 0),
       d_logits_(translator.device(), logits_.size()),
       d_means_(translator.device(), means_.size()),
       d_y_(translator.device(), y_.size()),
-      d_a1_(translator.device(), purpose == Purpose::training ? a1_.size() : 0),
-      d_a2_(translator.device(), d_a1_.size()),
+      d_a2_(translator.device(), r2_.size()),
+      d_u2_(translator.device(), r2_.size()),
+      d_u1_(translator.device(), r2_.size()),
+      d_log_stds_(translator.device(), purpose == Purpose::training ? config_.latent : 0),
       rows_(translator.device(), purpose == Purpose::training ? capacity * config_.latent : 0),
-      losses_(translator.device(), purpose == Purpose::training ? capacity : 0) {}
+      losses_(translator.device(), purpose == Purpose::training ? capacity : 0),
+      auxiliary_losses_(translator.device(), config_.auxiliary > 0 ? losses_.size() : 0) {}
 
 const float* TranslatorPass::log_stds() const { return parameter(log_stds_index); }
 
 void TranslatorPass::forward(const float* c, size_t n, float* logits, float* means, float* y) {
   const size_t h = config_.hidden;
-  kernels_.linear_forward({n, config_.condition, h}, c, parameter(shared1_weight), parameter(shared1_bias),
-                          Activation::relu, 0, nullptr, nullptr, a1_.data());
-  kernels_.linear_forward({n, h, h}, a1_.data(), parameter(shared2_weight), parameter(shared2_bias),
-                          Activation::relu, 0, a1_.data(), r2_.data(), a2_.data());
-  kernels_.linear_forward({n, h, config_.components}, a2_.data(), parameter(logits_weight),
-                          parameter(logits_bias), Activation::none, 0, nullptr, nullptr, logits);
-  kernels_.linear_forward({n, h, config_.components * config_.latent}, a2_.data(), parameter(z_weight),
-                          parameter(z_bias), config_.bound > 0 ? Activation::tanh_bound : Activation::none,
-                          config_.bound, nullptr, nullptr, means);
-  if (config_.auxiliary > 0)
-    kernels_.linear_forward({n, h, config_.auxiliary}, a2_.data(), parameter(y_weight), parameter(y_bias),
-                            Activation::none, 0, nullptr, nullptr, y);
-}
-
-void TranslatorPass::loss(const float* c, const float* z, const float* y, size_t n, float alpha, double* loss,
-                          float* gradients) {
-  forward(c, n, logits_.data(), means_.data(), y_.data());
-  const MixtureView q{n, config_.components, config_.latent, logits_.data(), means_.data(), log_stds()};
-  const double count = static_cast<double>(n);
-  const bool differentiate = gradients != nullptr;
-  kernels_.mixture_nll(q, z, static_cast<float>(static_cast<double>(alpha) / count), losses_.data(),
-                       differentiate ? d_logits_.data() : nullptr, differentiate ? d_means_.data() : nullptr,
-                       differentiate ? gradients + translator_.parameters()[log_stds_index].offset : nullptr,
-                       differentiate ? rows_.data() : nullptr);
-  kernels_.sum(n, losses_.data(), static_cast<double>(alpha) / count, false, loss);
-  if (config_.auxiliary > 0) {
-    kernels_.squared_error(n, config_.auxiliary, y_.data(), y, static_cast<float>(1 / count), losses_.data(),
-                           differentiate ? d_y_.data() : nullptr);
-    kernels_.sum(n, losses_.data(), 1 / count, true, loss);
-  }
-  if (differentiate) backward(c, n, gradients);
-}
-
-void TranslatorPass::backward(const float* c, size_t n, float* gradients) {
-  const size_t h = config_.hidden;
-  const auto gradient = [&](size_t index) { return gradients + translator_.parameters()[index].offset; };
-
-  // A head: its weights' gradients, and its share of ∂/∂a₂.
-  const auto head = [&](size_t out, size_t weight, const float* d_out, bool accumulate) {
-    const LinearShape shape{n, h, out};
-    kernels_.linear_backward_weight(shape, a2_.data(), d_out, gradient(weight), gradient(weight + 1));
-    kernels_.linear_backward_input(shape, d_out, parameter(weight), d_a2_.data(), accumulate);
+  const auto layer = [&](size_t in, size_t out, size_t weight, const float* x, float* result) {
+    LinearForward l;
+    l.in = in;
+    l.out = out;
+    l.x = x;
+    l.weight = parameter(weight);
+    l.bias = parameter(weight + 1);
+    l.y = result;
+    return l;
   };
-  if (config_.bound > 0)
-    kernels_.activation_backward(n * config_.components * config_.latent, Activation::tanh_bound,
-                                 config_.bound, means_.data(), d_means_.data(), d_means_.data());
-  head(config_.components * config_.latent, z_weight, d_means_.data(), false);
-  head(config_.components, logits_weight, d_logits_.data(), true);
-  if (config_.auxiliary > 0) head(config_.auxiliary, y_weight, d_y_.data(), true);
+  LinearForward first = layer(config_.condition, h, shared1_weight, c, a1_.data());
+  first.activation = Activation::relu;
+  kernels_.linear_forward(mode(), n, &first, 1);
+  LinearForward second = layer(h, h, shared2_weight, a1_.data(), a2_.data());
+  second.activation = Activation::relu;
+  second.residual = a1_.data();
+  second.activated = r2_.data();
+  kernels_.linear_forward(mode(), n, &second, 1);
+  LinearForward heads[3] = {
+      layer(h, config_.components * config_.latent, z_weight, a2_.data(), means),
+      layer(h, config_.components, logits_weight, a2_.data(), logits),
+  };
+  if (config_.bound > 0) {
+    heads[0].activation = Activation::tanh_bound;
+    heads[0].bound = config_.bound;
+  }
+  if (config_.auxiliary > 0) heads[2] = layer(h, config_.auxiliary, y_weight, a2_.data(), y);
+  kernels_.linear_forward(mode(), n, heads, config_.auxiliary > 0 ? 3 : 2);
+}
 
-  // a₂ = a₁ + r₂: ∂/∂a₁ = ∂/∂a₂ + (∂/∂a₂ ⊙ [r₂ > 0])·W₂. d_a1_ serves for the masked gradients of both
-  // layers.
-  kernels_.activation_backward(n * h, Activation::relu, 0, r2_.data(), d_a2_.data(), d_a1_.data());
-  kernels_.linear_backward_weight({n, h, h}, a1_.data(), d_a1_.data(), gradient(shared2_weight),
-                                  gradient(shared2_bias));
-  kernels_.linear_backward_input({n, h, h}, d_a1_.data(), parameter(shared2_weight), d_a2_.data(), true);
-  kernels_.activation_backward(n * h, Activation::relu, 0, a1_.data(), d_a2_.data(), d_a1_.data());
-  kernels_.linear_backward_weight({n, config_.condition, h}, c, d_a1_.data(), gradient(shared1_weight),
-                                  gradient(shared1_bias));
+void TranslatorPass::run(const Batch& batch, float alpha, double* loss, float* d_log_stds) {
+  const bool differentiate = d_log_stds != nullptr;
+  const size_t n = batch.n;
+  forward(batch.c, n, logits_.data(), means_.data(), y_.data());
+  const MixtureView q{n, config_.components, config_.latent, logits_.data(), means_.data(), log_stds()};
+  const double count = static_cast<double>(n), weight = static_cast<double>(alpha) / count;
+  kernels_.mixture_nll(q, batch.z, static_cast<float>(weight), config_.bound, losses_.data(),
+                       differentiate ? d_logits_.data() : nullptr, differentiate ? d_means_.data() : nullptr,
+                       d_log_stds, differentiate ? rows_.data() : nullptr);
+  if (config_.auxiliary > 0)
+    kernels_.squared_error(n, config_.auxiliary, y_.data(), batch.y, static_cast<float>(1 / count),
+                           auxiliary_losses_.data(), differentiate ? d_y_.data() : nullptr);
+  kernels_.weighted_sum(n, losses_.data(), weight, auxiliary_losses_.data(), 1 / count, loss);
+  if (differentiate) backward(batch);
+}
+
+/// Adjoints of the layers' outputs. a₂ = a₁ + relu(u₂): ∂/∂u₂ = ∂/∂a₂ ⊙ [u₂ > 0], ∂/∂a₁ = ∂/∂a₂ + ∂/∂u₂·W₂.
+void TranslatorPass::backward(const Batch& batch) {
+  const size_t h = config_.hidden;
+  const LinearAdjoint heads[3] = {
+      {config_.components * config_.latent, d_means_.data(), parameter(z_weight)},
+      {config_.components, d_logits_.data(), parameter(logits_weight)},
+      {config_.auxiliary, d_y_.data(), config_.auxiliary > 0 ? parameter(y_weight) : nullptr},
+  };
+  LinearInput a2;
+  a2.in = h;
+  a2.dx = d_a2_.data();
+  a2.activated = r2_.data();
+  a2.masked = d_u2_.data();
+  kernels_.linear_backward_input(mode(), batch.n, heads, config_.auxiliary > 0 ? 3 : 2, a2);
+  const LinearAdjoint second{h, d_u2_.data(), parameter(shared2_weight)};
+  LinearInput a1;
+  a1.in = h;
+  a1.add = d_a2_.data();
+  a1.activated = a1_.data();
+  a1.masked = d_u1_.data();
+  kernels_.linear_backward_input(mode(), batch.n, &second, 1, a1);
+}
+
+size_t TranslatorPass::layers(const Batch& batch, Layer (&out)[kMaxLayers]) const {
+  const size_t h = config_.hidden;
+  out[0] = {config_.condition, h, shared1_weight, batch.c, d_u1_.data()};
+  out[1] = {h, h, shared2_weight, a1_.data(), d_u2_.data()};
+  out[2] = {h, config_.components * config_.latent, z_weight, a2_.data(), d_means_.data()};
+  out[3] = {h, config_.components, logits_weight, a2_.data(), d_logits_.data()};
+  if (config_.auxiliary == 0) return 4;
+  out[4] = {h, config_.auxiliary, y_weight, a2_.data(), d_y_.data()};
+  return 5;
+}
+
+void TranslatorPass::gradients(const Batch& batch, float alpha, double* loss, float* gradients) {
+  run(batch, alpha, loss, gradients + place(log_stds_index));
+  Layer all[kMaxLayers];
+  LinearGradient group[kMaxLayers];
+  const size_t count = layers(batch, all);
+  for (size_t i = 0; i < count; ++i)
+    group[i] = {all[i].in,
+                all[i].out,
+                all[i].x,
+                all[i].dy,
+                gradients + place(all[i].weight),
+                gradients + place(all[i].weight + 1)};
+  kernels_.linear_backward_weight(mode(), batch.n, group, count);
+}
+
+void TranslatorPass::update(const Batch& batch, float alpha, double* loss, const AdamStep* step,
+                            const AdamArrays& arrays, StepTotals* totals) {
+  run(batch, alpha, loss, d_log_stds_.data());
+  const auto at = [&](size_t index) {
+    const size_t begin = place(index);
+    return AdamArrays{arrays.parameters + begin, arrays.m + begin, arrays.v + begin};
+  };
+  Layer all[kMaxLayers];
+  LinearUpdate group[kMaxLayers];
+  const size_t count = layers(batch, all);
+  for (size_t i = 0; i < count; ++i)
+    group[i] = {all[i].in, all[i].out, all[i].x, all[i].dy, at(all[i].weight), at(all[i].weight + 1)};
+  const VectorUpdate log_stds{config_.latent, d_log_stds_.data(), at(log_stds_index)};
+  kernels_.optimise_linear(mode(), step, batch.n, group, count, &log_stds, 1, loss, totals);
 }
 
 }  // namespace tr0n

@@ -6,20 +6,18 @@ namespace tr0n {
 /// kernels.h for the CPU: one file of this folder per group.
 class CpuKernels final : public Kernels {
  public:
-  void linear_forward(const LinearShape& shape, const float* x, const float* weight, const float* bias,
-                      Activation activation, float bound, const float* residual, float* activated,
-                      float* y) const override;
-  void activation_backward(size_t count, Activation activation, float bound, const float* activated,
-                           const float* dy, float* dx) const override;
-  void linear_backward_input(const LinearShape& shape, const float* dy, const float* weight, float* dx,
-                             bool accumulate) const override;
-  void linear_backward_weight(const LinearShape& shape, const float* x, const float* dy, float* dweight,
-                              float* dbias) const override;
-  void mixture_nll(const MixtureView& q, const float* z, float scale, double* nll, float* d_logits,
-                   float* d_means, float* d_log_stds, float* rows) const override;
+  void linear_forward(const MatrixMode& mode, size_t n, const LinearForward* layers,
+                      size_t count) const override;
+  void linear_backward_input(const MatrixMode& mode, size_t n, const LinearAdjoint* layers, size_t count,
+                             const LinearInput& input) const override;
+  void linear_backward_weight(const MatrixMode& mode, size_t n, const LinearGradient* layers,
+                              size_t count) const override;
+  void mixture_nll(const MixtureView& q, const float* z, float scale, float bound, double* nll,
+                   float* d_logits, float* d_means, float* d_log_stds, float* rows) const override;
   void squared_error(size_t n, size_t size, const float* prediction, const float* target, float scale,
                      double* error, float* gradient) const override;
-  void sum(size_t n, const double* x, double factor, bool accumulate, double* out) const override;
+  void weighted_sum(size_t n, const double* x, double x_factor, const double* y, double y_factor,
+                    double* out) const override;
   void mixture_draw(const MixtureView& q, const uint32_t* rows, const Chain* chains, size_t n, uint32_t step,
                     Purpose choice, Purpose normal, const Philox& rng, float* z) const override;
   void mixture_log_density(const MixtureView& q, const uint32_t* rows, const float* z, size_t n,
@@ -29,9 +27,12 @@ class CpuKernels final : public Kernels {
                        float* workspace, float* out) const override;
   void sample_labels(size_t n, size_t m, const Chain* chains, uint32_t step, const Philox& rng,
                      const float* c, float* out) const override;
-  void global_norm(const float* x, size_t count, double* norm) const override;
-  void adam(const AdamStep& adam, size_t count, const double* norm, const float* gradients, float* m,
-            float* v, float* parameters) const override;
+  void optimise(const AdamStep* step, size_t count, const float* gradients, const AdamArrays& arrays,
+                const double* loss, StepTotals* totals) const override;
+  void optimise_linear(const MatrixMode& mode, const AdamStep* step, size_t n, const LinearUpdate* layers,
+                       size_t count, const VectorUpdate* vectors, size_t vector_count, const double* loss,
+                       StepTotals* totals) const override;
+  size_t fused_update_rows() const override;
   void adam_rows(const AdamStep& adam, size_t n, size_t size, const float* gradients, float* m, float* v,
                  float* x) const override;
   void draw_candidates(const MixtureView& q, const Prior& prior, double alpha, const uint32_t* rows,

@@ -1,4 +1,4 @@
-#include <cmath>
+#include <algorithm>
 
 #include "cpu/gemm.h"
 #include "cpu/kernels.h"
@@ -7,42 +7,35 @@
 
 namespace tr0n {
 
-void CpuKernels::linear_forward(const LinearShape& shape, const float* x, const float* weight,
-                                const float* bias, Activation activation, float bound, const float* residual,
-                                float* activated, float* y) const {
-  const Epilogue epilogue{bias, activation, bound, residual, activated};
-  gemm(shape.n, shape.out, shape.in, {x, shape.in, 1}, {weight, 1, shape.in}, y, false, &epilogue);
+void CpuKernels::linear_forward(const MatrixMode&, size_t n, const LinearForward* layers,
+                                size_t count) const {
+  for (const LinearForward* l = layers; l != layers + count; ++l) {
+    const Epilogue epilogue{l->bias, l->activation, l->bound, l->residual, l->activated};
+    gemm(n, l->out, l->in, {l->x, l->in, 1}, {l->weight, 1, l->in}, l->y, false, &epilogue);
+  }
 }
 
-void CpuKernels::activation_backward(size_t count, Activation activation, float bound, const float* activated,
-                                     const float* dy, float* dx) const {
-  for_ranges(count, 1, [&](size_t begin, size_t end) {
-    switch (activation) {
-      case Activation::none:
-        for (size_t i = begin; i < end; ++i) dx[i] = dy[i];
-        break;
-      case Activation::relu:
-        for (size_t i = begin; i < end; ++i) dx[i] = activated[i] > 0.0f ? dy[i] : 0.0f;
-        break;
-      case Activation::tanh_bound:
-        for (size_t i = begin; i < end; ++i) {
-          const float t = activated[i] / bound;
-          dx[i] = dy[i] * bound * (1.0f - t * t);
-        }
-        break;
-    }
+void CpuKernels::linear_backward_input(const MatrixMode&, size_t n, const LinearAdjoint* layers, size_t count,
+                                       const LinearInput& input) const {
+  float* dx = input.dx != nullptr ? input.dx : input.masked;
+  const size_t size = n * input.in;
+  if (input.add != nullptr && input.add != dx) std::copy_n(input.add, size, dx);
+  if (input.add == nullptr && count == 0) std::fill_n(dx, size, 0.0f);
+  for (size_t i = 0; i < count; ++i)
+    gemm(n, input.in, layers[i].out, {layers[i].dy, layers[i].out, 1}, {layers[i].weight, input.in, 1}, dx,
+         i > 0 || input.add != nullptr, nullptr);
+  if (input.masked == nullptr) return;
+  for_ranges(size, 1, [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) input.masked[i] = input.activated[i] > 0.0f ? dx[i] : 0.0f;
   });
 }
 
-void CpuKernels::linear_backward_input(const LinearShape& shape, const float* dy, const float* weight,
-                                       float* dx, bool accumulate) const {
-  gemm(shape.n, shape.in, shape.out, {dy, shape.out, 1}, {weight, shape.in, 1}, dx, accumulate, nullptr);
-}
-
-void CpuKernels::linear_backward_weight(const LinearShape& shape, const float* x, const float* dy,
-                                        float* dweight, float* dbias) const {
-  gemm(shape.out, shape.in, shape.n, {dy, 1, shape.out}, {x, shape.in, 1}, dweight, false, nullptr);
-  column_sums(shape.n, shape.out, dy, dbias);
+void CpuKernels::linear_backward_weight(const MatrixMode&, size_t n, const LinearGradient* layers,
+                                        size_t count) const {
+  for (const LinearGradient* l = layers; l != layers + count; ++l) {
+    gemm(l->out, l->in, n, {l->dy, 1, l->out}, {l->x, l->in, 1}, l->dweight, false, nullptr);
+    column_sums(n, l->out, l->dy, l->dbias);
+  }
 }
 
 void column_sums(size_t rows, size_t columns, const float* x, float* sums) {

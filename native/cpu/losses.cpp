@@ -12,7 +12,7 @@ namespace {
 struct NllRow {
   size_t components, latent;
   const StdTable& stds;
-  double scale;
+  double scale, bound;
 
   void backward(const float* logits, const float* means, const float* z, const double* weights,
                 double* squares, float* d_logits, float* d_means, float* slopes) const {
@@ -28,24 +28,31 @@ struct NllRow {
       const double factor = -scale * responsibility;
       for (size_t j = 0; j < latent; ++j) {
         const double u = (static_cast<double>(z[j]) - static_cast<double>(mean[j])) * stds.inverse[j];
-        d_mean[j] = static_cast<float>(factor * u * stds.inverse[j]);
+        d_mean[j] = static_cast<float>(factor * u * stds.inverse[j] * slope(mean[j]));
         squares[j] += responsibility * u * u;
       }
     }
     for (size_t j = 0; j < latent; ++j) slopes[j] = static_cast<float>((1.0 - squares[j]) * stds.slope[j]);
   }
+
+ private:
+  /// ∂μ/∂u of μ = bound·tanh(u).
+  double slope(float mean) const {
+    const double t = static_cast<double>(mean);
+    return bound > 0 ? bound - t * t / bound : 1;
+  }
 };
 
 }  // namespace
 
-void CpuKernels::mixture_nll(const MixtureView& q, const float* z, float scale, double* nll, float* d_logits,
-                             float* d_means, float* d_log_stds, float* rows) const {
+void CpuKernels::mixture_nll(const MixtureView& q, const float* z, float scale, float bound, double* nll,
+                             float* d_logits, float* d_means, float* d_log_stds, float* rows) const {
   const size_t components = q.components, d = q.latent;
   for_ranges(q.n, 3 * components * (d + 20), [&](size_t begin, size_t end) {
     thread_local Scratch table_memory, row_memory;
     const StdTable stds(q.log_stds, d, table_memory);
     double* weights = row_memory.get<double>(components + d);
-    const NllRow row{components, d, stds, static_cast<double>(scale)};
+    const NllRow row{components, d, stds, static_cast<double>(scale), static_cast<double>(bound)};
     for (size_t i = begin; i < end; ++i) {
       const float* logits = q.logits + i * components;
       const float* means = q.means + i * components * d;
@@ -76,10 +83,13 @@ void CpuKernels::squared_error(size_t n, size_t size, const float* prediction, c
   });
 }
 
-void CpuKernels::sum(size_t n, const double* x, double factor, bool accumulate, double* out) const {
-  double total = 0;
-  for (size_t i = 0; i < n; ++i) total += x[i];
-  *out = (accumulate ? *out : 0.0) + factor * total;
+void CpuKernels::weighted_sum(size_t n, const double* x, double x_factor, const double* y, double y_factor,
+                              double* out) const {
+  double x_sum = 0, y_sum = 0;
+  for (size_t i = 0; i < n; ++i) x_sum += x[i];
+  if (y != nullptr)
+    for (size_t i = 0; i < n; ++i) y_sum += y[i];
+  *out = x_factor * x_sum + (y != nullptr ? y_factor * y_sum : 0);
 }
 
 }  // namespace tr0n

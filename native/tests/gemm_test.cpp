@@ -87,31 +87,6 @@ TEST(gemm_rows_do_not_depend_on_the_batch) {
   pool.resize(threads);
 }
 
-TEST(linear_epilogue) {
-  const size_t n = 7, in = 5, out = 19;
-  const std::vector<float> x = normals(n * in, 1), w = normals(out * in, 2), b = normals(out, 3),
-                           residual = normals(n * out, 4);
-  const Kernels& kernels = cpu_device().kernels();
-  std::vector<float> plain(n * out), y(n * out), activated(n * out);
-  kernels.linear_forward({n, in, out}, x.data(), w.data(), b.data(), Activation::none, 0, nullptr, nullptr,
-                         plain.data());
-  kernels.linear_forward({n, in, out}, x.data(), w.data(), b.data(), Activation::relu, 0, residual.data(),
-                         activated.data(), y.data());
-  for (size_t i = 0; i < n * out; ++i) {
-    CHECK(activated[i] == std::fmax(plain[i], 0.0f));
-    CHECK(y[i] == activated[i] + residual[i]);
-  }
-  kernels.linear_forward({n, in, out}, x.data(), w.data(), b.data(), Activation::tanh_bound, 2, nullptr,
-                         nullptr, y.data());
-  std::vector<float> dy(n * out, 1.0f), dx(n * out);
-  kernels.activation_backward(n * out, Activation::tanh_bound, 2, y.data(), dy.data(), dx.data());
-  for (size_t i = 0; i < n * out; ++i) {
-    CHECK_NEAR(static_cast<double>(y[i]), 2 * std::tanh(static_cast<double>(plain[i])), 1e-6);
-    const double t = std::tanh(static_cast<double>(plain[i]));
-    CHECK_NEAR(static_cast<double>(dx[i]), 2 * (1 - t * t), 2e-6);
-  }
-}
-
 TEST(tanh_against_libm) {
   double worst = 0;
   std::vector<float> x, y;
