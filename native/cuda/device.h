@@ -1,0 +1,51 @@
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/device.h"
+#include "cuda/kernels.h"
+#include "cuda/queue.h"
+#include "cuda/staging.h"
+
+namespace tr0n::cuda {
+
+/// A GPU. Everything it holds of the driver's goes back when it is destroyed: what lives on it must be gone
+/// by then.
+class CudaDevice final : public Device {
+ public:
+  /// Throws Error(ERR_DEVICE_UNAVAILABLE) that says what was tried and why it failed.
+  explicit CudaDevice(int index);
+  ~CudaDevice() override;
+  CudaDevice(const CudaDevice&) = delete;
+  CudaDevice& operator=(const CudaDevice&) = delete;
+
+  const char* name() const override { return context_.name().c_str(); }
+  const Kernels& kernels() const override { return parts_->kernels; }
+  bool host_memory() const override { return false; }
+  void* allocate(size_t bytes) override;
+  void release(void* memory) noexcept override;
+  void upload(void* to, const void* from, size_t bytes) override;
+  void download(void* to, const void* from, size_t bytes) override;
+
+  const Context& context() const { return context_; }
+  const DeviceQueue& queue() const { return parts_->queue; }
+
+ private:
+  /// What is made and destroyed while the context is current.
+  struct Parts {
+    explicit Parts(const Context& context)
+        : queue(context), staging(context, queue.stream()), kernels(queue) {}
+    DeviceQueue queue;
+    Staging staging;
+    CudaKernels kernels;
+  };
+  const Context context_;
+  std::optional<Parts> parts_;
+};
+
+/// The device of this index: one object in a process for as long as somebody holds it. Throws as CudaDevice
+/// does.
+std::shared_ptr<CudaDevice> cuda_device(int index);
+
+}  // namespace tr0n::cuda

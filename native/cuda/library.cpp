@@ -1,0 +1,101 @@
+#include "cuda/library.h"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <vector>
+
+#include "core/error.h"
+
+namespace tr0n::cuda {
+namespace {
+
+/// Functions that came after 11.0, or that nothing depends on: who calls them looks first.
+bool optional(std::string_view name) {
+  for (const char* other :
+       {"cuGetProcAddress_v2", "cuDeviceGetUuid_v2", "cuDeviceGetDefaultMemPool", "cuMemAllocAsync",
+        "cuMemAllocFromPoolAsync", "cuMemFreeAsync", "cuMemPoolSetAttribute", "cuMemPoolGetAttribute",
+        "cuMemPoolTrimTo", "cuFuncGetName", "cuGraphInstantiateWithFlags", "cuGraphUpload",
+        "cuLaunchCooperativeKernel", "cuThreadExchangeStreamCaptureMode"})
+    if (name == other) return true;
+  return false;
+}
+
+std::string last_problem() {
+  const char* text = dlerror();
+  return text == nullptr ? "unknown reason" : text;
+}
+
+/// Whatever has the functions: fills in the version, and whether that is enough.
+void judge(Library& library) {
+  if (library.api.cuDriverGetVersion == nullptr ||
+      library.api.cuDriverGetVersion(&library.version) != CUDA_SUCCESS)
+    library.version = 0;
+  std::string missing;
+#define TR0N_CUDA_FUNCTION(name, parameters) \
+  if (library.api.name == nullptr && !optional(#name)) missing += missing.empty() ? #name : ", " #name;
+  TR0N_CUDA_FUNCTIONS(TR0N_CUDA_FUNCTION)
+#undef TR0N_CUDA_FUNCTION
+  if (library.version < kOldestDriver)
+    library.problem = library.path + " is a driver for CUDA " + version_text(library.version) +
+                      "; expected " + version_text(kOldestDriver) +
+                      " or newer: install a newer NVIDIA driver";
+  else if (!missing.empty())
+    library.problem = library.path + " (CUDA " + version_text(library.version) + ") lacks " + missing;
+  library.usable = library.problem.empty();
+}
+
+std::unique_ptr<Library> open() {
+  auto result = std::make_unique<Library>();
+  const char* named = std::getenv("TR0N_CUDA_DRIVER");
+  const bool chosen = named != nullptr && *named != '\0';
+  result->path = chosen ? named : "libcuda.so.1";
+  void* handle = dlopen(result->path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) {
+    result->problem = "the CUDA driver cannot be opened: " + last_problem() +
+                      (chosen ? " (named by TR0N_CUDA_DRIVER)"
+                              : "; it comes with NVIDIA's display driver (TR0N_CUDA_DRIVER names another)");
+    return result;
+  }
+#define TR0N_CUDA_FUNCTION(name, parameters) \
+  result->api.name = reinterpret_cast<name##_t>(dlsym(handle, #name));
+  TR0N_CUDA_FUNCTIONS(TR0N_CUDA_FUNCTION)
+#undef TR0N_CUDA_FUNCTION
+  judge(*result);
+  return result;
+}
+
+std::mutex mutex;
+const Library* opened = nullptr;  // never freed: jobs may outlive static destruction
+
+}  // namespace
+
+const Library& library() {
+  const std::lock_guard lock(mutex);
+  if (opened == nullptr) opened = open().release();
+  return *opened;
+}
+
+const DriverApi& driver_api() {
+  const Library& found = library();
+  if (!found.usable) throw Error("ERR_DEVICE_UNAVAILABLE", found.problem);
+  return found.api;
+}
+
+void inject(const DriverApi& api) {
+  auto given = std::make_unique<Library>();
+  given->path = "the injected driver";
+  given->api = api;
+  judge(*given);
+  const std::lock_guard lock(mutex);
+  opened = given.release();
+}
+
+std::string version_text(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+}  // namespace tr0n::cuda
