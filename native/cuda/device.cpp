@@ -3,6 +3,8 @@
 #include <map>
 #include <mutex>
 
+#include "cuda/recording.h"
+
 namespace tr0n::cuda {
 
 CudaDevice::CudaDevice(int index) : context_(index) {
@@ -19,7 +21,13 @@ CudaDevice::~CudaDevice() {
   parts_.reset();
 }
 
+void CudaDevice::require_no_recording(const char* what) const {
+  if (Detour::of(parts_->queue) != nullptr)
+    throw Error("ERR_INTERNAL", context_.name() + ": " + what + " while kernel calls are recorded");
+}
+
 void* CudaDevice::allocate(size_t bytes) {
+  require_no_recording("memory is allocated");
   const Current current(context_);
   return parts_->queue.memory().allocate(bytes);
 }
@@ -30,14 +38,22 @@ void CudaDevice::release(void* memory) noexcept {
 }
 
 void CudaDevice::upload(void* to, const void* from, size_t bytes) {
+  require_no_recording("memory is copied");
   const Current current(context_);
   parts_->staging.upload(reinterpret_cast<CUdeviceptr>(to), from, bytes);
 }
 
 void CudaDevice::download(void* to, const void* from, size_t bytes) {
+  require_no_recording("memory is copied");
   const Current current(context_);
   parts_->staging.download(to, reinterpret_cast<CUdeviceptr>(from), bytes, parts_->queue.running());
   parts_->queue.finished();
+}
+
+std::unique_ptr<Recording> CudaDevice::record(const std::function<void()>& calls) {
+  require_no_recording("a recording begins");
+  const Current current(context_);
+  return cuda::record(context_, parts_->queue, calls);
 }
 
 std::shared_ptr<CudaDevice> cuda_device(int index) {

@@ -27,6 +27,7 @@ class CudaDevice final : public Device {
   void release(void* memory) noexcept override;
   void upload(void* to, const void* from, size_t bytes) override;
   void download(void* to, const void* from, size_t bytes) override;
+  std::unique_ptr<Recording> record(const std::function<void()>& calls) override;
 
   const Context& context() const { return context_; }
   const DeviceQueue& queue() const { return parts_->queue; }
@@ -40,6 +41,9 @@ class CudaDevice final : public Device {
     Staging staging;
     CudaKernels kernels;
   };
+  /// Memory is neither made nor copied while kernel calls are recorded.
+  void require_no_recording(const char* what) const;
+
   const Context context_;
   std::optional<Parts> parts_;
 };

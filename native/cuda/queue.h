@@ -1,5 +1,5 @@
 #pragma once
-#include <atomic>
+#include <map>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -7,6 +7,7 @@
 #include "cuda/launch.h"
 #include "cuda/memory.h"
 #include "cuda/modules.h"
+#include "cuda/stream.h"
 
 namespace tr0n::cuda {
 
@@ -18,7 +19,7 @@ class DeviceQueue final : public Queue {
   DeviceQueue(const DeviceQueue&) = delete;
   DeviceQueue& operator=(const DeviceQueue&) = delete;
 
-  CUstream stream() const { return stream_; }
+  CUstream stream() const { return stream_.handle(); }
   Memory& memory() const { return memory_; }
 
   Workspace workspace(size_t bytes) const override;
@@ -30,6 +31,7 @@ class DeviceQueue final : public Queue {
 
   /// "after kernels a, b": what was launched since finished() was last called; empty where nothing was.
   std::string running() const;
+  void launched(const std::vector<std::string>& kernels) const;
   /// All that was launched has ended well.
   void finished() const;
   /// What was loaded so far, by file.
@@ -40,19 +42,10 @@ class DeviceQueue final : public Queue {
               size_t count) const override;
   Function& prepared(const char* kernel, size_t shared_bytes) const;
 
-  /// Destroyed after all that needs the stream.
-  struct Stream {
-    explicit Stream(const Context& context);
-    ~Stream();
-    const Context& context;
-    CUstream handle = nullptr;
-  };
-
   const Context& context_;
   const int multiprocessors_;
   const size_t max_shared_bytes_;
-  const Stream owned_stream_;
-  const CUstream stream_;
+  const Stream stream_;  ///< before all that needs it
   mutable Memory memory_;
   mutable std::mutex modules_mutex_, running_mutex_;
   mutable Modules modules_;
@@ -60,6 +53,23 @@ class DeviceQueue final : public Queue {
   mutable std::recursive_mutex workspace_mutex_;
   mutable void* workspace_ = nullptr;
   mutable size_t workspace_bytes_ = 0;
+};
+
+/// Where this thread's launches on a queue go instead of its stream, while something is recorded.
+struct Detour {
+  explicit Detour(const DeviceQueue& target);
+  ~Detour();
+  Detour(const Detour&) = delete;
+  Detour& operator=(const Detour&) = delete;
+  /// This thread's for that queue; null where there is none.
+  static Detour* of(const DeviceQueue& target);
+
+  const DeviceQueue& queue;
+  Detour* const outer;
+  CUstream stream = nullptr;  ///< null: a rehearsal, which launches nothing
+  void* workspace = nullptr;
+  size_t workspace_bytes = 0;        ///< the most that was asked for
+  std::vector<std::string> kernels;  ///< that were launched, each once
 };
 
 }  // namespace tr0n::cuda

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdlib>
 
 #include "emulator/driver/driver.h"
 #include "emulator/driver/limits.h"
@@ -36,6 +37,18 @@ void end(CUcontext context) {
       misuse("the end of the context", emulator::Kind::leak,
              "never freed: " + emulator::device_memory().describe(address));
     emulator::device_memory().release(address);
+  }
+  std::vector<std::pair<void*, emulator::HostMemory::Range>> pages;
+  for (const auto& [address, range] : emulator::host_memory().ranges()) {
+    if (range.device == context->device) pages.emplace_back(reinterpret_cast<void*>(address), range);
+  }
+  for (const auto& [pointer, range] : pages) {
+    emulator::host_memory().remove(pointer, range.allocated);
+    if (!range.allocated) continue;
+    if (!failed)
+      misuse("the end of the context", emulator::Kind::leak,
+             "never freed: " + std::to_string(range.bytes) + " bytes of cuMemHostAlloc");
+    std::free(pointer);
   }
   const auto drop = [&](auto& set, const char* what) {
     for (auto it = set.begin(); it != set.end();) {

@@ -148,7 +148,7 @@ CUresult cuMemHostAlloc(void** pointer, size_t bytes, unsigned) {
     if (forbidden_by_capture()) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     *pointer = std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
     if (*pointer == nullptr) return CUDA_ERROR_OUT_OF_MEMORY;
-    emulator::host_memory().add(*pointer, bytes, true);
+    emulator::host_memory().add(*pointer, bytes, true, current_context()->device);
     return CUDA_SUCCESS;
   });
 }
@@ -171,7 +171,7 @@ CUresult cuMemHostRegister_v2(void* pointer, size_t bytes, unsigned) {
     if (pointer == nullptr || bytes == 0) return CUDA_ERROR_INVALID_VALUE;
     if (emulator::host_memory().find(reinterpret_cast<uintptr_t>(pointer), 1) != nullptr)
       return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
-    emulator::host_memory().add(pointer, bytes, false);
+    emulator::host_memory().add(pointer, bytes, false, current_context()->device);
     return CUDA_SUCCESS;
   });
 }

@@ -13,9 +13,10 @@ class HostMemory {
     uint64_t bytes;
     bool allocated;  ///< by us, not registered
     uint64_t serial;
+    int device;  ///< whose context it belongs to
   };
-  void add(void* pointer, uint64_t bytes, bool allocated) {
-    ranges_[reinterpret_cast<uintptr_t>(pointer)] = {bytes, allocated, ++serial_};
+  void add(void* pointer, uint64_t bytes, bool allocated, int device) {
+    ranges_[reinterpret_cast<uintptr_t>(pointer)] = {bytes, allocated, ++serial_, device};
   }
   /// Forgets a range that starts at `pointer`; false where there is none of that sort.
   bool remove(void* pointer, bool allocated) {
