@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { packageRoot } from "../../lib/native.js";
+import { buildEmulator, buildSelftest, emulator, missing, selftest } from "../support/cuda.js";
+import { finish } from "../support/process.js";
+
+interface Report {
+  cases: number;
+  failures: number;
+  lines: { kernel: string; sizes: string; passed: boolean }[];
+  errors: { kernel: string; text: string }[];
+}
+
+const options = (environment: NodeJS.ProcessEnv = {}) => ({
+  timeout: 600_000,
+  env: { ...process.env, TR0N_CUDA_DRIVER: emulator, ...environment },
+});
+
+describe("the native self-test (C++, on the driver emulator)", function () {
+  this.timeout(900_000);
+
+  before(async function () {
+    const reason = await missing("cmake", "nvcc");
+    if (reason) {
+      process.stdout.write(`      skipped: ${reason}\n`);
+      this.skip();
+    }
+    await buildEmulator();
+    await buildSelftest();
+  });
+
+  it("passes for every kernel at small sizes", async () => {
+    const { code, stdout, stderr } = await finish(selftest, ["--quick", "--json"], options());
+    assert.notEqual(stdout, "", stderr);
+    const report = JSON.parse(stdout) as Report;
+    assert.deepEqual(report.errors, []);
+    assert.deepEqual(
+      report.lines.filter((line) => !line.passed),
+      [],
+    );
+    assert.equal(code, 0, stderr);
+  });
+
+  it("fails, and says where, when a kernel is wrong or leaves its memory", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "tr0n-ptx-"));
+    try {
+      const file = "probe.compute_80.ptx";
+      const ptx = await readFile(join(packageRoot, "build", "kernels", file), "utf8");
+      const run = async (from: string, to: string): Promise<string> => {
+        assert.ok(ptx.includes(from), `the PTX of the probe has no ${from}`);
+        await writeFile(join(folder, file), ptx.replace(from, to));
+        const { code, stdout } = await finish(
+          selftest,
+          ["--quick", "--filter", "probe"],
+          options({ TR0N_PTX_OVERRIDE: folder }),
+        );
+        assert.equal(code, 1, stdout);
+        return stdout;
+      };
+      assert.match(await run("shfl.sync.bfly", "shfl.sync.down"), /FAILED out: from float64 off by/);
+      assert.match(await run("setp.ge.u32", "setp.gt.u32"), /FAILED: .*out-of-bounds/i);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it("says so where there is no driver, and for wrong options", async () => {
+    const none = await finish(selftest, [], options({ TR0N_CUDA_DRIVER: "/nonexistent/libcuda.so" }));
+    assert.equal(none.code, 3);
+    assert.match(none.stderr, /no GPU to test: .*\/nonexistent\/libcuda\.so.*TR0N_CUDA_DRIVER/);
+    const wrong = await finish(selftest, ["--quik"], options());
+    assert.equal(wrong.code, 2);
+    assert.match(wrong.stderr, /usage/);
+    const nothing = await finish(selftest, ["--filter", "no such kernel"], options());
+    assert.equal(nothing.code, 1);
+    assert.match(nothing.stderr, /no case matches/);
+  });
+});
