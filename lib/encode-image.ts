@@ -1,9 +1,8 @@
 import { ArgumentError } from "./errors.js";
-import { conditionGraph, dimsOf, lastOperator, stageGraph } from "./graphs.js";
 import { readImage } from "./image.js";
 import { runJob } from "./job.js";
-import { native } from "./native.js";
-import { compose, type Graph } from "./onnx/index.js";
+import { native, type NativeSession } from "./native.js";
+import type { Graph } from "./onnx/index.js";
 import type { Tensor } from "./tensor.js";
 import type { Tr0n } from "./tr0n.js";
 import { openGraph } from "./weights.js";
@@ -23,34 +22,28 @@ export async function encodeImage(tr0n: Tr0n, path: string, signal?: AbortSignal
   const image = await readImage(path, { height, width });
   const input = channels === 3 ? image : luma(image);
 
-  const encoder = await objective.encoder.graph(signal);
-  encoder.outputs = encoder.outputs.filter((output) => output.name === objective.encoderOutput);
-  const parts: Graph[] = [];
-  let dims: readonly (number | string | null)[] = input.shape;
-  for (const stage of objective.stages) {
-    const graph = stageGraph(stage, dims);
-    dims = dimsOf(graph, graph.outputs[0]!.name) ?? dims;
-    parts.push(graph);
-  }
-  const scores = dimsOf(encoder, objective.encoderOutput) ?? [null, objective.conditionSize];
-  const softmax = lastOperator(encoder, objective.encoderOutput) === "Softmax";
-  parts.push(encoder, conditionGraph(scores, objective.conditionKind, softmax));
-  const joined = parts.reduce((first, second, index) =>
-    compose(
-      first,
-      second,
-      { [second.inputs[0]!.name]: first.outputs[0]!.name },
-      { prefix: `part_${index}/`, keepOutputs: [] },
-    ),
-  );
-  const name = "encoder → condition";
-  const session = await openGraph(joined, { threads: native().threads(), name, what: "encode", signal });
+  const pipeline = await objective.judged(signal);
+  const sessions: NativeSession[] = [];
+  const open = async (graph: Graph, name: string): Promise<NativeSession> => {
+    const session = await openGraph(graph, { threads: native().threads(), name, what: "encode", signal });
+    sessions.push(session);
+    return session;
+  };
   try {
-    const inputs = { [joined.inputs[0]!.name]: input };
-    const [condition] = Object.values(await runJob("encode", signal, () => session.run(inputs)));
-    return { data: condition!.data as Float32Array, shape: [1, objective.conditionSize] };
+    const rows = await pipeline.rowMap({
+      name: "image → condition",
+      fixedBatch: objective.encoderBatch,
+      maxBatch: 1,
+      open,
+    });
+    try {
+      const [condition] = await runJob("encode", signal, () => rows.run(input.data, 1));
+      return { data: condition!.data, shape: [1, objective.conditionSize] };
+    } finally {
+      rows.dispose();
+    }
   } finally {
-    session.dispose();
+    for (const session of sessions) session.dispose();
   }
 }
 

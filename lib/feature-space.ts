@@ -1,13 +1,15 @@
 import { shapeText } from "./check.js";
 import { ArgumentError, describe } from "./errors.js";
 import { softmaxRows, type DrawnRows } from "./exact.js";
-import { dimsOf, lastOperator } from "./graphs.js";
-import { callNative, runJob } from "./job.js";
+import { columnsGraph, dimsOf } from "./graphs.js";
+import { runJob } from "./job.js";
 import { nativePrior } from "./latent.js";
-import { native, type NativeRowMap, type NativeSession } from "./native.js";
+import { OnnxModel } from "./model.js";
+import type { NativeRowMap, NativeSession, NativeTorchModel } from "./native.js";
 import type { Objective } from "./objective.js";
-import { DataType, removeDead, type Graph } from "./onnx/index.js";
+import { compose, DataType, type Graph, type ValueInfo } from "./onnx/index.js";
 import { findPenultimate, type FeatureValue } from "./penultimate.js";
+import type { Pipeline } from "./pipeline.js";
 import { elementCount } from "./tensor.js";
 import { openGraph } from "./weights.js";
 
@@ -17,20 +19,20 @@ const blockRows = 64;
 /** Latents → class probabilities and penultimate features of their images, in one run of generator and encoder. */
 export class FeatureSpace {
   private constructor(
-    /** Name of the value in the encoder's graph. */
+    /** What the features are called: a value in the encoder's graph, or an output. */
     readonly feature: string,
     /** Features a row. */
     readonly width: number,
     /** Classes of the encoder. */
     readonly classes: number,
     private readonly objective: Objective,
-    private readonly probabilities: boolean,
-    private readonly session: NativeSession,
     private readonly rows: NativeRowMap,
+    private readonly owned: readonly { dispose(): void }[],
   ) {}
 
   /**
-   * @param feature name of a value [batch, …] in the encoder's graph; default: the last linear layer's input
+   * @param feature name of a value [batch, …] in an ONNX encoder's graph, or of an output of TorchScript; default: the last
+   *   linear layer's input
    * @throws ArgumentError when the encoder is no classifier or has no such value; ModelError when it has no linear layer
    */
   static async open(objective: Objective, feature?: string, signal?: AbortSignal): Promise<FeatureSpace> {
@@ -39,48 +41,36 @@ export class FeatureSpace {
         "encoder: evaluation needs a classifier with energy.crossEntropy(), for its exact samples are those of a class; " +
           "this energy takes vectors as conditions",
       );
-    const encoder = await objective.encoder.graph(signal);
-    const value =
-      feature === undefined
-        ? findPenultimate(encoder, objective.encoderOutput, objective.encoder.name)
-        : namedFeature(encoder, feature, objective.encoder.name);
-    const graph = await objective.joined();
-    const inJoined = joinedName(graph);
-    const batch = graph.inputs[0]!.dims?.[0] ?? null;
-    const scores = inJoined(objective.encoderOutput);
-    const outputs = [
-      { name: inJoined(value.name), elemType: DataType.FLOAT, dims: [batch, ...value.row] },
-      { name: scores, elemType: DataType.FLOAT, dims: dimsOf(graph, scores) },
-    ];
-    graph.inputs = graph.inputs.slice(0, 1); // the condition is the energy's
-    graph.outputs = outputs;
-    removeDead(graph);
-    const name = "generator → encoder's features";
-    const session = await openGraph(graph, { threads: 1, name, what: "evaluate", signal });
+    const owned: { dispose(): void }[] = [];
+    const open = async (graph: Graph, name: string): Promise<NativeSession> => {
+      const session = await openGraph(graph, { threads: 1, name, what: "evaluate", signal });
+      owned.unshift(session);
+      return session;
+    };
     try {
-      const rows = callNative(() =>
-        native().createRowMap({
-          session,
-          input: graph.inputs[0]!.name,
-          inputShape: objective.latentShape,
-          outputs: outputs.map((output) => output.name),
-          fixedBatch: typeof batch === "number" ? batch : 0,
-          maxBatch: blockRows,
-        }),
-      );
-      const probabilities = lastOperator(encoder, objective.encoderOutput) === "Softmax";
-      const width = elementCount(value.row);
-      return new FeatureSpace(
-        value.name,
-        width,
-        objective.conditionSize,
-        objective,
-        probabilities,
-        session,
-        rows,
-      );
+      const pipeline = await objective.staged();
+      const { encoder } = objective;
+      let name: string;
+      if (encoder instanceof OnnxModel)
+        name = appendOnnx(pipeline, await encoder.graph(signal), objective, feature);
+      else {
+        const model = await encoder.withFeatures(objective.encoderOutput, feature, signal);
+        owned.unshift(model);
+        const [{ shape }] = model.outputs as [NativeTorchModel["outputs"][number]];
+        pipeline.torch(model, encoder.name, "columns", [shape[1]!]);
+        name = feature ?? "input of the last linear layer";
+      }
+      const rows = await pipeline.rowMap({
+        name: "generator → encoder's features",
+        fixedBatch: objective.fixedBatch,
+        maxBatch: blockRows,
+        open,
+      });
+      owned.unshift(rows);
+      const width = Number(pipeline.dims[1]) - objective.conditionSize;
+      return new FeatureSpace(name, width, objective.conditionSize, objective, rows, owned);
     } catch (error) {
-      session.dispose();
+      for (const item of owned) item.dispose();
       throw error;
     }
   }
@@ -100,18 +90,54 @@ export class FeatureSpace {
   }
 
   dispose(): void {
-    this.rows.dispose();
-    this.session.dispose();
+    for (const item of this.owned) item.dispose();
   }
 
-  private mapped(outputs: { data: Float32Array }[]): Omit<DrawnRows, "latents"> {
-    const [features, scores] = outputs as [{ data: Float32Array }, { data: Float32Array }];
-    return {
-      features: features.data,
-      // Log-probabilities come through a softmax unchanged.
-      probabilities: this.probabilities ? scores.data : softmaxRows(scores.data, this.classes),
-    };
+  private mapped([columns]: { data: Float32Array }[]): Omit<DrawnRows, "latents"> {
+    const { width, classes } = this;
+    const { data } = columns!;
+    const n = data.length / (width + classes);
+    const features = new Float32Array(n * width);
+    const scores = new Float32Array(n * classes);
+    for (let i = 0, at = 0; i < n; i++, at += width + classes) {
+      features.set(data.subarray(at, at + width), i * width);
+      scores.set(data.subarray(at + width, at + width + classes), i * classes);
+    }
+    // Log-probabilities come through a softmax unchanged.
+    return { features, probabilities: this.objective.probabilities ? scores : softmaxRows(scores, classes) };
   }
+}
+
+/** The encoder with features in front of its output. Returns the features' name. */
+function appendOnnx(
+  pipeline: Pipeline,
+  graph: Graph,
+  { encoder, encoderOutput, conditionSize }: Objective,
+  feature: string | undefined,
+): string {
+  const value =
+    feature === undefined
+      ? findPenultimate(graph, encoderOutput, encoder.name)
+      : namedFeature(graph, feature, encoder.name);
+  const batch = graph.inputs[0]!.dims?.[0] ?? null;
+  const info = (name: string, row: readonly (number | string | null)[]): ValueInfo => ({
+    name,
+    elemType: DataType.FLOAT,
+    dims: [batch, ...row],
+  });
+  const scores = dimsOf(graph, encoderOutput)?.slice(1) ?? [conditionSize];
+  graph.outputs = [info(encoderOutput, scores)];
+  if (value.name !== encoderOutput) graph.outputs.push(info(value.name, value.row));
+  const columns = columnsGraph([batch, ...value.row], [batch, ...scores]);
+  const joined = compose(
+    graph,
+    columns,
+    { features: value.name, scores: encoderOutput },
+    { prefix: "columns/", keepOutputs: [] },
+  );
+  const row = [elementCount(value.row) + conditionSize];
+  pipeline.graph(joined, { name: encoder.name, row, prefix: "encoder/" });
+  return value.name;
 }
 
 /** Training pairs are draws of the same kind: another key keeps the reference apart from those of an equal seed. */
@@ -130,10 +156,4 @@ function namedFeature(graph: Graph, name: string, model: string): FeatureValue {
         (made ? `whose shape is ${dims ? shapeText(dims) : "unknown"}` : "which the graph does not make"),
     );
   return { name, row };
-}
-
-/** How a value of the encoder is called behind the generator: compose() gives way where a name is taken. */
-function joinedName(graph: Graph): (name: string) => string {
-  const made = new Set(graph.nodes.flatMap((node) => node.outputs));
-  return (name) => (made.has(`encoder/${name}`) ? `encoder/${name}` : name);
 }

@@ -117,6 +117,24 @@ export function conditionGraph(dims: readonly Dim[], kind: ConditionKind, probab
   return b.graph;
 }
 
+/** (features [N, …], scores [N, …]) → columns [N, F + K]: both flat, side by side. */
+export function columnsGraph(features: readonly Dim[], scores: readonly Dim[]): Graph {
+  const b = new Builder(emptyGraph("tr0n_columns"));
+  const parts = [
+    b.input("features", DataType.FLOAT, [...features]),
+    b.input("scores", DataType.FLOAT, [...scores]),
+  ];
+  b.output(
+    "columns",
+    b.op(
+      "Concat",
+      parts.map((part) => flat(b, part)),
+      { axis: 1 },
+    ),
+  );
+  return b.graph;
+}
+
 /**
  * (output [N, …], condition [N, m]) → energy [N], the prior terms left out.
  *

@@ -173,13 +173,17 @@ function looksLikeZip(head: Uint8Array): boolean {
   return head[0] === 0x50 && head[1] === 0x4b && (head[2] === 3 || head[2] === 5 || head[2] === 7);
 }
 
+/** A model of either format, with what {@link Model} does not show. */
+export type LoadedModel = OnnxModel | TorchModel;
+
 /**
  * The model behind the interface.
  *
  * @throws ArgumentError when `value` did not come from loadModel, Tr0nError ERR_DISPOSED
  */
-export function onnxModel(name: string, value: unknown): OnnxModel {
-  if (!(value instanceof OnnxModel)) throw invalid(name, "a Model from loadModel()", value);
+export function loadedModel(name: string, value: unknown): LoadedModel {
+  if (!(value instanceof OnnxModel || value instanceof TorchModel))
+    throw invalid(name, "a Model from loadModel()", value);
   value.checkUsable();
   return value;
 }

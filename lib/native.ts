@@ -61,18 +61,24 @@ export interface NativeTorchOptions {
   name?: string;
   /** Shapes by input, batch axis included; null where any size serves. */
   inputShapes?: Record<string, readonly (number | null)[]>;
+  /** A CUDA device by libtorch's number. Default: the CPU. */
+  device?: number;
 }
 
 /** A TorchScript model in libtorch. Reference counted like a session. libtorch cannot be interrupted. */
 export interface NativeTorchModel {
   readonly inputs: readonly NativeValueInfo[];
   readonly outputs: readonly NativeValueInfo[];
+  /** JSON: native/torch/summary.h. */
+  readonly summary: string;
   run(inputs: Record<string, NativeTensor>): NativeJob<Record<string, NativeTensor>>;
   /** Cotangents are float32, and so are the gradients: of all float inputs. */
   vjp(
     inputs: Record<string, NativeTensor>,
     cotangents: Record<string, NativeTensor>,
   ): NativeJob<{ outputs: Record<string, NativeTensor>; gradients: Record<string, NativeTensor> }>;
+  /** A model on the same weights with one output "columns" [n, F + K]; null: what the last linear layer reads. */
+  withFeatures(output: string, features: string | null): NativeJob<NativeTorchModel>;
   dispose(): void;
 }
 
@@ -203,7 +209,15 @@ export interface NativeOnnxSegment {
   gradient: string;
 }
 
-export type NativeSegment = NativeOnnxSegment;
+/** A TorchScript model in a pipeline. */
+export interface NativeTorchSegment {
+  model: NativeTorchModel;
+  /** Shape of one row. */
+  inputShape: readonly number[];
+  output: string;
+}
+
+export type NativeSegment = NativeOnnxSegment | NativeTorchSegment;
 
 /**
  * How sessions' values serve as E(z, c): (x, c) → E, and E with ∂E/∂x. x is z, or what comes out of the segments when

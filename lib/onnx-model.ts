@@ -3,12 +3,14 @@ import { join } from "node:path";
 import { checkOptions, checkSignal, shapeText } from "./check.js";
 import { differentiateSimplified } from "./differentiate-model.js";
 import { ArgumentError, ModelError } from "./errors.js";
+import { lastOperator, randomOperator } from "./graphs.js";
 import { Lifetime, runJob } from "./job.js";
 import { hashBytes, hashFiles, readGraphInPlace, type Source } from "./model-source.js";
 import { feed, fits, floats, publicInfo } from "./model-values.js";
 import type { Model, RunOptions, ValueInfo } from "./model.js";
 import { native, type NativeSession } from "./native.js";
 import { decodeModel, externalFiles, type Graph } from "./onnx/index.js";
+import { looksLikeClassifier, type OutputFacts } from "./output-facts.js";
 import type { Tensor } from "./tensor.js";
 import { openGraph } from "./weights.js";
 
@@ -98,6 +100,17 @@ export class OnnxModel implements Model {
   async graph(signal?: AbortSignal): Promise<Graph> {
     this.lifetime.check();
     return readGraphInPlace(this.source, signal);
+  }
+
+  /** @throws as graph() */
+  async facts(output: string, signal?: AbortSignal): Promise<OutputFacts> {
+    const graph = await this.graph(signal);
+    const maker = lastOperator(graph, output);
+    return {
+      maker,
+      random: randomOperator(graph, output),
+      classifier: looksLikeClassifier(maker, output),
+    };
   }
 
   /** @throws Tr0nError ERR_DISPOSED */

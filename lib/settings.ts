@@ -5,8 +5,7 @@ import type { Device } from "./devices.js";
 import { checkEnergy, describeEnergy, type Energy } from "./energy.js";
 import { Tr0nError, invalid } from "./errors.js";
 import { checkLatent, type Latent } from "./latent.js";
-import type { OnnxModel } from "./model.js";
-import { onnxModel, type Model } from "./model.js";
+import { loadedModel, type LoadedModel, type Model } from "./model.js";
 import { Objective, type PairFunction } from "./objective.js";
 import { checkStages, type Stage } from "./preprocess.js";
 
@@ -71,8 +70,8 @@ export async function createObjective(o: ModelsOptions, signal?: AbortSignal): P
   };
   const { pairEncoder } = o;
   return Objective.create({
-    generator: onnxModel("generator", o.generator),
-    encoder: onnxModel("encoder", o.encoder),
+    generator: loadedModel("generator", o.generator),
+    encoder: loadedModel("encoder", o.encoder),
     generatorOutput: text("generatorOutput", o.generatorOutput),
     encoderOutput: text("encoderOutput", o.encoderOutput),
     latent: o.latent === undefined ? undefined : checkLatent("latent", o.latent),
@@ -81,7 +80,7 @@ export async function createObjective(o: ModelsOptions, signal?: AbortSignal): P
     pairEncoder:
       pairEncoder === undefined || typeof pairEncoder === "function"
         ? pairEncoder
-        : onnxModel("pairEncoder", pairEncoder),
+        : loadedModel("pairEncoder", pairEncoder),
     maxBatch: checkInteger("maxBatch", o.maxBatch, 64, { min: 1, max: 4096 }),
     signal,
   });
@@ -109,7 +108,7 @@ export interface ModelSettings {
 }
 
 export async function modelSettings(objective: Objective): Promise<ModelSettings> {
-  const record = async (model: OnnxModel, output: string | null): Promise<ModelRecord> => ({
+  const record = async (model: LoadedModel, output: string | null): Promise<ModelRecord> => ({
     name: basename(model.name),
     sha256: await model.fingerprint(),
     output,

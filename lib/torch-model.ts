@@ -6,7 +6,9 @@ import { hashBytes, hashFiles, type Source } from "./model-source.js";
 import { feed, floats, publicInfo } from "./model-values.js";
 import type { Model, RunOptions, ValueInfo } from "./model.js";
 import type { NativeTorchModel } from "./native.js";
+import type { OutputFacts } from "./output-facts.js";
 import type { Tensor } from "./tensor.js";
+import { outputFacts, parseSummary, type TorchSummary } from "./torch-summary.js";
 
 /** A TorchScript model in libtorch; the rest of lib uses what {@link Model} does not show. */
 export class TorchModel implements Model {
@@ -14,6 +16,8 @@ export class TorchModel implements Model {
   readonly name: string;
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
+  /** What the model's code says. */
+  readonly summary: TorchSummary;
   private readonly lifetime: Lifetime;
   private hash: Promise<string> | undefined;
 
@@ -24,6 +28,7 @@ export class TorchModel implements Model {
     this.name = source.name;
     this.inputs = model.inputs.map(publicInfo);
     this.outputs = model.outputs.map(publicInfo);
+    this.summary = parseSummary(model.summary);
     this.lifetime = new Lifetime(`the model ${source.name}`);
   }
 
@@ -76,6 +81,20 @@ export class TorchModel implements Model {
       throw error;
     });
     return this.hash;
+  }
+
+  async facts(output: string): Promise<OutputFacts> {
+    return outputFacts(this.summary, output);
+  }
+
+  /**
+   * The model with one output "columns" [n, F + K]: features, then `output`, each row flat. Features are another output,
+   * or by default what the last linear layer before `output` reads. The caller disposes of it.
+   *
+   * @throws ArgumentError for an output that there is not, ModelError ERR_MODEL_UNSUPPORTED where there is no such layer
+   */
+  withFeatures(output: string, features?: string, signal?: AbortSignal): Promise<NativeTorchModel> {
+    return runJob("evaluate", signal, () => this.native.withFeatures(output, features ?? null));
   }
 
   /** @throws Tr0nError ERR_DISPOSED */

@@ -25,7 +25,7 @@ import { ArgumentError, FileError, Tr0nError } from "./errors.js";
 import { Lifetime, runJob, runJobWithProgress } from "./job.js";
 import { nativePrior } from "./latent.js";
 import { checkMemory } from "./limits.js";
-import { loadModel, onnxModel, type Model } from "./model.js";
+import { loadModel, loadedModel, type Model } from "./model.js";
 import {
   native,
   type NativeSampleProgress,
@@ -219,7 +219,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const energy = restoredEnergy(config.models.energy, o.energy, path);
     const owned: Model[] = [];
     const open = async (name: string, model: Model | string): Promise<Model> => {
-      if (typeof model !== "string") return onnxModel(name, model);
+      if (typeof model !== "string") return loadedModel(name, model);
       const loaded = await loadModel(model, { signal: o.signal });
       owned.push(loaded);
       return loaded;

@@ -2,7 +2,9 @@
 
 #include "addon/arguments.h"
 #include "addon/session_object.h"
+#include "addon/torch_model_object.h"
 #include "bridge/onnx_segment.h"
+#include "bridge/torch_segment.h"
 
 namespace tr0n::addon {
 namespace {
@@ -24,6 +26,16 @@ std::shared_ptr<const Segment> read_onnx(const Fields& fields) {
   return std::make_shared<OnnxSegment>(std::move(config));
 }
 
+std::shared_ptr<const Segment> read_torch(const Fields& fields) {
+  const auto counted = TorchModelObject::from(fields.get("model"), fields.path("model"));
+  TorchSegmentConfig config;
+  config.model = {counted, counted->model.get()};
+  config.interface = counted->interface;
+  config.input_shape = read_shape(fields.get("inputShape"), fields.path("inputShape"));
+  config.output = fields.text("output");
+  return std::make_shared<TorchSegment>(std::move(config));
+}
+
 }  // namespace
 
 std::vector<std::shared_ptr<const Segment>> read_segments(const Napi::Value& value, const std::string& name) {
@@ -33,7 +45,7 @@ std::vector<std::shared_ptr<const Segment>> read_segments(const Napi::Value& val
   const auto list = value.As<Napi::Array>();
   for (uint32_t i = 0; i < list.Length(); ++i) {
     const Fields fields(list.Get(i), name + "[" + std::to_string(i) + "]");
-    segments.push_back(read_onnx(fields));
+    segments.push_back(fields.has("model") ? read_torch(fields) : read_onnx(fields));
   }
   return segments;
 }

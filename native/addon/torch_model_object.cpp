@@ -126,12 +126,31 @@ Vjp compute_vjp(const CountedTorchModel& model, const NamedInputs& inputs,
   return result;
 }
 
+int read_device(const Napi::Value& options) {
+  if (absent(options)) return TorchModel::kHost;
+  const Fields fields(options, "options");
+  return fields.has("device") ? static_cast<int>(fields.size("device", 0, 127)) : TorchModel::kHost;
+}
+
+/// A model as a job's result.
+MakeValue probed(std::shared_ptr<const TorchModel> model, const GivenShapes& shapes, int threads,
+                 const CancelToken& cancel) {
+  const auto counted = std::make_shared<CountedTorchModel>();
+  counted->threads = threads;
+  counted->model = std::move(model);
+  counted->interface = probe_torch_model(*counted->model, shapes, threads, cancel);
+  return [counted](Napi::Env env) -> Napi::Value {
+    return TorchModelObject::make(env, counted, counted->model->parameter_bytes());
+  };
+}
+
 }  // namespace
 
 Napi::Function TorchModelObject::define(Napi::Env env) {
   return DefineClass(env, "NativeTorchModel",
                      {InstanceMethod<&TorchModelObject::run>("run", napi_enumerable),
                       InstanceMethod<&TorchModelObject::vjp>("vjp", napi_enumerable),
+                      InstanceMethod<&TorchModelObject::with_features>("withFeatures", napi_enumerable),
                       InstanceMethod<&TorchModelObject::dispose_it>("dispose", napi_enumerable)});
 }
 
@@ -140,6 +159,7 @@ TorchModelObject::TorchModelObject(const Napi::CallbackInfo& info) : NativeObjec
   const auto model = live();
   self.Set("inputs", describe_values(info.Env(), model->interface.inputs));
   self.Set("outputs", describe_values(info.Env(), model->interface.outputs));
+  self.Set("summary", model->model->summary());
 }
 
 Napi::Value TorchModelObject::open(const Napi::CallbackInfo& info) {
@@ -147,16 +167,13 @@ Napi::Value TorchModelObject::open(const Napi::CallbackInfo& info) {
     InputReader reader;
     const ModelSource source = ModelSource::read(info, reader);
     const GivenShapes shapes = read_given_shapes(info[1]);
-    const auto work = [source, shapes](Job& job) -> MakeValue {
-      const auto counted = std::make_shared<CountedTorchModel>();
-      counted->threads = source.config.threads;
-      counted->model = source.path.empty()
-                           ? TorchModel::from_bytes(source.bytes.data, source.bytes.size, source.config.name)
-                           : TorchModel::from_file(source.path, source.config.name);
-      counted->interface = probe_torch_model(*counted->model, shapes, counted->threads, job.token());
-      return [counted](Napi::Env env) -> Napi::Value {
-        return make(env, counted, counted->model->parameter_bytes());
-      };
+    const int device = read_device(info[1]);
+    const auto work = [source, shapes, device](Job& job) -> MakeValue {
+      const std::string& name = source.config.name;
+      auto model = source.path.empty()
+                       ? TorchModel::from_bytes(source.bytes.data, source.bytes.size, name, device)
+                       : TorchModel::from_file(source.path, name, device);
+      return probed(std::move(model), shapes, source.config.threads, job.token());
     };
     return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
   });
@@ -204,6 +221,20 @@ Napi::Value TorchModelObject::vjp(const Napi::CallbackInfo& info) {
       };
     };
     return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
+  });
+}
+
+Napi::Value TorchModelObject::with_features(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto model = live();
+    const std::string output = read_text(info[0], "output");
+    const std::string features = absent(info[1]) ? "" : read_text(info[1], "features");
+    const auto work = [model, output, features](Job& job) -> MakeValue {
+      GivenShapes shapes;
+      for (const ValueInfo& input : model->interface.inputs) shapes[input.name] = input.shape;
+      return probed(model->model->with_features(output, features), shapes, model->threads, job.token());
+    };
+    return Environment::of(info.Env()).start({}, Napi::Value(), work);
   });
 }
 

@@ -27,6 +27,7 @@ class TorchModelObject : public NativeObject<TorchModelObject, CountedTorchModel
  private:
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value vjp(const Napi::CallbackInfo& info);
+  Napi::Value with_features(const Napi::CallbackInfo& info);
   void dispose_it(const Napi::CallbackInfo& info) { dispose(info); }
 };
 

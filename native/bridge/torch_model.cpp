@@ -6,8 +6,6 @@
 namespace tr0n {
 namespace {
 
-constexpr int32_t kHost = -1;
-
 /// What a function of the module reported. The strings are its own until fail() returns: they are copied.
 struct Report {
   std::string code, message;
@@ -35,7 +33,7 @@ ValueInfo describe(const tr0n_torch_value_info& info) {
 
 tr0n_torch_tensor float_tensor(const void* data, const std::vector<int64_t>& shape) {
   return {const_cast<void*>(data), shape.data(), static_cast<int32_t>(shape.size()),
-          static_cast<int32_t>(ort::ElementType::float32), kHost};
+          static_cast<int32_t>(ort::ElementType::float32), TorchModel::kHost};
 }
 
 }  // namespace
@@ -65,22 +63,36 @@ void TorchTape::backward(const float* const* cotangents, float* const* gradients
                                                        targets.data(), &errors));
 }
 
-std::shared_ptr<const TorchModel> TorchModel::from_file(const std::string& path, const std::string& name) {
+std::shared_ptr<const TorchModel> TorchModel::from_file(const std::string& path, const std::string& name,
+                                                        int device) {
   check_model_file(path, name);
   const std::shared_ptr<const WeightFile> file = WeightFile::open(path, name);
-  return from_bytes(file->data(), file->size(), name);
+  return from_bytes(file->data(), file->size(), name, device);
 }
 
 std::shared_ptr<const TorchModel> TorchModel::from_bytes(const void* bytes, size_t size,
-                                                         const std::string& name) {
+                                                         const std::string& name, int device) {
   const tr0n_torch_api& api = TorchRuntime::instance().api();
   const TorchCall call;
   Report report;
   const tr0n_torch_errors errors = report.errors();
   tr0n_torch_model* model = nullptr;
-  report.check(api.open_model(bytes, size, name.c_str(), kHost, &model, &errors));
+  report.check(api.open_model(bytes, size, name.c_str(), device, &model, &errors));
   return std::shared_ptr<const TorchModel>(new TorchModel(TorchModelHandle(model), name));
 }
+
+std::shared_ptr<const TorchModel> TorchModel::with_features(const std::string& output,
+                                                            const std::string& features) const {
+  const TorchCall call;
+  Report report;
+  const tr0n_torch_errors errors = report.errors();
+  tr0n_torch_model* derived = nullptr;
+  report.check(TorchRuntime::instance().api().with_features(model_.get(), output.c_str(), features.c_str(),
+                                                            &derived, &errors));
+  return std::shared_ptr<const TorchModel>(new TorchModel(TorchModelHandle(derived), name_));
+}
+
+std::string TorchModel::summary() const { return TorchRuntime::instance().api().summary(model_.get()); }
 
 TorchModel::TorchModel(TorchModelHandle model, std::string name)
     : model_(std::move(model)), name_(std::move(name)) {

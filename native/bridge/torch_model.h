@@ -47,23 +47,33 @@ class TorchTape {
 /// from several threads at once.
 class TorchModel : public std::enable_shared_from_this<TorchModel> {
  public:
+  static constexpr int kHost = -1;
   /// Throw ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID (truncated, damaged, a pickle that is no TorchScript),
   /// ERR_MODEL_UNSUPPORTED (unknown operators, half precision, no forward(), arguments that are no tensors),
   /// ERR_OUT_OF_MEMORY, ERR_RUNTIME_MISSING.
-  static std::shared_ptr<const TorchModel> from_file(const std::string& path, const std::string& name);
+  /// ERR_DEVICE_UNAVAILABLE. `device` is −1 for the CPU, or the number of a CUDA device of libtorch's.
+  static std::shared_ptr<const TorchModel> from_file(const std::string& path, const std::string& name,
+                                                     int device = kHost);
   /// The bytes are not needed afterwards.
-  static std::shared_ptr<const TorchModel> from_bytes(const void* bytes, size_t size,
-                                                      const std::string& name);
+  static std::shared_ptr<const TorchModel> from_bytes(const void* bytes, size_t size, const std::string& name,
+                                                      int device = kHost);
+  /// A model that shares this one's weights, with one output "columns" [rows, F + K]: features, then the
+  /// named output. Features are another output, or where `features` is empty what the last linear layer
+  /// reads. Throws ERR_INVALID_ARGUMENT, ERR_MODEL_UNSUPPORTED where the model's code does not tell.
+  std::shared_ptr<const TorchModel> with_features(const std::string& output,
+                                                  const std::string& features) const;
 
   const std::string& name() const { return name_; }
   /// The tensors of forward()'s schema. Shapes (empty where nothing is known, else −1 where a size is not)
   /// and types (undefined where not known) are what the graph lets guess: probe_torch_model() tries them.
   const std::vector<ValueInfo>& inputs() const { return inputs_; }
   size_t parameter_bytes() const { return parameter_bytes_; }
+  /// What the model's code tells, as JSON: native/torch/summary.h.
+  std::string summary() const;
 
-  /// Runs forward() on the calling thread with at most `threads` threads. Inputs in the order of inputs();
-  /// they are copied. `record` keeps what the gradient needs; without it the run is in inference mode.
-  /// libtorch cannot be interrupted: whoever may be cancelled looks before and after.
+  /// Runs forward() on the calling thread with at most `threads` threads. Inputs in the order of inputs(), in
+  /// host memory; they are copied. `record` keeps what the gradient needs; without it the run is in inference
+  /// mode. libtorch cannot be interrupted: whoever may be cancelled looks before and after.
   ///
   /// Throws ERR_RUN_FAILED with what forward() raised, ERR_MODEL_UNSUPPORTED where it returns something else
   /// than tensors of numbers, ERR_OUT_OF_MEMORY.

@@ -9,6 +9,7 @@
 
 #include "torch/errors.h"
 #include "torch/shape_hints.h"
+#include "torch/summary.h"
 
 namespace tr0n::torchscript {
 namespace {
@@ -181,7 +182,14 @@ std::unique_ptr<tr0n_torch_model> open_model(const void* bytes, uint64_t size, c
   settle_tensors(*model);
   read_schema(*model);
   hint_shapes(*model);
+  model->summary = summarise(*model);
   return model;
 }
 
 }  // namespace tr0n::torchscript
+
+c10::IValue tr0n_torch_model::call(std::vector<c10::IValue> values) const {
+  if (!function) return module.get_method("forward")(std::move(values));
+  values.insert(values.begin(), module._ivalue());
+  return (*function)(std::move(values));
+}

@@ -1,6 +1,7 @@
 #pragma once
 #include <torch/script.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,12 @@ struct tr0n_torch_model {
   std::vector<tr0n::torchscript::Input> inputs;
   std::vector<c10::IValue> arguments;  ///< of forward, with the defaults of those that are no inputs
   uint64_t parameter_bytes = 0;
+  std::string summary;
+  /// Another function of the module than forward(), with one output of its own name; see with_features().
+  std::shared_ptr<torch::jit::CompilationUnit> unit;
+  torch::jit::Function* function = nullptr;
+
+  c10::IValue call(std::vector<c10::IValue> values) const;
 };
 
 namespace tr0n::torchscript {

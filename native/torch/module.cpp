@@ -3,6 +3,7 @@
 #include <torch/version.h>
 
 #include "torch/errors.h"
+#include "torch/features.h"
 #include "torch/model.h"
 #include "torch/tape.h"
 #include "torch/threads.h"
@@ -38,6 +39,14 @@ void input(const tr0n_torch_model* model, int32_t index, tr0n_torch_value_info* 
   info->shape = source.shape.data();
   info->rank = source.known_rank ? static_cast<int32_t>(source.shape.size()) : -1;
   info->element_type = source.element_type;
+}
+
+const char* summary(const tr0n_torch_model* model) { return model->summary.c_str(); }
+
+int derive(const tr0n_torch_model* model, const char* output, const char* features,
+           tr0n_torch_model** derived, const tr0n_torch_errors* errors) {
+  return guard(errors, model->name, "ERR_MODEL_UNSUPPORTED", "its features cannot be had",
+               [&] { *derived = with_features(*model, output, features).release(); });
 }
 
 int run_model(const tr0n_torch_model* model, const tr0n_torch_tensor* inputs, int32_t count, int32_t threads,
@@ -84,6 +93,8 @@ extern "C" __attribute__((visibility("default"))) const tr0n_torch_api* tr0n_tor
       parameter_bytes,
       input_count,
       input,
+      summary,
+      derive,
       run_model,
       output_count,
       output,

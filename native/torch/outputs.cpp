@@ -1,6 +1,7 @@
 #include "torch/outputs.h"
 
 #include "torch/errors.h"
+#include "torch/returned_values.h"
 
 namespace tr0n::torchscript {
 namespace {
@@ -23,10 +24,10 @@ void add(const tr0n_torch_model& model, std::vector<NamedTensor>& outputs, std::
 std::vector<NamedTensor> name_outputs(const tr0n_torch_model& model, const c10::IValue& result) {
   std::vector<NamedTensor> outputs;
   const auto numbered = [](size_t i) { return "output_" + std::to_string(i); };
-  if (result.isTensor()) {
-    const auto& returns = model.module.get_method("forward").function().getSchema().returns();
-    const bool named = returns.size() == 1 && !returns[0].name().empty();
-    add(model, outputs, named ? returns[0].name() : "output", result);
+  if (model.function) {
+    add(model, outputs, model.function->name(), result);
+  } else if (result.isTensor()) {
+    add(model, outputs, tensor_name(model.module), result);
   } else if (result.isTuple()) {
     const auto tuple = result.toTuple();
     const auto type = tuple->type();

@@ -3,8 +3,8 @@
 #include <torch/csrc/jit/passes/inliner.h>
 
 #include <algorithm>
-#include <optional>
-#include <unordered_map>
+
+#include "torch/fixed_values.h"
 
 namespace tr0n::torchscript {
 namespace {
@@ -20,58 +20,6 @@ struct Hint {
   std::vector<int64_t> shape;  ///< -1 where not known; empty: nothing known at all
   int32_t element_type = 0;
   explicit operator bool() const { return !shape.empty(); }
-};
-
-/// The values of a graph that are fixed: constants, and attributes of the module.
-class Fixed {
- public:
-  explicit Fixed(const torch::jit::Module& module, const Value* self) : module_(module), self_(self) {}
-
-  std::optional<c10::IValue> value(const Value* value) const {
-    if (value == self_) return module_._ivalue();
-    const Node* node = value->node();
-    if (node->kind() == prim::Constant) return torch::jit::toIValue(value);
-    if (node->kind() == prim::GetAttr) {
-      const auto object = this->value(node->input(0));
-      if (!object || !object->isObject()) return std::nullopt;
-      const auto slot = object->toObject()->type()->findAttributeSlot(node->s(c10::attr::name));
-      return slot ? std::optional(object->toObject()->getSlot(*slot)) : std::nullopt;
-    }
-    return std::nullopt;
-  }
-
-  std::optional<int64_t> integer(const Value* source) const {
-    const auto found = value(source);
-    return found && found->isInt() ? std::optional(found->toInt()) : std::nullopt;
-  }
-
-  /// -1 where an element is computed.
-  std::optional<std::vector<int64_t>> integers(const Value* source) const {
-    if (const auto found = value(source)) {
-      if (found->isIntList()) return found->toIntVector();
-      return std::nullopt;
-    }
-    if (source->node()->kind() != prim::ListConstruct) return std::nullopt;
-    std::vector<int64_t> list;
-    for (const Value* element : source->node()->inputs()) list.push_back(integer(element).value_or(-1));
-    return list;
-  }
-
-  /// A weight; transposed matrices, as addmm takes them, are seen through.
-  std::optional<std::vector<int64_t>> sizes(const Value* source) const {
-    if (source->node()->kind() == c10::aten::t) {
-      auto inner = sizes(source->node()->input(0));
-      if (inner) std::reverse(inner->begin(), inner->end());
-      return inner;
-    }
-    const auto found = value(source);
-    if (!found || !found->isTensor() || !found->toTensor().defined()) return std::nullopt;
-    return found->toTensor().sizes().vec();
-  }
-
- private:
-  const torch::jit::Module& module_;
-  const Value* self_;
 };
 
 class Tracer {

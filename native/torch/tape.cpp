@@ -31,7 +31,8 @@ std::string shape_text(at::IntArrayRef shape) {
   return text + "]";
 }
 
-/// Copies: the model may work in place, and results must not depend on how the caller's memory is aligned.
+/// Copies of host memory: the model may work in place, and results must not depend on how the caller's memory
+/// is aligned. Memory of the model's own GPU is used where it lies.
 std::vector<c10::IValue> arguments(tr0n_torch_tape& tape, const tr0n_torch_tensor* inputs, bool record) {
   const tr0n_torch_model& model = *tape.model;
   std::vector<c10::IValue> values = model.arguments;
@@ -43,8 +44,9 @@ std::vector<c10::IValue> arguments(tr0n_torch_tape& tape, const tr0n_torch_tenso
       if (leaf.is_floating_point()) leaf.set_requires_grad(true);
       tape.leaves.push_back(leaf);
     }
+    const bool shared = !copied && inputs[i].device >= 0;
     // Of a leaf, too: in-place operations are forbidden on leaves, and allowed on their copies.
-    values[model.inputs[i].argument] = copied && !record ? leaf : leaf.clone();
+    values[model.inputs[i].argument] = shared || (copied && !record) ? leaf : leaf.clone();
   }
   return values;
 }
@@ -81,7 +83,7 @@ std::unique_ptr<tr0n_torch_tape> run(const tr0n_torch_model& model, const tr0n_t
   const torch::jit::GraphOptimizerEnabledGuard plain(false);
   const c10::InferenceMode inference(!record);
   const at::AutoGradMode gradients(record);
-  const c10::IValue result = model.module.get_method("forward")(arguments(*tape, inputs, record));
+  const c10::IValue result = model.call(arguments(*tape, inputs, record));
   finish_outputs(*tape, result, (flags & TR0N_TORCH_ON_DEVICE) != 0);
   finish(model);
   return tape;

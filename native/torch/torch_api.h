@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-#define TR0N_TORCH_API_VERSION 1u
+#define TR0N_TORCH_API_VERSION 2u
 
 typedef struct tr0n_torch_model tr0n_torch_model;
 /// Tensors that libtorch owns: the outputs of a run, with what backward needs where it was recorded.
@@ -59,9 +59,17 @@ typedef struct tr0n_torch_api {
   /// The name by the schema of forward; shape and element type as far as the model's first operators and
   /// their weights tell: a hint, to be tried.
   void (*input)(const tr0n_torch_model* model, int32_t index, tr0n_torch_value_info* info);
+  /// What the model's code tells, as JSON: see summary.h. Valid as long as the model.
+  const char* (*summary)(const tr0n_torch_model* model);
+  /// The model with features in front of an output, as one output "columns": see features.h. `features` may
+  /// be empty. It shares the model's weights and may outlive it.
+  int (*with_features)(const tr0n_torch_model* model, const char* output, const char* features,
+                       tr0n_torch_model** derived, const tr0n_torch_errors* errors);
 
-  /// Runs on the calling thread with at most `threads` intra-op threads. Inputs in the order of the schema;
-  /// they are copied. Several runs of one model may be under way at once. A tape does not outlive its model.
+  /// Runs on the calling thread with at most `threads` intra-op threads. Inputs in the order of the schema.
+  /// Those in host memory are copied; those in memory of the model's own device are used where they lie and
+  /// must be ready, and a model that works on its input in place changes them. Several runs of one model may
+  /// be under way at once. A tape does not outlive its model.
   int (*run)(const tr0n_torch_model* model, const tr0n_torch_tensor* inputs, int32_t count, int32_t threads,
              int32_t flags, tr0n_torch_tape** tape, const tr0n_torch_errors* errors);
   int32_t (*output_count)(const tr0n_torch_tape* tape);

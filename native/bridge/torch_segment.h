@@ -1,0 +1,39 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bridge/segment.h"
+#include "bridge/torch_probe.h"
+
+namespace tr0n {
+
+/// How a TorchScript model serves as a segment.
+struct TorchSegmentConfig {
+  std::shared_ptr<const TorchModel> model;
+  TorchInterface interface;
+  std::vector<int64_t> input_shape;  ///< of a row
+  std::string output;                ///< which of the outputs goes on
+};
+
+/// A TorchScript model in the middle of a pipeline. A pass is a tape: libtorch's autograd keeps the
+/// activations between forward and backward. Each pass runs on one thread, its caller's.
+class TorchSegment final : public Segment {
+ public:
+  /// Throws ERR_INVALID_ARGUMENT for a name that is no output or a model with several inputs,
+  /// ERR_MODEL_UNSUPPORTED for other types than float32, ERR_SHAPE_MISMATCH for rows that do not fit.
+  explicit TorchSegment(TorchSegmentConfig config);
+  const std::string& name() const override { return config_.model->name(); }
+  size_t model_bytes() const override { return config_.model->parameter_bytes(); }
+  const std::vector<int64_t>& input_shape() const override { return config_.input_shape; }
+  bool has_gradient() const override { return true; }
+  std::unique_ptr<Pass> forward(const float* input, size_t rows, bool record, const CancellableRun& run,
+                                const CancelToken& cancel) const override;
+
+ private:
+  class TorchPass;
+  TorchSegmentConfig config_;
+  size_t output_ = 0;
+};
+
+}  // namespace tr0n
