@@ -44,3 +44,10 @@ export async function buildSelftest(): Promise<void> {
   );
   await cmake("--build", folder, "--parallel", "2");
 }
+
+/** Machine code for every architecture that nvcc knows, in build/kernels, which all builds share. */
+export async function buildImages(): Promise<void> {
+  const folder = join("build", "images");
+  await cmake("-S", join("native", "selftest"), "-B", folder, "-DTR0N_CUDA_ARCHITECTURES=all");
+  await cmake("--build", folder, "--parallel", "2", "--target", "tr0n_cuda_images");
+}
