@@ -35,10 +35,8 @@ void CpuKernels::condition_noise(ConditionNoise kind, float scale, const float* 
       for (size_t j = 0; j < m; ++j) out[i * m + j] = c[i * m + j] + s * noise[j];
     }
   });
-  if (kind == ConditionNoise::covariance) {  // out = ε·Lᵀ + c
-    if (out != c) std::copy(c, c + n * m, out);
-    gemm(n, m, m, {workspace, m, 1}, {factor, 1, m}, out, true, nullptr);
-  }
+  if (kind == ConditionNoise::covariance)  // out = ε·Lᵀ + c
+    gemm(n, m, m, {workspace, m, 1}, {factor, 1, m}, c, out);
 }
 
 void CpuKernels::sample_labels(size_t n, size_t m, const Chain* chains, uint32_t step, const Philox& rng,

@@ -1,41 +1,55 @@
 #pragma once
 #include <cstddef>
 
-#include "core/kernels.h"
+#include "cpu/target.h"
 
 namespace tr0n {
 
-/// A read-only matrix with any strides; transposing swaps them.
+/// A read-only matrix; one of the strides is 1. Transposing swaps them.
 struct MatrixView {
   const float* data;
   size_t row_stride, column_stride;
 };
 
-/// What is done to each element of a product once its sum is complete; see Kernels::linear_forward. Arrays
-/// have the product's shape, bias one element a column.
-struct Epilogue {
-  const float* bias = nullptr;
-  Activation activation = Activation::none;
-  float bound = 0;
-  const float* residual = nullptr;
-  float* activated = nullptr;
+/// A product a [m, k]·b [k, n].
+struct Term {
+  MatrixView a, b;
+  size_t k;
 };
 
-/// The inner loop over a register tile: c [rows, columns] (row stride ldc) = (load ? c : 0) + Σ_k a[k]·b[k]ᵀ,
-/// with a packed [depth, rows], b packed [depth, columns], both aligned to 64 bytes.
-struct MicroKernel {
-  size_t rows, columns;
-  void (*run)(size_t depth, const float* a, const float* b, float* c, size_t ldc, bool load);
+/// Complete sums: rows × columns of a product from (row, column) on, at sums [rows, ≥ columns] (row stride
+/// `stride`), in a cache of the calling thread.
+struct Part {
+  size_t row, rows, column, columns, stride;
+  const float* sums;
 };
 
-const MicroKernel& portable_micro_kernel();
-const MicroKernel* avx2_micro_kernel();  ///< null where the processor lacks AVX2 or FMA
-const MicroKernel& best_micro_kernel();
+/// What is done with a product's sums: called once for every element, from several threads.
+struct Sink {
+  void (*take)(const void* context, const Part& part) = nullptr;
+  const void* context = nullptr;
+};
 
-/// c [m, n] dense = a [m, k]·b [k, n], or added to c where `accumulate`; then the epilogue, which may be
-/// null. Every element's sum runs over k upwards in one chain of operations that does not depend on its place
-/// in a tile, on m, n, or on the number of threads: rows equal bit for bit whatever else is in the call.
-void gemm(size_t m, size_t n, size_t k, const MatrixView& a, const MatrixView& b, float* c, bool accumulate,
-          const Epilogue* epilogue, const MicroKernel& micro = best_micro_kernel());
+/// c [m, n] = Σ_terms a·b, given to the sink.
+struct Product {
+  size_t m = 0, n = 0;
+  const Term* terms = nullptr;
+  size_t count = 0;
+  Sink sink;
+  /// Parts begin at columns that do not depend on the number of threads: multiples of part_columns().
+  bool fixed_columns = false;
+};
+
+/// The width of all parts but the last of a product with fixed columns, k in all its terms together.
+size_t part_columns(size_t k, const Target& target = best_target());
+
+/// All of the products, at once on all threads. Every element's sum runs over the terms and each term's k
+/// upwards in one chain of operations that does not depend on its place in a tile, on m, n, or on the number
+/// of threads: rows equal bit for bit whatever else is in the call.
+void multiply(const Product* products, size_t count, const Target& target = best_target());
+
+/// c [m, n] = a·b + add; `add` [m, n] may be null, or c.
+void gemm(size_t m, size_t n, size_t k, const MatrixView& a, const MatrixView& b, const float* add, float* c,
+          const Target& target = best_target());
 
 }  // namespace tr0n

@@ -1,50 +1,102 @@
 #include <algorithm>
+#include <cstring>
 
 #include "cpu/gemm.h"
 #include "cpu/kernels.h"
 #include "cpu/parallel.h"
 #include "cpu/scratch.h"
+#include "cpu/tanh.h"
 
 namespace tr0n {
+namespace {
+
+/// A thread's arrays for a group of layers: kernels do not allocate.
+template <class T>
+T* group(size_t count) {
+  thread_local Scratch scratch;
+  T* items = scratch.get<T>(count);
+  for (size_t i = 0; i < count; ++i) items[i] = T{};
+  return items;
+}
+
+void finish_forward(const void* context, const Part& part) {
+  const LinearForward& layer = *static_cast<const LinearForward*>(context);
+  const bool smooth = layer.activation == Activation::tanh_bound;
+  for (size_t i = 0; i < part.rows; ++i) {
+    const size_t at = (part.row + i) * layer.out + part.column;
+    float* y = layer.y + at;
+    float* activated = layer.activated != nullptr ? layer.activated + at : nullptr;
+    const float* residual = layer.residual != nullptr ? layer.residual + at : nullptr;
+    best_target().finish_forward(part.columns, part.sums + i * part.stride, layer.bias + part.column,
+                                 layer.activation == Activation::relu, smooth ? nullptr : residual,
+                                 smooth ? nullptr : activated, y);
+    if (!smooth) continue;
+    bounded_tanh(y, part.columns, layer.bound);
+    if (activated != nullptr) std::copy_n(y, part.columns, activated);
+    for (size_t j = 0; residual != nullptr && j < part.columns; ++j) y[j] += residual[j];
+  }
+}
+
+void finish_input(const void* context, const Part& part) {
+  const LinearInput& input = *static_cast<const LinearInput*>(context);
+  for (size_t i = 0; i < part.rows; ++i) {
+    const size_t at = (part.row + i) * input.in + part.column;
+    best_target().finish_input(part.columns, part.sums + i * part.stride,
+                               input.add != nullptr ? input.add + at : nullptr,
+                               input.dx != nullptr ? input.dx + at : nullptr, input.activated + at,
+                               input.masked != nullptr ? input.masked + at : nullptr);
+  }
+}
+
+void finish_weight(const void* context, const Part& part) {
+  const LinearGradient& layer = *static_cast<const LinearGradient*>(context);
+  for (size_t i = 0; i < part.rows; ++i)
+    std::memcpy(layer.dweight + (part.row + i) * layer.in + part.column, part.sums + i * part.stride,
+                part.columns * sizeof(float));
+}
+
+}  // namespace
 
 void CpuKernels::linear_forward(const MatrixMode&, size_t n, const LinearForward* layers,
                                 size_t count) const {
-  for (const LinearForward* l = layers; l != layers + count; ++l) {
-    const Epilogue epilogue{l->bias, l->activation, l->bound, l->residual, l->activated};
-    gemm(n, l->out, l->in, {l->x, l->in, 1}, {l->weight, 1, l->in}, l->y, false, &epilogue);
+  Term* terms = group<Term>(count);
+  Product* products = group<Product>(count);
+  for (size_t i = 0; i < count; ++i) {
+    const LinearForward& l = layers[i];
+    terms[i] = {{l.x, l.in, 1}, {l.weight, 1, l.in}, l.in};
+    products[i] = {n, l.out, terms + i, 1, {finish_forward, &l}};
   }
+  multiply(products, count);
 }
 
 void CpuKernels::linear_backward_input(const MatrixMode&, size_t n, const LinearAdjoint* layers, size_t count,
                                        const LinearInput& input) const {
-  float* dx = input.dx != nullptr ? input.dx : input.masked;
-  const size_t size = n * input.in;
-  if (input.add != nullptr && input.add != dx) std::copy_n(input.add, size, dx);
-  if (input.add == nullptr && count == 0) std::fill_n(dx, size, 0.0f);
+  Term* terms = group<Term>(count);
   for (size_t i = 0; i < count; ++i)
-    gemm(n, input.in, layers[i].out, {layers[i].dy, layers[i].out, 1}, {layers[i].weight, input.in, 1}, dx,
-         i > 0 || input.add != nullptr, nullptr);
-  if (input.masked == nullptr) return;
-  for_ranges(size, 1, [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) input.masked[i] = input.activated[i] > 0.0f ? dx[i] : 0.0f;
-  });
+    terms[i] = {{layers[i].dy, layers[i].out, 1}, {layers[i].weight, input.in, 1}, layers[i].out};
+  const Product product{n, input.in, terms, count, {finish_input, &input}};
+  multiply(&product, 1);
 }
 
 void CpuKernels::linear_backward_weight(const MatrixMode&, size_t n, const LinearGradient* layers,
                                         size_t count) const {
-  for (const LinearGradient* l = layers; l != layers + count; ++l) {
-    gemm(l->out, l->in, n, {l->dy, 1, l->out}, {l->x, l->in, 1}, l->dweight, false, nullptr);
-    column_sums(n, l->out, l->dy, l->dbias);
+  Term* terms = group<Term>(count);
+  Product* products = group<Product>(count);
+  for (size_t i = 0; i < count; ++i) {
+    const LinearGradient& l = layers[i];
+    terms[i] = {{l.dy, 1, l.out}, {l.x, l.in, 1}, n};
+    products[i] = {l.out, l.in, terms + i, 1, {finish_weight, &l}};
+    column_sums(n, l.out, l.dy, l.dbias);
   }
+  multiply(products, count);
 }
 
 void column_sums(size_t rows, size_t columns, const float* x, float* sums) {
-  for_ranges(columns, rows, [&](size_t begin, size_t end) {
+  for_ranges(columns, rows / 4, [&](size_t begin, size_t end) {
     thread_local Scratch scratch;
     double* sum = scratch.get<double>(end - begin);
     std::fill(sum, sum + (end - begin), 0.0);
-    for (size_t i = 0; i < rows; ++i)
-      for (size_t j = begin; j < end; ++j) sum[j - begin] += static_cast<double>(x[i * columns + j]);
+    for (size_t i = 0; i < rows; ++i) best_target().add_to(end - begin, x + i * columns + begin, sum);
     for (size_t j = begin; j < end; ++j) sums[j] = static_cast<float>(sum[j - begin]);
   });
 }

@@ -13,9 +13,9 @@ double norm_of(const float* x, size_t count) {
   thread_local Scratch scratch;
   const size_t blocks = (count + block - 1) / block;
   double* partial = scratch.get<double>(blocks);
-  for_ranges(blocks, block / 2, [&](size_t begin, size_t end) {
+  for_ranges(blocks, block / 4, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i)
-      partial[i] = square_sum(x + i * block, std::min(block, count - i * block));
+      partial[i] = best_target().square_sum(x + i * block, std::min(block, count - i * block));
   });
   double total = 0;
   for (size_t i = 0; i < blocks; ++i) total += partial[i];
@@ -24,16 +24,19 @@ double norm_of(const float* x, size_t count) {
 
 }  // namespace
 
-double square_sum(const float* x, size_t n) {
-  double sums[4] = {};
-  size_t i = 0;
-  for (; i + 4 <= n; i += 4)
-    for (size_t lane = 0; lane < 4; ++lane) {
-      const double value = static_cast<double>(x[i + lane]);
-      sums[lane] += value * value;
-    }
-  for (; i < n; ++i) sums[i % 4] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+AdamFactors adam_factors(const AdamStep& step, double norm) {
+  const double t = static_cast<double>(step.step) + 1;
+  const double beta1 = static_cast<double>(step.beta1), beta2 = static_cast<double>(step.beta2);
+  AdamFactors factors;
+  factors.scale = static_cast<float>(clip_coefficient(norm, step.clip));
+  factors.keep1 = step.beta1;
+  factors.add1 = static_cast<float>(1 - beta1);
+  factors.keep2 = step.beta2;
+  factors.add2 = static_cast<float>(1 - beta2);
+  factors.step_size = static_cast<float>(step.learning_rate / (1 - std::pow(beta1, t)));
+  factors.root_factor = static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, t)));
+  factors.epsilon = step.epsilon;
+  return factors;
 }
 
 bool take_step(double loss, double norm, StepTotals& totals) {
@@ -53,20 +56,18 @@ void CpuKernels::optimise(const AdamStep* step, size_t count, const float* gradi
                           const AdamArrays& arrays, const double* loss, StepTotals* totals) const {
   const double norm = norm_of(gradients, count);
   if (!take_step(*loss, norm, *totals)) return;
-  const AdamFactors factors(*step);
-  const float scale = static_cast<float>(clip_coefficient(norm, step->clip));
-  for_ranges(count, 2,
-             [&](size_t begin, size_t end) { factors.apply(begin, end, scale, gradients + begin, arrays); });
+  const AdamFactors factors = adam_factors(*step, norm);
+  for_ranges(count, 1,
+             [&](size_t begin, size_t end) { apply_adam(factors, begin, end, gradients + begin, arrays); });
 }
 
 void CpuKernels::adam_rows(const AdamStep& adam, size_t n, size_t size, const float* gradients, float* m,
                            float* v, float* x) const {
-  const AdamFactors factors(adam);
-  for_ranges(n, 3 * size, [&](size_t begin, size_t end) {
+  for_ranges(n, 2 * size, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
-      const double norm = adam.clip > 0 ? std::sqrt(square_sum(gradients + i * size, size)) : 0;
-      const float scale = static_cast<float>(clip_coefficient(norm, adam.clip));
-      factors.apply(i * size, (i + 1) * size, scale, gradients + i * size, {x, m, v});
+      const float* g = gradients + i * size;
+      const double norm = adam.clip > 0 ? std::sqrt(best_target().square_sum(g, size)) : 0;
+      apply_adam(adam_factors(adam, norm), i * size, (i + 1) * size, g, {x, m, v});
     }
   });
 }
