@@ -1,11 +1,11 @@
 #include "core/device.h"
 
 #include <cstring>
-#include <new>
 #include <string>
 
 #include "core/error.h"
 #include "cpu/kernels.h"
+#include "cpu/memory.h"
 
 namespace tr0n {
 namespace {
@@ -16,12 +16,12 @@ class CpuDevice final : public Device {
   const Kernels& kernels() const override { return kernels_; }
   bool host_memory() const override { return true; }
   void* allocate(size_t bytes) override {
-    void* memory = ::operator new(bytes, std::align_val_t(64), std::nothrow);
+    void* memory = allocate_aligned(bytes);
     if (memory == nullptr)
       throw Error("ERR_OUT_OF_MEMORY", std::to_string(bytes) + " bytes cannot be allocated");
     return memory;
   }
-  void release(void* memory) noexcept override { ::operator delete(memory, std::align_val_t(64)); }
+  void release(void* memory) noexcept override { release_aligned(memory); }
   void upload(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
   void download(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
 

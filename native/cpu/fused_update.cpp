@@ -164,7 +164,8 @@ void CpuKernels::optimise_linear(const MatrixMode&, const AdamStep* step, size_t
     const LinearUpdate& l = layers[i];
     terms[i] = {{l.dy, 1, l.out}, {l.x, l.in, 1}, n};
     updates[i] = {&l, &factors, n};
-    products[i] = {l.out, l.in, terms + i, 1, {take, updates + i}};
+    products[i] = {
+        l.out, l.in, terms + i, 1, {take, updates + i}, true, {l.weight.m, l.weight.v, l.weight.parameters}};
   }
   multiply(products, count);
   for (size_t i = 0; i < vector_count; ++i)

@@ -36,12 +36,11 @@ struct Product {
   const Term* terms = nullptr;
   size_t count = 0;
   Sink sink;
-  /// Parts begin at columns that do not depend on the number of threads: multiples of part_columns().
-  bool fixed_columns = false;
+  /// Parts are as wide as the cache allows: for a sink that walks through other memory row by row.
+  bool wide = false;
+  /// Arrays [m, n] that such a sink will read and write: fetched while the sums are made. Or null.
+  const float* companions[3] = {nullptr, nullptr, nullptr};
 };
-
-/// The width of all parts but the last of a product with fixed columns, k in all its terms together.
-size_t part_columns(size_t k, const Target& target = best_target());
 
 /// All of the products, at once on all threads. Every element's sum runs over the terms and each term's k
 /// upwards in one chain of operations that does not depend on its place in a tile, on m, n, or on the number

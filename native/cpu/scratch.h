@@ -1,7 +1,8 @@
 #pragma once
 #include <cstddef>
-#include <cstdlib>
 #include <new>
+
+#include "cpu/memory.h"
 
 namespace tr0n {
 
@@ -10,15 +11,16 @@ namespace tr0n {
 class Scratch {
  public:
   Scratch() = default;
-  ~Scratch() { ::operator delete(memory_, std::align_val_t(64)); }
+  ~Scratch() { release_aligned(memory_); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
 
   template <class T>
   T* get(size_t count) {
     if (count * sizeof(T) > bytes_) {
-      void* larger = ::operator new(count * sizeof(T), std::align_val_t(64));
-      ::operator delete(memory_, std::align_val_t(64));
+      void* larger = allocate_aligned(count * sizeof(T));
+      if (larger == nullptr) throw std::bad_alloc();
+      release_aligned(memory_);
       memory_ = larger;
       bytes_ = count * sizeof(T);
     }

@@ -21,16 +21,20 @@ struct Target {
   const char* name;      ///< "avx512", "avx2", "neon", "portable"
   size_t rows, columns;  ///< of the largest register tile
 
-  /// Register tiles of 1 to `rows` rows: c [rows, columns] (row stride ldc) = (load ? c : 0) + Σ_k
-  /// a[k]·b[k]ᵀ, k upwards in one chain; a packed [depth, rows], b packed [depth, columns] and, like c,
-  /// aligned to 64 bytes.
-  void (*tile[kMaxRows])(size_t depth, const float* a, const float* b, float* c, size_t ldc, bool load);
+  /// Register tiles of 1 to `rows` rows: c [rows, columns] (row stride ldc) = (load ? c : 0) +
+  /// Σ_k a[k]·b[k]ᵀ, k upwards in one chain; a packed [depth, rows], b packed [depth, columns] and, like c,
+  /// aligned to 64 bytes. Meanwhile each step of k fetches `columns` floats, `fetch_stride` further than the
+  /// step before, into a cache: of any address, what is there or not is never read.
+  void (*tile[kMaxRows])(size_t depth, const float* a, const float* b, float* c, size_t ldc, bool load,
+                         const float* fetch, size_t fetch_stride);
 
   /// to [depth, width] = from [lines, depth]ᵀ (row stride `stride`), zeros right of `lines`.
   void (*pack_transposed)(const float* from, size_t stride, size_t lines, size_t depth, size_t width,
                           float* to);
-  /// to [depth, width] = from [depth, lines] (row stride `stride`), zeros right of `lines`.
-  void (*pack)(const float* from, size_t stride, size_t lines, size_t depth, size_t width, float* to);
+  /// from [depth, lines] (row stride `stride`) in panels of `width` columns, [panel][depth][width], a panel
+  /// `panel_stride` after the one before; the last one filled up with zeros.
+  void (*pack)(const float* from, size_t stride, size_t lines, size_t depth, size_t width,
+               size_t panel_stride, float* to);
 
   /// y = residual + act(sums + bias) for one row; relu keeps NaN. `activated` gets act(…). All but y and sums
   /// may be null.
