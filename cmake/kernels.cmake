@@ -18,6 +18,7 @@ set(tr0n_cuda_origin "it was built without nvcc and without prebuilt/*.ptx")
 set(tr0n_images)  # file|architecture|machine code|path
 file(GLOB tr0n_kernel_sources CONFIGURE_DEPENDS "${tr0n_root}/native/kernels/*.cu")
 file(GLOB tr0n_kernel_headers CONFIGURE_DEPENDS "${tr0n_root}/native/kernels/*.cuh" "${tr0n_root}/native/kernels/*.h")
+list(APPEND tr0n_kernel_headers "${tr0n_root}/native/core/kernels.h" "${tr0n_root}/native/core/prior.h" "${tr0n_root}/native/core/rng.h")
 
 if(TR0N_NVCC)
   execute_process(COMMAND "${TR0N_NVCC}" --version OUTPUT_VARIABLE tr0n_nvcc_text RESULT_VARIABLE tr0n_nvcc_failed)

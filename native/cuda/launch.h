@@ -16,6 +16,7 @@ struct Launch {
   Dim grid;
   Dim block;
   unsigned shared_bytes = 0;  ///< dynamic
+  bool cooperative = false;   ///< all blocks are resident at once, so that they may wait for each other
 };
 
 /// Scratch memory of a device, aligned to 256 bytes, undefined at first. Nobody else gets it while this

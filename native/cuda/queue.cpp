@@ -116,9 +116,16 @@ void DeviceQueue::submit(const Launch& shape, const void* const* values, const s
   check_arguments(function, sizes, count);
   Detour* detour = Detour::of(*this);
   if (detour != nullptr && detour->stream == nullptr) return add(detour->kernels, function.name);
-  const CUresult status = context_.api().cuLaunchKernel(
-      function.handle, shape.grid.x, shape.grid.y, shape.grid.z, shape.block.x, shape.block.y, shape.block.z,
-      shape.shared_bytes, detour != nullptr ? detour->stream : stream(), const_cast<void**>(values), nullptr);
+  const CUstream target = detour != nullptr ? detour->stream : stream();
+  void** parameters = const_cast<void**>(values);
+  const CUresult status =
+      shape.cooperative
+          ? context_.api().cuLaunchCooperativeKernel(function.handle, shape.grid.x, shape.grid.y,
+                                                     shape.grid.z, shape.block.x, shape.block.y,
+                                                     shape.block.z, shape.shared_bytes, target, parameters)
+          : context_.api().cuLaunchKernel(function.handle, shape.grid.x, shape.grid.y, shape.grid.z,
+                                          shape.block.x, shape.block.y, shape.block.z, shape.shared_bytes,
+                                          target, parameters, nullptr);
   if (status != CUDA_SUCCESS) {
     const std::string before = running();
     context_.check(status, "cuLaunchKernel",

@@ -1,0 +1,83 @@
+// Log-densities of mixtures, a block for each row (mixture.cuh), blocks going on to further rows:
+//   mixture_log_density: out_i = log q_row(i)(z_i); rows [n] may be null: row i
+//   importance_weights:  ℓ_i = prior_weight·log p(z_i) − fidelity·E_i − log q'(z_i), q' = (1−α)·q + α·p;
+//                        −infinity where E_i is not finite or z_i lies outside the prior's support
+// logits [·, K], means [·, K, d], log_stds [d], z [n, d]; results in double, by which candidates are chosen.
+// Moves n·(K·d + K + d) floats; rows of one mixture that follow one another find it in the cache.
+#include "kernels/mixture.cuh"
+#include "kernels/prior.cuh"
+
+namespace tr0n::cuda {
+namespace {
+
+extern __shared__ double dynamic_weights[];  // [components]
+
+constexpr long long kInfinityBits = 0x7FF0000000000000;
+
+/// log p(z) from what its elements sum to over the block; `at_mode` is log p where its energy is 0.
+__device__ double prior_log_density(const Prior& prior, double at_mode, const float* z) {
+  PriorSums sums;
+  for (size_t j = threadIdx.x; j < prior.dim; j += kMixtureThreads) {
+    sums.square += square(z[j]);
+    sums.outside += inside(prior, z[j]) ? 0 : 1;
+  }
+  double totals[2] = {sums.square, sums.outside};
+  row_sums(totals);
+  return totals[1] == 0 ? at_mode - prior_energy(prior, totals[0]) : -__longlong_as_double(kInfinityBits);
+}
+
+/// log(e^x + e^y)
+__device__ double log_add(double x, double y) {
+  const double largest = fmax(x, y);
+  return isfinite(largest) ? largest + log(exp(x - largest) + exp(y - largest)) : largest;
+}
+
+}  // namespace
+
+extern "C" __global__ void __launch_bounds__(kMixtureThreads)
+    mixture_log_density(MixtureView q, const uint32_t* __restrict__ rows, const float* __restrict__ z,
+                        size_t n, double* __restrict__ out) {
+  __shared__ MixtureBlock block;
+  const unsigned components = static_cast<unsigned>(q.components), d = static_cast<unsigned>(q.latent);
+  begin_mixture(block, q.log_stds, d);
+  for (size_t i = blockIdx.x; i < n; i += gridDim.x) {
+    const size_t row = rows == nullptr ? i : rows[i];
+    const double density =
+        log_density(block, q.log_stds, q.logits + row * components, q.means + row * components * d, z + i * d,
+                    components, d, dynamic_weights, nullptr);
+    if (threadIdx.x == 0) out[i] = density;
+  }
+}
+
+/// `log_alpha` = log α, `log_rest` = log(1 − α).
+extern "C" __global__ void __launch_bounds__(kMixtureThreads)
+    importance_weights(MixtureView q, Prior prior, double prior_at_mode, double alpha, double log_alpha,
+                       double log_rest, double fidelity, double prior_weight,
+                       const uint32_t* __restrict__ rows, size_t n, const float* __restrict__ z,
+                       const float* __restrict__ energies, double* __restrict__ log_weights) {
+  __shared__ MixtureBlock block;
+  const unsigned components = static_cast<unsigned>(q.components), d = static_cast<unsigned>(q.latent);
+  const double infinity = __longlong_as_double(kInfinityBits);
+  if (alpha < 1) begin_mixture(block, q.log_stds, d);
+  for (size_t i = blockIdx.x; i < n; i += gridDim.x) {
+    const float* latent = z + i * d;
+    const double energy = static_cast<double>(energies[i]);
+    const double log_prior = prior_log_density(prior, prior_at_mode, latent);
+    double weight = -infinity;
+    if (isfinite(energy) && log_prior != -infinity) {  // alike in every thread
+      double log_proposal = log_prior;
+      if (alpha < 1) {
+        const size_t row = rows[i];
+        const double log_q =
+            log_density(block, q.log_stds, q.logits + row * components, q.means + row * components * d,
+                        latent, components, d, dynamic_weights, nullptr);
+        log_proposal = alpha <= 0 ? log_q : log_add(log_alpha + log_prior, log_rest + log_q);
+      }
+      weight = prior_weight * log_prior - fidelity * energy - log_proposal;
+      if (!isfinite(weight)) weight = -infinity;
+    }
+    if (threadIdx.x == 0) log_weights[i] = weight;
+  }
+}
+
+}  // namespace tr0n::cuda

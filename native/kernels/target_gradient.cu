@@ -1,0 +1,60 @@
+// From the objective's energies E [n] and gradients [n, d] to the target's, in place:
+//   targets_i = fidelity·E + prior_weight·U_p(z), U_p = −log p without its constant; +infinity outside the
+//   support or where not finite.  g ← fidelity·g + prior_weight·∇U_p(z), then scaled to ‖g‖ ≤ max_norm (0 =
+//   off)
+// The gradient in float with the CPU's operations, norm and targets in double. Moves 3·n·d floats; a row is
+// read twice where it has more than four elements a thread.
+#include "kernels/prior.cuh"
+
+namespace tr0n::cuda {
+
+/// `prior_scale` is prior_weight/std² where the prior pulls (`pulled`). targets may be null.
+extern "C" __global__ void __launch_bounds__(512)
+    target_gradient(Prior prior, double fidelity, double prior_weight, float prior_scale, int pulled,
+                    double max_norm, size_t n, const float* __restrict__ z,
+                    const float* __restrict__ energies, double* __restrict__ targets,
+                    float* __restrict__ gradients) {
+  const size_t d = prior.dim, row = row_of_block(), start = 4 * threadIdx.x;
+  const bool active = row < n, vector = vectors_fit(d, z, gradients);
+  const float factor = static_cast<float>(fidelity);
+  const float* latent = z + row * d;
+  float* gradient = gradients + row * d;
+  const auto blended = [&](size_t at, float4 x) {
+    float4 g = load4(gradient, at, d, vector);
+    if (fidelity != 1) g = map4([=](float value) { return __fmul_rn(value, factor); }, g);
+    if (pulled != 0)
+      g = map4([=](float value, float here) { return multiply_add(prior_scale, here, value); }, g, x);
+    return g;
+  };
+
+  float4 kept = make_float4(0, 0, 0, 0);
+  double sums[3] = {0, 0, 0};  // ‖g‖², ‖z‖², elements outside
+  if (active) {
+    PriorSums prior_sums;
+    for (size_t at = start; at < d; at += 4 * blockDim.x) {
+      const float4 x = load4(latent, at, d, vector), g = blended(at, x);
+      if (at == start) kept = g;
+      sums[0] += square_sum(g);
+      prior_sums.add(prior, at, x);
+    }
+    sums[1] = prior_sums.square;
+    sums[2] = prior_sums.outside;
+  }
+  row_sums(sums);
+  if (!active) return;
+  const bool clipped = max_norm > 0 && sums[0] > max_norm * max_norm;
+  const float scale = clipped ? static_cast<float>(max_norm / sqrt(sums[0])) : 1.0f;
+  for (size_t at = start; at < d; at += 4 * blockDim.x) {
+    float4 g = at == start ? kept : blended(at, load4(latent, at, d, vector));
+    if (clipped) g = map4([scale](float value) { return __fmul_rn(value, scale); }, g);
+    store4(gradient, at, d, vector, g);
+  }
+  if (targets != nullptr && threadIdx.x == 0) {
+    const double energy = static_cast<double>(energies[row]);
+    const double target = fidelity * energy + prior_weight * prior_energy(prior, sums[1]);
+    const bool valid = sums[2] == 0 && isfinite(energy) && isfinite(target);
+    targets[row] = valid ? target : __longlong_as_double(0x7FF0000000000000);
+  }
+}
+
+}  // namespace tr0n::cuda
