@@ -20,5 +20,7 @@ if(failed)
 endif()
 file(READ "${partial}" ptx)
 string(REGEX REPLACE "\n\\.version [0-9.]+" "\n.version ${version_${ARCHITECTURE}}" ptx "${ptx}")
+# Which bytes of a vector are used: a hint of newer versions.
+string(REGEX REPLACE "\n[ \t]*\\.pragma \"used_bytes_mask [0-9]+\";" "" ptx "${ptx}")
 file(WRITE "${partial}" "${ptx}")
 file(RENAME "${partial}" "${OUTPUT}")
