@@ -9,4 +9,8 @@ namespace tr0n {
 /// exist.
 std::vector<std::string> cgroup_folders(const std::string& controller);
 
+/// The smallest CPU quota that any of these folders sets (cgroup v2's cpu.max or v1's cfs files), in CPUs; 0
+/// where none does.
+double cpu_quota(const std::vector<std::string>& folders);
+
 }  // namespace tr0n

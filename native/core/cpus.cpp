@@ -44,23 +44,27 @@ double quota_v1(const std::string& folder) {
   return quota_file >> quota && period_file >> period && quota > 0 && period > 0 ? quota / period : 0;
 }
 
-/// The smallest quota of all cgroups that this process is in, 0 when there is none.
-double cgroup_quota() {
+#endif
+
+}  // namespace
+
+#ifdef __linux__
+double cpu_quota(const std::vector<std::string>& folders) {
   double smallest = 0;
-  for (const std::string& folder : cgroup_folders("cpu"))
+  for (const std::string& folder : folders)
     for (const double quota : {quota_v2(folder), quota_v1(folder)})
       if (quota > 0 && (smallest == 0 || quota < smallest)) smallest = quota;
   return smallest;
 }
+#else
+double cpu_quota(const std::vector<std::string>&) { return 0; }
 #endif
-
-}  // namespace
 
 size_t available_cpus() {
   size_t cpus = std::max<size_t>(1, std::thread::hardware_concurrency());
 #ifdef __linux__
   if (const size_t allowed = affinity_cpus(); allowed > 0) cpus = allowed;
-  if (const double quota = cgroup_quota(); quota > 0 && quota < static_cast<double>(cpus))
+  if (const double quota = cpu_quota(cgroup_folders("cpu")); quota > 0 && quota < static_cast<double>(cpus))
     cpus = std::max<size_t>(1, static_cast<size_t>(std::ceil(quota)));
 #endif
   return cpus;

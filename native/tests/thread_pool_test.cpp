@@ -1,11 +1,18 @@
 #include "core/thread_pool.h"
 
+#ifdef __linux__
+#include <sched.h>
+#endif
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
+#include "core/cgroup.h"
 #include "core/memory.h"
 #include "tests/check.h"
 
@@ -70,6 +77,48 @@ TEST(pool_works_in_a_forked_child) {
   int status = -1;
   waitpid(child, &status, 0);
   CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+TEST(pool_honours_the_affinity_mask) {
+#ifdef __linux__
+  const pid_t child = fork();
+  if (child == 0) {
+    cpu_set_t mask;
+    sched_getaffinity(0, sizeof mask, &mask);
+    int first = 0;
+    while (!CPU_ISSET(first, &mask)) ++first;
+    CPU_ZERO(&mask);
+    CPU_SET(first, &mask);
+    sched_setaffinity(0, sizeof mask, &mask);
+    _exit(available_cpus() == 1 ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+#endif
+}
+
+TEST(pool_honours_cgroup_quotas) {
+#ifdef __linux__
+  char root[] = "/tmp/tr0n-quota-XXXXXX";
+  CHECK(mkdtemp(root) != nullptr);
+  const auto folder = [&](const char* name, const std::vector<std::pair<const char*, const char*>>& files) {
+    const std::string path = std::string(root) + "/" + name;
+    mkdir(path.c_str(), 0700);
+    for (const auto& [file, text] : files) std::ofstream(path + "/" + file) << text << "\n";
+    return path;
+  };
+  const std::string none = folder("none", {{"cpu.max", "max 100000"}}),
+                    v2 = folder("v2", {{"cpu.max", "150000 100000"}}),
+                    v1 = folder("v1", {{"cpu.cfs_quota_us", "50000"}, {"cpu.cfs_period_us", "200000"}}),
+                    v1_none = folder("v1none", {{"cpu.cfs_quota_us", "-1"}, {"cpu.cfs_period_us", "100000"}}),
+                    missing = std::string(root) + "/missing";
+  CHECK(cpu_quota({}) == 0);
+  CHECK(cpu_quota({none, v1_none, missing}) == 0);
+  CHECK(cpu_quota({none, v2}) == 1.5);
+  CHECK(cpu_quota({v2, v1, missing}) == 0.25);
+  std::filesystem::remove_all(root);
+#endif
 }
 
 TEST(machine_limits) {
