@@ -153,12 +153,12 @@ __device__ void gradient_norm(const NormArguments& arguments) {
 }  // namespace
 
 /// Batches of up to 16 rows.
-extern "C" __global__ void __launch_bounds__(64) linear_norm_16(const NormArguments arguments) {
+extern "C" __global__ void __launch_bounds__(64, 8) linear_norm_16(const NormArguments arguments) {
   using T = Tile<16, 16, 64, 4, Layout::rows, Layout::rows>;
   gradient_norm<T, Fp32<T, 2, 2>>(arguments);
 }
 
-extern "C" __global__ void __launch_bounds__(128) linear_norm_64(const NormArguments arguments) {
+extern "C" __global__ void __launch_bounds__(128, 3) linear_norm_64(const NormArguments arguments) {
   using Kind = Mid<Layout::rows, Layout::rows>;
   gradient_norm<Kind::Shape, Kind::Single>(arguments);
 }

@@ -38,7 +38,8 @@ __device__ Where where(const UpdateArguments& arguments) {
 }
 
 template <class T, class Product>
-__device__ void update_layer(float* shared, const UpdateScalars& scalars, const UpdateArguments& arguments) {
+__device__ void update_layer(float* shared, const UpdateScalars& shared_scalars,
+                             const UpdateArguments& arguments) {
   Product product;
   float bias = 0;  // the gradient of column threadIdx.x of dy
   {
@@ -50,11 +51,12 @@ __device__ void update_layer(float* shared, const UpdateScalars& scalars, const 
                        arguments.n}};
     const bool sums_bias = at.column == 0 && threadIdx.x < T::kM;
     for_steps<T>(shared, source, (arguments.n + kDepth - 1) / kDepth, [&](const float* a, const float* b) {
-      if (sums_bias) bias += column_sum<typename T::A>(a, threadIdx.x);
       product.add(a, b);
+      if (sums_bias) bias += column_sum<typename T::A>(a, threadIdx.x);
     });
   }
   __syncthreads();
+  const UpdateScalars scalars = shared_scalars;
   if (scalars.made == 0) return;
   const Where at = where<T>(arguments);
   const UpdateLayer& layer = arguments.layers[at.layer];

@@ -28,8 +28,8 @@ __device__ void backward_weight(const WeightArguments& arguments) {
          arguments.n - static_cast<unsigned>(k)}};
     const bool sums_bias = place.column == 0 && threadIdx.x < T::kM;
     for_steps<T>(shared, source, steps.end - steps.begin, [&](const float* a, const float* b) {
-      if (sums_bias) bias += column_sum<typename T::A>(a, threadIdx.x);
       product.add(a, b);
+      if (sums_bias) bias += column_sum<typename T::A>(a, threadIdx.x);
     });
   }
   const Place place = place_of<T>(arguments.map);

@@ -57,9 +57,9 @@ class Fp32 {
     } else {
       static_assert(B::kLayout == Layout::columns);
 #pragma unroll 1
-      for (unsigned k = 0; k < kDepth; k += 4) {
+      for (unsigned k = 0; k < kDepth; k += 2) {
 #pragma unroll
-        for (unsigned e = 0; e < 4; ++e) {
+        for (unsigned e = 0; e < 2; ++e) {
           float left[TM], right[TN];
           read_columns<A, TM>(a, k + e, y(), TY, left);
           read_columns<B, TN>(b, k + e, x(), TX, right);
@@ -91,6 +91,9 @@ class Fp32 {
       }
     }
   }
+
+  /// For tile_output.cuh: a warp writes 4 rows × 8 columns, or a chunk of one row for each of eight lanes.
+  __device__ static unsigned output_permutation(unsigned row) { return kVector == 1 ? 2 * (row % 4) : 0; }
 
  private:
   __device__ static unsigned x() { return threadIdx.x / 32 % kWarpsX * 8 + threadIdx.x % 8; }

@@ -41,8 +41,12 @@ template <class P>
 __device__ inline float column_sum(const float* panel, unsigned column) {
   static_assert(P::kLayout == Layout::columns);
   float sum = 0;
-#pragma unroll 4
-  for (unsigned k = 0; k < kDepth; ++k) sum += panel[P::place(k, column / 4) + column % 4];
+#pragma unroll 1
+  for (unsigned k = 0; k < kDepth; k += 4) {  // four steps are permuted alike
+    const float* four = panel + P::place(k, column / 4) + column % 4;
+#pragma unroll
+    for (unsigned e = 0; e < 4; ++e) sum += four[e * P::kFloats / kDepth];
+  }
   return sum;
 }
 

@@ -1,40 +1,30 @@
 #pragma once
 #include <cstddef>
 
+#include "kernels/wide_access.cuh"
+
 /// Sums leave the registers through shared memory, so that global memory is read and written along whole rows
 /// whatever a thread's sums are, and what is done with an output is compiled once and not for every sum.
 namespace tr0n::cuda {
 
-template <unsigned Width>
-__device__ inline void load(const float* from, float (&values)[Width]) {
-  if constexpr (Width == 4) {
-    const float4 v = *reinterpret_cast<const float4*>(from);
-    values[0] = v.x, values[1] = v.y, values[2] = v.z, values[3] = v.w;
-  } else {
-    static_assert(Width == 1);
-    values[0] = *from;
-  }
+__device__ inline void load(const float* from, float (&values)[1]) { values[0] = *from; }
+__device__ inline void load(const float* from, float (&values)[4]) {
+  const float4 v = load_global4(from);
+  values[0] = v.x, values[1] = v.y, values[2] = v.z, values[3] = v.w;
+}
+__device__ inline void store(float* to, const float (&values)[1]) { *to = values[0]; }
+__device__ inline void store(float* to, const float (&values)[4]) {
+  store_global4(to, float4{values[0], values[1], values[2], values[3]});
 }
 
-template <unsigned Width>
-__device__ inline void store(float* to, const float (&values)[Width]) {
-  if constexpr (Width == 4) {
-    *reinterpret_cast<float4*>(to) = float4{values[0], values[1], values[2], values[3]};
-  } else {
-    static_assert(Width == 1);
-    *to = values[0];
-  }
-}
-
-/// Where a chunk of four sums lies. Neither the writes, eight or sixteen lanes in several rows, nor the reads
-/// along a row conflict.
-template <class T>
+/// Where a sum lies: chunks of four are permuted within rows, so that neither a product's writes, eight or
+/// sixteen lanes in one or several rows, nor the reads along a row conflict.
+template <class T, class Product>
 __device__ inline unsigned output_place(unsigned row, unsigned column) {
-  const unsigned permuted = column / 4 ^ (4 * ((row ^ row >> 4) & 1) + (row & 2));
-  return row * T::kN + 4 * permuted + column % 4;
+  return row * T::kN + 4 * (column / 4 ^ Product::output_permutation(row)) + column % 4;
 }
 
-template <class T, unsigned Width, unsigned Extra, class Fetch, class Finish>
+template <class T, class Product, unsigned Width, unsigned Extra, class Fetch, class Finish>
 __device__ inline void finish_pass(const float* shared, unsigned first, unsigned rows, unsigned columns,
                                    const Fetch& fetch, const Finish& finish) {
   constexpr unsigned across = T::kN / Width, count = T::kOutputRows * across / T::kThreads,
@@ -53,7 +43,13 @@ __device__ inline void finish_pass(const float* shared, unsigned first, unsigned
     each([&](unsigned row, unsigned column, auto& fetched) { fetch(first + row, column, fetched); });
     each([&](unsigned row, unsigned column, auto& fetched) {
       float values[Width];
-      load(shared + output_place<T>(row, column), values);
+      const float* from = shared + output_place<T, Product>(row, column);
+      if constexpr (Width == 4) {
+        const float4 v = load_shared4(from);
+        values[0] = v.x, values[1] = v.y, values[2] = v.z, values[3] = v.w;
+      } else {
+        values[0] = *from;
+      }
       finish(first + row, column, values, fetched);
     });
   }
@@ -65,17 +61,19 @@ __device__ inline void output_pass(float* shared, const Product& product, unsign
   if (First >= rows) return;
   __syncthreads();
   product.template each<First, T::kOutputRows>([&](unsigned row, unsigned column, const auto& values) {
-    float* to = shared + output_place<T>(row, column);
-    if constexpr (sizeof values == sizeof(float2))
+    float* to = shared + output_place<T, Product>(row, column);
+    if constexpr (Product::kVector == 4)
+      store_shared4(to, float4{values[0], values[1], values[2], values[3]});
+    else if constexpr (Product::kVector == 2)
       *reinterpret_cast<float2*>(to) = float2{values[0], values[1]};
     else
-      store(to, values);
+      *to = values[0];
   });
   __syncthreads();
   if (vector)
-    finish_pass<T, 4, Extra>(shared, First, rows, columns, fetch, finish);
+    finish_pass<T, Product, 4, Extra>(shared, First, rows, columns, fetch, finish);
   else
-    finish_pass<T, 1, Extra>(shared, First, rows, columns, fetch, finish);
+    finish_pass<T, Product, 1, Extra>(shared, First, rows, columns, fetch, finish);
   if constexpr (First + T::kOutputRows < T::kM)
     output_pass<T, Extra, First + T::kOutputRows>(shared, product, rows, columns, vector, fetch, finish);
 }

@@ -1,6 +1,8 @@
 #pragma once
 #include <cstddef>
 
+#include "kernels/wide_access.cuh"
+
 /// Panels: what a block keeps in shared memory of one factor of a product for one step of kDepth along the
 /// summed index k, and how they get there from global memory.
 ///
@@ -17,16 +19,6 @@ constexpr bool kAsync = false;
 #else
 constexpr bool kAsync = true;  ///< cp.async: from global to shared memory past the registers
 #endif
-
-/// 16 bytes of shared memory at once: the compiler, left alone, takes some of them twice.
-__device__ inline float4 read_chunk(const float* chunk) {
-  float4 v;
-  asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
-               : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
-               : "r"(static_cast<unsigned>(__cvta_generic_to_shared(chunk)))
-               : "memory");
-  return v;
-}
 
 enum class Layout { rows, columns };
 
@@ -52,7 +44,7 @@ struct Panel<Layout::rows, R, Threads> {
   }
   /// k = 4·chunk … 4·chunk + 3 of a row.
   __device__ static float4 read(const float* panel, unsigned row, unsigned chunk) {
-    return read_chunk(panel + place(row, chunk));
+    return load_shared4(panel + place(row, chunk));
   }
   __device__ static void advance(Factor& factor) { factor.data += kDepth; }
 
@@ -76,7 +68,7 @@ struct Panel<Layout::columns, C, Threads> {
   __device__ static unsigned place(unsigned k, unsigned chunk) { return k * C + 4 * (chunk ^ (k >> 2 & 3)); }
   /// Columns 4·chunk … 4·chunk + 3 of step k.
   __device__ static float4 read(const float* panel, unsigned k, unsigned chunk) {
-    return read_chunk(panel + place(k, chunk));
+    return load_shared4(panel + place(k, chunk));
   }
   __device__ static void advance(Factor& factor) { factor.data += kDepth * factor.stride; }
 
@@ -137,7 +129,7 @@ struct StagedPanel {
 #pragma unroll
       for (unsigned i = 0; i < kPieces<P, 4>; ++i)
         P::template one<4>(factor, depth, i, [&](unsigned, unsigned, const float* from, bool inside) {
-          const float4 v = inside ? *reinterpret_cast<const float4*>(from) : float4{0, 0, 0, 0};
+          const float4 v = inside ? load_global4(from) : float4{0, 0, 0, 0};
           values[4 * i] = v.x, values[4 * i + 1] = v.y, values[4 * i + 2] = v.z, values[4 * i + 3] = v.w;
         });
     } else {
@@ -155,8 +147,8 @@ struct StagedPanel {
 #pragma unroll
       for (unsigned i = 0; i < kPieces<P, 4>; ++i)
         P::template one<4>(nowhere, 0, i, [&](unsigned, unsigned place, const float*, bool) {
-          *reinterpret_cast<float4*>(panel + place) =
-              float4{values[4 * i], values[4 * i + 1], values[4 * i + 2], values[4 * i + 3]};
+          store_shared4(panel + place,
+                        float4{values[4 * i], values[4 * i + 1], values[4 * i + 2], values[4 * i + 3]});
         });
     } else {
 #pragma unroll

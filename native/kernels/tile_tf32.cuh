@@ -102,6 +102,12 @@ class Tf32 {
     }
   }
 
+  /// For tile_output.cuh: half a warp writes 8 columns of four rows, or a quarter four chunks of two rows,
+  /// which are neighbours or 16 apart.
+  __device__ static unsigned output_permutation(unsigned row) {
+    return kVector == 2 ? 2 * (row % 4) : 4 * (A::kLayout == Layout::rows ? row % 2 : row / 16 % 2);
+  }
+
  private:
   __device__ static unsigned group() { return threadIdx.x % 32 / 4; }              // g
   __device__ static unsigned place() { return threadIdx.x % 4; }                   // t
