@@ -15,8 +15,7 @@ __device__ inline void grid_barrier() {
   if (threadIdx.x == 0) {
     __threadfence();
     const unsigned before = atomicAdd(&grid_arrivals, blockIdx.x == 0 ? phase - (gridDim.x - 1) : 1u);
-    while (((*static_cast<volatile unsigned*>(&grid_arrivals) ^ before) & phase) == 0) {
-    }
+    while (((*static_cast<volatile unsigned*>(&grid_arrivals) ^ before) & phase) == 0) __nanosleep(32);
     __threadfence();
   }
   __syncthreads();

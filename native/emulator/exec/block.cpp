@@ -94,7 +94,7 @@ void Block::prepare_shared() {
 bool Block::run(uint64_t budget) {
   uint64_t spent = 0;
   for (;;) {
-    bool all_done = true, progress = false;
+    bool all_done = true, progress = false, awake = false;
     for (const auto& warp : warps) {
       if (warp->state == Warp::State::ready) {
         const uint64_t quantum = 10000;
@@ -102,6 +102,7 @@ bool Block::run(uint64_t budget) {
         spent += count;
         executed += count;
         progress = true;
+        awake = awake || !warp->slept;
         if (warp->state == Warp::State::done) warp_done(*warp);
       }
       all_done = all_done && warp->state == Warp::State::done;
@@ -118,7 +119,8 @@ bool Block::run(uint64_t budget) {
       }
     }
     if (launch->stopped) throw Fault(cuda::CUDA_ERROR_LAUNCH_FAILED);
-    if (spent >= budget) return false;
+    // What sleeps waits for another block, as a rule.
+    if (spent >= budget || (launch->cooperative && !awake)) return false;
   }
 }
 

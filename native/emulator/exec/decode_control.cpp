@@ -306,6 +306,13 @@ void nothing(Decoder& d, const Statement& s, Modifiers& m, Inst& inst) {
   inst.run = run_nothing;
 }
 
+/// The warp's turn ends: what it waits for is, as a rule, another block's.
+void run_sleep(Warp& w, const Inst&, uint32_t) { w.slept = true, w.running = false; }
+void sleep(Decoder& d, const Statement& s, Modifiers& m, Inst& inst) {
+  nothing(d, s, m, inst);
+  inst.run = run_sleep;
+}
+
 }  // namespace
 
 const Handler kReconverge = run_reconverge;
@@ -317,10 +324,10 @@ bool ends_path(const Inst& inst) {
 }
 
 const DecodeTable& control_instructions() {
-  static const DecodeTable table = {{"bra", branch},  {"brx", table_branch},  {"exit", exit},
-                                    {"ret", ret},     {"trap", trap},         {"call", call},
-                                    {"bar", barrier}, {"barrier", barrier},   {"membar", fence},
-                                    {"fence", fence}, {"nanosleep", nothing}, {"brkpt", nothing}};
+  static const DecodeTable table = {{"bra", branch},  {"brx", table_branch}, {"exit", exit},
+                                    {"ret", ret},     {"trap", trap},        {"call", call},
+                                    {"bar", barrier}, {"barrier", barrier},  {"membar", fence},
+                                    {"fence", fence}, {"nanosleep", sleep},  {"brkpt", nothing}};
   return table;
 }
 

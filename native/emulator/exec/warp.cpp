@@ -73,6 +73,7 @@ bool Warp::resume_pending() {
 uint64_t run_warp(Warp& w, uint64_t budget) {
   uint64_t done = 0;
   w.running = true;
+  w.slept = false;
   while (w.running && done < budget) {
     const uint32_t pc = w.pc++;
     const Inst& inst = w.code[pc];

@@ -45,6 +45,7 @@ struct Warp {
   const Inst* code = nullptr;
   uint32_t pc = 0, active = 0;
   bool running = false;
+  bool slept = false;  ///< its last run ended in nanosleep
   Profile* profile = nullptr;
   MemoryCounters* counters = nullptr;
 

@@ -356,6 +356,21 @@ ret;
   CHECK(cuLaunchCooperativeKernel(function, 20, 1, 1, 1, 1, 1, 0, nullptr, parameters) == CUDA_SUCCESS);
   CHECK_SAYING(cuCtxSynchronize() == CUDA_SUCCESS, report());
   for (const uint32_t seen : device.download<uint32_t>(out, 20)) CHECK(seen == 20);
+  // The same with nanosleep in the loop, by which a block gives way to the others: fewer rounds of it.
+  const auto instructions = [] {
+    const std::string counters = tr0n_emulator_counters(), name = "\"warpInstructions\":";
+    return std::strtoull(counters.c_str() + counters.find(name) + name.size(), nullptr, 10);
+  };
+  const auto spinning = instructions();
+  tr0n_emulator_reset();
+  std::string sleepy = text;
+  sleepy.insert(sleepy.find("@%p bra again"), "@%p nanosleep.u32 20;\n");
+  CHECK(cuModuleGetFunction(&function, device.load(sleepy), "meet") == CUDA_SUCCESS);
+  CHECK(cuLaunchCooperativeKernel(function, 20, 1, 1, 1, 1, 1, 0, nullptr, parameters) == CUDA_SUCCESS);
+  CHECK_SAYING(cuCtxSynchronize() == CUDA_SUCCESS, report());
+  for (const uint32_t seen : device.download<uint32_t>(out, 20)) CHECK(seen == 20);
+  CHECK_SAYING(instructions() < 2000 && instructions() < spinning,
+               std::to_string(instructions()) + " instructions instead of " + std::to_string(spinning));
   CHECK(cuLaunchCooperativeKernel(function, 100000, 1, 1, 1024, 1, 1, 0, nullptr, parameters) ==
         CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE);
 }
