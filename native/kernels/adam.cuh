@@ -1,8 +1,8 @@
 #pragma once
 #include "core/kernels.h"
 
-// Adam (Kingma & Ba 2015), element by element as on the CPU: the same operations in the same order, each
-// rounded, so that both devices give the same bits for the same gradients.
+// Adam (Kingma & Ba 2015), element by element: the operations of torch.optim.Adam in its order, each rounded,
+// so that every architecture gives the same bits. A CPU with fused multiply-add rounds some of them together.
 namespace tr0n::cuda {
 
 /// base^exponent by squaring. Its error grows with the exponent, but it is used in 1 − β^t, which it no

@@ -34,7 +34,7 @@ __device__ double log_add(double x, double y) {
 
 }  // namespace
 
-extern "C" __global__ void __launch_bounds__(kMixtureThreads)
+extern "C" __global__ void __launch_bounds__(kMixtureThreads, 8)
     mixture_log_density(MixtureView q, const uint32_t* __restrict__ rows, const float* __restrict__ z,
                         size_t n, double* __restrict__ out) {
   __shared__ MixtureBlock block;
@@ -50,7 +50,7 @@ extern "C" __global__ void __launch_bounds__(kMixtureThreads)
 }
 
 /// `log_alpha` = log α, `log_rest` = log(1 − α).
-extern "C" __global__ void __launch_bounds__(kMixtureThreads)
+extern "C" __global__ void __launch_bounds__(kMixtureThreads, 8)
     importance_weights(MixtureView q, Prior prior, double prior_at_mode, double alpha, double log_alpha,
                        double log_rest, double fidelity, double prior_weight,
                        const uint32_t* __restrict__ rows, size_t n, const float* __restrict__ z,

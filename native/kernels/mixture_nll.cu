@@ -96,7 +96,7 @@ __device__ void add_up(const Gradients& gradients, unsigned d, float scale) {
 }  // namespace
 
 /// A grid of ⌈n / rows_per_block⌉ ≤ 1024 blocks. d_logits, d_means, d_log_stds and rows may be null together.
-extern "C" __global__ void __launch_bounds__(kMixtureThreads)
+extern "C" __global__ void __launch_bounds__(kMixtureThreads, 6)
     mixture_nll(MixtureView q, unsigned rows_per_block, int stage, const float* __restrict__ z, float scale,
                 float bound, double* __restrict__ nll, float* d_logits, float* d_means, float* d_log_stds,
                 float* rows) {

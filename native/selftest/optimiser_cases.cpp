@@ -63,8 +63,8 @@ SELFTEST(optimise) {
       exact.step(step, widened(gradients), scale);
       const State got = optimised(test.device, step, gradients, start, 0.5),
                   cpu = optimised(test.cpu, step, gradients, start, 0.5);
-      Row row = test.row("count " + std::to_string(count) + ", " + kind.name);
-      row.close("m", got.m, exact.m, 1e-6)
+      test.row("count " + std::to_string(count) + ", " + kind.name)
+          .close("m", got.m, exact.m, 1e-6)
           .close("v", got.v, exact.v, 1e-6)
           .close("x", got.x, exact.x, 1e-6)
           .agrees("m", got.m, cpu.m, 1e-6)
@@ -73,7 +73,6 @@ SELFTEST(optimise) {
           .close("norm", std::vector<double>{got.totals.gradient_norm}, {norm}, 1e-6)
           .that("totals", got.totals.loss == 0.5 && got.totals.loss_sum == 10.5 && got.totals.steps == 4 &&
                               got.totals.stopped == 0);
-      if (kind.clip == 0) row.same("x", got.x, cpu.x).same("m", got.m, cpu.m).same("v", got.v, cpu.v);
     }
 }
 
