@@ -1,8 +1,5 @@
 /// Linear layers: which tiles, how sums are split over blocks, and the launches. The kernels are in
 /// native/kernels/linear_*.cu.
-#include <algorithm>
-#include <string>
-
 #include "cuda/kernels.h"
 #include "cuda/tiles.h"
 

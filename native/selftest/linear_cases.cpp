@@ -228,6 +228,59 @@ SELFTEST(linear_backward_weight) {
   }
 }
 
+SELFTEST(linear_groups) {
+  // More layers than one launch takes, of different sizes.
+  const size_t n = 19, in = 36, count = 19;
+  const std::vector<float> x = normals(n * in, 1), add = normals(n * in, 2), positive = normals(n * in, 3);
+  std::vector<Layer> layers;
+  for (size_t i = 0; i < count; ++i) layers.emplace_back(n, in, 3 + 7 * i, static_cast<uint32_t>(10 + 2 * i));
+  Row row = test.row("19 layers");
+  const Array<float> dx(test.device, x), extra(test.device, add), activated_before(test.device, positive);
+  std::vector<Array<float>> weights, biases, y, dy, dweights, dbiases;
+  std::vector<std::vector<float>> adjoints;
+  std::vector<LinearForward> forward;
+  std::vector<LinearAdjoint> backward;
+  std::vector<LinearGradient> gradients;
+  for (const Layer& layer : layers) {
+    adjoints.push_back(normals(n * layer.out, static_cast<uint32_t>(100 + layer.out)));
+    weights.emplace_back(test.device, layer.weight);
+    biases.emplace_back(test.device, layer.bias);
+    y.emplace_back(test.device, n * layer.out);
+    dy.emplace_back(test.device, adjoints.back());
+    dweights.emplace_back(test.device, layer.out * in);
+    dbiases.emplace_back(test.device, layer.out);
+  }
+  for (size_t i = 0; i < count; ++i) {
+    forward.push_back(forward_layer(layers[i], dx.data(), weights[i], biases[i]));
+    forward.back().y = y[i].data();
+    backward.push_back({layers[i].out, dy[i].data(), weights[i].data()});
+    gradients.push_back({in, layers[i].out, dx.data(), dy[i].data(), dweights[i].data(), dbiases[i].data()});
+  }
+  const Kernels& kernels = test.device.kernels();
+  kernels.linear_forward({}, n, forward.data(), count);
+  kernels.linear_backward_weight({}, n, gradients.data(), count);
+  std::vector<double> sum = widened(add), masked(n * in);
+  for (size_t i = 0; i < count; ++i) {
+    row.close("y", y[i].values(), layers[i].forward(x, n), 1e-5)
+        .close("dweight", dweights[i].values(), weight_gradient(x, adjoints[i], n, in, layers[i].out), 1e-5)
+        .close("dbias", dbiases[i].values(), bias_gradient(adjoints[i], n, layers[i].out), 1e-5);
+    const std::vector<double> part = layers[i].backward(adjoints[i], n);
+    for (size_t j = 0; j < sum.size(); ++j) sum[j] += part[j];
+  }
+  for (size_t j = 0; j < sum.size(); ++j) masked[j] = positive[j] > 0 ? sum[j] : 0;
+  Array<float> result(test.device, n * in), alone(test.device, n * in), both(test.device, n * in);
+  kernels.linear_backward_input({}, n, backward.data(), count,
+                                {in, extra.data(), result.data(), activated_before.data(), both.data()});
+  kernels.linear_backward_input({}, n, backward.data(), count,
+                                {in, extra.data(), nullptr, activated_before.data(), alone.data()});
+  row.close("dx", result.values(), sum, 1e-5)
+      .close("masked", both.values(), masked, 1e-5)
+      .close("masked alone", alone.values(), masked, 1e-5);
+  // None at all: what is added stays.
+  kernels.linear_backward_input({}, n, nullptr, 0, {in, extra.data(), result.data(), nullptr, nullptr});
+  row.close("dx of no layers", result.values(), widened(add), 0);
+}
+
 SELFTEST(linear_empty) {
   const size_t in = 33, out = 20;
   const Layer layer(1, in, out, 1);
