@@ -394,6 +394,14 @@ export interface NativeBinding {
     n: number,
   ): NativeJob<Float32Array>;
   priorEntropy(prior: NativePrior): number;
+  /** The instruction set of the kernels: "avx512", "avx2", "neon" or "portable". */
+  instructions(): string;
+  /** Operations a second in registers, with all of tr0n's threads, once a run. */
+  measureArithmetic(runs: number): NativeJob<Float64Array>;
+  /** Bytes read and written a second by a copy of so many bytes. */
+  measureCopy(bytes: number, runs: number): NativeJob<Float64Array>;
+  /** Operations a second of [m, k]·[n, k]ᵀ, whose result is checked first. */
+  measureProduct(m: number, n: number, k: number, runs: number): NativeJob<Float64Array>;
   /** Test hooks: the raw generator. */
   philox(counter: readonly number[], key: readonly number[]): number[];
 }

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { packageRoot } from "../native.js";
+import { benchCommand } from "./bench.js";
 import { helpOf, readLine, type Command, type Result } from "./command.js";
 import { devicesCommand } from "./devices.js";
 import { differentiateCommand } from "./differentiate.js";
@@ -34,6 +35,7 @@ const commands: readonly Command[] = [
   trainCommand,
   sampleCommand,
   evaluateCommand,
+  benchCommand,
 ];
 
 /** Runs one command line; resolves with the exit code and never rejects. */

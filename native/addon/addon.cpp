@@ -1,6 +1,7 @@
 #include <napi.h>
 
 #include "addon/environment.h"
+#include "addon/measure_functions.h"
 #include "addon/objective_object.h"
 #include "addon/prior_arguments.h"
 #include "addon/process_functions.h"
@@ -27,6 +28,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   environment->row_map = Napi::Persistent(RowMapObject::define(env));
   environment->torch_model = Napi::Persistent(TorchModelObject::define(env));
   define_process_functions(env, exports);
+  define_measure_functions(env, exports);
   exports.Set("openSession", Napi::Function::New<SessionObject::open>(env, "openSession"));
   exports.Set("openTorchModel", Napi::Function::New<TorchModelObject::open>(env, "openTorchModel"));
   exports.Set("simplify", Napi::Function::New<simplify_job>(env, "simplify"));

@@ -1,0 +1,44 @@
+"""What the peers' scripts share: medians of times, tensors of a .safetensors file, threads."""
+
+import json
+import statistics
+import struct
+import sys
+import time
+
+import torch
+
+
+def arguments():
+    """The JSON object on the command line; sets the number of threads that it names."""
+    given = json.loads(sys.argv[1])
+    torch.set_num_threads(given["threads"])
+    return given
+
+
+def answer(**values):
+    print(json.dumps(values))
+
+
+def median_ms(function, seconds, least):
+    for _ in range(2):
+        function()
+    times, end = [], time.perf_counter() + seconds
+    while len(times) < least or time.perf_counter() < end:
+        start = time.perf_counter()
+        function()
+        times.append((time.perf_counter() - start) * 1000)
+    return statistics.median(times)
+
+
+def load_safetensors(path):
+    with open(path, "rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(size))
+        data = file.read()
+    tensors = {}
+    for name, entry in header.items():
+        if name != "__metadata__":
+            begin, end = entry["data_offsets"]
+            tensors[name] = torch.frombuffer(bytearray(data[begin:end]), dtype=torch.float32).reshape(entry["shape"])
+    return tensors
