@@ -15,7 +15,7 @@ export { OnnxModel, TorchModel };
 export interface ModelOptions {
   /** Default: found out from the content. */
   format?: "onnx" | "torchscript";
-  /** Default "auto". */
+  /** Default "auto". For TorchScript "auto" is the CPU, and "cuda:N" a device of a libtorch that was built with CUDA. */
   device?: Device;
   /** Threads for `run` and `vjp` of this model, 1 … 1024. Default: all that tr0n may use. */
   threads?: number;
@@ -102,7 +102,6 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
     "signal",
   ]);
   if (o.format !== undefined) checkChoice("options.format", o.format, "onnx", ["onnx", "torchscript"]);
-  checkDevice("options.device", o.device);
   const threads = checkInteger("options.threads", o.threads, 0, { min: 1, max: 1024 });
   const simplify = checkBoolean("options.simplify", o.simplify, true);
   const allowRandom = checkBoolean("options.allowRandom", o.allowRandom, false);
@@ -121,16 +120,22 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
     );
   const open = { name: from.name, threads: threads || native().threads() };
   if (found === "torchscript") {
+    const device = torchDevice("options.device", o.device);
     for (const option of ["simplify", "allowRandom"] as const)
       if (o[option] !== undefined)
         throw new ArgumentError(`options.${option}: only for ONNX; libtorch differentiates TorchScript`);
     const { inputShapes } = o;
     if (inputShapes !== undefined) checkInputShapes(inputShapes);
     const model = await runJob("loadModel", o.signal, () =>
-      native().openTorchModel(from.native, inputShapes ? { ...open, inputShapes } : open),
+      native().openTorchModel(from.native, {
+        ...open,
+        ...(inputShapes ? { inputShapes } : {}),
+        ...(device === null ? {} : { device }),
+      }),
     );
     return new TorchModel(from, model);
   }
+  checkDevice("options.device", o.device);
   if (o.inputShapes !== undefined)
     throw new ArgumentError(
       "options.inputShapes: only for TorchScript; an ONNX model declares its own shapes",
@@ -141,12 +146,20 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
   return new OnnxModel(from, session, threads, { simplify, allowRandom });
 }
 
+/** The number of a CUDA device of libtorch's, which knows what it has; null for the CPU. */
+function torchDevice(name: string, device: Device | undefined): number | null {
+  const cuda = typeof device === "string" ? /^cuda(?::(\d{1,2}))?$/.exec(device) : null;
+  if (cuda) return Number(cuda[1] ?? 0);
+  checkDevice(name, device);
+  return null;
+}
+
 /**
  * What the first bytes are of. ONNX has no mark of its own: it is what is left.
  *
  * @throws ModelError ERR_MODEL_INVALID for a bare pickle
  */
-function formatOf(name: string, head: Uint8Array): "onnx" | "torchscript" {
+export function formatOf(name: string, head: Uint8Array): "onnx" | "torchscript" {
   // The first byte of protocols 2 … 5; no field of an ONNX model has such a number.
   if (head[0] === 0x80 && head[1]! >= 2 && head[1]! <= 5)
     throw new ModelError(

@@ -1,14 +1,17 @@
+import { formatOf, loadModel, type TorchModel, type ValueInfo as ModelValue } from "../model.js";
 import { modelSource, readGraph } from "../model-source.js";
 import { inspectGraph, typeName, type GraphSummary, type ValueInfo } from "../onnx/index.js";
 import { simplifyGraph } from "../simplify.js";
 import { textTable } from "../table.js";
-import type { Command } from "./command.js";
+import type { Arguments } from "./arguments.js";
+import type { Command, Result } from "./command.js";
 
 export const inspectCommand: Command = {
   name: "inspect",
-  summary: "Shows an ONNX model's inputs, outputs, operators and cost, and every node without a gradient.",
-  usage: "MODEL.onnx",
-  positionals: ["MODEL.onnx"],
+  summary:
+    "Shows a model's inputs, outputs and operators; of ONNX the cost and every node without a gradient, too.",
+  usage: "MODEL",
+  positionals: ["MODEL"],
   options: {
     wrt: {
       type: "string",
@@ -19,13 +22,14 @@ export const inspectCommand: Command = {
     "no-simplify": { type: "boolean", help: "look at the model as it is, not as ONNX Runtime folds it" },
   },
   notes:
-    "Nothing is run: operations and memory follow from shapes, two operations for each multiply-add and one for each " +
+    "Of an ONNX model nothing is run: operations and memory follow from shapes, two operations for each multiply-add and one for each " +
     "element of anything else. A symbolic batch counts as one row. Memory is that of values alive at the same time in the " +
-    "file's order; weights are listed apart.",
+    "file's order; weights are listed apart. " +
+    "TorchScript declares no shapes: it is run on a few rows of zeros to find them.",
   run: async (args, { signal }) => {
     const path = args.positionals[0]!;
     const source = modelSource(path);
-    await source.head();
+    if (formatOf(path, await source.head()) === "torchscript") return inspectTorchScript(path, args, signal);
     const graph = await readGraph(source, signal);
     const simplified = args.flag("no-simplify")
       ? { graph, kept: "not asked for" }
@@ -61,6 +65,54 @@ export const inspectCommand: Command = {
     };
   },
 };
+
+/** libtorch differentiates all of its operators; what stops a gradient are the model's own detach() and no_grad(). */
+async function inspectTorchScript(path: string, args: Arguments, signal: AbortSignal): Promise<Result> {
+  for (const option of ["wrt", "outputs"] as const)
+    if (args.text(option) !== undefined)
+      throw args.wrong(option, "an ONNX model to look at", `${path}, which is TorchScript`);
+  using model = (await loadModel(path, { signal })) as TorchModel;
+  const { summary } = model;
+  const values = ({ name, type, shape }: ModelValue) => ({
+    name,
+    type,
+    shape: shape.map((dim) => dim ?? "?"),
+  });
+  const [inputs, outputs] = [model.inputs.map(values), model.outputs.map(values)];
+  const rows = (list: typeof inputs): string[][] =>
+    list.map(({ name, type, shape }) => [`  ${name}`, type, `[${shape.join(", ")}]`]);
+  const operators = Object.entries(summary.operators)
+    .map(([opType, count]) => ({ opType, count }))
+    .sort((a, b) => b.count - a.count || (a.opType < b.opType ? -1 : 1));
+  const { parameters, random } = summary;
+  return {
+    json: {
+      file: path,
+      format: "torchscript",
+      class: summary.class,
+      parameters,
+      inputs,
+      outputs,
+      operators,
+      random,
+    },
+    text: [
+      `${path}: TorchScript of ${summary.class || "a module"}, ${parameters.toLocaleString("en")} parameters`,
+      "",
+      textTable(["inputs", "type", "shape"], rows(inputs)),
+      "",
+      textTable(["outputs", "type", "shape"], rows(outputs)),
+      "",
+      textTable(
+        ["operators", "calls"],
+        operators.map(({ opType, count }) => [`  ${opType}`, String(count)]),
+      ),
+      "",
+      "Gradient: by libtorch's autograd. An export to ONNX would also show cost and nodes without a gradient.",
+      ...(random === null ? [] : [`A run differs from the next: ${random}.`]),
+    ].join("\n"),
+  };
+}
 
 function value({ name, elemType, dims }: ValueInfo) {
   return { name, type: typeName(elemType), shape: dims?.map((dim) => dim ?? "?") ?? null };

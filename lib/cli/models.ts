@@ -7,11 +7,16 @@ import type { Arguments } from "./arguments.js";
 import type { Context, OptionSpec } from "./command.js";
 
 export const modelOptions = {
-  generator: { type: "string", value: "FILE", help: "generator G: latent → image, ONNX", required: true },
+  generator: {
+    type: "string",
+    value: "FILE",
+    help: "generator G: latent → image, ONNX or TorchScript",
+    required: true,
+  },
   encoder: {
     type: "string",
     value: "FILE",
-    help: "encoder f: image → condition, such as a classifier, ONNX",
+    help: "encoder f: image → condition, such as a classifier, ONNX or TorchScript",
     required: true,
   },
 } as const satisfies Record<string, OptionSpec>;

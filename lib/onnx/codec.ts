@@ -23,15 +23,26 @@ import { invalid, ModelError } from "../errors.js";
 import { sortGraph, type Dim, type Graph, type Node, type ValueInfo } from "./graph.js";
 import { tensorDims } from "./tensors.js";
 
+/** No field of an ONNX model begins like this. */
+function isZip(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4;
+}
+
 /**
  * Reads a model.
  *
  * @param name how messages call it, such as its file name
  * @throws ModelError ERR_MODEL_INVALID for bytes that are no ONNX model or a graph that cannot be one,
- *   ERR_MODEL_UNSUPPORTED for sparse weights
+ *   ERR_MODEL_UNSUPPORTED for sparse weights, and for TorchScript
  */
 export function decodeModel(bytes: Uint8Array, name = "the model"): Graph {
   if (!(bytes instanceof Uint8Array)) throw invalid("onnx", "the bytes of a model (Uint8Array)", bytes);
+  if (isZip(bytes))
+    throw new ModelError(
+      "ERR_MODEL_UNSUPPORTED",
+      `${name}: expected an ONNX model, got a zip archive (TorchScript?), which is no graph to work on. loadModel() runs ` +
+        "TorchScript, and vjp() and Tr0n differentiate it; for a graph export the module by torch.onnx.export()",
+    );
   let model: ModelProto;
   try {
     model = fromBinary(ModelProtoSchema, bytes);

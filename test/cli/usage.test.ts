@@ -34,7 +34,7 @@ describe("command line, usage", () => {
     ["an unknown option", ["devices", "--explode"], /--explode/],
     ["an option without its value", [...sample, "--class"], /--class/],
     ["a flag with a value", ["devices", "--json=3"], /--json/],
-    ["a missing argument", ["inspect"], /MODEL.onnx is missing/],
+    ["a missing argument", ["inspect"], /MODEL is missing/],
     ["too many arguments", ["inspect", "a", "b"], /unexpected argument "b"/],
     ["a missing option", ["differentiate", "a"], /--out is missing/],
     ["a missing generator", ["train", "--encoder", "f", "-o", "t"], /--generator is missing/],

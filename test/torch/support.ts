@@ -15,3 +15,7 @@ export function needsTorch(context: Context): void {
 
 export const demoFile = (name: string): string =>
   fileURLToPath(new URL(`../../models/${name}`, import.meta.url));
+
+/** A file of scripts/fixtures/torch/make.py. */
+export const torchFixture = (name: string, extension = "pt"): string =>
+  fileURLToPath(new URL(`../fixtures/torch/${name}.${extension}`, import.meta.url));
