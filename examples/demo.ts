@@ -27,6 +27,8 @@ import { sheet, type Group } from "./sheet.js";
 const usage = `Usage: npm run demo -- [options]
 
   --generator gan|vae   the frozen generator (default gan)
+  --format onnx|torchscript
+                        the files of both models (default onnx); the samples are the same
   --out DIR             where to write (default out/demo)
   --seed N              decides everything random (default 1)
   --json                print the report as JSON and nothing else
@@ -41,13 +43,15 @@ const sizes = { samples: 150, reference: 400 };
 const { values } = parseArgs({
   options: {
     generator: { type: "string", default: "gan" },
+    format: { type: "string", default: "onnx" },
     out: { type: "string", default: join("out", "demo") },
     seed: { type: "string", default: "1" },
     json: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
-const files: Record<string, string> = { gan: "gan-generator.onnx", vae: "vae-decoder.onnx" };
+const names: Record<string, string> = { gan: "gan-generator", vae: "vae-decoder" };
+const extensions: Record<string, string> = { onnx: "onnx", torchscript: "pt" };
 
 const stop = new AbortController();
 process.once("SIGINT", () => stop.abort(new Error("interrupted")));
@@ -62,9 +66,11 @@ async function demo(progress: Progress): Promise<void> {
   };
   await mkdir(values.out, { recursive: true });
   const file = (name: string): string => fileURLToPath(new URL(`../models/${name}`, import.meta.url));
-  const generator = await loadModel(file(files[values.generator]!));
-  const encoder = await loadModel(file("classifier.onnx"));
-  say(`Two frozen models: ${files[values.generator]!} draws digits at random, classifier.onnx reads them.`);
+  const extension = extensions[values.format]!;
+  const files = { generator: `${names[values.generator]!}.${extension}`, encoder: `classifier.${extension}` };
+  const generator = await loadModel(file(files.generator));
+  const encoder = await loadModel(file(files.encoder));
+  say(`Two frozen models: ${files.generator} draws digits at random, ${files.encoder} reads them.`);
 
   // The prior term is the samplers' own default; written out, plain Langevin steps have it too.
   const ours = await Tr0n.create({
@@ -129,8 +135,7 @@ async function demo(progress: Progress): Promise<void> {
     onProgress: ({ phase, done, total }) => progress.update(phase, done, total),
   });
   const json = {
-    generator: files[values.generator],
-    encoder: "classifier.onnx",
+    ...files,
     threads: availableParallelism(),
     seconds: (performance.now() - started) / 1000,
     training: ours.report,
@@ -147,7 +152,7 @@ async function demo(progress: Progress): Promise<void> {
 
 async function main(): Promise<void> {
   if (values.help) return console.log(usage);
-  if (!files[values.generator] || !/^\d{1,15}$/.test(values.seed)) {
+  if (!names[values.generator] || !extensions[values.format] || !/^\d{1,15}$/.test(values.seed)) {
     console.error(usage);
     process.exitCode = 2;
     return;
