@@ -20,7 +20,7 @@ std::string name_of(const Shape& shape, const char* kind) {
 std::vector<Shape> shapes(bool quick) {
   std::vector<Shape> all = {{1, 1, 1},   {1, 10, 128}, {31, 3, 33}, {32, 33, 31},
                             {33, 2, 32}, {3, 10, 257}, {2, 3, 1030}};
-  if (!quick) all.insert(all.end(), {{16, 10, 128}, {255, 10, 128}, {257, 257, 257}, {256, 10, 512}});
+  if (!quick) all.insert(all.end(), {{16, 10, 128}, {255, 10, 128}, {257, 33, 257}, {256, 10, 512}});
   return all;
 }
 
@@ -66,7 +66,8 @@ struct ExactNll {
 ExactNll exact_nll(const MixtureInput& in, float scale, float bound) {
   ExactNll out;
   const long double factor = scale;
-  std::vector<long double> d_log_stds(in.latent);
+  std::vector<long double> d_log_stds(in.latent), stds(in.latent);
+  for (size_t j = 0; j < in.latent; ++j) stds[j] = in.std(j);
   for (size_t i = 0; i < in.n; ++i) {
     const float* z = in.z.data() + i * in.latent;
     const Density density = exact_density(in, i, z);
@@ -77,7 +78,7 @@ ExactNll exact_nll(const MixtureInput& in, float scale, float bound) {
       const long double share = density.responsibilities[k];
       out.d_logits.push_back(static_cast<double>(factor * (probabilities[k] - share)));
       for (size_t j = 0; j < in.latent; ++j) {
-        const long double mean = in.means[(i * in.components + k) * in.latent + j], sigma = in.std(j);
+        const long double mean = in.means[(i * in.components + k) * in.latent + j], sigma = stds[j];
         const long double u = (static_cast<long double>(z[j]) - mean) / sigma;
         const long double slope = bound > 0 ? bound - mean * mean / bound : 1;
         // What a float cannot hold is infinite.

@@ -98,11 +98,12 @@ std::vector<MixtureInput> mixture_inputs(size_t n, size_t components, size_t lat
 
 Density exact_density(const MixtureInput& q, size_t row, const float* z) {
   const std::vector<long double> probabilities = q.probabilities(row);
-  std::vector<long double> joint(q.components);
+  std::vector<long double> joint(q.components), stds(q.latent);
+  for (size_t j = 0; j < q.latent; ++j) stds[j] = q.std(j);
   for (size_t k = 0; k < q.components; ++k) {
     joint[k] = std::log(probabilities[k]);
     for (size_t j = 0; j < q.latent; ++j) {
-      const long double mean = q.means[(row * q.components + k) * q.latent + j], sigma = q.std(j);
+      const long double mean = q.means[(row * q.components + k) * q.latent + j], sigma = stds[j];
       const long double u = (static_cast<long double>(z[j]) - mean) / sigma;
       joint[k] -= 0.5L * u * u + std::log(sigma) + 0.5L * std::log(2 * kPi);
     }

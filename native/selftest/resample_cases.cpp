@@ -15,7 +15,7 @@ struct Shape {
 
 std::vector<Shape> shapes(bool quick) {
   std::vector<Shape> all = {{1, 1, 1}, {31, 3, 33}, {33, 33, 31}, {20, 10, 128}, {3, 2, 600}};
-  if (!quick) all.insert(all.end(), {{4096, 10, 128}, {257, 257, 257}});
+  if (!quick) all.insert(all.end(), {{1024, 10, 128}, {257, 33, 257}});
   return all;
 }
 
