@@ -6,19 +6,46 @@
 #
 # TR0N_NVCC                 nvcc to use; OFF for none
 # TR0N_CUDA_ARCHITECTURES   "all" (every one from 7.5 on that nvcc knows), or a list like 80;90; empty for PTX alone
+# Environment variables of these names are the defaults.
 
 get_filename_component(tr0n_root "${CMAKE_CURRENT_LIST_DIR}/.." ABSOLUTE)
 set(tr0n_kernels_made "${tr0n_root}/build/kernels")
-set(TR0N_CUDA_ARCHITECTURES all CACHE STRING "Architectures to embed machine code for: all, or a list like 80;90")
-if(NOT DEFINED TR0N_NVCC)
+set(architectures_default all)
+if(DEFINED ENV{TR0N_CUDA_ARCHITECTURES})
+  set(architectures_default "$ENV{TR0N_CUDA_ARCHITECTURES}")
+endif()
+set(TR0N_CUDA_ARCHITECTURES "${architectures_default}" CACHE STRING "Architectures to embed machine code for: all, or a list like 80;90")
+if(NOT DEFINED TR0N_NVCC AND DEFINED ENV{TR0N_NVCC})
+  set(TR0N_NVCC "$ENV{TR0N_NVCC}" CACHE STRING "nvcc, or OFF")
+elseif(NOT DEFINED TR0N_NVCC)
   find_program(TR0N_NVCC nvcc HINTS ENV CUDA_PATH ENV CUDA_HOME PATH_SUFFIXES bin PATHS /usr/local/cuda/bin DOC "nvcc, or OFF")
 endif()
 
 set(tr0n_cuda_origin "it was built without nvcc and without prebuilt/*.ptx")
 set(tr0n_images)  # file|architecture|machine code|path
 file(GLOB tr0n_kernel_sources CONFIGURE_DEPENDS "${tr0n_root}/native/kernels/*.cu")
-file(GLOB tr0n_kernel_headers CONFIGURE_DEPENDS "${tr0n_root}/native/kernels/*.cuh" "${tr0n_root}/native/kernels/*.h")
-list(APPEND tr0n_kernel_headers "${tr0n_root}/native/core/kernels.h" "${tr0n_root}/native/core/prior.h" "${tr0n_root}/native/core/rng.h")
+# The headers that a source includes, directly or not; they are looked for beside it and in native/.
+function(tr0n_headers_of source result)
+  set(found)
+  set(open "${source}")
+  while(open)
+    list(GET open 0 file)
+    list(REMOVE_AT open 0)
+    get_filename_component(folder "${file}" DIRECTORY)
+    file(STRINGS "${file}" lines REGEX "^#include \"")
+    foreach(line IN LISTS lines)
+      string(REGEX REPLACE "^#include \"([^\"]*)\".*" "\\1" name "${line}")
+      foreach(place "${folder}" "${tr0n_root}/native")
+        if(EXISTS "${place}/${name}" AND NOT "${place}/${name}" IN_LIST found)
+          list(APPEND found "${place}/${name}")
+          list(APPEND open "${place}/${name}")
+        endif()
+      endforeach()
+    endforeach()
+  endwhile()
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${source}" ${found})
+  set(${result} "${found}" PARENT_SCOPE)
+endfunction()
 
 if(TR0N_NVCC)
   execute_process(COMMAND "${TR0N_NVCC}" --version OUTPUT_VARIABLE tr0n_nvcc_text RESULT_VARIABLE tr0n_nvcc_failed)
@@ -45,12 +72,13 @@ if(TR0N_NVCC)
   set(tr0n_cuda_origin "nvcc ${tr0n_nvcc_release}")
   foreach(source IN LISTS tr0n_kernel_sources)
     get_filename_component(name "${source}" NAME_WE)
+    tr0n_headers_of("${source}" headers)
     foreach(virtual 75 80)
       set(ptx "${tr0n_kernels_made}/${name}.compute_${virtual}.ptx")
       add_custom_command(OUTPUT "${ptx}"
         COMMAND ${CMAKE_COMMAND} -DNVCC=${TR0N_NVCC} -DSOURCE=${source} -DARCHITECTURE=${virtual} -DOUTPUT=${ptx}
           -P "${tr0n_root}/cmake/ptx.cmake"
-        DEPENDS "${source}" ${tr0n_kernel_headers} "${tr0n_root}/cmake/ptx.cmake"
+        DEPENDS "${source}" ${headers} "${tr0n_root}/cmake/ptx.cmake"
         COMMENT "native/kernels/${name}.cu for compute_${virtual}" VERBATIM)
       list(APPEND tr0n_images "${name}|${virtual}|false|${ptx}")
     endforeach()

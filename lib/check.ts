@@ -1,7 +1,6 @@
 /** Checks of what callers pass. Each throws an ArgumentError that names the option, what was expected and what came. */
 import { randomBytes } from "node:crypto";
-import { ArgumentError, Tr0nError, describe, invalid } from "./errors.js";
-import type { Device } from "./devices.js";
+import { ArgumentError, describe, invalid } from "./errors.js";
 
 /**
  * An options object, or `{}` for undefined. Unknown names are refused: a misspelt option must not be ignored.
@@ -106,22 +105,6 @@ export function checkSeed(name: string, value: unknown): number {
 export function randomSeed(): number {
   const bytes = randomBytes(8);
   return Number(bytes.readBigUInt64LE() >> 11n);
-}
-
-/**
- * "auto" and "cpu" are the CPU.
- *
- * @throws Tr0nError ERR_DEVICE_UNAVAILABLE for a CUDA device, ArgumentError for anything else.
- */
-export function checkDevice(name: string, value: unknown): "cpu" {
-  if (value === undefined || value === "auto" || value === "cpu") return "cpu";
-  if (typeof value === "string" && /^cuda(:\d+)?$/.test(value))
-    throw new Tr0nError(
-      "ERR_DEVICE_UNAVAILABLE",
-      `${name}: ${describe(value)} was asked for, but this build of tr0n has no CUDA support. ` +
-        `Use "cpu", or "auto" for the best device there is; devices() lists them`,
-    );
-  throw invalid(name, `a device: "auto", "cpu", "cuda" or "cuda:N"`, value satisfies unknown as Device);
 }
 
 /** "[2, 3, null]" with ? for unknown dimensions. */

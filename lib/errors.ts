@@ -14,6 +14,8 @@ export type Tr0nErrorCode =
   | "ERR_RUN_FAILED" // the runtime failed while it ran a model
   | "ERR_RUNTIME_MISSING" // the addon, ONNX Runtime or libtorch cannot be loaded
   | "ERR_DEVICE_UNAVAILABLE" // the device asked for is not there
+  | "ERR_KERNEL_FAILED" // a kernel on a GPU did what the GPU does not allow; the device is lost with it
+  | "ERR_DEVICE_LOST" // a GPU failed: what lives on it can only be disposed of
   | "ERR_NOT_TRAINED" // sample() before train() or load()
   | "ERR_DIVERGED" // a sampler's or training's numbers are not finite
   | "ERR_FILE_INVALID" // a damaged translator, pairs or checkpoint file

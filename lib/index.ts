@@ -1,7 +1,8 @@
 /** tr0n: make a frozen, unconditional generator obey a condition. The public surface; nothing is defined here. */
 export { AbortError, ArgumentError, FileError, ModelError, Tr0nError, type Tr0nErrorCode } from "./errors.js";
 export { tensor, type Tensor } from "./tensor.js";
-export { devices, type Device, type DeviceInfo } from "./devices.js";
+export { devices, type Device, type DeviceInfo, type Precision } from "./devices.js";
+export type { DeviceId } from "./native.js";
 export { loadModel, type Model, type ModelOptions, type RunOptions, type ValueInfo } from "./model.js";
 export { differentiate } from "./onnx/index.js";
 export { differentiateModel, type DifferentiateModelOptions } from "./differentiate-model.js";

@@ -134,6 +134,8 @@ export function toTr0nError(error: unknown): Tr0nError {
       return new AbortError("the job", { cause: error });
     case "ERR_RUNTIME_MISSING":
     case "ERR_DEVICE_UNAVAILABLE":
+    case "ERR_KERNEL_FAILED":
+    case "ERR_DEVICE_LOST":
     case "ERR_NOT_TRAINED":
     case "ERR_DIVERGED":
     case "ERR_OUT_OF_MEMORY":

@@ -1,6 +1,6 @@
 /** Loading and running the user's models. Both generator and encoder stay frozen. */
-import { checkBoolean, checkChoice, checkDevice, checkInteger, checkOptions, checkSignal } from "./check.js";
-import type { Device } from "./devices.js";
+import { checkBoolean, checkChoice, checkInteger, checkOptions, checkSignal } from "./check.js";
+import { checkModelDevice, type Device } from "./devices.js";
 import { ArgumentError, ModelError, invalid } from "./errors.js";
 import { runJob, throwIfAborted } from "./job.js";
 import { modelSource, openSource } from "./model-source.js";
@@ -135,7 +135,7 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
     );
     return new TorchModel(from, model);
   }
-  checkDevice("options.device", o.device);
+  checkModelDevice("options.device", o.device);
   if (o.inputShapes !== undefined)
     throw new ArgumentError(
       "options.inputShapes: only for TorchScript; an ONNX model declares its own shapes",
@@ -150,7 +150,7 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
 function torchDevice(name: string, device: Device | undefined): number | null {
   const cuda = typeof device === "string" ? /^cuda(?::(\d{1,2}))?$/.exec(device) : null;
   if (cuda) return Number(cuda[1] ?? 0);
-  checkDevice(name, device);
+  checkModelDevice(name, device);
   return null;
 }
 

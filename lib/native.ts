@@ -112,6 +112,45 @@ export interface NativeTranslatorConfig {
   initialLogStd?: number;
 }
 
+/** A device that is kept open. */
+export interface NativeDevice {
+  readonly id: DeviceId;
+  /** Loads every kernel and runs one; null for the CPU. */
+  probe(): NativeJob<{
+    readonly kernels: number;
+    /** By file: "sm_89" or "compute_80 (PTX)". */
+    readonly images: Readonly<Record<string, string>>;
+  } | null>;
+  dispose(): void;
+}
+
+export type DeviceId = "cpu" | `cuda:${number}`;
+
+/** What the CUDA driver has, found without opening a device. */
+export interface NativeCudaInventory {
+  /** The driver's library. */
+  readonly driver: string;
+  /** The newest CUDA that the driver supports, "13.0"; null where there is no driver. */
+  readonly version: string | null;
+  /** Why there is no device; null where there is one. */
+  readonly problem: string | null;
+  readonly emulated: boolean;
+  readonly devices: readonly {
+    readonly id: `cuda:${number}`;
+    readonly name: string;
+    /** Bytes. */
+    readonly memory: number;
+    readonly computeCapability: string;
+    readonly multiprocessors: number;
+    /** Why it cannot be used; null where it can. */
+    readonly problem: string | null;
+  }[];
+  /** How the kernels of this build were made, or why there are none. */
+  readonly kernels: string;
+  /** Embedded images by file. */
+  readonly images: Readonly<Record<string, readonly string[]>>;
+}
+
 export interface NativeMixture {
   /** [n, K] */ logits: Float32Array;
   /** [n, K, d] */ means: Float32Array;
@@ -120,6 +159,7 @@ export interface NativeMixture {
 }
 
 export interface NativeTranslator {
+  readonly device: DeviceId;
   readonly parameters: readonly { name: string; shape: number[]; offset: number; size: number }[];
   /** A copy of all parameters, flat, in the order of `parameters`. */
   values(): Float32Array;
@@ -307,6 +347,8 @@ export interface NativeSamplerConfig {
 export interface NativeSampleRequest {
   objective: NativeObjective;
   translator: NativeTranslator | null;
+  /** Where to compute without a translator, whose device it is otherwise. Default the CPU. */
+  device?: DeviceId;
   prior: NativePrior;
   config: NativeSamplerConfig;
   /** [B, m] */ conditions: Float32Array;
@@ -344,7 +386,10 @@ export interface NativeCounters {
   objectives: number;
   rowMaps: number;
   torchModels: number;
+  devices: number;
   jobs: number;
+  /** GPUs that are open in this process. They are closed a moment after the last object on them is gone. */
+  openGpus: number;
 }
 
 export interface NativeBinding {
@@ -354,6 +399,13 @@ export interface NativeBinding {
   /** The path of the module with libtorch; opened when the first TorchScript model is. */
   setTorchModule(path: string): void;
   torchVersion(): string | null;
+  /** Resolves with the version. */
+  openOnnxRuntime(): NativeJob<string>;
+  openTorch(): NativeJob<string>;
+  /** "auto", "cpu", "cuda" or "cuda:N" → the device that is meant. @throws ERR_DEVICE_UNAVAILABLE */
+  resolveDevice(device: string): DeviceId;
+  cudaInventory(): NativeCudaInventory;
+  openDevice(device: DeviceId): NativeJob<NativeDevice>;
   threads(): number;
   setThreads(count: number): void;
   counters(): NativeCounters;
@@ -371,7 +423,12 @@ export interface NativeBinding {
     source: string | Uint8Array,
     options?: Omit<NativeSessionOptions, "threads">,
   ): NativeJob<Uint8Array>;
-  createTranslator(config: NativeTranslatorConfig, seed: bigint): NativeTranslator;
+  createTranslator(
+    config: NativeTranslatorConfig,
+    seed: bigint,
+    device?: DeviceId,
+    precision?: "fp32" | "tf32",
+  ): NativeTranslator;
   createTrainer(
     translator: NativeTranslator,
     config: NativeTrainerConfig,

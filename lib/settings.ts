@@ -1,7 +1,7 @@
 /** The options that say what models are joined and how, and the record of them that files keep. */
 import { basename } from "node:path";
-import { checkDevice, checkInteger } from "./check.js";
-import type { Device } from "./devices.js";
+import { checkInteger } from "./check.js";
+import { checkDevice, type Device } from "./devices.js";
 import { checkEnergy, describeEnergy, type Energy } from "./energy.js";
 import { Tr0nError, invalid } from "./errors.js";
 import { checkLatent, type Latent } from "./latent.js";
@@ -36,7 +36,7 @@ export interface ModelsOptions {
   pairEncoder?: Model | PairFunction;
   /** Rows of one run of a model, 1 … 4096. Default 64. Does not change results. */
   maxBatch?: number;
-  /** Default "auto". */
+  /** Where translator and samplers compute; the models run on the CPU. Default "auto". */
   device?: Device;
 }
 

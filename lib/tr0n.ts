@@ -1,7 +1,6 @@
 /** The method: a frozen generator, a frozen encoder, and a translator between conditions and latents. */
 import { reason, writeFileAtomic } from "./atomic-write.js";
 import {
-  checkDevice,
   checkFunction,
   checkInteger,
   checkNumber,
@@ -19,7 +18,14 @@ import {
   type Condition,
   type ConditionRows,
 } from "./condition.js";
-import type { Device } from "./devices.js";
+import {
+  checkDevice,
+  checkPrecision,
+  openDevice,
+  type Device,
+  type Place,
+  type Precision,
+} from "./devices.js";
 import { type Energy } from "./energy.js";
 import { ArgumentError, FileError, Tr0nError } from "./errors.js";
 import { Lifetime, runJob, runJobWithProgress } from "./job.js";
@@ -28,6 +34,8 @@ import { checkMemory } from "./limits.js";
 import { loadModel, loadedModel, type Model } from "./model.js";
 import {
   native,
+  type DeviceId,
+  type NativeDevice,
   type NativeSampleProgress,
   type NativeSampleRequest,
   type NativeSampleResult,
@@ -59,6 +67,8 @@ export interface Tr0nOptions extends ModelsOptions {
     /** Noise on conditions while training. Default none. */
     conditionNoise?: ConditionNoise;
   };
+  /** Default "fp32". */
+  precision?: Precision;
   /** Decides training where `train` has no seed of its own. Default random. */
   seed?: number;
   signal?: AbortSignal;
@@ -73,7 +83,10 @@ export interface LoadModels {
   /** Needed for train() where the saved one was trained with a pairEncoder. */
   pairEncoder?: Model | PairFunction;
   maxBatch?: number;
+  /** Where translator and samplers compute; the models run on the CPU. Default "auto". */
   device?: Device;
+  /** Default "fp32". */
+  precision?: Precision;
   signal?: AbortSignal;
 }
 
@@ -167,6 +180,9 @@ export class Tr0n implements Disposable, AsyncDisposable {
     /** Decides training where `train` has no seed of its own. */
     readonly seed: number,
     private readonly fixedSeed: boolean,
+    private readonly place: Place,
+    /** Keeps the device open from one call to the next. */
+    private readonly opened: NativeDevice,
   ) {}
 
   /**
@@ -176,18 +192,26 @@ export class Tr0n implements Disposable, AsyncDisposable {
    *   ERR_DEVICE_UNAVAILABLE, AbortError
    */
   static async create(options: Tr0nOptions): Promise<Tr0n> {
-    const o = checkOptions("options", options, [...modelOptionNames, "translator", "seed", "signal"]);
+    const o = checkOptions("options", options, [
+      ...modelOptionNames,
+      "translator",
+      "precision",
+      "seed",
+      "signal",
+    ]);
     checkSignal("signal", o.signal);
     const translator = checkTranslator(o.translator);
     const seed = checkSeed("seed", o.seed);
+    const place = checkPlace("", o);
     const objective = await createObjective(o, o.signal);
     try {
       nativeNoise(translator.conditionNoise, objective.conditionSize);
+      const opened = await openDevice(place.device, o.signal);
+      return new Tr0n(objective, translator, seed, o.seed !== undefined, place, opened);
     } catch (error) {
       objective.dispose();
       throw error;
     }
-    return new Tr0n(objective, translator, seed, o.seed !== undefined);
   }
 
   /**
@@ -205,10 +229,11 @@ export class Tr0n implements Disposable, AsyncDisposable {
       "pairEncoder",
       "maxBatch",
       "device",
+      "precision",
       "signal",
     ]);
     checkSignal("models.signal", o.signal);
-    checkDevice("models.device", o.device);
+    const place = checkPlace("models.", o);
     let bytes: Uint8Array;
     try {
       bytes = await readWholeFile(path, o.signal);
@@ -225,6 +250,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       return loaded;
     };
     let objective: Objective | undefined;
+    let opened: NativeDevice | undefined;
     try {
       const generator = await open("models.generator", o.generator);
       const encoder = await open("models.encoder", o.encoder);
@@ -251,11 +277,14 @@ export class Tr0n implements Disposable, AsyncDisposable {
           preprocess: config.models.preprocess,
           pairEncoder: o.pairEncoder,
           maxBatch: o.maxBatch,
+          device: place.device,
         },
         o.signal,
       );
-      const translator = tensors(objective);
-      const tr0n = new Tr0n(objective, config.translator, config.seed, config.fixedSeed);
+      opened = await openDevice(place.device, o.signal);
+      const translator = tensors(objective, place);
+      const { seed, fixedSeed } = config;
+      const tr0n = new Tr0n(objective, config.translator, seed, fixedSeed, place, opened);
       tr0n.current = translator;
       tr0n.lastReport = config.training;
       tr0n.owned.push(...owned);
@@ -263,6 +292,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       return tr0n;
     } catch (error) {
       objective?.dispose();
+      opened?.dispose();
       for (const model of owned) model[Symbol.dispose]();
       throw error;
     }
@@ -276,6 +306,16 @@ export class Tr0n implements Disposable, AsyncDisposable {
   /** What the last training said; null before. */
   get report(): TrainReport | null {
     return this.lastReport;
+  }
+
+  /** Where translator and samplers compute: what "auto" turned out to be. */
+  get device(): DeviceId {
+    return this.place.device;
+  }
+
+  /** How a GPU multiplies matrices. */
+  get precision(): Precision {
+    return this.place.precision;
   }
 
   /** Numbers of a latent. */
@@ -323,6 +363,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
         o,
         this.seed,
         this.fixedSeed,
+        this.place,
         signal,
       );
       if (this.lifetime.disposed) translator.dispose();
@@ -516,6 +557,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     if (!this.lifetime.dispose()) return;
     this.current?.dispose();
     this.objective.dispose();
+    this.opened.dispose();
     for (const model of this.owned) model[Symbol.dispose]();
   }
 
@@ -590,6 +632,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const request: NativeSampleRequest = {
       objective,
       translator: needsTranslator(sampler) ? this.trained().native : null,
+      device: this.device,
       prior: nativePrior(latent),
       config: nativeSampler(sampler, steps, flat.prior, latent, seed),
       conditions: rows.data,
@@ -628,6 +671,14 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const [output] = await runJob("generate", signal, () => map.run(latents, n));
     return { data: output!.data, shape: [n, ...this.imageShape] };
   }
+}
+
+/** @throws ArgumentError, Tr0nError ERR_DEVICE_UNAVAILABLE */
+function checkPlace(prefix: string, o: { device?: Device; precision?: Precision }): Place {
+  return {
+    precision: checkPrecision(`${prefix}precision`, o.precision),
+    device: checkDevice(`${prefix}device`, o.device),
+  };
 }
 
 function checkTranslator(value: Tr0nOptions["translator"]): TranslatorSettings {

@@ -10,6 +10,7 @@ import {
   checkSignal,
 } from "./check.js";
 import { checkSameRun, readCheckpoint, writeCheckpoint, type Checkpoint } from "./checkpoint.js";
+import type { Place } from "./devices.js";
 import { FileError, Tr0nError, invalid } from "./errors.js";
 import { callNative, runJob, throwIfAborted } from "./job.js";
 import { latentBound, latentStd, nativePrior } from "./latent.js";
@@ -166,6 +167,7 @@ function freshTranslator(
   t: TranslatorSettings,
   initialLogStd: number,
   seed: number,
+  place: Place,
 ): Translator {
   return new Translator({
     condition: objective.conditionSize,
@@ -175,6 +177,7 @@ function freshTranslator(
     bound: t.bound ?? latentBound(objective.latent),
     initialLogStd,
     seed,
+    ...place,
   });
 }
 
@@ -190,6 +193,7 @@ export async function trainTranslator(
   o: Settings,
   seed: number,
   fixedSeed: boolean,
+  place: Place,
   signal: AbortSignal,
 ): Promise<{ translator: Translator; report: TrainReport }> {
   const started = performance.now();
@@ -198,7 +202,7 @@ export async function trainTranslator(
   const folder = typeof o.pairs === "string" ? await readPairs(o.pairs, objective, signal) : null;
   if (folder && folder.count < minPairs)
     throw invalid("pairs", `at least ${minPairs} pairs in the folder`, folder.count);
-  const translator = freshTranslator(objective, translatorSettings, o.initialLogStd, ownSeed);
+  const translator = freshTranslator(objective, translatorSettings, o.initialLogStd, ownSeed, place);
   let trainer: Trainer | undefined;
   try {
     const run: Record<string, unknown> = {

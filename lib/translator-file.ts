@@ -1,5 +1,6 @@
 /** The .safetensors file of a trained Tr0n: the translator's tensors, and the rest as JSON in the header. */
 import { checkSeed } from "./check.js";
+import type { Place } from "./devices.js";
 import { describeEnergy, energyFrom, needsBytes, type Energy, type EnergyDescription } from "./energy.js";
 import { FileError, Tr0nError, describe } from "./errors.js";
 import { checkLatent } from "./latent.js";
@@ -52,7 +53,7 @@ export async function encodeTranslatorFile(
 export function decodeTranslatorFile(
   bytes: Uint8Array,
   path: string,
-): { config: TranslatorFileConfig; tensors: (objective: Objective) => Translator } {
+): { config: TranslatorFileConfig; tensors: (objective: Objective, place: Place) => Translator } {
   const fail = (what: string, cause?: unknown): FileError =>
     new FileError("ERR_FILE_INVALID", `${path}: not a sound translator file: ${what}`, { cause });
   const file = decodeSafetensors(bytes, path);
@@ -68,8 +69,8 @@ export function decodeTranslatorFile(
   } catch (error) {
     throw fail(`its configuration is not as expected (${(error as Error).message})`, error);
   }
-  const tensors = (objective: Objective): Translator => {
-    const translator = translatorFromFile(file, path, config.translator.bound ?? 0);
+  const tensors = (objective: Objective, place: Place): Translator => {
+    const translator = translatorFromFile(file, path, config.translator.bound ?? 0, place);
     const got = { latent: translator.latent, condition: translator.condition };
     const wanted = { latent: objective.latentSize, condition: objective.conditionSize };
     const difference = settingsDifference(got, wanted);

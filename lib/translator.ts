@@ -1,17 +1,9 @@
 /** q(z|c): the trainable part, a thin view of the native class. */
-import {
-  checkDevice,
-  checkInteger,
-  checkNumber,
-  checkOptions,
-  checkSeed,
-  checkSignal,
-  shapeText,
-} from "./check.js";
-import type { Device } from "./devices.js";
+import { checkInteger, checkNumber, checkOptions, checkSeed, checkSignal, shapeText } from "./check.js";
+import { checkDevice, checkPrecision, type Device, type Precision } from "./devices.js";
 import { ArgumentError, FileError, Tr0nError, invalid } from "./errors.js";
 import { Lifetime, callNative, runJob } from "./job.js";
-import { native, type NativeTranslator } from "./native.js";
+import { native, type DeviceId, type NativeTranslator } from "./native.js";
 import { decodeSafetensors, encodeSafetensors, takeTensor, type Safetensors } from "./safetensors.js";
 import { checkTensor, type Tensor } from "./tensor.js";
 import { Trainer, type TrainerOptions } from "./trainer.js";
@@ -35,6 +27,8 @@ export interface TranslatorOptions {
   seed?: number;
   /** Default "auto". */
   device?: Device;
+  /** Default "fp32". */
+  precision?: Precision;
 }
 
 /** What the mixture head says for n conditions. */
@@ -69,6 +63,7 @@ const optionNames = [
   "initialLogStd",
   "seed",
   "device",
+  "precision",
 ] as const;
 const size = { min: 1, max: 2 ** 20 };
 /** More parameters than this are refused before anything is allocated: 4 GB with the optimiser's state. */
@@ -99,19 +94,28 @@ export class Translator implements Disposable {
   readonly hidden: number;
   readonly bound: number;
   readonly auxiliary: number;
+  /** Where it computes. */
+  readonly device: DeviceId;
+  readonly precision: Precision;
   private readonly lifetime = new Lifetime("the translator");
   private readonly handle: NativeTranslator;
 
-  /** @throws ArgumentError, Tr0nError ERR_OUT_OF_MEMORY for a network that is too large */
+  /**
+   * A GPU is opened by the first call that needs it.
+   *
+   * @throws ArgumentError; Tr0nError ERR_OUT_OF_MEMORY for a network that is too large, ERR_DEVICE_UNAVAILABLE saying what
+   *   was tried. Later calls on a GPU: ERR_OUT_OF_MEMORY, ERR_KERNEL_FAILED, ERR_DEVICE_LOST; the parameters are on the host
+   *   as well and can be read and saved all the same
+   */
   constructor(options: TranslatorOptions) {
     const o = checkOptions("options", options, optionNames);
-    checkDevice("device", o.device);
     this.condition = checkInteger("condition", o.condition ?? Number.NaN, 0, size);
     this.latent = checkInteger("latent", o.latent ?? Number.NaN, 0, { min: 1, max: 2 ** 24 });
     this.components = checkInteger("components", o.components, 10, { min: 1, max: 4096 });
     this.hidden = checkInteger("hidden", o.hidden, 4 * this.condition, { min: 1, max: 2 ** 20 });
     this.bound = checkNumber("bound", o.bound, 0, { min: 0 });
     this.auxiliary = checkInteger("auxiliary", o.auxiliary, 0, { min: 0, max: 2 ** 20 });
+    this.precision = checkPrecision("precision", o.precision);
     const initialLogStd = checkNumber("initialLogStd", o.initialLogStd, 0, { min: -20, max: 20 });
     const seed = checkSeed("seed", o.seed);
     const parameters = parameterCount(this);
@@ -121,6 +125,7 @@ export class Translator implements Disposable {
         `translator: expected at most ${maxParameters} parameters, got ${parameters} (condition ${this.condition}, hidden ${this.hidden}, ` +
           `components ${this.components}, latent ${this.latent}); choose a smaller \`hidden\``,
       );
+    this.device = checkDevice("device", o.device);
     this.handle = callNative(() =>
       native().createTranslator(
         {
@@ -133,6 +138,8 @@ export class Translator implements Disposable {
           initialLogStd,
         },
         BigInt(seed),
+        this.device,
+        this.precision,
       ),
     );
   }
@@ -255,15 +262,18 @@ export class Translator implements Disposable {
    *
    * @throws FileError ERR_FILE_INVALID for a damaged file or tensors that are no translator's
    */
-  static fromSafetensors(bytes: Uint8Array, options?: { bound?: number; device?: Device }): Translator {
-    const o = checkOptions("options", options, ["bound", "device"]);
+  static fromSafetensors(
+    bytes: Uint8Array,
+    options?: { bound?: number; device?: Device; precision?: Precision },
+  ): Translator {
+    const o = checkOptions("options", options, ["bound", "device", "precision"]);
     if (!(bytes instanceof Uint8Array)) throw invalid("bytes", "the bytes of a .safetensors file", bytes);
     const file = decodeSafetensors(bytes, "bytes");
     const stored = file.metadata.get("tr0n.bound");
     const bound = o.bound ?? (stored === undefined ? 0 : Number(stored));
     if (!(Number.isFinite(bound) && bound >= 0))
       throw new FileError("ERR_FILE_INVALID", `bytes: its bound ${JSON.stringify(stored)} is no number ≥ 0`);
-    return translatorFromFile(file, "bytes", bound, o.device);
+    return translatorFromFile(file, "bytes", bound, o);
   }
 
   /** The addon's object. @throws Tr0nError ERR_DISPOSED */
@@ -345,7 +355,7 @@ export function translatorFromFile(
   file: Safetensors,
   fileName: string,
   bound: number,
-  device?: Device,
+  { device, precision }: { device?: Device; precision?: Precision },
 ): Translator {
   const matrix = (name: string): readonly [number, number] => {
     const shape = file.tensors.get(name)?.shape;
@@ -374,6 +384,7 @@ export function translatorFromFile(
     auxiliary,
     seed: 0,
     device,
+    precision,
   });
   try {
     const { parameters } = translator.native;

@@ -33,7 +33,7 @@ function loads() {
 /** True where a file of the native sources is newer than the addon: a checkout that moved on. */
 function stale() {
   return (
-    spawnSync("find", ["native", "CMakeLists.txt", "-newer", addon], {
+    spawnSync("find", ["native", "cmake", "CMakeLists.txt", "-newer", addon], {
       cwd: root,
       encoding: "utf8",
     }).stdout?.trim() !== ""
@@ -44,10 +44,21 @@ function build() {
   const failures = [];
   const cmakeJs = join(dirname(require.resolve("cmake-js/package.json")), "bin", "cmake-js");
   if (spawnSync("cmake", ["--version"]).status === 0) {
-    // A newer compiler's new warnings must not stop somebody's installation.
-    const failure = run(process.execPath, [cmakeJs, "compile", ...(checkout ? [] : ["--CDTR0N_WERROR=OFF"])]);
+    const compile = (...options) => run(process.execPath, [cmakeJs, "compile", ...options]);
+    // A newer compiler's new warnings must not stop somebody's installation. Nor does it take the minutes of nvcc for
+    // every architecture: the driver compiles the PTX that the package ships, once. TR0N_NVCC asks for machine code.
+    const quick = !checkout && !process.env.TR0N_NVCC && existsSync(join(root, "prebuilt"));
+    const failure = compile(
+      ...(checkout ? [] : ["--CDTR0N_WERROR=OFF"]),
+      ...(quick ? ["--CDTR0N_NVCC=OFF"] : []),
+    );
     if (!failure) return [];
     failures.push(failure);
+    // An nvcc that does not work with this compiler: without it there are still the CPU and prebuilt PTX.
+    if (!checkout && !quick && !compile("--CDTR0N_WERROR=OFF", "--CDTR0N_NVCC=OFF")) {
+      console.error("tr0n: built without nvcc, which failed (see above)");
+      return [];
+    }
   } else failures.push("cmake: not found (Debian: apt-get install cmake)");
   const nodeGyp = process.env.npm_config_node_gyp;
   if (nodeGyp) {

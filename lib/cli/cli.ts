@@ -7,6 +7,7 @@ import { benchCommand } from "./bench.js";
 import { helpOf, readLine, type Command, type Result } from "./command.js";
 import { devicesCommand } from "./devices.js";
 import { differentiateCommand } from "./differentiate.js";
+import { doctorCommand } from "./doctor.js";
 import { UsageError, exitCodes, explain } from "./errors.js";
 import { evaluateCommand } from "./evaluate.js";
 import { inspectCommand } from "./inspect.js";
@@ -29,6 +30,7 @@ export interface Surroundings {
 
 const commands: readonly Command[] = [
   devicesCommand,
+  doctorCommand,
   inspectCommand,
   differentiateCommand,
   pairsCommand,
@@ -50,8 +52,9 @@ export async function cli(argv: readonly string[], around: Surroundings): Promis
   around.signals.on("SIGINT", onSignal);
   around.signals.on("SIGTERM", onSignal);
   try {
-    around.out(`${await run(argv, around, stop.signal)}\n`);
-    return exitCodes.done;
+    const { text, failed } = await run(argv, around, stop.signal);
+    around.out(`${text}\n`);
+    return failed ? exitCodes.failed : exitCodes.done;
   } catch (error) {
     const { code, message } = stoppedBy
       ? { code: "ERR_ABORTED", message: `stopped by ${stoppedBy}` }
@@ -67,10 +70,14 @@ export async function cli(argv: readonly string[], around: Surroundings): Promis
   }
 }
 
-async function run(argv: readonly string[], around: Surroundings, signal: AbortSignal): Promise<string> {
+async function run(
+  argv: readonly string[],
+  around: Surroundings,
+  signal: AbortSignal,
+): Promise<{ text: string; failed?: boolean }> {
   const [name] = argv;
-  if (name === "--help" || name === "-h" || name === "help") return programHelp();
-  if (name === "--version") return version();
+  if (name === "--help" || name === "-h" || name === "help") return { text: programHelp() };
+  if (name === "--version") return { text: version() };
   if (name === undefined) throw new UsageError("a command is missing");
   const command = commands.find((candidate) => candidate.name === name);
   if (!command)
@@ -78,7 +85,7 @@ async function run(argv: readonly string[], around: Surroundings, signal: AbortS
       `there is no ${name.startsWith("-") ? "option" : "command"} ${JSON.stringify(name)}`,
     );
   const args = readLine(command, argv.slice(1));
-  if (args.flag("help")) return helpOf(command);
+  if (args.flag("help")) return { text: helpOf(command) };
   const progress = await Progress.create(around.terminal && !args.flag("json"));
   let result: Result;
   try {
@@ -86,7 +93,8 @@ async function run(argv: readonly string[], around: Surroundings, signal: AbortS
   } finally {
     progress.stop();
   }
-  return args.flag("json") ? JSON.stringify(result.json, null, 2) : result.text;
+  const text = args.flag("json") ? JSON.stringify(result.json, null, 2) : result.text;
+  return { text, failed: result.failed };
 }
 
 function programHelp(): string {

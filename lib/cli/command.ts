@@ -23,6 +23,8 @@ export interface Context {
 export interface Result {
   readonly json: unknown;
   readonly text: string;
+  /** It ran to its end and has something to say, but that is not good news: exit code 1. */
+  readonly failed?: boolean;
 }
 
 export interface Command {

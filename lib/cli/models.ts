@@ -1,4 +1,5 @@
 /** The options that say what models are joined and how, shared by the commands that run them. */
+import type { Device, Precision } from "../devices.js";
 import { energy, type Energy } from "../energy.js";
 import { latent, type Latent } from "../latent.js";
 import { loadModel, type Model } from "../model.js";
@@ -20,6 +21,24 @@ export const modelOptions = {
     required: true,
   },
 } as const satisfies Record<string, OptionSpec>;
+
+/** Where translator and samplers compute. */
+export const deviceOptions = {
+  device: { type: "string", value: "NAME", help: "cpu, cuda, cuda:N or auto (default: auto)" },
+  precision: {
+    type: "string",
+    value: "NAME",
+    help: "how a GPU multiplies matrices: fp32 or tf32 (default: fp32)",
+  },
+} as const satisfies Record<string, OptionSpec>;
+
+/** Reads {@link deviceOptions}. @throws UsageError */
+export function readDevice(args: Arguments): { device?: Device; precision?: Precision } {
+  const device = args.text("device");
+  if (device !== undefined && !/^(auto|cpu|cuda(:\d{1,4})?)$/.test(device))
+    throw args.wrong("device", "cpu, cuda, cuda:N or auto", device);
+  return { device: device as Device | undefined, precision: args.choice("precision", ["fp32", "tf32"]) };
+}
 
 /** What a translator file remembers by itself, so that only `pairs` and `train` ask for it. */
 export const settingOptions = {

@@ -8,7 +8,7 @@ import type { Arguments } from "./arguments.js";
 import type { Command } from "./command.js";
 import { UsageError } from "./errors.js";
 import { readEmbedding } from "./files.js";
-import { modelOptions, withModels } from "./models.js";
+import { deviceOptions, modelOptions, readDevice, withModels } from "./models.js";
 import { readSampler, samplerOptions } from "./samplers.js";
 
 export const sampleCommand: Command = {
@@ -27,6 +27,7 @@ export const sampleCommand: Command = {
     latents: { type: "string", value: "FILE", help: "also write latents and energies, .safetensors" },
     count: { type: "string", short: "n", value: "N", help: "samples a condition (default 16)" },
     ...samplerOptions,
+    ...deviceOptions,
     scale: { type: "string", value: "N", help: "enlarge every pixel to N × N (default 1)" },
     seed: { type: "string", value: "N", help: "decides everything random (default: random)" },
   },
@@ -41,19 +42,21 @@ export const sampleCommand: Command = {
       onProgress: ({ step, steps }: { step: number; steps: number }) =>
         context.progress.update("sampling", step, steps),
     };
+    const place = readDevice(args);
     const scale = args.integer("scale", 1, 64) ?? 1;
     const latents = args.text("latents");
     let layout: GridOptions = {};
     for (const path of latents === undefined ? [out] : [out, latents]) await checkWritable(path);
     const started = performance.now();
-    const samples = await withModels(args, context, async (models) => {
-      const tr0n = await Tr0n.load(args.required("translator"), { ...models, signal: context.signal });
+    const { device, samples } = await withModels(args, context, async (models) => {
+      const given = { ...models, ...place, signal: context.signal };
+      const tr0n = await Tr0n.load(args.required("translator"), given);
       try {
         const condition = await read(tr0n, context.signal);
         const conditions = conditionCount(condition);
         layout = { columns: conditions > 1 ? options.count : Math.ceil(Math.sqrt(options.count)), scale };
         gridLayout([conditions * options.count, ...tr0n.imageShape], layout); // before the work
-        return await tr0n.sample(condition, options);
+        return { device: tr0n.device, samples: await tr0n.sample(condition, options) };
       } finally {
         tr0n.dispose();
       }
@@ -65,6 +68,7 @@ export const sampleCommand: Command = {
       json: {
         file: out,
         ...(latents === undefined ? {} : { latents }),
+        device,
         conditions: samples.ess.length,
         count: options.count,
         seed: samples.seed,
@@ -77,7 +81,7 @@ export const sampleCommand: Command = {
         warnings: samples.warnings,
       },
       text: [
-        `${out}: ${samples.energies.length} samples, seed ${samples.seed}, ${seconds.toFixed(1)} s`,
+        `${out}: ${samples.energies.length} samples, seed ${samples.seed}, ${seconds.toFixed(1)} s on ${device}`,
         ...samples.warnings.map((warning) => `warning: ${warning}`),
       ].join("\n"),
     };

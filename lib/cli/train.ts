@@ -2,7 +2,15 @@ import { checkWritable } from "../atomic-write.js";
 import { Tr0n } from "../tr0n.js";
 import type { TrainProgress, TrainReport } from "../training.js";
 import type { Command } from "./command.js";
-import { modelOptions, priorOf, readSettings, settingOptions, withModels } from "./models.js";
+import {
+  deviceOptions,
+  modelOptions,
+  priorOf,
+  readDevice,
+  readSettings,
+  settingOptions,
+  withModels,
+} from "./models.js";
 import type { Progress } from "./progress.js";
 
 export const trainCommand: Command = {
@@ -40,6 +48,7 @@ export const trainCommand: Command = {
     },
     components: { type: "string", value: "K", help: "components of the mixture (default 10)" },
     hidden: { type: "string", value: "N", help: "width of the network (default 4 × the condition)" },
+    ...deviceOptions,
     checkpoint: { type: "string", value: "FILE", help: "go on from this file, and keep it up to date" },
     seed: {
       type: "string",
@@ -50,6 +59,7 @@ export const trainCommand: Command = {
   notes: "With --checkpoint a run that was stopped goes on when it is started again, with the same result.",
   run: async (args, context) => {
     const settings = readSettings(args);
+    const place = readDevice(args);
     const out = args.required("out");
     const folder = args.text("pairs");
     const count = args.integer("count", 1);
@@ -66,7 +76,7 @@ export const trainCommand: Command = {
       checkpoint: args.text("checkpoint"),
     };
     await checkWritable(out);
-    const report = await withModels(args, context, async ({ generator, encoder }) => {
+    const { device, report } = await withModels(args, context, async ({ generator, encoder }) => {
       const tr0n = await Tr0n.create({
         generator,
         encoder,
@@ -75,6 +85,7 @@ export const trainCommand: Command = {
         preprocess: settings.preprocess,
         translator,
         seed,
+        ...place,
       });
       try {
         const trained = await tr0n.train({
@@ -83,12 +94,12 @@ export const trainCommand: Command = {
           onProgress: (p) => showTraining(context.progress, p),
         });
         await tr0n.save(out);
-        return trained;
+        return { device: tr0n.device, report: trained };
       } finally {
         tr0n.dispose();
       }
     });
-    return { json: { translator: out, ...report }, text: describeTraining(out, report) };
+    return { json: { translator: out, device, ...report }, text: describeTraining(out, device, report) };
   },
 };
 
@@ -98,9 +109,9 @@ export function showTraining(progress: Progress, p: TrainProgress): void {
     progress.update("training", p.done, p.total, `epoch ${p.epoch}/${p.epochs}, loss ${p.loss.toFixed(2)}`);
 }
 
-function describeTraining(out: string, report: TrainReport): string {
+function describeTraining(out: string, device: string, report: TrainReport): string {
   const lines = [
-    `${out}: trained on ${report.pairs} pairs, ${report.epochs} epochs, ${report.seconds.toFixed(1)} s, seed ${report.seed}`,
+    `${out}: trained on ${report.pairs} pairs, ${report.epochs} epochs, ${report.seconds.toFixed(1)} s on ${device}, seed ${report.seed}`,
     `held-out −log q(z|c): ${report.heldOutNll.toFixed(3)} nats, ${Math.abs(report.gap).toFixed(3)} ` +
       `${report.gap < 0 ? "below" : "above"} the prior's entropy (below is right)`,
   ];

@@ -1,5 +1,6 @@
 #include <napi.h>
 
+#include "addon/device_object.h"
 #include "addon/environment.h"
 #include "addon/measure_functions.h"
 #include "addon/objective_object.h"
@@ -27,8 +28,10 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   environment->objective = Napi::Persistent(ObjectiveObject::define(env));
   environment->row_map = Napi::Persistent(RowMapObject::define(env));
   environment->torch_model = Napi::Persistent(TorchModelObject::define(env));
+  environment->device = Napi::Persistent(DeviceObject::define(env));
   define_process_functions(env, exports);
   define_measure_functions(env, exports);
+  define_device_functions(env, exports);
   exports.Set("openSession", Napi::Function::New<SessionObject::open>(env, "openSession"));
   exports.Set("openTorchModel", Napi::Function::New<TorchModelObject::open>(env, "openTorchModel"));
   exports.Set("simplify", Napi::Function::New<simplify_job>(env, "simplify"));

@@ -6,7 +6,17 @@
 namespace tr0n::addon {
 
 /// Kinds of native objects that counters() reports.
-enum class Kind : size_t { session, translator, trainer, objective, row_map, torch_model, job, count };
+enum class Kind : size_t {
+  session,
+  translator,
+  trainer,
+  objective,
+  row_map,
+  torch_model,
+  device,
+  job,
+  count
+};
 
 inline std::atomic<int>& live_count(Kind kind) {
   static std::array<std::atomic<int>, static_cast<size_t>(Kind::count)> counts{};

@@ -17,7 +17,8 @@ class Environment {
   ~Environment() = default;
   static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
-  Napi::FunctionReference session, translator, trainer, objective, row_map, torch_model;  ///< the classes
+  Napi::FunctionReference session, translator, trainer, objective, row_map, torch_model,
+      device;  ///< the classes
 
   /// JavaScript values a job must keep alive: input arrays, objects.
   using Kept = std::vector<Napi::ObjectReference>;

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <set>
 
+#include "addon/device_reference.h"
 #include "bridge/process_exit.h"
 #include "core/background.h"
 #include "core/error.h"
@@ -40,7 +41,10 @@ Executor& Executor::instance() {
 }
 
 Executor::Executor() : state_(new State) {
-  set_process_exit_hook([] { Executor::instance().shut_down(); });
+  set_process_exit_hook([] {
+    Executor::instance().shut_down();
+    DeviceReference::wait_for_closing();
+  });
 }
 
 /// Enough that short jobs pass long ones, few enough that a burst of jobs does not become a burst of threads.

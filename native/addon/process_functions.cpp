@@ -7,12 +7,14 @@
 
 #include "addon/arguments.h"
 #include "addon/counters.h"
+#include "addon/environment.h"
 #include "addon/errors.h"
 #include "addon/results.h"
 #include "bridge/ort_runtime.h"
 #include "bridge/torch_runtime.h"
 #include "core/rng.h"
 #include "core/thread_pool.h"
+#include "cuda/device.h"
 
 namespace tr0n::addon {
 namespace {
@@ -49,6 +51,27 @@ Napi::Value torch_version(const Napi::CallbackInfo& info) {
   });
 }
 
+/// A job that opens a runtime and resolves with its version.
+template <std::string (*Open)()>
+Napi::Value open_runtime(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto work = [](Job&) -> MakeValue {
+      return [version = Open()](Napi::Env env) { return Napi::String::New(env, version); };
+    };
+    return Environment::of(info.Env()).start({}, Napi::Value(), work);
+  });
+}
+
+std::string open_onnx_runtime() {
+  ort::Runtime::instance();
+  return ort::Runtime::version();
+}
+
+std::string open_torch() {
+  TorchRuntime::instance();
+  return TorchRuntime::version();
+}
+
 Napi::Value threads(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     return Napi::Number::New(info.Env(), static_cast<double>(ThreadPool::instance().size()));
@@ -65,14 +88,14 @@ Napi::Value counters(const Napi::CallbackInfo& info) {
       {"sessions", Kind::session}, {"translators", Kind::translator},
       {"trainers", Kind::trainer}, {"objectives", Kind::objective},
       {"rowMaps", Kind::row_map},  {"torchModels", Kind::torch_model},
-      {"jobs", Kind::job}};
+      {"devices", Kind::device},   {"jobs", Kind::job}};
   for (const auto& [name, kind] : kinds) object.Set(name, live_count(kind).load());
+  object.Set("openGpus", cuda::open_devices());
   return object;
 }
 
 /// Gives freed memory back to the system where the allocator can.
 void trim(const Napi::CallbackInfo&) {
-  TorchRuntime::trim();
 #if defined(__GLIBC__)
   malloc_trim(0);
 #endif
@@ -109,6 +132,9 @@ void define_process_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("onnxRuntimeVersion", Napi::Function::New<onnx_runtime_version>(env, "onnxRuntimeVersion"));
   exports.Set("setTorchModule", Napi::Function::New<set_torch_module>(env, "setTorchModule"));
   exports.Set("torchVersion", Napi::Function::New<torch_version>(env, "torchVersion"));
+  exports.Set("openOnnxRuntime",
+              Napi::Function::New<open_runtime<open_onnx_runtime>>(env, "openOnnxRuntime"));
+  exports.Set("openTorch", Napi::Function::New<open_runtime<open_torch>>(env, "openTorch"));
   exports.Set("threads", Napi::Function::New<threads>(env, "threads"));
   exports.Set("setThreads", Napi::Function::New<set_threads>(env, "setThreads"));
   exports.Set("counters", Napi::Function::New<counters>(env, "counters"));

@@ -112,6 +112,7 @@ Napi::Value sample_job(const Napi::CallbackInfo& info) {
     std::shared_ptr<const TranslatorVersion> translator;
     if (fields.has("translator"))
       translator = TranslatorObject::from(fields.get("translator"), fields.path("translator"))->current();
+    const auto device = translator ? nullptr : read_device(fields.get("device"), fields.path("device"));
     const Prior prior = read_prior(fields.get("prior"), fields.path("prior"));
     const SamplerConfig config = read_config(fields.get("config"));
     const size_t d = objective->objective.latent_size(), m = objective->objective.condition_size();
@@ -156,9 +157,11 @@ Napi::Value sample_job(const Napi::CallbackInfo& info) {
       const Reporter reporter(job, every, latents, d);
       std::function<void(const SampleProgress&)> progress;
       if (job.listens()) progress = reporter;
+      SampleRequest placed = request;
+      if (device) placed.device = &device->get();
       auto result = std::make_shared<SampleResult>(sample(objective->objective,
                                                           translator ? &translator->get() : nullptr, prior,
-                                                          config, request, job.token(), progress));
+                                                          config, placed, job.token(), progress));
       return [result](Napi::Env env) { return to_result(env, *result); };
     };
     return Environment::of(info.Env()).start(reader.finish(), info[1], work);

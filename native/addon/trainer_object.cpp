@@ -61,8 +61,11 @@ SharedTrainer::SharedTrainer(std::shared_ptr<SharedTranslator> shared, const Tra
 Trainer& SharedTrainer::trainer() {
   if (!trainer_) {
     const auto version = shared_->current();
-    const std::vector<float> values = version->get().values();
-    own_ = std::make_unique<Translator>(cpu_device(), version->config(), values.data(), values.size());
+    const std::vector<float> values = version->values();
+    placement_ = version->placement();
+    own_ = std::make_unique<Translator>(placement_.device->get(), version->config(), values.data(),
+                                        values.size());
+    own_->set_precision(placement_.precision);
     trainer_ = std::make_unique<Trainer>(*own_, config_, z_.data, c_.data, y_.data, n_);
   }
   return *trainer_;
@@ -70,7 +73,7 @@ Trainer& SharedTrainer::trainer() {
 
 TrainerProgress SharedTrainer::run(size_t count, Job& job) {
   Trainer& trainer = this->trainer();
-  const std::vector<float> before = shared_->current()->get().values();
+  const std::vector<float> before = shared_->current()->values();
   own_->set_values(before.data(), before.size());
   const auto publish = [&] {
     shared_->set_values(own_->values());
@@ -86,7 +89,12 @@ TrainerProgress SharedTrainer::run(size_t count, Job& job) {
       job.report([progress](Napi::Env env) { return to_progress(env, progress); });
     });
   } catch (...) {
-    publish();
+    try {
+      publish();
+    } catch (const Error&) {
+      // A device that is lost gives nothing back: the translator is as before this run. What stopped it is
+      // the news.
+    }
     throw;
   }
   publish();
@@ -169,7 +177,7 @@ Napi::Value TrainerObject::state(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto use = std::make_shared<SharedTrainer::Use>(live(), "state");
     const auto work = [use](Job&) -> MakeValue {
-      auto values = std::make_shared<std::vector<float>>((*use)->translator().current()->get().values());
+      auto values = std::make_shared<std::vector<float>>((*use)->translator().current()->values());
       auto state = std::make_shared<TrainerState>((*use)->trainer().state());
       return [values, state](Napi::Env env) -> Napi::Value {
         Napi::Object result = Napi::Object::New(env);

@@ -29,6 +29,7 @@ class SharedTrainer {
 
  private:
   std::shared_ptr<SharedTranslator> shared_;
+  Placement placement_;  ///< before what lives on the device
   std::unique_ptr<Translator> own_;
   TrainerConfig config_;
   ArrayInput<float> z_, c_, y_;

@@ -38,6 +38,7 @@ TranslatorObject::TranslatorObject(const Napi::CallbackInfo& info) : NativeObjec
     list.Set(list.Length(), entry);
   }
   info.This().As<Napi::Object>().Set("parameters", list);
+  info.This().As<Napi::Object>().Set("device", translator->placement().device->name());
 }
 
 Napi::Value TranslatorObject::create(const Napi::CallbackInfo& info) {
@@ -58,19 +59,22 @@ Napi::Value TranslatorObject::create(const Napi::CallbackInfo& info) {
     const size_t parameters =
         product({config.hidden, config.condition + config.hidden + heads + 2}, "config");
     require_memory(product({parameters, sizeof(float)}, "config"), "a translator of this size");
-    auto shared = std::make_shared<SharedTranslator>(config, seed);
+    Placement placement;
+    placement.device = read_device(info[2], "device");
+    placement.precision = read_precision(info[3], "precision");
+    auto shared = std::make_shared<SharedTranslator>(config, seed, std::move(placement));
     return make(info.Env(), std::move(shared), parameters * sizeof(float));
   });
 }
 
 Napi::Value TranslatorObject::values(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] { return to_array(info.Env(), live()->current()->get().values()); });
+  return guarded(info.Env(), [&] { return to_array(info.Env(), live()->current()->values()); });
 }
 
 Napi::Value TranslatorObject::copy_values(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto work = [translator = live()->current()](Job&) -> MakeValue {
-      auto values = std::make_shared<std::vector<float>>(translator->get().values());
+      auto values = std::make_shared<std::vector<float>>(translator->values());
       return [values](Napi::Env env) { return to_array(env, std::move(*values)); };
     };
     return Environment::of(info.Env()).start({}, Napi::Value(), work);

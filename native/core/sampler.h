@@ -68,6 +68,8 @@ struct SampleRequest {
   const uint32_t* streams = nullptr;  ///< [B]
   size_t count = 1;
   uint32_t first = 0;
+  Device* device =
+      nullptr;  ///< where to compute without a translator, whose device it is otherwise; null: the CPU
 };
 
 struct SampleProgress {

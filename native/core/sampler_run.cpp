@@ -25,7 +25,9 @@ SamplerRun::SamplerRun(Objective& run_objective, const Translator* run_translato
       config(run_config),
       request(run_request),
       cancel(run_cancel),
-      device(run_translator != nullptr ? run_translator->device() : cpu_device()),
+      device(run_translator != nullptr       ? run_translator->device()
+             : run_request.device != nullptr ? *run_request.device
+                                             : cpu_device()),
       kernels(device.kernels()),
       rng(run_config.seed),
       n(run_request.condition_count * run_request.count),

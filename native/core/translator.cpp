@@ -186,6 +186,7 @@ double Translator::loss(const float* c, const float* z, const float* y, size_t n
   if (gradients == nullptr) {
     pass.loss(batch, options.alpha, value.data());
   } else {
+    device_gradients.fill(0);  // there are gaps between parameters
     pass.gradients(batch, options.alpha, value.data(), device_gradients.data());
     std::vector<float> placed(device_gradients.size());
     device_gradients.download(placed.data(), placed.size());

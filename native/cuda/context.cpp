@@ -3,11 +3,18 @@
 namespace tr0n::cuda {
 namespace {
 
-constexpr int kOldestArchitecture = 75;  // the lowest that kernels are compiled for
-
 [[noreturn]] void unavailable(const std::string& message) { throw Error("ERR_DEVICE_UNAVAILABLE", message); }
 
 }  // namespace
+
+std::string capability_text(int compute_capability) {
+  return std::to_string(compute_capability / 10) + "." + std::to_string(compute_capability % 10);
+}
+
+std::string too_old(int compute_capability) {
+  return "expected compute capability " + capability_text(kOldestArchitecture) + " or above, got " +
+         capability_text(compute_capability);
+}
 
 Context::Context(int index) : api_(driver_api()), name_("cuda:" + std::to_string(index)) {
   const auto tried = [&](CUresult status, const char* call) {
@@ -23,9 +30,7 @@ Context::Context(int index) : api_(driver_api()), name_("cuda:" + std::to_string
   const int major = attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR),
             minor = attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
   compute_capability_ = 10 * major + minor;
-  if (compute_capability_ < kOldestArchitecture)
-    unavailable(name_ + ": expected compute capability 7.5 or above, got " + std::to_string(major) + "." +
-                std::to_string(minor));
+  if (compute_capability_ < kOldestArchitecture) unavailable(name_ + ": " + too_old(compute_capability_));
   tried(api_.cuDevicePrimaryCtxRetain(&handle_, device_), "cuDevicePrimaryCtxRetain");
 }
 

@@ -10,6 +10,11 @@ namespace tr0n::cuda {
 /// Calls a driver function of the context's table and throws what check() makes of its status.
 #define TR0N_CUDA(context, function, ...) (context).check((context).api().function(__VA_ARGS__), #function)
 
+constexpr int kOldestArchitecture = 75;  ///< the lowest compute capability that kernels are compiled for
+std::string capability_text(int compute_capability);  ///< 89 → "8.9"
+/// "expected compute capability 7.5 or above, got 7.0"
+std::string too_old(int compute_capability);
+
 /// A device's primary context, retained: ONNX Runtime and libtorch use the same one. Immutable but for
 /// whether the device was lost.
 class Context {

@@ -1,11 +1,22 @@
 #include "cuda/device.h"
 
+#include <atomic>
 #include <map>
 #include <mutex>
+#include <vector>
 
+#include "core/buffer.h"
+#include "cuda/entries.h"
 #include "cuda/recording.h"
 
 namespace tr0n::cuda {
+namespace {
+
+std::atomic<int> open_count{0};
+
+}  // namespace
+
+int open_devices() { return open_count.load(); }
 
 CudaDevice::CudaDevice(int index) : context_(index) {
   const Images embedded = images();
@@ -14,11 +25,13 @@ CudaDevice::CudaDevice(int index) : context_(index) {
                 context_.name() + ": this build has no CUDA kernels: " + embedded.origin);
   const Current current(context_);
   parts_.emplace(context_);
+  open_count.fetch_add(1);
 }
 
 CudaDevice::~CudaDevice() {
   const Current current(context_, std::nothrow);
   parts_.reset();
+  open_count.fetch_sub(1);
 }
 
 void CudaDevice::require_no_recording(const char* what) const {
@@ -54,6 +67,31 @@ std::unique_ptr<Recording> CudaDevice::record(const std::function<void()>& calls
   require_no_recording("a recording begins");
   const Current current(context_);
   return cuda::record(context_, parts_->queue, calls);
+}
+
+Probe CudaDevice::probe() {
+  Probe result;
+  for (const auto& [name, entry] : entries()) {
+    parts_->queue.load(name.c_str());
+    ++result.kernels;
+  }
+  result.images = parts_->queue.loaded();
+  constexpr unsigned count = 1000;
+  std::vector<float> values(count), found(count);
+  for (unsigned i = 0; i < count; ++i) values[i] = static_cast<float>(i);
+  Buffer<float> in(*this, count), out(*this, count);
+  in.upload(values.data(), count);
+  parts_->queue.launch({"tr0n_probe", {(count + 127) / 128}, {128}}, out.data(),
+                       static_cast<const float*>(in.data()), 3.0f, count);
+  out.download(found.data(), count);
+  for (unsigned i = 0; i < count; ++i) {
+    const float expected = 3 * values[i] + values[i ^ 1];
+    if (found[i] != expected)
+      throw Error("ERR_KERNEL_FAILED", context_.name() + ": kernel tr0n_probe computed " +
+                                           std::to_string(found[i]) + " where " + std::to_string(expected) +
+                                           " was expected");
+  }
+  return result;
 }
 
 std::shared_ptr<CudaDevice> cuda_device(int index) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +10,12 @@
 #include "cuda/staging.h"
 
 namespace tr0n::cuda {
+
+/// What a device was found to do (probe()).
+struct Probe {
+  std::map<std::string, std::string> images;  ///< what was loaded, by file: "sm_89", "compute_80 (PTX)"
+  size_t kernels = 0;                         ///< that were found in them
+};
 
 /// A GPU. Everything it holds of the driver's goes back when it is destroyed: what lives on it must be gone
 /// by then.
@@ -29,6 +36,10 @@ class CudaDevice final : public Device {
   void download(void* to, const void* from, size_t bytes) override;
   std::unique_ptr<Recording> record(const std::function<void()>& calls) override;
 
+  /// Loads every kernel of this build, runs the smallest one and checks its numbers. Throws what goes wrong,
+  /// ERR_KERNEL_FAILED where the numbers are not right.
+  Probe probe();
+
   const Context& context() const { return context_; }
   const DeviceQueue& queue() const { return parts_->queue; }
 
@@ -47,6 +58,9 @@ class CudaDevice final : public Device {
   const Context context_;
   std::optional<Parts> parts_;
 };
+
+/// CudaDevice objects that live now, in the whole process.
+int open_devices();
 
 /// The device of this index: one object in a process for as long as somebody holds it. Throws as CudaDevice
 /// does.

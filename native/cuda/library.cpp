@@ -64,6 +64,7 @@ std::unique_ptr<Library> open() {
   result->api.name = reinterpret_cast<name##_t>(dlsym(handle, #name));
   TR0N_CUDA_FUNCTIONS(TR0N_CUDA_FUNCTION)
 #undef TR0N_CUDA_FUNCTION
+  result->emulated = dlsym(handle, "tr0n_emulator_report") != nullptr;
   judge(*result);
   return result;
 }
@@ -91,6 +92,7 @@ void inject(const DriverApi& api) {
   given->api = api;
   judge(*given);
   const std::lock_guard lock(mutex);
+  given->emulated = opened != nullptr && opened->emulated;
   opened = given.release();
 }
 

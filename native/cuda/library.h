@@ -17,9 +17,10 @@ constexpr int kOldestDriver = 11000;  ///< the first that compiles PTX 7.0 for s
 /// What became of opening the driver's library.
 struct Library {
   bool usable = false;
-  std::string path;     ///< what was opened, or tried
-  std::string problem;  ///< why it is not usable: what was tried, and what came of it
-  int version = 0;      ///< 1000·major + 10·minor; 0 where unknown
+  std::string path;       ///< what was opened, or tried
+  std::string problem;    ///< why it is not usable: what was tried, and what came of it
+  int version = 0;        ///< 1000·major + 10·minor; 0 where unknown
+  bool emulated = false;  ///< the emulator of native/emulator
   DriverApi api;
 };
 

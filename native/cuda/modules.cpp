@@ -8,15 +8,15 @@
 namespace tr0n::cuda {
 namespace {
 
-std::string describe(const Image& image) {
-  return image.machine_code ? "sm_" + std::to_string(image.architecture)
-                            : "compute_" + std::to_string(image.architecture) + " (PTX)";
-}
-
 /// Whether another image may do where one failed so.
 bool refused(CUresult status) { return status != CUDA_ERROR_OUT_OF_MEMORY && !sticky(status); }
 
 }  // namespace
+
+std::string describe(const Image& image) {
+  return image.machine_code ? "sm_" + std::to_string(image.architecture)
+                            : "compute_" + std::to_string(image.architecture) + " (PTX)";
+}
 
 std::vector<Image> candidates(const std::string& file, int compute_capability) {
   const Images embedded = images();

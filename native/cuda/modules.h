@@ -18,6 +18,9 @@ struct Function {
   size_t allowed_shared = 0;       ///< dynamic bytes that the driver was told to allow
 };
 
+/// "sm_89" or "compute_80 (PTX)"
+std::string describe(const Image& image);
+
 /// Images of a file, in the order in which a device of this compute capability should try them: machine code
 /// of its architecture, of lower minor versions of the same major one (newest first), then PTX, newest first.
 std::vector<Image> candidates(const std::string& file, int compute_capability);
@@ -33,7 +36,7 @@ class Modules {
 
   /// Throws ERR_DEVICE_UNAVAILABLE where no image of the kernel's file can be loaded: names each and why.
   Function& function(const char* name);
-  /// The images that were loaded so far, by file: "sm_89" or "compute_80 (PTX)".
+  /// The images that were loaded so far, described, by file.
   const std::map<std::string, std::string>& loaded() const { return descriptions_; }
 
  private:

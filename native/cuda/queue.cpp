@@ -156,6 +156,11 @@ void DeviceQueue::finished() const {
   running_.clear();
 }
 
+void DeviceQueue::load(const char* kernel) const {
+  const Current current(context_);
+  prepared(kernel, 0);
+}
+
 std::map<std::string, std::string> DeviceQueue::loaded() const {
   const std::lock_guard lock(modules_mutex_);
   return modules_.loaded();

@@ -34,6 +34,8 @@ class DeviceQueue final : public Queue {
   void launched(const std::vector<std::string>& kernels) const;
   /// All that was launched has ended well.
   void finished() const;
+  /// Finds a kernel, and loads its file where that is not yet.
+  void load(const char* kernel) const;
   /// What was loaded so far, by file.
   std::map<std::string, std::string> loaded() const;
 

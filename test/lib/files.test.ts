@@ -144,7 +144,7 @@ describe("files of a Tr0n", () => {
           /another energy: energy was \{"kind":"crossEntropy"\}/,
         );
         await rejects(Tr0n.load(path, wrong({ generator })), "ERR_INVALID_ARGUMENT", /models.encoder/);
-        await rejects(Tr0n.load(path, { generator, encoder, device: "cuda" }), "ERR_DEVICE_UNAVAILABLE");
+        await rejects(Tr0n.load(path, { generator, encoder, device: "cuda:99" }), "ERR_DEVICE_UNAVAILABLE");
         (await Tr0n.load(path, { generator, encoder, energy: energy.crossEntropy() })).dispose();
       });
     });

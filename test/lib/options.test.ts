@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { checkDevice, checkOptions, checkSeed, randomSeed } from "../../lib/check.js";
+import { checkOptions, checkSeed, randomSeed } from "../../lib/check.js";
 import { describeEnergy, energyFrom, flatten, flattenComplete, needsBytes } from "../../lib/energy.js";
 import { energy, latent, sampler, stage, type Energy, type Sampler, type Stage } from "../../lib/index.js";
 import { checkLatent, latentBound, latentStd } from "../../lib/latent.js";
@@ -35,13 +35,6 @@ describe("options", () => {
     assert.equal(new Set(drawn).size, 20);
     assert.ok(drawn.every((seed) => Number.isSafeInteger(seed) && seed >= 0));
     assert.ok(drawn.some((seed) => seed > 2 ** 48));
-  });
-
-  it("says that CUDA is not there instead of using the CPU", async () => {
-    assert.equal(checkDevice("device", "auto"), "cpu");
-    await rejects(() => checkDevice("device", "cuda"), "ERR_DEVICE_UNAVAILABLE", /no CUDA support/);
-    await rejects(() => checkDevice("device", "cuda:1"), "ERR_DEVICE_UNAVAILABLE");
-    await rejects(() => checkDevice("device", "gpu"), "ERR_INVALID_ARGUMENT", /"gpu"/);
   });
 });
 

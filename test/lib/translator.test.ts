@@ -2,14 +2,15 @@ import assert from "node:assert/strict";
 import { Translator, tensor } from "../../lib/index.js";
 import { decodeSafetensors, encodeSafetensors } from "../../lib/safetensors.js";
 import { parameterCount } from "../../lib/translator.js";
+import { onDevices } from "../support/devices.js";
 import { bits, close, numbers, rejects } from "./support.js";
 
-const shape = { condition: 3, latent: 4, components: 2, hidden: 5 };
 const c = tensor(numbers(1, 18), [6, 3]);
 const z = tensor(numbers(2, 24), [6, 4]);
 const wrong = (value: unknown) => value as never;
 
-describe("Translator", () => {
+onDevices("Translator", (device) => {
+  const shape = { condition: 3, latent: 4, components: 2, hidden: 5, device };
   let translator: Translator;
   beforeEach(() => {
     translator = new Translator({ ...shape, seed: 1 });
@@ -33,7 +34,7 @@ describe("Translator", () => {
     using other = new Translator({ ...shape, seed: 2 });
     assert.equal(bits(same.native.values()), bits(translator.native.values()));
     assert.notEqual(bits(other.native.values()), bits(translator.native.values()));
-    using large = new Translator({ condition: 7, latent: 2 });
+    using large = new Translator({ condition: 7, latent: 2, device });
     assert.equal(large.hidden, 28);
     assert.equal(large.components, 10);
   });
@@ -113,14 +114,14 @@ describe("Translator", () => {
     using bounded = new Translator({ ...shape, bound: 2, seed: 1 });
     const bytes = bounded.toSafetensors({ note: "mine" });
     assert.equal(decodeSafetensors(bytes, "file").metadata.get("note"), "mine");
-    using back = Translator.fromSafetensors(bytes);
+    using back = Translator.fromSafetensors(bytes, { device });
     assert.deepEqual(
       [back.condition, back.latent, back.components, back.hidden, back.bound],
       [3, 4, 2, 5, 2],
     );
     assert.equal(bits(back.native.values()), bits(bounded.native.values()));
     assert.equal(bits((await back.forward(c)).means.data), bits((await bounded.forward(c)).means.data));
-    using other = Translator.fromSafetensors(bytes, { bound: 0 });
+    using other = Translator.fromSafetensors(bytes, { bound: 0, device });
     assert.equal(other.bound, 0);
   });
 
@@ -178,7 +179,8 @@ describe("Translator", () => {
     await rejects(make({ components: 1.5 }), "ERR_INVALID_ARGUMENT", /components/);
     await rejects(make({ bound: -1 }), "ERR_INVALID_ARGUMENT", /bound/);
     await rejects(make({ heads: 2 }), "ERR_INVALID_ARGUMENT", /"heads"/);
-    await rejects(make({ device: "cuda:0" }), "ERR_DEVICE_UNAVAILABLE");
+    await rejects(make({ device: "cuda:99" }), "ERR_DEVICE_UNAVAILABLE", /^device: "cuda:99"/);
+    await rejects(make({ precision: "fp16" }), "ERR_INVALID_ARGUMENT", /precision: .*"fp32", "tf32"/);
     await rejects(make({ hidden: 2 ** 20 }), "ERR_OUT_OF_MEMORY", /smaller `hidden`/);
     await rejects(
       translator.forward(tensor([1, 2], [1, 2])),
@@ -221,8 +223,19 @@ describe("Translator", () => {
     const { loss } = await two.loss(z, c, { y, alpha: 1 });
     assert.ok(Number.isFinite(loss));
     await rejects(two.loss(z, c), "ERR_INVALID_ARGUMENT", /y/);
-    using back = Translator.fromSafetensors(two.toSafetensors());
+    using back = Translator.fromSafetensors(two.toSafetensors(), { device });
     assert.equal(back.auxiliary, 2);
+  });
+
+  it("computes as the CPU does, in either precision", async () => {
+    using cpu = new Translator({ ...shape, device: "cpu", seed: 1 });
+    using tf32 = new Translator({ ...shape, precision: "tf32", seed: 1 });
+    assert.deepEqual([cpu.device, translator.precision, tf32.precision], ["cpu", "fp32", "tf32"]);
+    assert.equal(translator.device.startsWith(device), true);
+    assert.equal(bits(cpu.native.values()), bits(translator.native.values()));
+    const expected = (await cpu.forward(c)).means.data;
+    close((await translator.forward(c)).means.data, expected, 1e-5, "fp32");
+    close((await tf32.forward(c)).means.data, expected, 4e-3, "tf32");
   });
 
   it("cannot be used after dispose()", async () => {

@@ -1,23 +1,32 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { checkDevice } from "../../lib/devices.js";
 import {
   native,
+  type DeviceId,
   type NativeObjective,
   type NativePrior,
   type NativeSampleResult,
   type NativeSamplerConfig,
   type NativeTranslator,
 } from "../../lib/native.js";
+import { onDevices, realGpu } from "../support/devices.js";
 import { gaussian, tanhRegression } from "../support/objectives.js";
 import { assertClose, seeded } from "../support/numbers.js";
 
 const normal = (dim: number): NativePrior => ({ kind: "normal", dim });
 
 /** A translator that says N(μ, σ²) for every condition. */
-function constantTranslator(condition: number, mean: ArrayLike<number>, logStd: number): NativeTranslator {
+function constantTranslator(
+  condition: number,
+  mean: ArrayLike<number>,
+  logStd: number,
+  device: DeviceId,
+): NativeTranslator {
   const translator = native().createTranslator(
     { condition, hidden: 2, latent: mean.length, components: 1, initialLogStd: logStd },
     0n,
+    device,
   );
   const values = new Float32Array(translator.values().length);
   for (const p of translator.parameters) {
@@ -28,21 +37,37 @@ function constantTranslator(condition: number, mean: ArrayLike<number>, logStd: 
   return translator;
 }
 
-function run(
-  objective: NativeObjective,
-  translator: NativeTranslator | null,
-  d: number,
-  config: NativeSamplerConfig,
-  conditions: Float32Array,
-  conditionCount: number,
-  count: number,
-  streams = new Uint32Array(conditionCount),
-): Promise<NativeSampleResult> {
-  return native().sample({ objective, translator, prior: normal(d), config, conditions, conditionCount, streams, count })
-    .promise;
-}
+onDevices("samplers", (name) => {
+  let device: DeviceId;
+  before(() => {
+    device = checkDevice("device", name);
+  });
+  /** The emulator takes a thousand times a GPU's time. */
+  const slow = name === "cuda" && !realGpu;
 
-describe("samplers", () => {
+  function run(
+    objective: NativeObjective,
+    translator: NativeTranslator | null,
+    d: number,
+    config: NativeSamplerConfig,
+    conditions: Float32Array,
+    conditionCount: number,
+    count: number,
+    streams = new Uint32Array(conditionCount),
+  ): Promise<NativeSampleResult> {
+    return native().sample({
+      objective,
+      translator,
+      device,
+      prior: normal(d),
+      config,
+      conditions,
+      conditionCount,
+      streams,
+      count,
+    }).promise;
+  }
+
   it("langevin without noise follows PyTorch for 20 steps (momentum, clip, bound)", async () => {
     const data = JSON.parse(
       readFileSync(new URL("../fixtures/translator/trajectory.json", import.meta.url), "utf8"),
@@ -73,7 +98,7 @@ describe("samplers", () => {
     );
     let atBound = 0;
     for (let row = 0; row < data.n; row++) {
-      const translator = constantTranslator(m, data.start.slice(row * d, (row + 1) * d), 0);
+      const translator = constantTranslator(m, data.start.slice(row * d, (row + 1) * d), 0, device);
       const path: Float32Array[] = [];
       const energies: number[] = [];
       await native().sample(
@@ -140,26 +165,18 @@ describe("samplers", () => {
 
   it("MALA from the prior reaches an exact Gaussian posterior", async () => {
     const objective = await gaussian(precision);
-    const n = 6000;
-    const result = await run(
-      objective,
-      null,
-      4,
-      { start: "prior", kernel: "mala", steps: 200, seed: 5n },
-      c,
-      1,
-      n,
-    );
-    checkPosterior(result.latents, n, 0.06);
+    const [n, steps, tolerance] = slow ? [1000, 60, 0.15] : [6000, 200, 0.06];
+    const result = await run(objective, null, 4, { start: "prior", kernel: "mala", steps, seed: 5n }, c, 1, n);
+    checkPosterior(result.latents, n, tolerance);
     assert.ok(result.acceptance[0]! > 0.4 && result.acceptance[0]! < 0.8, `acceptance ${result.acceptance[0]}`);
-    assert.equal(result.gradients, n * 201, "T + 1 gradients a chain");
+    assert.equal(result.gradients, n * (steps + 1), "T + 1 gradients a chain");
     objective.dispose();
   });
 
   it("resampling alone reaches it when candidates are many", async () => {
     const objective = await gaussian(precision);
-    const translator = constantTranslator(4, [0.5, -1, 0, 1], 0);
-    const n = 6000;
+    const translator = constantTranslator(4, [0.5, -1, 0, 1], 0, device);
+    const [n, tolerance] = slow ? [400, 0.2] : [6000, 0.06];
     const result = await run(
       objective,
       translator,
@@ -169,7 +186,7 @@ describe("samplers", () => {
       1,
       n,
     );
-    checkPosterior(result.latents, n, 0.06);
+    checkPosterior(result.latents, n, tolerance);
     assert.equal(result.gradients, 0);
     assert.ok(result.ess[0]! > 10 && result.ess[0]! < 128, `ess ${result.ess[0]}`);
     objective.dispose();
@@ -178,7 +195,7 @@ describe("samplers", () => {
 
   it("doubles the candidates where the effective sample size is small", async () => {
     const objective = await gaussian(Float32Array.of(400, 400, 400, 400));
-    const translator = constantTranslator(4, [0, 0, 0, 0], 0);
+    const translator = constantTranslator(4, [0, 0, 0, 0], 0, device);
     const result = await run(
       objective,
       translator,
@@ -193,17 +210,21 @@ describe("samplers", () => {
     translator.dispose();
   });
 
-  for (const [name, config] of Object.entries<NativeSamplerConfig>({
+  for (const [recipe, config] of Object.entries<NativeSamplerConfig>({
     default: { start: "resample", kernel: "mala", steps: 4, seed: 9n },
     langevin: { start: "translator", kernel: "langevin", steps: 6, seed: 9n },
     hybrid: { start: "mode", kernel: "hybrid", steps: 6, seed: 9n },
   })) {
-    it(`${name}: a chain is bit-identical for any split, block size and thread count`, async () => {
+    it(`${recipe}: a chain is bit-identical for any split, block size and thread count`, async () => {
       const random = seeded(3);
       const w1 = random.normals(5 * 9);
       const w2 = random.normals(9 * 3);
       const conditions = random.normals(3 * 7);
-      const translator = native().createTranslator({ condition: 3, hidden: 12, latent: 5, components: 4 }, 2n);
+      const translator = native().createTranslator(
+        { condition: 3, hidden: 12, latent: 5, components: 4 },
+        2n,
+        device,
+      );
       const threads = native().threads();
       const results: NativeSampleResult[] = [];
       for (const [pool, maxBatch] of [
@@ -247,6 +268,7 @@ describe("samplers", () => {
       {
         objective,
         translator: null,
+        device,
         prior: normal(4),
         config: { start: "prior", kernel: "mala", steps: 1_000_000, seed: 1n },
         conditions: c,

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { checkDevice, type Device } from "../../lib/devices.js";
 import { native, type NativeTranslator } from "../../lib/native.js";
+import { onDevices } from "../support/devices.js";
 import { assertClose } from "../support/numbers.js";
 
 interface Case {
@@ -23,8 +25,8 @@ interface Case {
 const fixture = (name: string) =>
   JSON.parse(readFileSync(new URL(`../fixtures/translator/${name}.json`, import.meta.url), "utf8")) as Case;
 
-function build(data: Case): NativeTranslator {
-  const translator = native().createTranslator(data.config, 0n);
+function build(data: Case, device: Device): NativeTranslator {
+  const translator = native().createTranslator(data.config, 0n, checkDevice("device", device));
   translator.setValues(flatten(translator, data.parameters));
   return translator;
 }
@@ -40,7 +42,7 @@ function flatten(translator: NativeTranslator, tensors: Record<string, number[]>
   return flat;
 }
 
-describe("translator against PyTorch", () => {
+onDevices("translator against PyTorch", (device) => {
   for (const name of ["plain", "bounded-auxiliary", "one-component-batch-one", "narrow"]) {
     describe(name, () => {
       const data = fixture(name);
@@ -49,7 +51,7 @@ describe("translator against PyTorch", () => {
       const y = data.y && Float32Array.from(data.y);
 
       it("has the same mixture and log-density", async () => {
-        const translator = build(data);
+        const translator = build(data, device);
         const mixture = await translator.forward(c, data.n).promise;
         assertClose(mixture.logits, data.logits, 1e-5, "logits");
         assertClose(mixture.means, data.means, 1e-5, "means");
@@ -59,7 +61,7 @@ describe("translator against PyTorch", () => {
       });
 
       it("has the same loss and the same gradient in every parameter", async () => {
-        const translator = build(data);
+        const translator = build(data, device);
         const { loss, gradients } = await translator.loss(c, z, y, data.n, data.alpha).promise;
         assertClose([loss], [data.loss], 1e-5, "loss");
         for (const p of translator.parameters)
@@ -68,7 +70,7 @@ describe("translator against PyTorch", () => {
       });
 
       it("follows ten clipped Adam steps under a cosine schedule", async () => {
-        const translator = build(data);
+        const translator = build(data, device);
         const trainer = native().createTrainer(
           translator,
           // One batch an epoch: the order inside it does not matter to a mean.
@@ -102,7 +104,7 @@ describe("translator against PyTorch", () => {
   it("matches float64 finite differences of its own loss in a direction", async () => {
     // Independent of PyTorch: the slope of the loss along the gradient is the gradient's squared norm.
     const data = fixture("plain");
-    const translator = build(data);
+    const translator = build(data, device);
     const c = Float32Array.from(data.c);
     const z = Float32Array.from(data.z);
     const start = translator.values();

@@ -114,6 +114,9 @@ describe("the package", function () {
     for (const needed of [
       ...sources,
       "CMakeLists.txt",
+      "cmake/kernels.cmake",
+      "cmake/images.cpp.in",
+      "native/kernels/probe.cu",
       "binding.gyp",
       "scripts/install.mjs",
       "scripts/build-torchscript.mjs",

@@ -1,0 +1,111 @@
+/**
+ * Tests that run on every device: the CPU, and a GPU. The GPU is the driver emulator of native/emulator, built once, or
+ * the machine's own with TR0N_TEST_GPU=1. Importing this makes the emulator the driver of this process; "auto" never
+ * chooses it.
+ */
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import type { Device } from "../../lib/devices.js";
+import { native, packageRoot } from "../../lib/native.js";
+import { finish } from "./process.js";
+
+/** The hooks of native/emulator/node. */
+export interface Emulator {
+  /** JSON: { count, violations: [{ kind, kernel, line, text, … }] } */
+  report(): string;
+  violations(): number;
+  /** Allocations that are live. */
+  leaks(): number;
+  reset(): void;
+  /** The nth call from now of a driver function ("*": of any) returns a status. */
+  fail(pattern: string, nth: number, status: number, lasting: number): void;
+  failNone(): void;
+  calls(pattern: string): number;
+  configure(name: string, value: number): number;
+}
+
+export const realGpu = Boolean(process.env["TR0N_TEST_GPU"]);
+export const emulatorLibrary = join(packageRoot, "build", "Release", "libtr0n_cuda_emulator.so");
+
+if (!realGpu) process.env["TR0N_CUDA_DRIVER"] = emulatorLibrary;
+// Everything else in this process tests the CPU.
+process.env["TR0N_DEVICE"] ??= "cpu";
+
+let missing: string | undefined;
+let hooks: Emulator | undefined;
+
+/** Builds the emulator; why there is none, where that does not work. */
+async function build(): Promise<string | undefined> {
+  if ((await finish("cmake", ["--version"]).catch(() => null))?.code !== 0)
+    return "CMake is missing (Debian: apt-get install cmake)";
+  const folder = join("build", "emulator");
+  for (const step of [
+    ["-S", join("native", "emulator"), "-B", folder],
+    ["--build", folder, "--parallel", "2", "--target", "tr0n_cuda_emulator", "tr0n_emulator_hooks"],
+  ]) {
+    const { code, stdout, stderr } = await finish("cmake", step, { cwd: packageRoot, timeout: 800_000 });
+    if (code !== 0) throw new Error(`cmake ${step.join(" ")}: ${stdout}${stderr}`);
+  }
+  hooks = createRequire(import.meta.url)(
+    join(packageRoot, "build", "Release", "tr0n_emulator_hooks.node"),
+  ) as Emulator;
+  return undefined;
+}
+
+// Before any test of this process: whoever asks for devices first opens the driver for good.
+before(async function () {
+  this.timeout(900_000);
+  if (!realGpu) missing = await build();
+  const { problem, devices, kernels, images } = native().cudaInventory();
+  missing ??= problem ?? devices[0]?.problem ?? undefined;
+  if (Object.keys(images).length === 0)
+    missing = `the addon has no CUDA kernels (${kernels}); they need nvcc, of NVIDIA's CUDA toolkit`;
+});
+
+/** The emulator's hooks; undefined on a real GPU. */
+export function emulator(): Emulator | undefined {
+  return hooks;
+}
+
+/** Skips the calling hook's suite, with a line that says why, where there is no GPU. */
+export function requireGpu(context: Mocha.Context): void {
+  if (missing === undefined) return;
+  process.stdout.write(`      skipped: ${missing}\n`);
+  context.skip();
+}
+
+/** Resolves when no GPU is open in this process. */
+export async function gpusClosed(): Promise<void> {
+  for (let i = 0; i < 500 && native().counters().openGpus > 0; i++) {
+    global.gc?.();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** On the emulator: no kernel did anything wrong, no GPU is open and nothing is left on it. */
+export async function checkEmulator(): Promise<void> {
+  if (!hooks || missing !== undefined) return;
+  if (hooks.violations() > 0) throw new Error(`the emulator reports ${hooks.report()}`);
+  await gpusClosed();
+  const open = native().counters().openGpus;
+  if (open > 0) throw new Error(`${open} GPU is still open: something was not disposed of`);
+  if (hooks.leaks() > 0) throw new Error(`left on the device: ${hooks.report()}`);
+}
+
+/**
+ * Defines a suite for every device. On the emulator it also asks, in the end, that no kernel did anything wrong and
+ * that nothing is left on the device: `body` disposes of all it makes.
+ */
+export function onDevices(title: string, body: (device: Device) => void): void {
+  for (const device of ["cpu", "cuda"] as const)
+    describe(`${title} (${device === "cpu" ? "cpu" : realGpu ? "cuda" : "cuda, emulated"})`, () => {
+      if (device === "cuda")
+        before(function () {
+          requireGpu(this);
+          hooks?.reset();
+        });
+      body(device);
+      // Behind the hooks of `body`, which dispose of what it made.
+      if (device === "cuda") after(() => checkEmulator());
+    });
+}
