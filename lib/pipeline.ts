@@ -14,7 +14,7 @@ import {
   type NativeSession,
   type NativeTorchModel,
 } from "./native.js";
-import { compose, cutGradient, type Dim, type Graph } from "./onnx/index.js";
+import { compose, cutGradient, graphToRun, type Dim, type Graph } from "./onnx/index.js";
 
 /** What a pipeline is opened with besides itself. */
 export interface PipelineOptions {
@@ -115,7 +115,7 @@ export class Pipeline {
       return callNative(() => native().createRowMap({ name, segments, fixedBatch, maxBatch }));
     }
     const { graph, inputShape } = only;
-    const session = await open(graph, name);
+    const session = await open(graphToRun(graph), name);
     return callNative(() =>
       native().createRowMap({
         session,
@@ -153,7 +153,7 @@ export class Pipeline {
       );
       gradientSession = await open(differentiated.graph, "energy and gradient");
     }
-    const energy = await open(graph, "energy");
+    const energy = await open(graphToRun(graph), "energy");
     const segments = await this.segments(this.links.slice(0, -1), gradient, open);
     return callNative(() =>
       native().createObjective({
@@ -195,7 +195,7 @@ async function graphSegment(
   const [input, output] = [graph.inputs[0]!.name, graph.outputs[0]!.name];
   const [cotangent, gradientOutput] = [`grad_${output}`, `grad_${input}`];
   const segment = { name, inputShape, input, output, cotangent, gradient: gradientOutput };
-  const forward = await open(graph, name);
+  const forward = await open(graphToRun(graph), name);
   if (!gradient) return { ...segment, forward, recorded: null, backward: null, saved: [] };
   const differentiated = await differentiateSimplified(
     graph,

@@ -14,7 +14,6 @@ import {
   onNode,
   removeDead,
   renameValues,
-  sortGraph,
   subgraphs,
   valueNames,
   type Graph,
@@ -22,15 +21,14 @@ import {
   type ValueInfo,
 } from "./graph.js";
 import { declareShapes } from "./declare-shapes.js";
-import { inlineFunctions, inlineIfs } from "./inline.js";
+import { preparedGraph } from "./prepare.js";
 import { randomNodes } from "./random.js";
-import { rewriteBoth, rewriteForward } from "./rewrite/index.js";
+import { rewriteBoth } from "./rewrite/index.js";
 import { rules, type RuleContext } from "./rules/index.js";
 import { isConstantAlmostEverywhere, type InputAdjoint } from "./rules/rule.js";
 import { inferShapes, type Shapes } from "./shapes.js";
 import { normalAxis } from "./shapes/operators.js";
 import { isFloat } from "./tensors.js";
-import { constantsToInitializers, upgradeGraph } from "./upgrade.js";
 
 export interface DifferentiateOptions {
   /** Inputs to differentiate with respect to. Default: all float inputs. */
@@ -96,7 +94,7 @@ export function gradientObstacles(graph: Graph, options: DifferentiateOptions = 
 type OnFailure = (nodes: readonly Node[], error: ModelError) => void;
 
 function walk(graph: Graph, options: DifferentiateOptions, onFailure: OnFailure): Graph {
-  const result = prepared(graph);
+  const result = preparedGraph(graph);
   const types = inferShapes(result);
   const wrt = chosen("wrt", options.wrt, result.inputs, types);
   const outputs = chosen("outputs", options.outputs, result.outputs, types);
@@ -135,15 +133,6 @@ function walk(graph: Graph, options: DifferentiateOptions, onFailure: OnFailure)
   removeDead(result);
   declareShapes(b);
   return rewriteBoth(result);
-}
-
-/** A copy in the one spelling that the rules know. */
-function prepared(graph: Graph): Graph {
-  const result = upgradeGraph(inlineFunctions(graph));
-  sortGraph(result);
-  inlineIfs(result);
-  constantsToInitializers(result);
-  return rewriteForward(result);
 }
 
 function hasRule(node: Node): boolean {

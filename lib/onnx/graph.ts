@@ -108,7 +108,7 @@ export function describeNode(node: Node): string {
   const type = node.domain === "" ? node.opType : `${node.domain}.${node.opType}`;
   return node.name !== ""
     ? `${type} node "${node.name}"`
-    : `${type} node that makes "${node.outputs[0] ?? ""}"`;
+    : `${type} node that makes "${node.outputs.find((output) => output !== "") ?? ""}"`;
 }
 
 /**

@@ -45,6 +45,7 @@ export { upgradeGraph } from "./upgrade.js";
 export { DataType, isFloat, makeTensor, readNumbers, tensorBytes, tensorDims, typeName } from "./tensors.js";
 export { fixBatch } from "./batch.js";
 export { randomNodes } from "./random.js";
+export { graphToRun } from "./prepare.js";
 export { productWeights, sharedProductBytes } from "./product-weights.js";
 
 /**

@@ -96,6 +96,7 @@ Napi::Value counters(const Napi::CallbackInfo& info) {
 
 /// Gives freed memory back to the system where the allocator can.
 void trim(const Napi::CallbackInfo&) {
+  TorchRuntime::trim();
 #if defined(__GLIBC__)
   malloc_trim(0);
 #endif

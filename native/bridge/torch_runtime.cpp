@@ -84,6 +84,12 @@ std::string TorchRuntime::version() {
   return runtime ? runtime->api_->libtorch_version : "";
 }
 
+void TorchRuntime::trim() {
+  TorchRuntime* runtime = opened.load(std::memory_order_acquire);
+  const TorchCall call{std::nothrow};
+  if (runtime && call) runtime->api_->trim();
+}
+
 TorchRuntime::TorchRuntime(const std::string& path) {
   // RTLD_LOCAL keeps libtorch's symbols, and those of the many libraries that come with it, from the rest of
   // the process.

@@ -17,6 +17,8 @@ class TorchRuntime {
   static TorchRuntime& instance();
   /// libtorch's version, empty before the module is opened.
   static std::string version();
+  /// Gives memory back that the module keeps for the next run; does nothing before it is opened.
+  static void trim();
 
   const tr0n_torch_api& api() const { return *api_; }
 

@@ -18,8 +18,8 @@ void CudaKernels::optimise(const AdamStep* step, size_t count, const float* grad
                            const AdamArrays& arrays, const double* loss, StepTotals* totals) const {
   constexpr unsigned threads = 256, most = 4096;    // kMaxBlocks
   constexpr size_t elements = size_t{threads} * 8;  // of a block at a time
-  const auto resident =
-      static_cast<size_t>(queue_.resident_blocks("optimise", threads, 0) * queue_.multiprocessors());
+  const size_t resident = static_cast<size_t>(queue_.resident_blocks("optimise", threads, 0)) *
+                          static_cast<size_t>(queue_.multiprocessors());
   const size_t wanted = std::max<size_t>(1, block_count(count, elements));
   const auto blocks = static_cast<unsigned>(std::min({wanted, resident, size_t{most}}));
   queue_.launch({"optimise", {blocks}, {threads}, 0, true}, step, count, gradients, arrays, loss, totals);

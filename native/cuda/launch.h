@@ -50,6 +50,7 @@ class Queue {
     static_assert((!std::is_same_v<Args, bool> && ...),
                   "pass int or unsigned: the size of bool is the compiler's");
     const void* values[] = {&args..., nullptr};
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): a pointer among the arguments is copied as one
     const size_t sizes[] = {sizeof(Args)..., 0};
     submit(shape, values, sizes, sizeof...(Args));
   }

@@ -123,6 +123,37 @@ SELFTEST(optimise_stops) {
       .that("all counted", got.totals.steps == 7 && small.totals.steps == 7);
 }
 
+SELFTEST(optimise_recorded) {
+  // Replayed on what the memory holds by then: gradients of the second step, and its number.
+  constexpr size_t count = 20'000;
+  const State start = start_of(count);
+  const std::vector<float> first = normals(count, 11), second = normals(count, 12);
+  AdamStep step;
+  step.clip = 1;
+  Array<float> g(test.device, first), m(test.device, start.m), v(test.device, start.v),
+      x(test.device, start.x);
+  Array<AdamStep> steps(test.device, std::vector<AdamStep>{step});
+  const Array<double> loss(test.device, std::vector<double>{0.5});
+  Array<StepTotals> totals(test.device, std::vector<StepTotals>{start.totals});
+  const auto recording = test.device.record([&] {
+    test.device.kernels().optimise(steps.data(), count, g.data(), {x.data(), m.data(), v.data()}, loss.data(),
+                                   totals.data());
+  });
+  Row row = test.row("count 20000, two steps");
+  row.that("is recorded", recording != nullptr).that("not made yet", x.values() == start.x);
+  if (recording == nullptr) return;
+  recording->replay();
+  State expected = optimised(test.device, step, first, start, 0.5);
+  row.that("first step", x.values() == expected.x);
+  step.step = 1;
+  steps.set({step});
+  g.set(second);
+  recording->replay();
+  expected = optimised(test.device, step, second, expected, 0.5);
+  row.that("second step", x.values() == expected.x && m.values() == expected.m && v.values() == expected.v)
+      .that("both counted", totals.values()[0].steps == start.totals.steps + 2);
+}
+
 SELFTEST(adam_rows) {
   struct Shape {
     size_t n, size;

@@ -2,14 +2,20 @@
 #include <torch/script.h>
 #include <torch/version.h>
 
+#include <atomic>
+
 #include "torch/errors.h"
 #include "torch/features.h"
+#include "torch/kept_memory.h"
 #include "torch/model.h"
 #include "torch/tape.h"
 #include "torch/threads.h"
 
 namespace tr0n::torchscript {
 namespace {
+
+/// Models that are there; memory is kept for as long as there is one.
+std::atomic<int> models{0};
 
 int32_t cuda_devices() {
   try {
@@ -24,10 +30,14 @@ int open(const void* bytes, uint64_t size, const char* name, int32_t device, tr0
   return guard(errors, name, "ERR_MODEL_INVALID", "libtorch refuses the model", [&] {
     bound_threads(1);
     *model = open_model(bytes, size, name, device).release();
+    models.fetch_add(1);
   });
 }
 
-void release_model(tr0n_torch_model* model) { delete model; }
+void release_model(tr0n_torch_model* model) {
+  delete model;
+  if (models.fetch_sub(1) == 1) release_kept_memory();
+}
 
 uint64_t parameter_bytes(const tr0n_torch_model* model) { return model->parameter_bytes; }
 
@@ -45,8 +55,10 @@ const char* summary(const tr0n_torch_model* model) { return model->summary.c_str
 
 int derive(const tr0n_torch_model* model, const char* output, const char* features,
            tr0n_torch_model** derived, const tr0n_torch_errors* errors) {
-  return guard(errors, model->name, "ERR_MODEL_UNSUPPORTED", "its features cannot be had",
-               [&] { *derived = with_features(*model, output, features).release(); });
+  return guard(errors, model->name, "ERR_MODEL_UNSUPPORTED", "its features cannot be had", [&] {
+    *derived = with_features(*model, output, features).release();
+    models.fetch_add(1);
+  });
 }
 
 int run_model(const tr0n_torch_model* model, const tr0n_torch_tensor* inputs, int32_t count, int32_t threads,
@@ -100,8 +112,9 @@ extern "C" __attribute__((visibility("default"))) const tr0n_torch_api* tr0n_tor
       output,
       run_backward,
       release_tape,
+      release_kept_memory,
   };
-  static const bool prepared = (prepare_threads(), true);
+  static const bool prepared = (prepare_threads(), keep_memory(), true);
   static_cast<void>(prepared);
   return &api;
 }

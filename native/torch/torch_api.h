@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-#define TR0N_TORCH_API_VERSION 2u
+#define TR0N_TORCH_API_VERSION 3u
 
 typedef struct tr0n_torch_model tr0n_torch_model;
 /// Tensors that libtorch owns: the outputs of a run, with what backward needs where it was recorded.
@@ -83,6 +83,9 @@ typedef struct tr0n_torch_api {
   int (*backward)(tr0n_torch_tape* tape, const tr0n_torch_tensor* cotangents, int32_t threads, int32_t keep,
                   const tr0n_torch_tensor* gradients, const tr0n_torch_errors* errors);
   void (*release_tape)(tr0n_torch_tape* tape);
+
+  /// Gives memory back that is kept for the next run; it goes by itself with the last model.
+  void (*trim)(void);
 } tr0n_torch_api;
 
 /// The module's one exported function; null where the version is not supported.

@@ -120,7 +120,7 @@ def _dilate(m):
     return F.max_pool2d(F.max_pool2d(m, (3, 1), 1, (1, 0)), (1, 3), 1, (0, 1))
 
 
-def _stroke_width(m):
+def stroke_width(m):
     """Width of the strokes of [B, 1, 64, 64] masks in final pixels: twice area over outline."""
     dx = m[..., :-1, 1:] - m[..., :-1, :-1]
     dy = m[..., 1:, :-1] - m[..., :-1, :-1]
@@ -133,7 +133,7 @@ def _to_width(m, width):
     thinner = 1 - _dilate(1 - m)
     thicker = _dilate(m)
     steps = [1 - _dilate(1 - thinner), thinner, m, thicker, _dilate(thicker)]
-    error = torch.stack([(_stroke_width(s) - width).abs() for s in steps])
+    error = torch.stack([(stroke_width(s) - width).abs() for s in steps])
     best = error.argmin(0)
     return torch.stack(steps)[best, torch.arange(len(m))]
 

@@ -1,8 +1,8 @@
-"""Measure the exported TorchScript models and write models/manifest.json.
+"""Measure the exported TorchScript models and write their entries of models/manifest.json.
 
 measure.py [--models models] [--mnist DIR] [--sheets DIR]: the classifier on the test
 split; each generator by what the classifier makes of 10,000 prior samples. A contact sheet of each
-generator goes to --sheets.
+generator goes to --sheets. text/measure.py has the models of the text demo.
 """
 import argparse
 import hashlib
@@ -93,6 +93,27 @@ def sha256(path):
         return hashlib.sha256(f.read()).hexdigest()
 
 
+def write_entries(models, specs, metrics):
+    """Put entries for both files of each model of `metrics` (name: numbers) in the manifest, in place of old ones."""
+    path = os.path.join(models, "manifest.json")
+    entries = []
+    if os.path.exists(path):
+        with open(path) as f:
+            entries = [entry for entry in json.load(f) if entry["name"] not in metrics]
+    for name, numbers in metrics.items():
+        spec = specs[name]
+        row = ["length"] if spec.words else list(spec.row)
+        for file in (name + ".onnx", name + ".pt"):
+            entries.append({
+                "name": name, "file": file, "bytes": os.path.getsize(os.path.join(models, file)),
+                "sha256": sha256(os.path.join(models, file)), "inputs": {spec.input: ["batch", *row]},
+                "outputs": {output: ["batch", *shape] for output, shape in spec.outputs.items()}, "metrics": numbers,
+            })
+    with open(path, "w") as f:
+        json.dump(entries, f, indent=2)
+        f.write("\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", default="models")
@@ -108,9 +129,8 @@ def main():
     everything = torch.arange(len(test))
     images = test.batch(everything)[0]
     real = penultimate(classifier, images)
-    entries = []
+    measured = {}
     for name, model in loaded.items():
-        _, _, source, row, target = MODELS[name]
         if name == "classifier":
             metrics = measure_classifier(model, test)
             metrics["frechet_between_two_test_renderings"] = round(
@@ -118,22 +138,14 @@ def main():
             metrics["test_pixel_mean"] = round(float(images.mean()), 4)
             metrics["test_pixel_std"] = round(float(images.std()), 4)
         else:
-            z = torch.randn(SAMPLES, *row, generator=torch.Generator().manual_seed(5))
+            z = torch.randn(SAMPLES, *MODELS[name].row, generator=torch.Generator().manual_seed(5))
             samples = run(model, z)
             metrics = measure_generator(samples, classifier, real)
             if args.sheets:
                 sheet(samples[:240], os.path.join(args.sheets, name + ".png"))
-        out = [10] if target == "logits" else [3, 32, 32]
-        for suffix in (".onnx", ".pt"):
-            path = os.path.join(args.models, name + suffix)
-            entries.append({
-                "name": name, "file": name + suffix, "bytes": os.path.getsize(path), "sha256": sha256(path),
-                "inputs": {source: ["batch", *row]}, "outputs": {target: ["batch", *out]}, "metrics": metrics,
-            })
+        measured[name] = metrics
         print(name, json.dumps(metrics, indent=1))
-    with open(os.path.join(args.models, "manifest.json"), "w") as f:
-        json.dump(entries, f, indent=2)
-        f.write("\n")
+    write_entries(args.models, MODELS, measured)
 
 
 if __name__ == "__main__":

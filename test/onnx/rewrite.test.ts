@@ -6,6 +6,7 @@ import {
   copyGraph,
   differentiateGraph,
   emptyGraph,
+  graphToRun,
   type Dim,
   type Graph,
 } from "../../lib/onnx/index.js";
@@ -67,11 +68,11 @@ const patched = { has: ["MatMul", "Transpose"], lacks: ["ConvTranspose", "Conv"]
 const kept = { untouched: true };
 
 const transposedCases: Rewritten[] = [
-  transposed("4×4", ["batch", 3, 4, 5], [3, 2, 4, 4], { ...two, pads: [1, 1, 1, 1] }, woven),
+  transposed("4×4", ["batch", 3, 4, 5], [3, 16, 4, 4], { ...two, pads: [1, 1, 1, 1] }, woven),
   transposed(
     "4×4 with a bias",
     ["batch", 3, 5, 4],
-    [3, 2, 4, 4],
+    [3, 16, 4, 4],
     { ...two, pads: [1, 1, 1, 1] },
     { ...woven, bias: true },
   ),
@@ -79,48 +80,50 @@ const transposedCases: Rewritten[] = [
   transposed(
     "3×3 and output padding",
     ["batch", 2, 3, 5],
-    [2, 3, 3, 3],
+    [2, 17, 3, 3],
     { ...two, pads: [1, 1, 1, 1], output_padding: [1, 1] },
     { ...woven, bias: true },
   ),
-  transposed("6×6", ["batch", 2, 3, 3], [2, 3, 6, 6], { ...two, pads: [2, 2, 2, 2] }, woven),
+  transposed("6×6", ["batch", 2, 3, 3], [2, 16, 6, 6], { ...two, pads: [2, 2, 2, 2] }, woven),
   transposed(
     "5×3, uneven",
     ["batch", 2, 3, 4],
-    [2, 2, 5, 3],
+    [2, 16, 5, 3],
     { ...two, pads: [2, 1, 2, 1], output_padding: [1, 1] },
     woven,
   ),
-  transposed("uneven pads", ["batch", 2, 3, 4], [2, 2, 4, 4], { ...two, pads: [0, 2, 2, 0] }, woven),
+  transposed("uneven pads", ["batch", 2, 3, 4], [2, 16, 4, 4], { ...two, pads: [0, 2, 2, 0] }, woven),
   transposed(
     "1×1, zeros between",
     ["batch", 3, 4, 2],
-    [3, 2, 1, 1],
+    [3, 16, 1, 1],
     { ...two, output_padding: [1, 1] },
     woven,
   ),
   transposed(
     "1×1 with a bias",
     ["batch", 3, 4, 2],
-    [3, 2, 1, 1],
+    [3, 16, 1, 1],
     { ...two, output_padding: [1, 1] },
     { ...kept, bias: true },
   ),
-  transposed("one element", ["batch", 3, 1, 1], [3, 2, 4, 4], { ...two, pads: [1, 1, 1, 1] }, woven),
-  transposed("free sizes", ["batch", 3, "h", "w"], [3, 2, 4, 4], { ...two, pads: [1, 1, 1, 1] }, kept),
-  transposed("not twice the size", ["batch", 3, 4, 4], [3, 2, 4, 4], two, kept),
-  transposed("wide", ["batch", 1, 2, 17], [1, 1, 4, 4], { ...two, pads: [1, 1, 1, 1] }, kept),
-  transposed("groups", ["batch", 4, 3, 3], [4, 2, 4, 4], { ...two, pads: [1, 1, 1, 1], group: 2 }, kept),
+  transposed("one element", ["batch", 3, 1, 1], [3, 16, 4, 4], { ...two, pads: [1, 1, 1, 1] }, woven),
+  transposed("free sizes", ["batch", 3, "h", "w"], [3, 16, 4, 4], { ...two, pads: [1, 1, 1, 1] }, kept),
+  transposed("not twice the size", ["batch", 3, 4, 4], [3, 16, 4, 4], two, kept),
+  transposed("wide", ["batch", 1, 2, 17], [1, 16, 4, 4], { ...two, pads: [1, 1, 1, 1] }, kept),
+  transposed("few channels", ["batch", 16, 4, 4], [16, 15, 4, 4], { ...two, pads: [1, 1, 1, 1] }, kept),
+  transposed("1×1, wide", ["batch", 3, 1, 8], [3, 16, 1, 1], { ...two, output_padding: [1, 1] }, kept),
+  transposed("groups", ["batch", 4, 3, 3], [4, 16, 4, 4], { ...two, pads: [1, 1, 1, 1], group: 2 }, kept),
   transposed(
     "dilations",
     ["batch", 2, 3, 3],
-    [2, 2, 2, 2],
+    [2, 16, 2, 2],
     { ...two, dilations: [2, 2], output_padding: [1, 1] },
     kept,
   ),
-  transposed("stride 1", ["batch", 2, 3, 3], [2, 2, 3, 3], {}, kept),
-  transposed("1-D", ["batch", 2, 3], [2, 2, 4], { strides: [2], pads: [1, 1] }, kept),
-  transposed("auto_pad", ["batch", 2, 3, 3], [2, 2, 4, 4], { ...two, auto_pad: "SAME_UPPER" }, kept),
+  transposed("stride 1", ["batch", 2, 3, 3], [2, 16, 3, 3], {}, kept),
+  transposed("1-D", ["batch", 2, 3], [2, 16, 4], { strides: [2], pads: [1, 1] }, kept),
+  transposed("auto_pad", ["batch", 2, 3, 3], [2, 16, 4, 4], { ...two, auto_pad: "SAME_UPPER" }, kept),
   transposed("patches", ["batch", 4, 3, 2], [4, 3, 5, 5], { strides: [5, 5] }, patched),
   transposed("patches 2×2", ["batch", 4, 3, 2], [4, 3, 2, 2], two, patched),
   transposed(
@@ -286,6 +289,43 @@ describe("onnx: rewrites", () => {
         tolerance: 1e-4,
       }));
   }
+
+  it("of a model that only runs: a generator's transposed convolutions, at the operator set that it comes with", async () => {
+    const next = random(7);
+    const b = new Builder(emptyGraph("generator"));
+    const z = b.input("z", float, ["batch", 6]);
+    const stack = b.op("Reshape", [z, b.ints([-1, 6, 1, 1])]);
+    const wide = b.op("ConvTranspose", [stack, weights(b, next, [6, 16, 4, 4])]);
+    const norm = [0, 1, 2, 3].map((i) => b.constant(uniform(next, 16, i / 4, 2), [16], float));
+    const up = { ...two, pads: [1, 1, 1, 1] };
+    const norms = b.op("BatchNormalization", [
+      b.op("ConvTranspose", [wide, weights(b, next, [16, 16, 4, 4])], up),
+      ...norm,
+    ]);
+    b.output("y", b.op("ConvTranspose", [b.op("Relu", [norms]), weights(b, next, [16, 3, 4, 4])], up));
+    b.graph.opsets.set("", 13);
+    const before = copyGraph(b.graph);
+    const after = graphToRun(b.graph);
+    assert.deepEqual(b.graph.nodes, before.nodes);
+    const types = after.nodes.map(({ opType }) => opType);
+    assert.equal(types.filter((type) => type === "ConvTranspose").length, 2);
+    assert.ok(types.includes("Conv") && !types.includes("BatchNormalization"));
+    for (const batch of [1, 3]) {
+      const feeds = { z: { dims: [batch, 6], data: uniform(next, batch * 6) } };
+      const [expected, actual] = [await runGraph(before, feeds), await runGraph(after, feeds)];
+      assert.deepEqual(actual.y!.dims, [batch, 3, 16, 16]);
+      assertClose(actual.y!.data, expected.y!.data, 1e-5, `y at batch ${batch}`);
+    }
+  });
+
+  it("of a model that only runs: one without transposed convolutions, or that cannot be read, stays as it is", () => {
+    const b = new Builder(emptyGraph("plain"));
+    b.output("y", b.op("Relu", [b.input("x", float, ["batch", 3])]));
+    assert.equal(graphToRun(b.graph), b.graph);
+    b.output("z", b.op("ConvTranspose", ["x", "x"]));
+    b.graph.opsets.set("", 5);
+    assert.equal(graphToRun(b.graph), b.graph);
+  });
 
   it("of a sum that enters the blocked layout only the terms outside are brought in", async () => {
     const next = random(8);

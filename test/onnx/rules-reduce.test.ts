@@ -1,5 +1,6 @@
-import type { Dim } from "../../lib/onnx/index.js";
-import { checkGradient, uniform, type Case, type InputSpec } from "./support.js";
+import assert from "node:assert/strict";
+import { Builder, DataType, differentiateGraph, emptyGraph, type Dim } from "../../lib/onnx/index.js";
+import { checkGradient, runGraph, uniform, type Case, type InputSpec } from "./support.js";
 
 const positive: InputSpec["values"] = (next, count) => uniform(next, count, 0.3, 1.5);
 
@@ -92,4 +93,15 @@ const cases: Case[] = [
 
 describe("onnx rules: reductions and softmax", () => {
   for (const spec of cases) it(spec.name, () => checkGradient(spec));
+
+  for (const n of [0, "n"])
+    it(`ReduceProd over an axis without elements, ${n === 0 ? "as declared" : "as found at run time"}`, async () => {
+      const b = new Builder(emptyGraph("empty"));
+      const x = b.input("x", DataType.FLOAT, [2, n, 3]);
+      b.output("y", b.op("ReduceProd", [x, b.ints([1])], { keepdims: 0 }));
+      const feeds = { x: { dims: [2, 0, 3], data: [] }, grad_y: { dims: [2, 3], data: [1, 2, 3, 4, 5, 6] } };
+      const { y, grad_x } = await runGraph(differentiateGraph(b.graph), feeds);
+      assert.deepEqual([...y!.data], [1, 1, 1, 1, 1, 1]);
+      assert.deepEqual([...grad_x!.dims], [2, 0, 3]);
+    });
 });

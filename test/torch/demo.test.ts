@@ -14,6 +14,7 @@ describe("torchscript: the demo models", function () {
     ["gan-generator", "image"],
     ["vae-decoder", "image"],
     ["classifier", "logits"],
+    ["image-encoder", "embedding"],
   ] as const)
     it(`${name}: run and vjp equal those of the ONNX export, for batches of 1, 7 and 64`, async () => {
       using torch = await loadModel(demoFile(`${name}.pt`));

@@ -104,23 +104,32 @@ define(
 /** Halvings of an axis whose size is known only at run time: enough for 2³² elements, which no tensor has. */
 const maxLevels = 32;
 
-/** The product along an axis, which becomes 1: halves are multiplied until one element is left. */
+/**
+ * The product along an axis, which becomes 1: halves are multiplied until one element is left. An odd axis gets a 1, one
+ * without elements two of them.
+ */
 function productAlong({ b }: RuleContext, value: string, axis: number): string {
   const size = b.shapes.dims(value)![axis];
-  const levels = typeof size === "number" ? Math.ceil(Math.log2(Math.max(size, 1))) : maxLevels;
+  const levels = typeof size === "number" ? Math.ceil(Math.log2(size || 2)) : maxLevels;
   for (let level = 0; level < levels; level++) {
     const length = b.shapes.dims(value)![axis];
-    const odd = typeof length === "number" ? length % 2 : null;
+    const missing = typeof length === "number" ? (length === 0 ? 2 : length % 2) : null;
     const pads =
-      odd === null
-        ? b.op("Concat", [b.ints([0]), b.op("Mod", [b.sizes(value, [axis]), b.ints([2])])], { axis: 0 })
-        : b.ints([0, odd]);
-    const even = odd === 0 ? value : b.op("Pad", [value, pads, b.scalar(1, value), b.ints([axis])]);
+      missing === null
+        ? b.op("Concat", [b.ints([0]), onesMissing(b, b.sizes(value, [axis]))], { axis: 0 })
+        : b.ints([0, missing]);
+    const even = missing === 0 ? value : b.op("Pad", [value, pads, b.scalar(1, value), b.ints([axis])]);
     const [front, back] = b.ops("Split", [even], 2, { axis, num_outputs: 2 }) as [string, string];
     b.shapes.adopt(back, front);
     value = b.op("Mul", [front, back]);
   }
   return value;
+}
+
+/** To an even number above 0: max(n mod 2, 2 − 2n). */
+function onesMissing(b: Builder, n: string): string {
+  const two = b.ints([2]);
+  return b.op("Max", [b.op("Mod", [n, two]), b.op("Sub", [two, b.op("Mul", [n, two])])]);
 }
 
 // Softmax along one axis. y ⊙ (g − Σ g ⊙ y)
