@@ -107,12 +107,13 @@ at::DataPtr allocate_block(size_t bytes) {
   return {data, data, &free_block, c10::Device(c10::kCPU)};
 }
 
-/// allocate() is const in some versions of libtorch and not in others, copy_data() is asked for by some.
+/// allocate() is const in some versions of libtorch and not in others, copy_data() is asked for by some: no
+/// method says that it overrides, so that all versions compile.
 class KeptMemory : public at::Allocator {
  public:
   at::DataPtr allocate(size_t bytes) const { return allocate_block(bytes); }
   at::DataPtr allocate(size_t bytes) { return allocate_block(bytes); }
-  at::DeleterFnPtr raw_deleter() const override { return &free_block; }
+  at::DeleterFnPtr raw_deleter() const { return &free_block; }
   void copy_data(void* target, const void* source, size_t bytes) const { std::memcpy(target, source, bytes); }
 };
 

@@ -97,7 +97,7 @@ std::string maker(const Value* value, int depth = 0) {
     return found;
   }
   if (!node->kind().is_aten()) return "";
-  const std::string op = node->kind().toUnqualString();
+  std::string op = node->kind().toUnqualString();
   if (among(op, {"view", "reshape", "flatten", "squeeze", "unsqueeze", "contiguous", "to", "clone", "detach",
                  "alias", "float", "type_as"}))
     return maker(node->input(0), depth + 1);
