@@ -1,0 +1,167 @@
+import type { Mutation } from "../mutations.js";
+
+/** Gradient steps, Metropolis tests, resampling, the hybrid sampler's latent. */
+export const samplers: readonly Mutation[] = [
+  {
+    file: "langevin_update.cu",
+    find: "__fsub_rn(z, __fmul_rn(step.learning_rate, b))",
+    replace: "__fadd_rn(z, __fmul_rn(step.learning_rate, b))",
+    what: "a step uphill",
+  },
+  {
+    file: "langevin_update.cu",
+    find: "x < -step.bound ? -step.bound : x;",
+    replace: "x;",
+    what: "no lower bound",
+  },
+  {
+    file: "langevin_update.cu",
+    find: "__fadd_rn(first != 0 ? 0.0f : __fmul_rn(momentum, old), __fmul_rn(scale, fresh))",
+    replace: "__fadd_rn(first != 0 ? 0.0f : __fmul_rn(momentum, old), fresh)",
+    what: "the clip's scale not applied",
+  },
+  {
+    file: "langevin_update.cu",
+    find: "normals(draw, static_cast<uint32_t>(at / 4))",
+    replace: "normals(draw, static_cast<uint32_t>(at))",
+    what: "the wrong counter for random numbers",
+  },
+  {
+    file: "langevin_update.cu",
+    find: "Purpose::langevin_noise);",
+    replace: "Purpose::proposal);",
+    what: "random numbers of another purpose",
+  },
+  {
+    file: "mala_propose.cu",
+    find: "static_cast<float>(sqrt(2 * size))",
+    replace: "static_cast<float>(sqrt(size))",
+    what: "noise that is too small by √2",
+  },
+  {
+    file: "mala_propose.cu",
+    find: "chains[row]",
+    replace: "chains[0]",
+    what: "every chain drawn like the first",
+  },
+  {
+    file: "mala_propose.cu",
+    find: "if (row >= n) return;",
+    replace: "",
+    what: "no check of the last block's rows",
+  },
+  {
+    file: "mala_accept.cu",
+    find: "const double b = h * static_cast<double>(drift_there) - move;",
+    replace: "const double b = h * static_cast<double>(drift_there) + move;",
+    what: "the wrong sign in the reverse proposal",
+  },
+  {
+    file: "mala_accept.cu",
+    find: "(norms[0] - norms[1]) / (4 * h)",
+    replace: "(norms[0] - norms[1]) / (2 * h)",
+    what: "the wrong factor in the acceptance",
+  },
+  {
+    file: "mala_accept.cu",
+    find: "isnan(log_ratio) ? 0 : exp(log_ratio)",
+    replace: "exp(log_ratio)",
+    what: "NaN gets into the acceptance sum",
+  },
+  {
+    file: "mala_accept.cu",
+    find: "state.log_step += adapt * (accept - target_accept);",
+    replace: "state.log_step += adapt * (target_accept - accept);",
+    what: "steps adapted the wrong way",
+  },
+  {
+    file: "mala_accept.cu",
+    find: "store4(drift_here, at, d, vector, at == start ? kept_drift : load4(drift_there, at, d, vector));",
+    replace: "store4(drift_here, at, d, vector, kept_drift);",
+    what: "a long row's first drift for all of it",
+  },
+  {
+    file: "mala_accept.cu",
+    find: "energies[row] = proposal_energies[row];",
+    replace: "",
+    what: "the accepted energy not kept",
+  },
+  {
+    file: "target_gradient.cu",
+    find: "sums[0] > max_norm * max_norm",
+    replace: "sums[0] > max_norm",
+    what: "the square compared with the norm",
+  },
+  {
+    file: "target_gradient.cu",
+    find: "const bool valid = sums[2] == 0 && isfinite(energy)",
+    replace: "const bool valid = isfinite(energy)",
+    what: "points outside the support not refused",
+  },
+  {
+    file: "target_gradient.cu",
+    find: "if (fidelity != 1) g = map4",
+    replace: "if (false) g = map4",
+    what: "the gradient not scaled by the fidelity",
+  },
+  {
+    file: "resample.cu",
+    find: "if (s > state.best_score) {",
+    replace: "if (s >= state.best_score) {",
+    what: "the last of equal candidates wins",
+  },
+  {
+    file: "resample.cu",
+    find: "first_step + static_cast<uint32_t>(j))",
+    replace: "static_cast<uint32_t>(j))",
+    what: "candidates of a later call numbered from 0",
+  },
+  {
+    file: "resample.cu",
+    find: "if (threadIdx.x >= offset) value = fmax(value, other);",
+    replace: "if (threadIdx.x > offset) value = fmax(value, other);",
+    what: "a lane too few in the running maximum",
+  },
+  {
+    file: "resample.cu",
+    find: "state.largest = __shfl_sync(kAllLanes, after, kWarp - 1);",
+    replace: "state.largest = __shfl_sync(kAllLanes, after, 0);",
+    what: "the maximum after the first candidate carried on",
+  },
+  {
+    file: "resample.cu",
+    find: "r = __shfl_sync(kAllLanes, relative, l)",
+    replace: "r = __shfl_sync(kAllLanes, relative, 0)",
+    what: "the first candidate's weight for all 32",
+  },
+  {
+    file: "resample.cu",
+    find: "load4(z + (row * count + winner) * d, at, d, vector)",
+    replace: "load4(z + (row + winner) * d, at, d, vector)",
+    what: "another chain's candidate copied",
+  },
+  {
+    file: "hybrid.cu",
+    find: "largest = largest < w ? w : largest;",
+    replace: "largest = w;",
+    what: "the last weight instead of the largest in the softmax",
+  },
+  {
+    file: "hybrid.cu",
+    find: "value += share * means[k * d];",
+    replace: "value += share * means[k];",
+    what: "the wrong stride of components",
+  },
+  {
+    file: "hybrid.cu",
+    find: "d_weights[k * d] = share * (means[k * d] - z) * gradient;",
+    replace: "d_weights[k * d] = share * means[k * d] * gradient;",
+    what: "the mean not subtracted in the softmax's derivative",
+  },
+  {
+    file: "hybrid.cu",
+    find: "for (unsigned k = 0; k < components_; ++k) visit(k, weights_[k * stride_]);",
+    replace: "for (unsigned k = 0; k < components_; ++k) visit(k, weights_[k]);",
+    what: "the wrong stride where weights are not kept in registers",
+  },
+];
