@@ -10,17 +10,18 @@
 namespace {
 
 constexpr const char* kUsage =
-    "usage: cuda-selftest [--filter TEXT]… [--quick] [--json] [--device N] [--list]\n"
+    "usage: cuda-selftest [--filter TEXT]… [--quick] [--json] [--fail-fast] [--device N] [--list]\n"
     "  --filter TEXT  only cases whose kernel contains TEXT\n"
     "  --quick        small sizes only\n"
     "  --json         the results as one JSON object\n"
+    "  --fail-fast    stop after the first case that fails\n"
     "  --device N     which GPU (0)\n"
     "  --list         the kernels that have cases\n"
     "TR0N_CUDA_DRIVER names another driver than libcuda.so.1.\n";
 
 struct Options {
   std::vector<std::string> filters;
-  bool quick = false, json = false, list = false, valid = true;
+  bool quick = false, json = false, fail_fast = false, list = false, valid = true;
   int device = 0;
 
   bool wants(const char* kernel) const {
@@ -38,6 +39,8 @@ Options options_of(int argc, char** argv) {
       options.quick = true;
     else if (argument == "--json")
       options.json = true;
+    else if (argument == "--fail-fast")
+      options.fail_fast = true;
     else if (argument == "--list")
       options.list = true;
     else if (argument == "--filter" && i + 1 < argc)
@@ -75,6 +78,7 @@ int main(int argc, char** argv) {
   size_t ran = 0;
   for (const Case& test : cases()) {
     if (!options.wants(test.kernel)) continue;
+    if (options.fail_fast && report.failures() > 0) break;
     ++ran;
     try {
       Test context(*machine, report, test.kernel, options.quick);
