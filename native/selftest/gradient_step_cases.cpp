@@ -109,6 +109,28 @@ SELFTEST(target_gradient) {
       }
 }
 
+SELFTEST(target_gradient_support) {
+  // A support without 0: what a thread has beyond a row's end must not be held to it.
+  for (const size_t d : {size_t{1}, size_t{33}, size_t{34}, size_t{35}, size_t{129}}) {
+    constexpr size_t n = 5;
+    Prior prior;
+    prior.kind = Prior::Kind::uniform;
+    prior.dim = d;
+    prior.low = 0.5f;
+    prior.high = 2;
+    std::vector<float> z = uniforms(n * d, 1, 0.5f, 2.0f);
+    z[3 * d + d - 1] = 0.25f;
+    const std::vector<float> energies = normals(n, 2);
+    std::vector<double> targets = widened(energies);
+    targets[3] = kInfinity;
+    const Array<float> here(test.device, z), e(test.device, energies);
+    Array<float> g(test.device, normals(n * d, 3));
+    Array<double> t(test.device, n);
+    test.device.kernels().target_gradient(prior, 1, 1, 0, n, here.data(), e.data(), t.data(), g.data());
+    test.row("d " + std::to_string(d)).each_close("targets", t.values(), targets, 1e-12);
+  }
+}
+
 SELFTEST(mala_propose) {
   const Philox rng(21);
   for (const Shape& shape : shapes(test.quick))

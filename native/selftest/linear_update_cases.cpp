@@ -226,6 +226,10 @@ SELFTEST(optimise_linear_stops) {
     (in_vector ? problem.vectors[0].gradient[2] : problem.layers[1].dy[40]) = value;
     problem.totals.stopped = stopped;
     problem.totals.loss = 7;
+    // A step of another training that is made: what it leaves in scratch memory must not be taken for this
+    // one's.
+    const Problem other(16, {{70, 33}, {33, 20}}, {5});
+    Placed(test.device, other).step(Precision::fp32, step_of(3, 1), 0.5);
     Placed got(test.device, problem), cpu(test.cpu, problem);
     const std::vector<float> x = got.x(), m = got.m(), v = got.v();
     // Twice: a step after the one that stopped changes nothing either.
