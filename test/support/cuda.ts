@@ -6,6 +6,7 @@ import { finish } from "./process.js";
 
 export const emulator = join(packageRoot, "build", "Release", "libtr0n_cuda_emulator.so");
 export const selftest = join(packageRoot, "build", "selftest", "cuda-selftest");
+export const profiler = join(packageRoot, "build", "selftest", "cuda-profile");
 
 const remedies = {
   cmake: "CMake is missing (Debian: apt-get install cmake)",

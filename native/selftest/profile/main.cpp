@@ -19,7 +19,7 @@ using namespace tr0n::selftest;
 
 constexpr const char* kUsage =
     "usage: cuda-profile [--batch N]… [--precision fp32|tf32]… [--hidden N] [--chains N]\n"
-    "  --batch N      a training step with this many pairs; none: 16, 256 and 2048\n"
+    "  --batch N      a training step with this many pairs (16, 256 and 2048); 0: none\n"
     "  --precision P  only with these; none: both\n"
     "  --hidden N     the translator's hidden width (2048)\n"
     "  --chains N     chains of the sampler updates (1024); 0: none\n";
@@ -75,7 +75,7 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; i += 2) {
     const std::string name = argv[i], value = i + 1 < argc ? argv[i + 1] : "";
     const size_t number = std::strtoull(value.c_str(), nullptr, 10);
-    if (name == "--batch" && number > 0)
+    if (name == "--batch" && !value.empty())
       batches.push_back(number);
     else if (name == "--hidden" && number > 0)
       sizes.hidden = number;
@@ -104,6 +104,7 @@ int main(int argc, char** argv) {
     std::printf("{\"workloads\":[\n");
     for (const size_t batch : batches)
       for (const Precision precision : precisions) {
+        if (batch == 0) continue;
         print(emulator, *device, sizes, training_step(sizes, batch, precision), first);
         first = false;
       }
