@@ -28,7 +28,7 @@ const usage = `Usage: npm run demo -- [options]
 
   --generator gan|vae   the frozen generator (default gan)
   --format onnx|torchscript
-                        the files of both models (default onnx); the samples are the same
+                        the files of both models (default onnx); the picture is the same
   --out DIR             where to write (default out/demo)
   --seed N              decides everything random (default 1)
   --json                print the report as JSON and nothing else

@@ -37,7 +37,7 @@ void store(const void* context, const Part& part) {
 /// bias is a weight of an input that is 1.
 class GradientSquare {
  public:
-  GradientSquare(size_t n, const LinearUpdate* layers, size_t count) : n_(n), layers_(layers), count_(count) {
+  GradientSquare(size_t n, const LinearUpdate* layers, size_t count) : n_(n), count_(count) {
     thread_local Scratch gram_scratch, float_scratch;
     grams_ = gram_scratch.get<Gram>(2 * count);
     size_t pieces = 0;
@@ -116,7 +116,6 @@ class GradientSquare {
   }
 
   size_t n_;
-  const LinearUpdate* layers_;
   size_t count_;
   Gram* grams_ = nullptr;
 };

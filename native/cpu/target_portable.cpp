@@ -54,11 +54,11 @@ struct Vector {
   static Four load4(const float* p) { return load(p); }
   static void store4(float* p, const Four& x) { store(p, x); }
   static void transpose4(Four& a, Four& b, Four& c, Four& d) {
-    const Four rows[4] = {a, b, c, d};
-    a = map([&](size_t i) { return rows[i].x[0]; });
-    b = map([&](size_t i) { return rows[i].x[1]; });
-    c = map([&](size_t i) { return rows[i].x[2]; });
-    d = map([&](size_t i) { return rows[i].x[3]; });
+    const Four from[4] = {a, b, c, d};
+    a = map([&](size_t i) { return from[i].x[0]; });
+    b = map([&](size_t i) { return from[i].x[1]; });
+    c = map([&](size_t i) { return from[i].x[2]; });
+    d = map([&](size_t i) { return from[i].x[3]; });
   }
 };
 

@@ -51,10 +51,11 @@ CUmodule Modules::load(const std::string& file) {
       return module;
     }
     log.back() = '\0';
-    const std::string what = describe(image) + ": " + status_text(context_.api(), status) +
-                             (log[0] == '\0' ? "" : ": " + std::string(log.data()));
-    if (!refused(status)) context_.check(status, "cuModuleLoadDataEx", file + ".cu: " + what);
-    tried += "\n  " + what;
+    std::string what = describe(image) + ": " + status_text(context_.api(), status);
+    if (log[0] != '\0') what.append(": ").append(log.data());
+    if (!refused(status))
+      context_.check(status, "cuModuleLoadDataEx", std::string(file).append(".cu: ").append(what));
+    tried.append("\n  ").append(what);
   }
   throw Error("ERR_DEVICE_UNAVAILABLE", context_.name() + ": no image of " + file +
                                             ".cu can be loaded on compute capability " +
@@ -82,7 +83,7 @@ Function& Modules::function(const char* name) {
       context_.api().cuFuncGetAttribute(&shared, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, function.handle),
       "cuFuncGetAttribute", name);
   function.static_shared = static_cast<size_t>(shared);
-  constexpr size_t always_allowed = 48 * 1024;
+  constexpr size_t always_allowed = 49152;  // bytes, on every architecture
   function.allowed_shared = always_allowed - std::min(always_allowed, function.static_shared);
   return functions_.emplace(name, std::move(function)).first->second;
 }

@@ -10,7 +10,7 @@ struct Shape {
 };
 
 std::vector<Shape> shapes(bool quick) {
-  std::vector<Shape> all = {{1, 1}, {2, 31}, {17, 32}, {5, 33}, {3, 257}, {1, 2100}};
+  std::vector<Shape> all = {{1, 1}, {2, 31}, {17, 32}, {5, 33}, {3, 257}, {1, 2100}, {401, 5}, {265, 129}};
   if (!quick) all.insert(all.end(), {{16, 512}, {255, 512}, {257, 257}, {2048, 512}});
   return all;
 }
@@ -81,7 +81,7 @@ SELFTEST(condition_noise) {
             .agrees("out", got, noisy(test.cpu, kind, shape, c, factor, rng, false), 1e-6)
             .that("in place", noisy(test.device, kind, shape, c, factor, rng, true) == got);
       }
-  const std::vector<float> zeros(3 * 5);
+  const std::vector<float> zeros(15);
   test.row("adaptive, c = 0")
       .close("out", noisy(test.device, ConditionNoise::adaptive, {3, 5}, zeros, {}, rng, false),
              std::vector<double>(15), 0);

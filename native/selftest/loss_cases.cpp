@@ -7,7 +7,8 @@ SELFTEST(squared_error) {
   struct Shape {
     size_t n, size;
   };
-  std::vector<Shape> shapes = {{1, 1}, {31, 33}, {33, 31}, {16, 128}, {3, 257}, {2, 2100}};
+  std::vector<Shape> shapes = {{1, 1},   {31, 33},  {33, 31}, {16, 128},
+                               {3, 257}, {2, 2100}, {401, 5}, {265, 129}};
   if (!test.quick) shapes.insert(shapes.end(), {{255, 128}, {2048, 128}, {257, 1024}});
   for (const Shape& shape : shapes)
     for (const float size_of_values : {1.0f, 1e30f}) {  // squares that a float cannot hold

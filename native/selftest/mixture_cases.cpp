@@ -224,4 +224,27 @@ SELFTEST(mixture_draw) {
   }
 }
 
+SELFTEST(mixture_draw_choices) {
+  // All the weight at one component, wherever it is: logits so far apart that exp() of their differences is 0
+  // or infinite. And more rows than an H100 has multiprocessors, so that several share a block.
+  constexpr size_t n = 401, components = 70, d = 3;
+  std::vector<float> logits(n * components), means(n * components * d);
+  std::vector<double> expected;
+  for (size_t i = 0; i < n; ++i) {
+    const size_t chosen = i * 7 % components;
+    logits[i * components + chosen] = 2000;
+    for (size_t k = 0; k < components; ++k)
+      for (size_t j = 0; j < d; ++j)
+        means[(i * components + k) * d + j] = static_cast<float>(100 * k + j + 1);
+    for (size_t j = 0; j < d; ++j) expected.push_back(static_cast<double>(100 * chosen + j + 1));
+  }
+  const Array<float> l(test.device, logits), m(test.device, means),
+      s(test.device, std::vector<float>(d, -30.0f));
+  const Array<Chain> who(test.device, chains(n, 7));
+  Array<float> z(test.device, n * d);
+  test.device.kernels().mixture_draw({n, components, d, l.data(), m.data(), s.data()}, nullptr, who.data(), n,
+                                     9, Purpose::component, Purpose::component_normal, Philox(77), z.data());
+  test.row("n 401, K 70, d 3").close("z", z.values(), expected, 1e-5);
+}
+
 }  // namespace tr0n::selftest

@@ -158,7 +158,8 @@ SELFTEST(adam_rows) {
   struct Shape {
     size_t n, size;
   };
-  std::vector<Shape> shapes = {{1, 1}, {31, 33}, {33, 31}, {2, 1280}, {3, 257}, {1, 2100}};
+  std::vector<Shape> shapes = {{1, 1},   {31, 33},  {33, 31}, {2, 1280},
+                               {3, 257}, {1, 2100}, {401, 5}, {265, 129}};
   if (!test.quick) shapes.insert(shapes.end(), {{16, 1280}, {257, 257}, {255, 1280}});
   for (const Shape& shape : shapes)
     for (const double clip : {0.0, 1.0}) {

@@ -14,7 +14,7 @@ struct Shape {
 };
 
 std::vector<Shape> shapes(bool quick) {
-  std::vector<Shape> all = {{1, 1, 1}, {31, 3, 33}, {33, 33, 31}, {20, 10, 128}, {3, 2, 600}};
+  std::vector<Shape> all = {{1, 1, 1}, {31, 3, 33}, {33, 33, 31}, {20, 10, 128}, {3, 2, 600}, {401, 2, 5}};
   if (!quick) all.insert(all.end(), {{1024, 10, 128}, {257, 33, 257}});
   return all;
 }
@@ -192,7 +192,7 @@ SELFTEST(resample) {
   struct Sizes {
     size_t n, count, d;
   };
-  std::vector<Sizes> all = {{1, 1, 1}, {31, 16, 33}, {3, 32, 128}, {5, 33, 31}, {2, 257, 5}};
+  std::vector<Sizes> all = {{1, 1, 1}, {31, 16, 33}, {3, 32, 128}, {5, 33, 31}, {2, 257, 5}, {401, 3, 2}};
   if (!test.quick) all.insert(all.end(), {{256, 16, 128}, {257, 256, 128}});
   for (const Sizes& s : all)
     for (const double spread : {1.0, 1e4}) {

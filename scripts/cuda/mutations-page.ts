@@ -11,7 +11,7 @@ export const describe = (m: Mutation): string =>
 export function mutationsPage(mutations: readonly Mutation[], outcomeOf: (m: Mutation) => Outcome): string {
   const rows = mutations.map((m) => {
     const { caught, by } = outcomeOf(m);
-    const outcome = caught ? by : `**survived**${m.harmless ? `: ${m.harmless}` : ""}`;
+    const outcome = caught ? by : `**survived**${m.survives ? `: ${m.survives}` : ""}`;
     return `${describe(m)} ${cell(outcome)} |`;
   });
   const caught = mutations.filter((m) => outcomeOf(m).caught).length;

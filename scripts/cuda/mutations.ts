@@ -20,8 +20,8 @@ export interface Mutation {
   sm?: 75 | 80;
   /** Files that include a header, to try first; all of them are tried before a mutation counts as survived. */
   first?: string[];
-  /** Why nothing can notice, for a mutation that changes no result; it still counts as survived. */
-  harmless?: string;
+  /** Why it survives, where that is known; it counts as survived all the same. */
+  survives?: string;
 }
 
 export interface Outcome {

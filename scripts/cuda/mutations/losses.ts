@@ -100,6 +100,8 @@ export const losses: readonly Mutation[] = [
     find: "if (!last_to_arrive(&arrived_groups, groups)) return;",
     replace: "if (!last_to_arrive(&arrived_groups, 1)) return;",
     what: "a total made before all groups have arrived",
+    survives:
+      "the emulator runs the blocks of a launch in order, so that the last group to arrive also writes last",
   },
   {
     file: "mixture_nll.cu",

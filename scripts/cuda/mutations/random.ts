@@ -26,7 +26,7 @@ export const random: readonly Mutation[] = [
   {
     file: "philox.cuh",
     find: "k.y += weyl1;",
-    replace: "k.y += weyl0;",
+    replace: "k.y += weyl1 ^ 1u;",
     what: "the wrong constant for the second key",
     first: ["mala_propose.cu"],
   },

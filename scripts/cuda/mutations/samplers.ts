@@ -17,8 +17,8 @@ export const samplers: readonly Mutation[] = [
   {
     file: "langevin_update.cu",
     find: "__fadd_rn(first != 0 ? 0.0f : __fmul_rn(momentum, old), __fmul_rn(scale, fresh))",
-    replace: "__fadd_rn(first != 0 ? 0.0f : __fmul_rn(momentum, old), fresh)",
-    what: "the clip's scale not applied",
+    replace: "__fadd_rn(first != 0 ? 0.0f : __fmul_rn(momentum, old), __fmul_rn(scale * scale, fresh))",
+    what: "the clip's scale applied twice",
   },
   {
     file: "langevin_update.cu",
