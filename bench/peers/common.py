@@ -42,3 +42,15 @@ def load_safetensors(path):
             begin, end = entry["data_offsets"]
             tensors[name] = torch.frombuffer(bytearray(data[begin:end]), dtype=torch.float32).reshape(entry["shape"])
     return tensors
+
+
+def save_safetensors(tensors, path):
+    header, parts, end = {}, [], 0
+    for name, tensor in tensors.items():
+        data = tensor.detach().contiguous().numpy().astype("<f4").tobytes()
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [end, end + len(data)]}
+        parts.append(data)
+        end += len(data)
+    head = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(head)) + head + b"".join(parts))

@@ -17,7 +17,7 @@ describe("mistakes planted into the CUDA kernels", function () {
     for (const mutation of mutations) mutated(readFileSync(join(folder, mutation.file), "utf8"), mutation);
     const broken = new Set(mutations.map((m) => m.file));
     // Sizes and arguments alone: nothing is computed there.
-    const declarations = ["linear_arguments.h", "tile_shapes.cuh"];
+    const declarations = ["linear_arguments.h", "linear_scalars.cuh", "tile_shapes.cuh"];
     const sources = readdirSync(folder).filter((name) => /\.(cuh?|h)$/.test(name) && !declarations.includes(name));
     assert.deepEqual(
       sources.filter((name) => !broken.has(name)),

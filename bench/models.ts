@@ -1,0 +1,97 @@
+/** The models that cases run and how their results are compared with PyTorch's. */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { median } from "../lib/bench/statistics.js";
+import { decodeSafetensors, encodeSafetensors, takeTensor } from "../lib/safetensors.js";
+import type { Tensor } from "../lib/tensor.js";
+import { policies, type Surroundings } from "./case.js";
+
+const shipped = ["gan-generator", "vae-decoder", "classifier"];
+const made = fileURLToPath(new URL("../.cache/bench/models/", import.meta.url));
+
+/** Where a model's file is: beside the package, or in .cache, where PyTorch makes those that are not there. Null without it. */
+export async function modelFile(name: string, { python, peer }: Surroundings): Promise<string | null> {
+  if (shipped.includes(name)) return fileURLToPath(new URL(`../models/${name}.onnx`, import.meta.url));
+  const path = join(made, `${name}.onnx`);
+  if (existsSync(path)) return path;
+  if (python === null) return null;
+  mkdirSync(made, { recursive: true });
+  await peer("pipelines.py", { folder: made, names: [name] }, "passive");
+  return path;
+}
+
+export interface PeerRun {
+  /** Milliseconds, with the better way of waiting. */
+  readonly median: number;
+  /** What it computed. */
+  readonly results: ReadonlyMap<string, Float32Array>;
+}
+
+/**
+ * Runs a peer's script both ways of waiting on the same inputs.
+ *
+ * @param shapes of the results that it leaves
+ */
+export async function runPeer(
+  around: Surroundings,
+  script: string,
+  argument: object,
+  inputs: Record<string, Tensor>,
+  shapes: Record<string, readonly number[]>,
+): Promise<PeerRun> {
+  const folder = mkdtempSync(join(tmpdir(), "tr0n-bench-"));
+  try {
+    const [given, left] = [join(folder, "inputs.safetensors"), join(folder, "results.safetensors")];
+    writeFileSync(given, encodeSafetensors(new Map(Object.entries(inputs))));
+    const times: number[] = [];
+    for (const policy of policies) {
+      const all = { ...argument, inputs: given, results: left, seconds: around.seconds, least: 5 };
+      times.push((await around.peer<{ median: number }>(script, all, policy)).median);
+    }
+    const file = decodeSafetensors(readFileSync(left), script);
+    const results = new Map(
+      Object.entries(shapes).map(([name, shape]) => [name, takeTensor(file, script, name, shape)]),
+    );
+    return { median: Math.min(...times), results };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** @throws unless ‖ours − theirs‖ ≤ tolerance · ‖theirs‖ */
+export function sameResults(what: string, ours: Float32Array, theirs: Float32Array, tolerance: number): void {
+  let [difference, norm] = [0, 0];
+  theirs.forEach((value, i) => {
+    difference += (ours[i]! - value) ** 2;
+    norm += value ** 2;
+  });
+  const error = Math.sqrt(difference / norm);
+  if (ours.length !== theirs.length || !(error <= tolerance))
+    throw new Error(
+      `${what}: PyTorch's result differs by ${error} of its norm, expected at most ${tolerance}`,
+    );
+}
+
+/** Milliseconds of one run, after two that take memory from the system. */
+export async function medianTime(
+  seconds: number,
+  least: number,
+  run: () => Promise<unknown>,
+): Promise<number> {
+  for (let i = 0; i < 2; i++) await run();
+  const times: number[] = [];
+  const end = performance.now() + 1000 * seconds;
+  while (times.length < least || performance.now() < end) {
+    const start = performance.now();
+    await run();
+    times.push(performance.now() - start);
+  }
+  return median(times);
+}
+
+/** Inputs that are the same everywhere, of variance 1: √2 · sin of squares. */
+export function spread(count: number): Float32Array {
+  return Float32Array.from({ length: count }, (_, i) => Math.SQRT2 * Math.sin(i * i + 1));
+}
