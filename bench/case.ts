@@ -4,8 +4,8 @@ import type { MachineLimits } from "../lib/bench/limits.js";
 export interface Row {
   /** What was measured, "batch 16" for one. */
   readonly name: string;
-  /** "ms" and "MiB" are better when small, "GFLOP/s" and the like when large. */
-  readonly unit: "ms" | "MiB" | "GFLOP/s" | "GB/s" | "pairs/s";
+  /** "ms", "µs" and "MiB" are better when small, "GFLOP/s" and the like when large. */
+  readonly unit: "ms" | "µs" | "MiB" | "GFLOP/s" | "GB/s" | "pairs/s";
   readonly ours: number;
   readonly peers?: Readonly<Record<string, number>>;
   /** What this machine could do, and by what reckoning. */

@@ -66,7 +66,7 @@ function peer<T>(script: string, argument: object, policy: WaitPolicy): Promise<
 function ratio(row: Row): number | null {
   if (row.peers === undefined) return null;
   const all = Object.values(row.peers);
-  const small = row.unit === "ms" || row.unit === "MiB";
+  const small = ["ms", "µs", "MiB"].includes(row.unit);
   return small ? Math.min(...all) / row.ours : row.ours / Math.max(...all);
 }
 
