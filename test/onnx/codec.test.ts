@@ -71,7 +71,13 @@ describe("onnx: reading and writing", () => {
       /x\.onnx: expected an ONNX model, got/,
       "x.onnx",
     );
-    invalidModel(Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0), /zip archive/);
+    assert.throws(
+      () => decodeModel(Uint8Array.of(0x50, 0x4b, 3, 4, 0, 0), "x.pt"),
+      (error: unknown) =>
+        error instanceof ModelError &&
+        error.code === "ERR_MODEL_UNSUPPORTED" &&
+        /x\.pt: expected an ONNX model, got a zip archive/.test(error.message),
+    );
     invalidModel(new TextEncoder().encode('{"a": 1}'), /JSON/);
     invalidModel(bytes.subarray(0, bytes.length - 7), /truncated or damaged/);
     assert.throws(() => decodeModel("model.onnx" as unknown as Uint8Array), { code: "ERR_INVALID_ARGUMENT" });
