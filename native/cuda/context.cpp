@@ -45,7 +45,7 @@ int Context::attribute(CUdevice_attribute attribute) const {
 void Context::check(CUresult status, const char* call, const std::string& detail) const {
   if (status == CUDA_SUCCESS) return;
   require_usable();
-  const Error error = make_error(api_, status, name_, call, detail);
+  const DriverError error = make_error(api_, status, name_, call, detail);
   if (sticky(status)) {
     const std::lock_guard lock(mutex_);
     loss_ = error.what();

@@ -79,12 +79,12 @@ std::string status_text(const DriverApi& api, CUresult status) {
   return result;
 }
 
-Error make_error(const DriverApi& api, CUresult status, const std::string& who, const char* call,
-                 const std::string& detail) {
+DriverError make_error(const DriverApi& api, CUresult status, const std::string& who, const char* call,
+                       const std::string& detail) {
   std::string name = call;
   if (name.size() > 3 && name.compare(name.size() - 3, 3, "_v2") == 0) name.resize(name.size() - 3);
-  return Error(code_of(status),
-               who + ": " + name + ": " + status_text(api, status) + (detail.empty() ? "" : "; " + detail));
+  return DriverError(
+      status, who + ": " + name + ": " + status_text(api, status) + (detail.empty() ? "" : "; " + detail));
 }
 
 }  // namespace tr0n::cuda

@@ -15,9 +15,20 @@ const char* code_of(CUresult status);
 /// "CUDA_ERROR_OUT_OF_MEMORY (out of memory)"
 std::string status_text(const DriverApi& api, CUresult status);
 
+/// What a call of the driver said.
+class DriverError : public Error {
+ public:
+  DriverError(CUresult status, const std::string& message)
+      : Error(code_of(status), message), status_(status) {}
+  CUresult status() const noexcept { return status_; }
+
+ private:
+  CUresult status_;
+};
+
 /// The error for a status: "who: cuMemAllocAsync: CUDA_ERROR_OUT_OF_MEMORY (out of memory); detail". `call`
 /// is the function's symbol.
-Error make_error(const DriverApi& api, CUresult status, const std::string& who, const char* call,
-                 const std::string& detail);
+DriverError make_error(const DriverApi& api, CUresult status, const std::string& who, const char* call,
+                       const std::string& detail);
 
 }  // namespace tr0n::cuda

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "cuda/errors.h"
 #include "cuda/stream.h"
 
 namespace tr0n::cuda {
@@ -56,13 +57,23 @@ class GraphRecording final : public Recording {
   std::vector<std::string> kernels_;
 };
 
+/// Early drivers of CUDA 11 have graphs, but take no cooperative launch into one.
+bool refuses_capture(CUresult status) {
+  return status == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED || status == CUDA_ERROR_NOT_SUPPORTED;
+}
+
 }  // namespace
 
 std::unique_ptr<Recording> record(const Context& context, const DeviceQueue& queue,
                                   const std::function<void()>& calls) {
   if (context.api().cuGraphInstantiateWithFlags == nullptr) return nullptr;
   auto recording = std::make_unique<GraphRecording>(context, queue);
-  recording->capture(calls);
+  try {
+    recording->capture(calls);
+  } catch (const DriverError& error) {
+    if (!refuses_capture(error.status())) throw;
+    return nullptr;
+  }
   return recording;
 }
 

@@ -148,6 +148,8 @@ export function resourcesPage(page: string, resources: readonly Resources[], pro
     const { threads, shared } = shapes.get(kernel)!;
     const cells = architectures.map((architecture) => {
       const found = resources.find((r) => r.kernel === kernel && r.architecture === architecture);
+      // TF32 needs compute capability 8.0.
+      if (!found && architecture < 80 && kernel.endsWith("_tf32")) return "none";
       if (!found) throw new Error(`${kernel} was not compiled for sm_${architecture}`);
       const share = occupancy(architecture, found.registers, threads, shared);
       return share > 0 ? `${found.registers} / ${Math.round(100 * share)} %` : `${found.registers} / -`;

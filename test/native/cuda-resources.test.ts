@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { packageRoot } from "../../lib/native.js";
 import { architectures, kernelFiles, occupancy, parsePtxas, readResources } from "../../scripts/cuda/resources.js";
 import { buildImages, missing } from "../support/cuda.js";
@@ -30,6 +32,28 @@ describe("machine code of the CUDA kernels", function () {
       promised.filter((r) => r.stack + r.spillStores + r.spillLoads > 0),
       [],
     );
+  });
+
+  it("has the registers that docs/cuda.md and the README say", async function () {
+    const reason = await missing("cmake", "nvcc");
+    if (reason) {
+      process.stdout.write(`      skipped: ${reason}\n`);
+      this.skip();
+    }
+    await buildImages();
+    const resources = readResources(packageRoot);
+    for (const page of ["docs/cuda.md", "README.md"]) {
+      const text = readFileSync(join(packageRoot, page), "utf8");
+      const header = /^\| kernel +\| threads .*sm_75.*$/m.exec(text)![0].match(/sm_\d+/g)!;
+      const rows = [...text.matchAll(/^\| `(\w+)` +\| +\d+ \| +\d+ ((?:\| +(?:\d+ \/ +[-\d %]+|none) )+)\|$/gm)];
+      assert.ok(rows.length >= 9, page);
+      for (const [, kernel, cells] of rows)
+        header.forEach((name, i) => {
+          const cell = cells!.split("|")[i + 1]!.trim();
+          const found = resources.find((r) => r.kernel === kernel && `sm_${r.architecture}` === name);
+          assert.equal(cell.split(" ")[0], String(found?.registers ?? "none"), `${page}: ${kernel}, ${name}`);
+        });
+    }
   });
 
   it("is read as ptxas writes it, and nothing else is taken for no spills", () => {

@@ -70,6 +70,28 @@ TEST(recording_refuses_copies_and_survives_what_is_thrown) {
   CHECK(host[3] == 0);
 }
 
+TEST(recording_is_done_without_where_the_driver_refuses_a_launch) {
+  if (tr0n::test::emulator() == nullptr) return;
+  const auto device = cuda::cuda_device(0);
+  Buffer<float> values(*device, 64);
+  values.fill(1);
+  const auto calls = [&] { twice(device->queue(), values.data(), values.data(), 64); };
+  for (const cuda::CUresult refused :
+       {cuda::CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, cuda::CUDA_ERROR_NOT_SUPPORTED}) {
+    tr0n::test::emulator()->fail("cuLaunch*", 1, refused, 0);
+    CHECK(device->record(calls) == nullptr);
+    tr0n::test::emulator()->fail_none();
+  }
+  float host[64] = {};
+  values.download(host, 64);
+  CHECK(host[3] == 1);
+  const auto recording = device->record(calls);
+  CHECK(recording != nullptr);
+  recording->replay();
+  values.download(host, 64);
+  CHECK(host[3] != 1);
+}
+
 TEST(recording_leaves_nothing_behind) {
   CHECK(tr0n::test::emulator() == nullptr || tr0n::test::emulator()->leaks() == 0);
   CHECK(tr0n::test::emulator() == nullptr || tr0n::test::emulator()->violations() == 0);
