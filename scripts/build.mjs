@@ -16,29 +16,82 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
 rmSync(dist, { recursive: true, force: true });
 
+/** ES modules that require() cannot load everywhere are bundled; by the file that they come to lie in. */
+const vendors = { "protobuf.cjs": ["onnx-buf", "@bufbuild/protobuf"], "matrix.cjs": ["ml-matrix"] };
+const vendorOf = new Map(
+  Object.entries(vendors).flatMap(([file, names]) => names.map((name) => [name, file])),
+);
 const common = {
   bundle: true,
   platform: "node",
   format: "cjs",
   target: "node20",
   absWorkingDir: root,
-  // onnx-buf and ml-matrix are bundled: the first is an ES module that require() cannot load everywhere.
-  external: Object.keys(manifest.dependencies).filter(
-    (name) => !["onnx-buf", "@bufbuild/protobuf", "ml-matrix"].includes(name),
-  ),
+  external: [...Object.keys(manifest.dependencies).filter((name) => !vendorOf.has(name)), "./vendor/*"],
   define: { "import.meta.url": "undefined" },
   // Class names reach users: error.name, and constructors in messages.
   keepNames: true,
+  // Reading the text is most of what an import takes.
+  minifyWhitespace: true,
+  minifySyntax: true,
   logLevel: "warning",
   legalComments: "none",
+};
+
+async function bundle(options) {
+  const { warnings } = await build({ ...common, ...options });
+  if (warnings.length > 0) throw new Error(`${options.outfile}: ${warnings.length} warnings, see above`);
+}
+
+for (const [file, names] of Object.entries(vendors)) {
+  const imports = names.map((name, i) => `import * as m${i} from ${JSON.stringify(name)};`);
+  const list = names.map((name, i) => `m${i} as ${JSON.stringify(name)}`);
+  const contents = `${imports.join("\n")}\nexport { ${list.join(", ")} };`;
+  await bundle({ stdin: { contents, resolveDir: root }, outfile: `dist/vendor/${file}` });
+}
+
+/** An enumeration: names and numbers. */
+const isPlain = (value) =>
+  value !== null &&
+  typeof value === "object" &&
+  Object.values(value).every((item) => ["number", "string"].includes(typeof item));
+
+/**
+ * Bundled modules are read when something of them is first used: with protobuf's descriptors that would take as long as the
+ * rest of an import. What lib/ gets instead is an object with the enumerations, whose other properties open the module.
+ */
+function standIn(name) {
+  const file = vendorOf.get(name);
+  const real = require(join(dist, "vendor", file))[name];
+  const properties = Object.entries(real).map(([key, value]) =>
+    isPlain(value)
+      ? `exports[${JSON.stringify(key)}] = ${JSON.stringify(value)};`
+      : `lazy(${JSON.stringify(key)});`,
+  );
+  return `let real;
+const open = () => (real ??= require(${JSON.stringify(`./vendor/${file}`)})[${JSON.stringify(name)}]);
+const lazy = (key) => Object.defineProperty(exports, key, { enumerable: true, get: () => open()[key] });
+${properties.join("\n")}`;
+}
+const lazily = {
+  name: "lazily",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /./ }, ({ path, importer }) =>
+      vendorOf.has(path) && importer.startsWith(join(root, "lib"))
+        ? { path, namespace: "lazily" }
+        : undefined,
+    );
+    onLoad({ filter: /./, namespace: "lazily" }, ({ path }) => ({
+      contents: standIn(path),
+      resolveDir: dist,
+    }));
+  },
 };
 for (const [entry, outfile] of [
   ["lib/index.ts", "dist/index.cjs"],
   ["lib/cli/main.ts", "dist/cli.cjs"],
-]) {
-  const { warnings } = await build({ ...common, entryPoints: [entry], outfile });
-  if (warnings.length > 0) throw new Error(`${entry}: ${warnings.length} warnings, see above`);
-}
+])
+  await bundle({ entryPoints: [entry], outfile, plugins: [lazily] });
 chmodSync(join(dist, "cli.cjs"), 0o755);
 
 const names = Object.keys(require(join(dist, "index.cjs"))).filter(
@@ -46,7 +99,7 @@ const names = Object.keys(require(join(dist, "index.cjs"))).filter(
 );
 writeFileSync(
   join(dist, "index.js"),
-  `import tr0n from "./index.cjs";\nexport const {\n${names.map((name) => `  ${name},\n`).join("")}} = tr0n;\n`,
+  `import { createRequire } from "node:module";\nconst tr0n = createRequire(import.meta.url)("./index.cjs");\nexport const {\n${names.map((name) => `  ${name},\n`).join("")}} = tr0n;\n`,
 );
 
 const tsc = spawnSync(

@@ -63,6 +63,9 @@ class TranslatorVersion {
     return get().values();
   }
 
+  /// The memory of the values, from a version that nobody else has; perhaps empty.
+  std::vector<float> reclaim() const { return std::move(values_); }
+
  private:
   std::vector<float> drawn() const { return Translator(cpu_device(), config_, seed_).values(); }
 
@@ -86,16 +89,26 @@ class SharedTranslator {
     std::lock_guard<std::mutex> lock(mutex_);
     return current_;
   }
-  /// All of them, flat.
-  void set_values(std::vector<float> values) {
-    const auto next = std::make_shared<const TranslatorVersion>(*current(), std::move(values));
+  /// How often the parameters have been set.
+  uint64_t revision() const {
     std::lock_guard<std::mutex> lock(mutex_);
-    current_ = next;
+    return revision_;
+  }
+  /// All of them, flat. Returns the revision that they are. `spare`, where given, takes the memory of the
+  /// replaced ones if no reader has them: a large array that comes from the system costs a fault for every
+  /// page.
+  uint64_t set_values(std::vector<float> values, std::vector<float>* spare = nullptr) {
+    auto next = std::make_shared<const TranslatorVersion>(*current(), std::move(values));
+    std::lock_guard<std::mutex> lock(mutex_);
+    current_.swap(next);
+    if (spare != nullptr && next.use_count() == 1) *spare = next->reclaim();
+    return ++revision_;
   }
 
  private:
   mutable std::mutex mutex_;
   std::shared_ptr<const TranslatorVersion> current_;
+  uint64_t revision_ = 0;
   Live live_{Kind::translator};
 };
 

@@ -60,6 +60,7 @@ SharedTrainer::SharedTrainer(std::shared_ptr<SharedTranslator> shared, const Tra
 
 Trainer& SharedTrainer::trainer() {
   if (!trainer_) {
+    own_revision_ = shared_->revision();
     const auto version = shared_->current();
     const std::vector<float> values = version->values();
     placement_ = version->placement();
@@ -73,10 +74,16 @@ Trainer& SharedTrainer::trainer() {
 
 TrainerProgress SharedTrainer::run(size_t count, Job& job) {
   Trainer& trainer = this->trainer();
-  const std::vector<float> before = shared_->current()->values();
-  own_->set_values(before.data(), before.size());
+  // Steps may be asked for one at a time: parameters that are known are not copied again.
+  if (const uint64_t revision = shared_->revision(); revision != own_revision_) {
+    const std::vector<float> before = shared_->current()->values();
+    own_->set_values(before.data(), before.size());
+    own_revision_ = revision;
+  }
   const auto publish = [&] {
-    shared_->set_values(own_->values());
+    spare_.resize(own_->parameter_count());
+    own_->copy_values(spare_.data());
+    own_revision_ = shared_->set_values(std::move(spare_), &spare_);
     moved();
   };
   TrainerProgress last;
@@ -94,6 +101,7 @@ TrainerProgress SharedTrainer::run(size_t count, Job& job) {
     } catch (const Error&) {
       // A device that is lost gives nothing back: the translator is as before this run. What stopped it is
       // the news.
+      own_revision_ = UINT64_MAX;
     }
     throw;
   }

@@ -1,5 +1,6 @@
 #pragma once
 #include <atomic>
+#include <cstdint>
 #include <memory>
 
 #include "addon/counters.h"
@@ -31,6 +32,8 @@ class SharedTrainer {
   std::shared_ptr<SharedTranslator> shared_;
   Placement placement_;  ///< before what lives on the device
   std::unique_ptr<Translator> own_;
+  uint64_t own_revision_ = 0;  ///< of the shared parameters, which `own_` has
+  std::vector<float> spare_;   ///< memory for the next copy
   TrainerConfig config_;
   ArrayInput<float> z_, c_, y_;
   size_t n_, steps_;

@@ -127,10 +127,16 @@ Translator::Translator(Device& device, const TranslatorConfig& config, uint64_t 
 }
 
 std::vector<float> Translator::values() const {
-  std::vector<float> placed(values_.size()), copy(parameter_count_);
-  values_.download(placed.data(), placed.size());
-  collect_parameters(parameters_, placed.data(), copy.data());
+  std::vector<float> copy(parameter_count_);
+  copy_values(copy.data());
   return copy;
+}
+
+void Translator::copy_values(float* flat) const {
+  if (device_.host_memory()) return collect_parameters(parameters_, values_.data(), flat);
+  std::vector<float> placed(values_.size());
+  values_.download(placed.data(), placed.size());
+  collect_parameters(parameters_, placed.data(), flat);
 }
 
 void Translator::set_values(const float* values, size_t count) {

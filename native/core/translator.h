@@ -68,6 +68,7 @@ class Translator {
   const std::vector<Parameter>& parameters() const { return parameters_; }
   size_t parameter_count() const { return parameter_count_; }
   std::vector<float> values() const;                   ///< flat copy
+  void copy_values(float* flat) const;                 ///< the same into [parameter_count]
   void set_values(const float* values, size_t count);  ///< throws on a wrong count
   float* data() { return values_.data(); }             ///< placed, in the device's memory
   const float* data() const { return values_.data(); }
