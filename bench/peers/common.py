@@ -21,8 +21,12 @@ def answer(**values):
 
 
 def median_ms(function, seconds, least):
+    # Two take memory from the system; where one takes seconds the second changes nothing.
     for _ in range(2):
+        start = time.perf_counter()
         function()
+        if time.perf_counter() - start > 2:
+            break
     times, end = [], time.perf_counter() + seconds
     while len(times) < least or time.perf_counter() < end:
         start = time.perf_counter()
