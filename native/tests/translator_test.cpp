@@ -278,3 +278,39 @@ TEST(component_stds_draw_and_weigh_alike) {
   }
   CHECK_NEAR(ratio, 1, 0.02);
 }
+
+TEST(candidates_of_component_stds_are_of_the_same_mixture) {
+  const size_t components = 3, d = 5, n = 40;
+  std::vector<float> log_stds = normals(components * d, 1);
+  const std::vector<float> logits = normals(2 * components, 2), means = normals(2 * components * d, 3),
+                           energies(n);
+  const MixtureView q{2, components, d, logits.data(), means.data(), log_stds.data(), true};
+  std::vector<uint32_t> rows, steps(n, 4);
+  std::vector<Chain> chains;
+  for (uint32_t i = 0; i < n; ++i) {
+    rows.push_back(i % 2);
+    chains.push_back({1, i});
+  }
+  const Kernels& kernels = cpu_device().kernels();
+  const Philox rng(8);
+  Prior prior;
+  prior.dim = d;
+  std::vector<float> drawn(n * d), candidates(n * d);
+  kernels.mixture_draw(q, rows.data(), chains.data(), n, 4, Purpose::candidate_component,
+                       Purpose::candidate_normal, rng, drawn.data());
+  kernels.draw_candidates(q, prior, 0, rows.data(), chains.data(), steps.data(), n, rng, candidates.data());
+  CHECK(candidates == drawn);
+  std::vector<double> densities(n), weights(n);
+  kernels.mixture_log_density(q, rows.data(), drawn.data(), n, densities.data());
+  kernels.importance_weights(q, prior, 0, 1, 1, rows.data(), n, drawn.data(), energies.data(),
+                             weights.data());
+  for (size_t i = 0; i < n; ++i)
+    CHECK_NEAR(weights[i], prior.log_density(drawn.data() + i * d) - densities[i], 1e-12);
+  // All alike is as if they were shared.
+  for (size_t j = d; j < log_stds.size(); ++j) log_stds[j] = log_stds[j % d];
+  const MixtureView shared{2, components, d, logits.data(), means.data(), log_stds.data(), false};
+  std::vector<double> expected(n);
+  kernels.mixture_log_density(q, rows.data(), drawn.data(), n, densities.data());
+  kernels.mixture_log_density(shared, rows.data(), drawn.data(), n, expected.data());
+  for (size_t i = 0; i < n; ++i) CHECK_NEAR(densities[i], expected[i], 1e-12 * (1 + std::fabs(expected[i])));
+}
