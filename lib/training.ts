@@ -41,8 +41,8 @@ export interface TrainOptions {
    * What a pair's latent is held against. "nll" (default): −log q(z|c). "mse": the mean squared error of a deterministic
    * translator, a point for each condition in the place of a density; resampling has no use for it, and other samplers
    * start from the point. "cosine": −cos(c, f(G(z'))) of a relaxed draw z' of the mixture (Gumbel-softmax weights,
-   * reparameterised normals), through the gradient of generator and encoder; for embeddings, and some hundred times
-   * the work of "nll".
+   * reparameterised normals), through the gradient of generator and encoder, one for each pair and epoch; for
+   * embeddings only.
    */
   loss?: "nll" | "mse" | "cosine";
   /** Temperature of the relaxed draws of "cosine": towards 0 they pick one component. Default 1. */
