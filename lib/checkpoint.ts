@@ -15,21 +15,25 @@ export interface Checkpoint {
   readonly epochLoss: readonly [sum: number, steps: number];
   /** Mean loss of the last whole epoch; null before its end. */
   readonly lastEpochLoss: number | null;
+  /** Held-out loss after each whole epoch, and the parameters after the best one; null before the first. */
+  readonly validation: readonly number[];
+  readonly best: Float32Array | null;
   readonly seconds: number;
 }
 
 const format = "tr0n-checkpoint";
-const version = 1;
+const version = 2;
 
 /** @throws FileError ERR_IO */
 export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
-  const { state, ...rest } = checkpoint;
+  const { state, best, ...rest } = checkpoint;
   const vector = (data: Float32Array) => ({ data, shape: [data.length] });
   const parts = safetensorsParts(
     new Map([
       ["values", vector(state.values)],
       ["first_moment", vector(state.firstMoment)],
       ["second_moment", vector(state.secondMoment)],
+      ...(best ? [["best", vector(best)] as const] : []),
     ]),
     new Map([
       ["format", format],
@@ -60,13 +64,13 @@ export async function readCheckpoint(path: string): Promise<Checkpoint | null> {
     throw fail(`expected the format ${describe(format)}, got ${describe(file.metadata.get("format"))}`);
   if (file.metadata.get("version") !== String(version))
     throw fail(`expected version ${version}, got ${describe(file.metadata.get("version"))}`);
-  let stored: Partial<Omit<Checkpoint, "state">> & { step?: number };
+  let stored: Partial<Omit<Checkpoint, "state" | "best">> & { step?: number };
   try {
     stored = JSON.parse(file.metadata.get("state") ?? "") as typeof stored;
   } catch (error) {
     throw fail("its state is not JSON", error);
   }
-  const { settings, seed, step, epochLoss, lastEpochLoss, seconds } = stored ?? {};
+  const { settings, seed, step, epochLoss, lastEpochLoss, validation, seconds } = stored ?? {};
   const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
   if (
     settings === null ||
@@ -77,6 +81,8 @@ export async function readCheckpoint(path: string): Promise<Checkpoint | null> {
     epochLoss.length !== 2 ||
     !epochLoss.every(Number.isFinite) ||
     !(lastEpochLoss === null || Number.isFinite(lastEpochLoss)) ||
+    !Array.isArray(validation) ||
+    !validation.every(Number.isFinite) ||
     !Number.isFinite(seconds)
   )
     throw fail("its state is not as expected");
@@ -92,6 +98,8 @@ export async function readCheckpoint(path: string): Promise<Checkpoint | null> {
     },
     epochLoss: [epochLoss[0]!, epochLoss[1]!],
     lastEpochLoss: lastEpochLoss ?? null,
+    validation: validation as number[],
+    best: validation.length > 0 ? takeTensor(file, path, "best", [count]) : null,
     seconds: seconds!,
   };
 }

@@ -22,8 +22,9 @@ export type { Condition } from "./condition.js";
 export { loadTokenizer, type EncodedText, type Tokenizer, type WordTokenizer } from "./tokenizer.js";
 export { textEncoder, type TextEncoder, type TextEncoderOptions } from "./text-encoder.js";
 export { Translator, type MixtureTensors, type TranslatorOptions } from "./translator.js";
+export type { TranslatorShape } from "./translator-shape.js";
 export { Trainer, type TrainerOptions, type TrainerProgress, type TrainerState } from "./trainer.js";
-export type { ConditionNoise } from "./noise.js";
+export { covarianceOf, type ConditionNoise } from "./noise.js";
 export type { TrainOptions, TrainProgress, TrainReport } from "./training.js";
 export { generatePairs, type PairsOptions, type PairsProgress, type PairsReport } from "./pairs.js";
 export {

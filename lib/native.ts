@@ -107,8 +107,11 @@ export interface NativeTranslatorConfig {
   hidden: number;
   latent: number;
   components: number;
+  depth?: number;
   auxiliary?: number;
   bound?: number;
+  componentStds?: boolean;
+  deterministic?: boolean;
   initialLogStd?: number;
 }
 
@@ -154,7 +157,7 @@ export interface NativeCudaInventory {
 export interface NativeMixture {
   /** [n, K] */ logits: Float32Array;
   /** [n, K, d] */ means: Float32Array;
-  /** [d] */ stds: Float32Array;
+  /** [d] or [K, d] */ stds: Float32Array;
   /** [n, auxiliary] */ y: Float32Array;
 }
 
@@ -191,6 +194,9 @@ export interface NativeTrainerConfig {
   epsilon?: number;
   clip?: number;
   alpha?: number;
+  /** "relaxed": mean energy of relaxed draws; createTrainer then needs an objective with a gradient. Default "latent". */
+  loss?: "latent" | "relaxed";
+  temperature?: number;
   sampleLabels?: boolean;
   noise?: "none" | "isotropic" | "adaptive" | "covariance";
   noiseScale?: number;
@@ -223,8 +229,8 @@ export interface NativeTrainer {
   state(): NativeJob<NativeTrainerState>;
   /** Sets the translator's parameters, too. */
   setState(state: NativeTrainerState): NativeJob<void>;
-  /** Mean −log q over held-out pairs. */
-  heldOutNll(z: Float32Array, c: Float32Array, n: number): NativeJob<number>;
+  /** Mean loss over held-out pairs: −log q, a deterministic translator's squared error, or the relaxed energy. */
+  heldOutLoss(z: Float32Array, c: Float32Array, n: number): NativeJob<number>;
   dispose(): void;
 }
 
@@ -436,7 +442,10 @@ export interface NativeBinding {
     c: Float32Array,
     y: Float32Array | null,
     n: number,
+    objective?: NativeObjective,
   ): NativeTrainer;
+  /** Covariance [m, m] of rows [n, m] about their mean, over n − 1. */
+  covariance(rows: Float32Array, n: number, m: number): NativeJob<Float32Array>;
   createObjective(config: NativeObjectiveConfig): NativeObjective;
   createRowMap(config: NativeRowMapConfig): NativeRowMap;
   sample(

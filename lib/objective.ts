@@ -3,8 +3,14 @@
  * the sampler, conditions for training pairs, images for results. Every model has one thread and rows are run in blocks
  * on tr0n's pool, so results do not depend on how a batch is split.
  */
-import type { ConditionKind, Energy, FlatEnergy } from "./energy.js";
-import { Tr0nError } from "./errors.js";
+import {
+  energy as energies,
+  flattenComplete,
+  type ConditionKind,
+  type Energy,
+  type FlatEnergy,
+} from "./energy.js";
+import { ArgumentError, Tr0nError } from "./errors.js";
 import { fit, joinedBatch, stagedShape, type FittedEncoder, type Parts } from "./fit.js";
 import { conditionGraph, energyGraph, stageGraph } from "./graphs.js";
 import { abortable } from "./job.js";
@@ -120,17 +126,36 @@ export class Objective {
    */
   async native(gradient: boolean, signal?: AbortSignal): Promise<NativeObjective> {
     if (!gradient && this.lazy.has("gradient")) return this.native(true, signal);
-    return this.once(gradient ? "gradient" : "energy", signal, async () => {
-      const fitted = this.parts.encoder;
-      const pipeline = await this.encoded(this.encoder, fitted);
-      const energy = energyGraph(this.flat, pipeline.dims, this.conditionSize, fitted.probabilities);
-      pipeline.graph(energy, { name: "energy", row: [], prefix: "energy/" });
-      const { open, ...options } = this.opening("generator → energy", this.batchWith(fitted));
-      // The energies alone and with the gradient share what they have in common.
-      const shared: PipelineOptions["open"] = (graph, name) =>
-        this.once(`session: ${name}`, undefined, () => open(graph, name));
-      return this.keep(await pipeline.objective(gradient, this.conditionSize, { ...options, open: shared }));
-    });
+    return this.once(gradient ? "gradient" : "energy", signal, () =>
+      this.join("energy", this.flat, gradient),
+    );
+  }
+
+  /**
+   * −cos(c, f(G(z))) and its gradient, whatever else the energy has: what a translator can be trained on.
+   *
+   * @throws ArgumentError where conditions are no embeddings; ModelError ERR_NO_GRADIENT
+   */
+  cosine(signal?: AbortSignal): Promise<NativeObjective> {
+    if (this.conditionKind !== "unit")
+      throw new ArgumentError(
+        `loss: "cosine" compares embeddings, but with this energy conditions are ${
+          this.conditionKind === "probabilities" ? "class probabilities" : "raw outputs"
+        }; use energy.cosine(), or the loss "nll"`,
+      );
+    return this.once("cosine", signal, () => this.join("cosine", flattenComplete(energies.cosine()), true));
+  }
+
+  private async join(what: string, flat: FlatEnergy, gradient: boolean): Promise<NativeObjective> {
+    const fitted = this.parts.encoder;
+    const pipeline = await this.encoded(this.encoder, fitted);
+    const energy = energyGraph(flat, pipeline.dims, this.conditionSize, fitted.probabilities);
+    pipeline.graph(energy, { name: "energy", row: [], prefix: "energy/" });
+    const { open, ...options } = this.opening("generator → energy", this.batchWith(fitted));
+    // The energies alone and with the gradient share what they have in common.
+    const shared: PipelineOptions["open"] = (graph, name) =>
+      this.once(`${what} session: ${name}`, undefined, () => open(graph, name));
+    return this.keep(await pipeline.objective(gradient, this.conditionSize, { ...options, open: shared }));
   }
 
   /** Generator and stages: latents → images as the encoder takes them. */

@@ -40,10 +40,17 @@ import {
   type NativeSampleRequest,
   type NativeSampleResult,
 } from "./native.js";
-import { checkNoise, nativeNoise, type ConditionNoise } from "./noise.js";
+import { checkNoise, checkNoiseSize, type ConditionNoise } from "./noise.js";
 import type { Objective, PairFunction } from "./objective.js";
 import { readWholeFile } from "./read-file.js";
-import { checkSampler, nativeSampler, needsTranslator, samplerSteps, type Sampler } from "./sampler.js";
+import {
+  checkSampler,
+  nativeSampler,
+  needsTranslator,
+  sampler,
+  samplerSteps,
+  type Sampler,
+} from "./sampler.js";
 import { createObjective, modelOptionNames, type ModelsOptions } from "./settings.js";
 import { checkTensor, elementCount, type Tensor } from "./tensor.js";
 import {
@@ -53,6 +60,7 @@ import {
   type TrainReport,
   type TranslatorSettings,
 } from "./training.js";
+import { checkArchitecture, type Space, type Stds } from "./translator-shape.js";
 import { decodeTranslatorFile, encodeTranslatorFile, restoredEnergy } from "./translator-file.js";
 import type { Translator } from "./translator.js";
 
@@ -62,6 +70,12 @@ export interface Tr0nOptions extends ModelsOptions {
     components?: number;
     /** h. Default 4 × the condition's size. */
     hidden?: number;
+    /** Residual blocks. Default 1, the paper's. */
+    depth?: number;
+    /** One vector of standard deviations for all components (default), or one for each: "component", on the CPU only. */
+    stds?: Stds;
+    /** Names of the heads' tensors in files: z_… (default), or w_… as the paper's code has them for mapped latents. */
+    space?: Space;
     /** Component means stay within ±bound; 0 leaves them free. Default: the latent's bound, if it has one. */
     bound?: number;
     /** Noise on conditions while training. Default none. */
@@ -95,7 +109,7 @@ export interface SampleOptions {
   count?: number;
   /** Default: the sampler's own. */
   steps?: number;
-  /** Default sampler.resample(). */
+  /** Default sampler.resample(); sampler.mala() where the translator is deterministic. */
   sampler?: Sampler;
   /** Decides everything. Default random; the result tells it. */
   seed?: number;
@@ -205,7 +219,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const place = checkPlace("", o);
     const objective = await createObjective(o, o.signal);
     try {
-      nativeNoise(translator.conditionNoise, objective.conditionSize);
+      checkNoiseSize(translator.conditionNoise, objective.conditionSize);
       const opened = await openDevice(place.device, o.signal);
       return new Tr0n(objective, translator, seed, o.seed !== undefined, place, opened);
     } catch (error) {
@@ -595,7 +609,13 @@ export class Tr0n implements Disposable, AsyncDisposable {
   }
 
   private plan(rows: ConditionRows, o: SampleOptions): Plan {
-    const chosen = checkSampler("sampler", o.sampler);
+    const point = this.current?.deterministic === true;
+    const chosen = point && o.sampler === undefined ? sampler.mala() : checkSampler("sampler", o.sampler);
+    if (point && chosen.kind === "resample")
+      throw new ArgumentError(
+        'sampler: resampling weighs candidates by the translator\'s density, and this one, trained with the loss "mse", is ' +
+          "deterministic: it has none. Use sampler.mala(), langevin(), hybrid() or direct(), which start from its point",
+      );
     const steps = samplerSteps(chosen, o.steps);
     const count = checkInteger("count", o.count, 1, { min: 1, max: 2 ** 32 - 1 });
     const seed = o.seed === undefined ? randomSeed() : checkSeed("seed", o.seed);
@@ -682,15 +702,27 @@ function checkPlace(prefix: string, o: { device?: Device; precision?: Precision 
 }
 
 function checkTranslator(value: Tr0nOptions["translator"]): TranslatorSettings {
-  const o = checkOptions("translator", value, ["components", "hidden", "bound", "conditionNoise"]);
+  const o = checkOptions("translator", value, [
+    "components",
+    "hidden",
+    "depth",
+    "stds",
+    "space",
+    "bound",
+    "conditionNoise",
+  ]);
+  const { components, hidden, depth, stds, space } = checkArchitecture("translator.", o, {
+    components: 10,
+    hidden: 1,
+  });
   const given = <T>(present: unknown, checked: T): T | undefined =>
     present === undefined ? undefined : checked;
   return {
-    components: given(
-      o.components,
-      checkInteger("translator.components", o.components, 10, { min: 1, max: 4096 }),
-    ),
-    hidden: given(o.hidden, checkInteger("translator.hidden", o.hidden, 1, { min: 1, max: 2 ** 20 })),
+    components: given(o.components, components),
+    hidden: given(o.hidden, hidden),
+    depth,
+    stds,
+    space,
     bound: given(o.bound, checkNumber("translator.bound", o.bound, 0, { min: 0 })),
     conditionNoise: checkNoise("translator.conditionNoise", o.conditionNoise),
   };

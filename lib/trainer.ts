@@ -10,8 +10,14 @@ import {
 } from "./check.js";
 import { ArgumentError } from "./errors.js";
 import { Lifetime, callNative, runJob, runJobWithProgress } from "./job.js";
-import { native, type NativeTrainer, type NativeTrainerProgress, type NativeTrainerState } from "./native.js";
-import { checkNoise, nativeNoise, type ConditionNoise } from "./noise.js";
+import {
+  native,
+  type NativeObjective,
+  type NativeTrainer,
+  type NativeTrainerProgress,
+  type NativeTrainerState,
+} from "./native.js";
+import { checkKnownNoise, nativeNoise, type KnownNoise } from "./noise.js";
 import { checkTensor, type Tensor } from "./tensor.js";
 import type { Translator } from "./translator.js";
 
@@ -30,17 +36,25 @@ export interface TrainerOptions {
   learningRate?: number;
   /** Norm to which the whole gradient is clipped; 0 switches it off. Default 1. */
   clip?: number;
-  /** Weight of the negative log-likelihood. Default 1. */
+  /** Weight of the negative log-likelihood, or of a deterministic translator's mean squared error. Default 1. */
   alpha?: number;
   /** c holds class probabilities: train on one-hot labels drawn from them, afresh each epoch. Default false. */
   sampleLabels?: boolean;
-  conditionNoise?: ConditionNoise;
+  conditionNoise?: KnownNoise;
   /** Decides the order of pairs, the labels and the noise. Default random. */
   seed?: number;
 }
 
 export type TrainerProgress = NativeTrainerProgress;
 export type TrainerState = NativeTrainerState;
+
+/** What tr0n's own training adds to a Trainer. */
+export interface TrainerInternals {
+  /** The numbers are known to be finite: they are not looked at again. */
+  checked?: boolean;
+  /** The loss is the mean energy of relaxed draws, through this objective. */
+  relaxed?: { readonly objective: NativeObjective; readonly temperature: number } | undefined;
+}
 
 const optionNames = [
   "z",
@@ -70,10 +84,10 @@ export class Trainer implements Disposable {
   private readonly lifetime = new Lifetime("the trainer");
   private readonly handle: NativeTrainer;
 
-  /** @param checked the numbers are known to be finite: they are not looked at again */
-  constructor(translator: Translator, options: TrainerOptions, checked = false) {
+  /** `own` is for tr0n's own modules. */
+  constructor(translator: Translator, options: TrainerOptions, own: TrainerInternals = {}) {
     const o = checkOptions("options", options, optionNames);
-    const rows = checked ? shapeOnly : finiteRows;
+    const rows = own.checked ? shapeOnly : finiteRows;
     const n = rows("z", o.z, translator.latent);
     same("c", rows("c", o.c, translator.condition), n);
     if (translator.auxiliary > 0) same("y", rows("y", o.y as Tensor, translator.auxiliary), n);
@@ -88,11 +102,20 @@ export class Trainer implements Disposable {
       clip: checkNumber("clip", o.clip, 1, { min: 0 }),
       alpha: checkNumber("alpha", o.alpha, 1, { min: 0 }),
       sampleLabels: checkBoolean("sampleLabels", o.sampleLabels, false),
-      ...nativeNoise(checkNoise("conditionNoise", o.conditionNoise), translator.condition),
+      ...nativeNoise(checkKnownNoise("conditionNoise", o.conditionNoise), translator.condition),
+      ...(own.relaxed ? { loss: "relaxed" as const, temperature: own.relaxed.temperature } : {}),
       seed: BigInt(checkSeed("seed", o.seed)),
     };
     this.handle = callNative(() =>
-      native().createTrainer(translator.native, config, o.z.data, o.c.data, o.y?.data ?? null, n),
+      native().createTrainer(
+        translator.native,
+        config,
+        o.z.data,
+        o.c.data,
+        o.y?.data ?? null,
+        n,
+        own.relaxed?.objective,
+      ),
     );
     this.steps = this.handle.steps;
     this.stepsPerEpoch = this.steps / epochs;
@@ -121,14 +144,14 @@ export class Trainer implements Disposable {
     );
   }
 
-  /** Mean −log q(z|c) of other pairs, in nats. */
-  async heldOutNll(z: Tensor, c: Tensor, options?: { signal?: AbortSignal }): Promise<number> {
+  /** Mean −log q(z|c) of other pairs, in nats; their mean squared error where the translator is deterministic. */
+  async heldOutLoss(z: Tensor, c: Tensor, options?: { signal?: AbortSignal }): Promise<number> {
     const o = checkOptions("options", options, ["signal"]);
     checkSignal("options.signal", o.signal);
     checkTensor("z", z);
     checkTensor("c", c);
-    return this.lifetime.run("heldOutNll", o.signal, (signal) =>
-      runJob("heldOutNll", signal, () => this.native.heldOutNll(z.data, c.data, z.shape[0]!)),
+    return this.lifetime.run("heldOutLoss", o.signal, (signal) =>
+      runJob("heldOutLoss", signal, () => this.native.heldOutLoss(z.data, c.data, z.shape[0]!)),
     );
   }
 

@@ -1,5 +1,7 @@
 /** Training the translator of a Tr0n: pairs, the loop over epochs, checkpoints, and the report. */
+import { calibrate } from "./calibration.js";
 import {
+  checkBoolean,
   checkChoice,
   checkFunction,
   checkInteger,
@@ -16,12 +18,14 @@ import { callNative, runJob, throwIfAborted } from "./job.js";
 import { latentBound, latentStd, nativePrior } from "./latent.js";
 import { checkMemory } from "./limits.js";
 import { native } from "./native.js";
-import { noiseToJson, type ConditionNoise } from "./noise.js";
+import { knownNoise, noiseToJson, type ConditionNoise } from "./noise.js";
 import type { Objective } from "./objective.js";
 import { drawPairs, readPairs, type Pairs } from "./pairs.js";
 import { modelSettings } from "./settings.js";
 import { Trainer } from "./trainer.js";
-import { Translator, parameterCount } from "./translator.js";
+import { parameterCount, type Space, type Stds } from "./translator-shape.js";
+import { Translator } from "./translator.js";
+import { Validation } from "./validation.js";
 
 export interface TrainOptions {
   /** How many pairs to make, or a folder from generatePairs(). Default 50,000; 20,000 or more are recommended. */
@@ -33,16 +37,36 @@ export interface TrainOptions {
    * finishes, and the fit is too narrow for it.
    */
   preset?: "recommended" | "official";
+  /**
+   * What a pair's latent is held against. "nll" (default): −log q(z|c). "mse": the mean squared error of a deterministic
+   * translator, a point for each condition in the place of a density; resampling has no use for it, and other samplers
+   * start from the point. "cosine": −cos(c, f(G(z'))) of a relaxed draw z' of the mixture (Gumbel-softmax weights,
+   * reparameterised normals), through the gradient of generator and encoder, one for each pair and epoch; for
+   * embeddings only.
+   */
+  loss?: "nll" | "mse" | "cosine";
+  /** Temperature of the relaxed draws of "cosine": towards 0 they pick one component. Default 1. */
+  temperature?: number;
   epochs?: number;
   batchSize?: number;
   /** Adam's rate at the start; it falls to 0 along a cosine. */
   learningRate?: number;
   /** Norm to which the whole gradient is clipped; 0 switches it off. Default 1. */
   clip?: number;
-  /** Weight of the negative log-likelihood. */
+  /** Weight of the loss on the latent. */
   alpha?: number;
   /** Where the log standard deviations start. */
   initialLogStd?: number;
+  /**
+   * Start from the pairs' moments: the means' layer at the mean and in units of the deviation of each dimension of
+   * their latents, and the standard deviations (without `initialLogStd`) at those. For latents whose scale is not
+   * known beforehand; for N(0, I) it changes next to nothing. Default false.
+   */
+  calibrate?: boolean;
+  /** How many pairs are held out to choose the best epoch by. Default a tenth, at most 2,000. */
+  heldOut?: number;
+  /** Stop when the held-out loss has not been lower for so many epochs. Default: never. */
+  patience?: number;
   /**
    * A file that is written atomically at the end of each epoch and about every `checkpointSeconds`, and when the call is
    * aborted. If it is there already, training goes on from it with the same result as an uninterrupted run; without a
@@ -72,24 +96,36 @@ export type TrainProgress =
       readonly loss: number;
       readonly learningRate: number;
       readonly gradientNorm: number;
+      /** Of the pairs held out, after the last whole epoch; null before the first. */
+      readonly heldOutLoss: number | null;
     };
 
 export interface TrainReport {
   /** All pairs, those held out included. */
   readonly pairs: number;
-  /** Pairs held out: a tenth, at most 2,000. */
+  /** Pairs held out. */
   readonly heldOut: number;
+  readonly loss: "nll" | "mse" | "cosine";
+  /** Epochs that were run: fewer than asked for where training `stopped` early. */
   readonly epochs: number;
   readonly steps: number;
+  /** The epoch, from 1, whose translator was kept: that of the smallest held-out loss. */
+  readonly bestEpoch: number;
+  /** Whether `patience` ended the training. */
+  readonly stopped: boolean;
+  /** Mean loss of the pairs held out, of the translator that was kept: nats, a squared error or −cos, without alpha. */
+  readonly heldOutLoss: number;
+  /** The same after each epoch. */
+  readonly validation: readonly number[];
   /** Of all runs, where a checkpoint was continued. */
   readonly seconds: number;
   /** Mean loss of the last epoch: alpha times nats a pair. */
   readonly trainLoss: number;
-  /** Mean −log q(z|c) of the pairs held out, in nats. */
+  /** Mean −log q(z|c) of the pairs held out, in nats; NaN for a deterministic translator, which has no density. */
   readonly heldOutNll: number;
   /** Entropy of the prior, in nats. */
   readonly priorEntropy: number;
-  /** heldOutNll − priorEntropy. Below 0 the translator knows more about z than the prior does. */
+  /** heldOutNll − priorEntropy, or NaN. Below 0 the translator knows more about z than the prior does. */
   readonly gap: number;
   readonly warnings: readonly string[];
   readonly seed: number;
@@ -98,6 +134,9 @@ export interface TrainReport {
 export interface TranslatorSettings {
   components?: number;
   hidden?: number;
+  depth?: number;
+  stds?: Stds;
+  space?: Space;
   bound?: number;
   conditionNoise?: ConditionNoise;
 }
@@ -105,12 +144,17 @@ export interface TranslatorSettings {
 const optionNames = [
   "pairs",
   "preset",
+  "loss",
+  "temperature",
   "epochs",
   "batchSize",
   "learningRate",
   "clip",
   "alpha",
   "initialLogStd",
+  "calibrate",
+  "heldOut",
+  "patience",
   "checkpoint",
   "checkpointSeconds",
   "seed",
@@ -144,6 +188,10 @@ export function checkTrainOptions(options: TrainOptions | undefined, objective: 
   if (o.checkpoint !== undefined) checkPath("checkpoint", o.checkpoint);
   checkFunction("onProgress", o.onProgress);
   checkSignal("signal", o.signal);
+  const loss = checkChoice("loss", o.loss, "nll", ["nll", "mse", "cosine"]);
+  if (o.temperature !== undefined && loss !== "cosine")
+    throw invalid("temperature", `nothing, for it is of the loss "cosine" and not "${loss}"`, o.temperature);
+  const calibrated = checkBoolean("calibrate", o.calibrate, false);
   const startLogStd = preset === "official" ? Math.log(0.01) : Math.log(latentStd(objective.latent));
   return {
     pairs,
@@ -152,7 +200,13 @@ export function checkTrainOptions(options: TrainOptions | undefined, objective: 
     learningRate: checkNumber("learningRate", o.learningRate, defaults.learningRate, { above: 0 }),
     clip: checkNumber("clip", o.clip, 1, { min: 0 }),
     alpha: checkNumber("alpha", o.alpha, defaults.alpha, { above: 0 }),
+    loss,
+    temperature: checkNumber("temperature", o.temperature, 1, { above: 0 }),
     initialLogStd: checkNumber("initialLogStd", o.initialLogStd, startLogStd, { min: -20, max: 20 }),
+    calibrate: calibrated,
+    calibrateStds: calibrated && o.initialLogStd === undefined,
+    heldOut: o.heldOut === undefined ? undefined : checkInteger("heldOut", o.heldOut, 1, { min: 1 }),
+    patience: checkInteger("patience", o.patience, 2 ** 20, { min: 1, max: 2 ** 20 }),
     checkpoint: o.checkpoint,
     checkpointSeconds: checkNumber("checkpointSeconds", o.checkpointSeconds, 30, { min: 0 }),
     seed: o.seed === undefined ? undefined : checkSeed("seed", o.seed),
@@ -165,7 +219,7 @@ export function checkTrainOptions(options: TrainOptions | undefined, objective: 
 function freshTranslator(
   objective: Objective,
   t: TranslatorSettings,
-  initialLogStd: number,
+  o: Settings,
   seed: number,
   place: Place,
 ): Translator {
@@ -174,8 +228,12 @@ function freshTranslator(
     latent: objective.latentSize,
     components: t.components,
     hidden: t.hidden,
+    depth: t.depth,
+    stds: t.stds,
+    space: t.space,
     bound: t.bound ?? latentBound(objective.latent),
-    initialLogStd,
+    deterministic: o.loss === "mse",
+    initialLogStd: o.initialLogStd,
     seed,
     ...place,
   });
@@ -202,7 +260,7 @@ export async function trainTranslator(
   const folder = typeof o.pairs === "string" ? await readPairs(o.pairs, objective, signal) : null;
   if (folder && folder.count < minPairs)
     throw invalid("pairs", `at least ${minPairs} pairs in the folder`, folder.count);
-  const translator = freshTranslator(objective, translatorSettings, o.initialLogStd, ownSeed, place);
+  const translator = freshTranslator(objective, translatorSettings, o, ownSeed, place);
   let trainer: Trainer | undefined;
   try {
     const run: Record<string, unknown> = {
@@ -212,6 +270,8 @@ export async function trainTranslator(
         hidden: translator.hidden,
         bound: translator.bound,
         conditionNoise: noiseToJson(translatorSettings.conditionNoise),
+        depth: translator.depth,
+        stds: translator.stds,
       },
       pairs: folder ? folder.identity : o.pairs,
       epochs: o.epochs,
@@ -220,6 +280,11 @@ export async function trainTranslator(
       clip: o.clip,
       alpha: o.alpha,
       initialLogStd: o.initialLogStd,
+      loss: o.loss,
+      temperature: o.temperature,
+      calibrate: [o.calibrate, o.calibrateStds],
+      heldOut: o.heldOut,
+      patience: o.patience,
       seed: ownSeed,
     };
     if (before) checkSameRun(o.checkpoint!, before, run, parameterCount(translator));
@@ -228,7 +293,9 @@ export async function trainTranslator(
       await writeCheckpoint(o.checkpoint, await firstCheckpoint(run, ownSeed, translator, signal));
 
     const pairs = folder ?? (await makePairs(objective, o, ownSeed, signal));
-    const heldOut = Math.max(1, Math.min(Math.floor(pairs.count / 10), 2000));
+    const heldOut = o.heldOut ?? Math.max(1, Math.min(Math.floor(pairs.count / 10), 2000));
+    if (heldOut >= pairs.count)
+      throw invalid("heldOut", `fewer than the ${pairs.count} pairs there are`, heldOut);
     const trained = pairs.count - heldOut;
     const { latentSize: d, conditionSize: m } = objective;
     const trainerOptions = {
@@ -240,25 +307,37 @@ export async function trainTranslator(
       clip: o.clip,
       alpha: o.alpha,
       sampleLabels: objective.conditionKind === "probabilities",
-      conditionNoise: translatorSettings.conditionNoise,
+      conditionNoise: await knownNoise(
+        translatorSettings.conditionNoise,
+        { data: pairs.c.subarray(0, trained * m), shape: [trained, m] },
+        signal,
+      ),
       seed: ownSeed,
     };
-    trainer = new Trainer(translator, trainerOptions, true);
-    if (before) {
+    const relaxed =
+      o.loss === "cosine"
+        ? { objective: await objective.cosine(signal), temperature: o.temperature }
+        : undefined;
+    trainer = new Trainer(translator, trainerOptions, { checked: true, relaxed });
+    if (before && before.state.step > 0) {
       if (before.state.step > trainer.steps)
         throw new FileError(
           "ERR_FILE_INVALID",
           `${o.checkpoint}: not a sound checkpoint: expected at most step ${trainer.steps}, got ${before.state.step}`,
         );
       await trainer.setState(before.state);
-    }
-    const loop = new Loop(trainer, o, run, ownSeed, before, started);
-    const trainLoss = await loop.run(signal);
-    const heldOutNll = await trainer.heldOutNll(
+    } else if (o.calibrate) await calibrate(translator, trainerOptions.z.data, o.calibrateStds, signal);
+    const validation = new Validation(
+      trainer,
+      translator,
       { data: pairs.z.subarray(trained * d), shape: [heldOut, d] },
       { data: pairs.c.subarray(trained * m), shape: [heldOut, m] },
-      { signal },
+      before,
     );
+    const loop = new Loop(trainer, validation, o, run, ownSeed, before, started);
+    const trainLoss = await loop.run(signal);
+    const heldOutLoss = validation.keepBest();
+    const heldOutNll = await validation.nll(o.loss, signal);
     const priorEntropy = callNative(() => native().priorEntropy(nativePrior(objective.latent)));
     const gap = heldOutNll - priorEntropy;
     return {
@@ -266,14 +345,19 @@ export async function trainTranslator(
       report: {
         pairs: pairs.count,
         heldOut,
-        epochs: o.epochs,
-        steps: trainer.steps,
+        loss: o.loss,
+        epochs: validation.losses.length,
+        steps: trainer.step,
+        bestEpoch: validation.bestEpoch,
+        stopped: trainer.step < trainer.steps,
+        heldOutLoss,
+        validation: validation.losses,
         seconds: loop.seconds(),
         trainLoss,
         heldOutNll,
         priorEntropy,
         gap,
-        warnings: warnings(pairs.count, gap),
+        warnings: warnings(pairs.count, o.loss === "nll" ? gap : Number.NaN),
         seed: ownSeed,
       },
     };
@@ -299,6 +383,8 @@ async function firstCheckpoint(
     state: { step: 0, values, firstMoment: zeros(), secondMoment: zeros() },
     epochLoss: [0, 0],
     lastEpochLoss: null,
+    validation: [],
+    best: null,
     seconds: 0,
   };
 }
@@ -351,6 +437,7 @@ class Loop {
 
   constructor(
     private readonly trainer: Trainer,
+    private readonly validation: Validation,
     private readonly o: Settings,
     private readonly settings: Record<string, unknown>,
     private readonly seed: number,
@@ -374,9 +461,13 @@ class Loop {
     let saved = performance.now();
     let chunk = o.checkpoint === undefined ? perEpoch : Math.min(perEpoch, 32);
     try {
-      while (trainer.step < trainer.steps) {
+      for (;;) {
         throwIfAborted("training", signal);
         const step = trainer.step;
+        // Here and not where an epoch ends: a run may have been cut between the two.
+        if (step % perEpoch === 0 && (await this.validation.after(step / perEpoch, signal)) >= o.patience)
+          break;
+        if (step >= trainer.steps) break;
         const begun = performance.now();
         const count = Math.min(chunk, perEpoch - (step % perEpoch));
         const last = await trainer.run(count, { signal, onProgress: (progress) => this.progress(progress) });
@@ -421,6 +512,7 @@ class Loop {
       loss: p.loss,
       learningRate: p.learningRate,
       gradientNorm: p.gradientNorm,
+      heldOutLoss: this.validation.losses.at(-1) ?? null,
     });
   }
 
@@ -434,6 +526,8 @@ class Loop {
       state,
       epochLoss: this.epochLoss,
       lastEpochLoss: this.lastEpochLoss,
+      validation: this.validation.losses,
+      best: this.validation.best,
       seconds: this.seconds(),
     });
   }

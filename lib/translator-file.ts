@@ -10,6 +10,7 @@ import { checkStages } from "./preprocess.js";
 import { decodeSafetensors } from "./safetensors.js";
 import { modelSettings, settingsDifference, type ModelRecord, type ModelSettings } from "./settings.js";
 import type { TrainReport, TranslatorSettings } from "./training.js";
+import { checkArchitecture } from "./translator-shape.js";
 import { translatorFromFile, type Translator } from "./translator.js";
 
 const format = "tr0n-translator";
@@ -29,12 +30,17 @@ export async function encodeTranslatorFile(
   translator: Translator,
   rest: Omit<TranslatorFileConfig, "models">,
 ): Promise<Uint8Array> {
-  const { components, hidden, bound } = translator;
+  const { hidden, depth, stds, space, bound } = translator;
+  // A deterministic translator has one whatever the mixture of a later training is to have.
+  const components = translator.deterministic ? rest.translator.components : translator.components;
   const config = {
     models: await modelSettings(objective),
     translator: {
       components,
       hidden,
+      depth,
+      stds,
+      space,
       bound,
       conditionNoise: noiseToJson(rest.translator.conditionNoise),
     },
@@ -81,6 +87,24 @@ export function decodeTranslatorFile(
   return { config, tensors };
 }
 
+const translatorKeys = ["components", "hidden", "depth", "stds", "space", "bound", "conditionNoise"];
+
+/** JSON has no NaN, and files of older versions have fewer fields. */
+function restoredReport(report: TrainReport): TrainReport {
+  const number = (x: unknown): number => (typeof x === "number" ? x : Number.NaN);
+  return {
+    ...report,
+    loss: report.loss ?? "nll",
+    bestEpoch: report.bestEpoch ?? report.epochs,
+    stopped: report.stopped ?? false,
+    validation: report.validation ?? [],
+    trainLoss: number(report.trainLoss),
+    heldOutLoss: number(report.heldOutLoss ?? report.heldOutNll),
+    heldOutNll: number(report.heldOutNll),
+    gap: number(report.gap),
+  };
+}
+
 /** @throws any error when a part is not as expected */
 function checkConfig(given: TranslatorFileConfig): TranslatorFileConfig {
   const { models } = given;
@@ -95,6 +119,11 @@ function checkConfig(given: TranslatorFileConfig): TranslatorFileConfig {
     return { name, sha256, output };
   };
   const translator = { ...given.translator };
+  const unknown = Object.keys(translator).find((key) => !translatorKeys.includes(key));
+  if (unknown !== undefined)
+    throw new TypeError(
+      `translator: unknown setting ${JSON.stringify(unknown)}; a newer tr0n may have written it`,
+    );
   if (typeof translator.bound !== "number" || !(translator.bound >= 0))
     throw new TypeError("bound: expected a number ≥ 0");
   if (!needsBytes(models.energy)) energyFrom(models.energy);
@@ -108,14 +137,14 @@ function checkConfig(given: TranslatorFileConfig): TranslatorFileConfig {
       preprocess: checkStages("preprocess", models.preprocess),
     },
     translator: {
+      ...checkArchitecture("", translator, { components: 10, hidden: 4 }),
       components: translator.components,
-      hidden: translator.hidden,
       bound: translator.bound,
       conditionNoise: noiseFromJson(translator.conditionNoise),
     },
     seed: checkSeed("seed", given.seed ?? Number.NaN),
     fixedSeed: given.fixedSeed === true,
-    training: given.training ?? null,
+    training: given.training ? restoredReport(given.training) : null,
   };
 }
 

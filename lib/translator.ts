@@ -7,20 +7,43 @@ import { native, type DeviceId, type NativeTranslator } from "./native.js";
 import { decodeSafetensors, encodeSafetensors, takeTensor, type Safetensors } from "./safetensors.js";
 import { checkTensor, type Tensor } from "./tensor.js";
 import { Trainer, type TrainerOptions } from "./trainer.js";
+import { translatorOnnx } from "./translator-onnx.js";
+import {
+  checkShape,
+  parameterCount,
+  shapeNames,
+  spacedName,
+  type Space,
+  type Stds,
+  type TranslatorShape,
+} from "./translator-shape.js";
+import { shapeOfTensors } from "./translator-tensors.js";
 
 export interface TranslatorOptions {
   /** m, numbers of a condition. */
   condition: number;
   /** d, numbers of a latent. */
   latent: number;
-  /** K, components of the mixture. Default 10. */
+  /** K, components of the mixture. Default 10; 1 where it is deterministic. */
   components?: number;
   /** h, hidden width. Default 4m. */
   hidden?: number;
+  /** Residual blocks. Default 1, the paper's. */
+  depth?: number;
   /** Component means are bound·tanh(·); 0 leaves them unbounded. Default 0. */
   bound?: number;
   /** Size of a second, regressed latent y. Default 0: none. */
   auxiliary?: number;
+  /**
+   * One vector of standard deviations for all components (default), or one for each: "component", on the CPU only.
+   */
+  stds?: Stds;
+  /**
+   * A point for each condition (`means`, K = 1), trained by mean squared error, in the place of a density. Default false.
+   */
+  deterministic?: boolean;
+  /** Names of the heads' tensors, as in the paper's code: z_… (default), or w_… for latents after a mapping network. */
+  space?: Space;
   /** Where the log standard deviations start. Default 0, right for a prior N(0, I). */
   initialLogStd?: number;
   /** Seed of the first weights. Default random. */
@@ -33,67 +56,36 @@ export interface TranslatorOptions {
 
 /** What the mixture head says for n conditions. */
 export interface MixtureTensors {
-  /** [n, K], not normalised. */
+  /** [n, K], not normalised; 0 where the translator is deterministic. */
   readonly logits: Tensor;
   /** [n, K, d] */
   readonly means: Tensor;
-  /** [d], shared by all components. */
+  /** [d], shared by all components, or [K, d]; 0 where the translator is deterministic. */
   readonly stds: Tensor;
   /** [n, auxiliary]; null without an auxiliary head. */
   readonly y: Tensor | null;
 }
 
-/** The sizes that define a translator, all filled in. */
-export interface TranslatorShape {
-  readonly condition: number;
-  readonly latent: number;
-  readonly components: number;
-  readonly hidden: number;
-  readonly bound: number;
-  readonly auxiliary: number;
-}
-
-const optionNames = [
-  "condition",
-  "latent",
-  "components",
-  "hidden",
-  "bound",
-  "auxiliary",
-  "initialLogStd",
-  "seed",
-  "device",
-  "precision",
-] as const;
-const size = { min: 1, max: 2 ** 20 };
-/** More parameters than this are refused before anything is allocated: 4 GB with the optimiser's state. */
-const maxParameters = 2 ** 28;
-
-/** The number of parameters of a translator. */
-export function parameterCount(s: TranslatorShape): number {
-  const linear = (inputs: number, outputs: number): number => (inputs + 1) * outputs;
-  return (
-    linear(s.condition, s.hidden) +
-    linear(s.hidden, s.hidden) +
-    linear(s.hidden, s.components) +
-    linear(s.hidden, s.components * s.latent) +
-    s.latent +
-    (s.auxiliary > 0 ? linear(s.hidden, s.auxiliary) : 0)
-  );
-}
+const optionNames = [...shapeNames, "initialLogStd", "seed", "device", "precision"] as const;
 
 /**
  * The translator network: c ∈ R^m → a mixture of K normals in R^d with shared standard deviations.
  *
  *     a₁ = relu(W₁c + b₁);  a₂ = a₁ + relu(W₂a₁ + b₂);  logits, means and y are linear in a₂
+ *
+ * With `depth` n there are n such residual blocks, called shared2, shared3, …
  */
-export class Translator implements Disposable {
+export class Translator implements TranslatorShape, Disposable {
   readonly condition: number;
   readonly latent: number;
   readonly components: number;
   readonly hidden: number;
+  readonly depth: number;
   readonly bound: number;
   readonly auxiliary: number;
+  readonly stds: Stds;
+  readonly deterministic: boolean;
+  readonly space: Space;
   /** Where it computes. */
   readonly device: DeviceId;
   readonly precision: Precision;
@@ -109,23 +101,25 @@ export class Translator implements Disposable {
    */
   constructor(options: TranslatorOptions) {
     const o = checkOptions("options", options, optionNames);
-    this.condition = checkInteger("condition", o.condition ?? Number.NaN, 0, size);
-    this.latent = checkInteger("latent", o.latent ?? Number.NaN, 0, { min: 1, max: 2 ** 24 });
-    this.components = checkInteger("components", o.components, 10, { min: 1, max: 4096 });
-    this.hidden = checkInteger("hidden", o.hidden, 4 * this.condition, { min: 1, max: 2 ** 20 });
-    this.bound = checkNumber("bound", o.bound, 0, { min: 0 });
-    this.auxiliary = checkInteger("auxiliary", o.auxiliary, 0, { min: 0, max: 2 ** 20 });
+    const shape = checkShape(o);
+    this.condition = shape.condition;
+    this.latent = shape.latent;
+    this.components = shape.components;
+    this.hidden = shape.hidden;
+    this.depth = shape.depth;
+    this.bound = shape.bound;
+    this.auxiliary = shape.auxiliary;
+    this.stds = shape.stds;
+    this.deterministic = shape.deterministic;
+    this.space = shape.space;
     this.precision = checkPrecision("precision", o.precision);
     const initialLogStd = checkNumber("initialLogStd", o.initialLogStd, 0, { min: -20, max: 20 });
     const seed = checkSeed("seed", o.seed);
-    const parameters = parameterCount(this);
-    if (parameters > maxParameters)
-      throw new Tr0nError(
-        "ERR_OUT_OF_MEMORY",
-        `translator: expected at most ${maxParameters} parameters, got ${parameters} (condition ${this.condition}, hidden ${this.hidden}, ` +
-          `components ${this.components}, latent ${this.latent}); choose a smaller \`hidden\``,
-      );
     this.device = checkDevice("device", o.device);
+    if (this.stds === "component" && this.device !== "cpu")
+      throw new ArgumentError(
+        `stds: "component" works on the CPU only, but the device is ${this.device}; add \`device: "cpu"\` or leave \`stds\` out`,
+      );
     this.handle = callNative(() =>
       native().createTranslator(
         {
@@ -133,8 +127,11 @@ export class Translator implements Disposable {
           hidden: this.hidden,
           latent: this.latent,
           components: this.components,
+          depth: this.depth,
           auxiliary: this.auxiliary,
           bound: this.bound,
+          componentStds: this.stds === "component",
+          deterministic: this.deterministic,
           initialLogStd,
         },
         BigInt(seed),
@@ -146,7 +143,7 @@ export class Translator implements Disposable {
 
   /** Every parameter's name (as in PyTorch's state dict of the paper's code) and shape; Linear weights are [out, in]. */
   get parameters(): readonly { readonly name: string; readonly shape: readonly number[] }[] {
-    return this.native.parameters.map(({ name, shape }) => ({ name, shape }));
+    return this.layout.map(({ name, shape }) => ({ name, shape }));
   }
 
   /** A copy of all parameters by name. */
@@ -160,7 +157,7 @@ export class Translator implements Disposable {
    * @throws ArgumentError when one is missing, unknown, misshapen or not finite; nothing is changed then
    */
   setValues(values: Record<string, Tensor>): void {
-    const { parameters } = this.native;
+    const parameters = this.layout;
     if (values === null || typeof values !== "object")
       throw invalid("values", "an object of Tensors by name", values);
     for (const name of Object.keys(values))
@@ -190,18 +187,29 @@ export class Translator implements Disposable {
     return {
       logits: { data: mixture.logits, shape: [n, k] },
       means: { data: mixture.means, shape: [n, k, d] },
-      stds: { data: mixture.stds, shape: [d] },
+      stds: { data: mixture.stds, shape: this.stds === "component" ? [k, d] : [d] },
       y: this.auxiliary > 0 ? { data: mixture.y, shape: [n, this.auxiliary] } : null,
     };
   }
 
-  /** log q(z_i|c_i) for z [n, d] and c [n, m]. */
+  /**
+   * log q(z_i|c_i) for z [n, d] and c [n, m].
+   *
+   * @throws ArgumentError where the translator is deterministic: it has no density
+   */
   async logProb(z: Tensor, c: Tensor, options?: { signal?: AbortSignal }): Promise<Float64Array> {
+    if (this.deterministic)
+      throw new ArgumentError(
+        "logProb: a deterministic translator has no density; forward() gives its points as `means`",
+      );
     const n = this.pairs(z, c);
     return this.job("logProb", options, () => this.native.logDensity(c.data, z.data, n));
   }
 
-  /** `count` (1) draws for each of the conditions c [n, m]: [n, count, d]. The seed (random) decides them. */
+  /**
+   * `count` (1) draws for each of the conditions c [n, m]: [n, count, d]. The seed (random) decides them. All are the
+   * same point where the translator is deterministic.
+   */
   async sample(
     c: Tensor,
     options?: { count?: number; seed?: number; signal?: AbortSignal },
@@ -223,7 +231,8 @@ export class Translator implements Disposable {
 
   /**
    * The mean loss of pairs, −alpha·log q(z|c) plus the auxiliary mean squared error, and its gradient with respect to
-   * every parameter: what a training loop of your own needs.
+   * every parameter: what a training loop of your own needs. Where the translator is deterministic alpha·‖z − means‖²/d
+   * takes the place of the log-likelihood.
    */
   async loss(
     z: Tensor,
@@ -257,8 +266,16 @@ export class Translator implements Disposable {
   }
 
   /**
+   * The network as a plain ONNX model (opset 17): c [batch, m] → logits [batch, K], means [batch, K, d], stds [d] or
+   * [K, d], and y [batch, auxiliary] where there is that head. A deterministic one has only `means` and y.
+   */
+  toOnnx(): Uint8Array {
+    return translatorOnnx(this, this.byName(this.native.values(), false));
+  }
+
+  /**
    * A translator from a file's bytes, its sizes taken from the tensors. Weights of the paper's code work too (convert
-   * its checkpoint to .safetensors); pass their `bound`, which their files do not tell.
+   * its checkpoint to .safetensors), those of w-space included; pass their `bound`, which their files do not tell.
    *
    * @throws FileError ERR_FILE_INVALID for a damaged file or tensors that are no translator's
    */
@@ -274,6 +291,11 @@ export class Translator implements Disposable {
     if (!(Number.isFinite(bound) && bound >= 0))
       throw new FileError("ERR_FILE_INVALID", `bytes: its bound ${JSON.stringify(stored)} is no number ≥ 0`);
     return translatorFromFile(file, "bytes", bound, o);
+  }
+
+  /** Parameters by the names that files have, and where they are among the flat values. */
+  private get layout(): NativeTranslator["parameters"] {
+    return this.native.parameters.map((p) => ({ ...p, name: spacedName(p.name, this.space) }));
   }
 
   /** The addon's object. @throws Tr0nError ERR_DISPOSED */
@@ -338,7 +360,7 @@ export class Translator implements Disposable {
   /** Parts of `flat` by name: copies, or views of it. */
   private byName(flat: Float32Array, copies = true): Record<string, Tensor> {
     return Object.fromEntries(
-      this.native.parameters.map(({ name, shape, offset, size: count }) => [
+      this.layout.map(({ name, shape, offset, size: count }) => [
         name,
         { data: (copies ? flat.slice : flat.subarray).call(flat, offset, offset + count), shape },
       ]),
@@ -357,37 +379,12 @@ export function translatorFromFile(
   bound: number,
   { device, precision }: { device?: Device; precision?: Precision },
 ): Translator {
-  const matrix = (name: string): readonly [number, number] => {
-    const shape = file.tensors.get(name)?.shape;
-    if (shape?.length !== 2 || shape.some((dim) => dim < 1))
-      throw new FileError(
-        "ERR_FILE_INVALID",
-        `${fileName}: expected a matrix "${name}", got ${shape ? shapeText(shape) : "none"}`,
-      );
-    return [shape[0]!, shape[1]!];
-  };
-  const [hidden, condition] = matrix("shared1.weight");
-  const [components] = matrix("z_mixture_logits.weight");
-  const [outputs] = matrix("z_layer.weight");
-  const auxiliary = file.tensors.has("y_layer.weight") ? matrix("y_layer.weight")[0] : 0;
-  if (outputs % components !== 0)
-    throw new FileError(
-      "ERR_FILE_INVALID",
-      `${fileName}: expected "z_layer.weight" to have a multiple of ${components} rows, got ${outputs}`,
-    );
-  const translator = new Translator({
-    condition,
-    latent: outputs / components,
-    components,
-    hidden,
-    bound,
-    auxiliary,
-    seed: 0,
-    device,
-    precision,
-  });
+  const translator = new Translator({ ...shapeOfTensors(file, fileName), bound, seed: 0, device, precision });
   try {
-    const { parameters } = translator.native;
+    const parameters = translator.native.parameters.map((p) => ({
+      ...p,
+      name: spacedName(p.name, translator.space),
+    }));
     for (const name of file.tensors.keys())
       if (!parameters.some((parameter) => parameter.name === name))
         throw new FileError("ERR_FILE_INVALID", `${fileName}: unexpected tensor ${JSON.stringify(name)}`);

@@ -15,6 +15,7 @@ import { pairsCommand } from "./pairs.js";
 import { Progress } from "./progress.js";
 import { sampleCommand } from "./sample.js";
 import { trainCommand } from "./train.js";
+import { translatorCommand } from "./translator.js";
 
 /** What a run of the program touches; a process, or a test. */
 export interface Surroundings {
@@ -35,6 +36,7 @@ const commands: readonly Command[] = [
   differentiateCommand,
   pairsCommand,
   trainCommand,
+  translatorCommand,
   sampleCommand,
   evaluateCommand,
   benchCommand,

@@ -12,6 +12,7 @@ import {
   withModels,
 } from "./models.js";
 import type { Progress } from "./progress.js";
+import { readTranslatorOptions, translatorOptions } from "./translator-options.js";
 
 export const trainCommand: Command = {
   name: "train",
@@ -46,8 +47,7 @@ export const trainCommand: Command = {
       value: "X",
       help: "Adam's, at the start (default 1e-3; official 1e-4)",
     },
-    components: { type: "string", value: "K", help: "components of the mixture (default 10)" },
-    hidden: { type: "string", value: "N", help: "width of the network (default 4 × the condition)" },
+    ...translatorOptions,
     ...deviceOptions,
     checkpoint: { type: "string", value: "FILE", help: "go on from this file, and keep it up to date" },
     seed: {
@@ -66,8 +66,9 @@ export const trainCommand: Command = {
     if (folder !== undefined && count !== undefined)
       throw args.wrong("count", "no --pairs beside it", String(count));
     const seed = args.integer("seed", 0);
-    const translator = { components: args.integer("components", 1), hidden: args.integer("hidden", 1) };
+    const { translator, train } = await readTranslatorOptions(args);
     const options = {
+      ...train,
       pairs: folder ?? count,
       preset: args.choice("preset", ["recommended", "official"]),
       epochs: args.integer("epochs", 1),
@@ -112,8 +113,15 @@ export function showTraining(progress: Progress, p: TrainProgress): void {
 function describeTraining(out: string, device: string, report: TrainReport): string {
   const lines = [
     `${out}: trained on ${report.pairs} pairs, ${report.epochs} epochs, ${report.seconds.toFixed(1)} s on ${device}, seed ${report.seed}`,
-    `held-out −log q(z|c): ${report.heldOutNll.toFixed(3)} nats, ${Math.abs(report.gap).toFixed(3)} ` +
-      `${report.gap < 0 ? "below" : "above"} the prior's entropy (below is right)`,
+    Number.isNaN(report.gap)
+      ? `held-out mean squared error: ${report.heldOutLoss.toFixed(4)}`
+      : `held-out −log q(z|c): ${report.heldOutNll.toFixed(3)} nats, ${Math.abs(report.gap).toFixed(3)} ` +
+        `${report.gap < 0 ? "below" : "above"} the prior's entropy (below is right)`,
   ];
+  if (report.loss === "cosine") lines.push(`held-out cosine: ${(-report.heldOutLoss).toFixed(4)}`);
+  if (report.stopped || report.bestEpoch < report.epochs)
+    lines.push(
+      `${report.stopped ? "stopped early; " : ""}kept epoch ${report.bestEpoch}, the best on the pairs held out`,
+    );
   return [...lines, ...report.warnings.map((warning) => `warning: ${warning}`)].join("\n");
 }

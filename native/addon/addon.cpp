@@ -1,5 +1,6 @@
 #include <napi.h>
 
+#include "addon/covariance_function.h"
 #include "addon/device_object.h"
 #include "addon/environment.h"
 #include "addon/measure_functions.h"
@@ -41,6 +42,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("createRowMap", Napi::Function::New<RowMapObject::create>(env, "createRowMap"));
   exports.Set("sample", Napi::Function::New<sample_job>(env, "sample"));
   exports.Set("drawPrior", Napi::Function::New<draw_prior_job>(env, "drawPrior"));
+  exports.Set("covariance", Napi::Function::New<covariance_job>(env, "covariance"));
   exports.Set("priorEntropy", Napi::Function::New<prior_entropy>(env, "priorEntropy"));
   return exports;
 }

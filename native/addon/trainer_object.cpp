@@ -1,5 +1,6 @@
 #include "addon/trainer_object.h"
 
+#include "addon/objective_object.h"
 #include "addon/results.h"
 #include "addon/translator_object.h"
 
@@ -17,6 +18,9 @@ TrainerConfig read_config(const Napi::Value& value, size_t m) {
   fields.optional("epsilon", config.epsilon);
   fields.optional("clip", config.clip);
   fields.optional("alpha", config.alpha);
+  if (fields.has("loss"))
+    config.loss = fields.choice<Loss>("loss", {{"latent", Loss::latent}, {"relaxed", Loss::relaxed}});
+  fields.optional("temperature", config.temperature);
   fields.optional("sampleLabels", config.sample_labels);
   if (fields.has("noise"))
     config.noise = fields.choice<ConditionNoise>("noise", {{"none", ConditionNoise::none},
@@ -49,14 +53,15 @@ Napi::Value to_progress(Napi::Env env, const TrainerProgress& progress) {
 
 SharedTrainer::SharedTrainer(std::shared_ptr<SharedTranslator> shared, const TrainerConfig& config,
                              const ArrayInput<float>& z, const ArrayInput<float>& c,
-                             const ArrayInput<float>& y, size_t n)
+                             const ArrayInput<float>& y, size_t n, std::shared_ptr<Objective> objective)
     : shared_(std::move(shared)),
       config_(config),
       z_(z),
       c_(c),
       y_(y),
       n_(n),
-      steps_(Trainer::steps(config, n)) {}
+      steps_(Trainer::steps(config, n)),
+      objective_(std::move(objective)) {}
 
 Trainer& SharedTrainer::trainer() {
   if (!trainer_) {
@@ -67,7 +72,7 @@ Trainer& SharedTrainer::trainer() {
     own_ = std::make_unique<Translator>(placement_.device->get(), version->config(), values.data(),
                                         values.size());
     own_->set_precision(placement_.precision);
-    trainer_ = std::make_unique<Trainer>(*own_, config_, z_.data, c_.data, y_.data, n_);
+    trainer_ = std::make_unique<Trainer>(*own_, config_, z_.data, c_.data, y_.data, n_, objective_.get());
   }
   return *trainer_;
 }
@@ -122,7 +127,7 @@ Napi::Function TrainerObject::define(Napi::Env env) {
                       InstanceMethod<&TrainerObject::step>("step", napi_enumerable),
                       InstanceMethod<&TrainerObject::state>("state", napi_enumerable),
                       InstanceMethod<&TrainerObject::set_state>("setState", napi_enumerable),
-                      InstanceMethod<&TrainerObject::held_out_nll>("heldOutNll", napi_enumerable),
+                      InstanceMethod<&TrainerObject::held_out_loss>("heldOutLoss", napi_enumerable),
                       InstanceMethod<&TrainerObject::dispose_it>("dispose", napi_enumerable)});
 }
 
@@ -145,7 +150,12 @@ Napi::Value TrainerObject::create(const Napi::CallbackInfo& info) {
     } else if (!absent(info[4])) {
       throw_invalid("y", "null for a translator without an auxiliary head", info[4]);
     }
-    auto trainer = std::make_shared<SharedTrainer>(translator, config, z, c, y, n);
+    std::shared_ptr<Objective> objective;
+    if (config.loss == Loss::relaxed) {
+      const auto counted = ObjectiveObject::from(info[6], "objective");
+      objective = {counted, &counted->objective};
+    }
+    auto trainer = std::make_shared<SharedTrainer>(translator, config, z, c, y, n, std::move(objective));
     // The translator's copy and two moments.
     const size_t bytes = 3 * sizeof(float) * translator->current()->parameter_count();
     Napi::Object object = make(info.Env(), std::move(trainer), bytes);
@@ -226,7 +236,7 @@ Napi::Value TrainerObject::set_state(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Value TrainerObject::held_out_nll(const Napi::CallbackInfo& info) {
+Napi::Value TrainerObject::held_out_loss(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto trainer = live();
     const auto translator = trainer->translator().current();
@@ -234,9 +244,10 @@ Napi::Value TrainerObject::held_out_nll(const Napi::CallbackInfo& info) {
     InputReader reader;
     const auto z = reader.read<float>(info[0], "z", product({n, translator->config().latent}, "z"));
     const auto c = reader.read<float>(info[1], "c", product({n, translator->config().condition}, "c"));
-    const auto work = [trainer, translator, z, c, n](Job&) -> MakeValue {
-      const double nll = Trainer::held_out_nll(translator->get(), trainer->config(), z.data, c.data, n);
-      return [nll](Napi::Env env) { return Napi::Number::New(env, nll); };
+    const auto work = [trainer, translator, z, c, n](Job& job) -> MakeValue {
+      const double loss = Trainer::held_out_loss(translator->get(), trainer->config(), z.data, c.data, n,
+                                                 trainer->objective(), job.token());
+      return [loss](Napi::Env env) { return Napi::Number::New(env, loss); };
     };
     return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
   });

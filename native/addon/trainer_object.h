@@ -15,9 +15,11 @@ namespace tr0n::addon {
 class SharedTrainer {
  public:
   SharedTrainer(std::shared_ptr<SharedTranslator> shared, const TrainerConfig& config,
-                const ArrayInput<float>& z, const ArrayInput<float>& c, const ArrayInput<float>& y, size_t n);
+                const ArrayInput<float>& z, const ArrayInput<float>& c, const ArrayInput<float>& y, size_t n,
+                std::shared_ptr<Objective> objective);
   size_t steps() const { return steps_; }
   size_t step() const { return step_.load(); }
+  Objective* objective() { return objective_.get(); }
   const TrainerConfig& config() const { return config_; }
   SharedTranslator& translator() { return *shared_; }
   TrainerProgress run(size_t count, Job& job);
@@ -37,6 +39,7 @@ class SharedTrainer {
   TrainerConfig config_;
   ArrayInput<float> z_, c_, y_;
   size_t n_, steps_;
+  std::shared_ptr<Objective> objective_;  ///< null unless the loss is relaxed
   std::unique_ptr<Trainer> trainer_;
   std::atomic<size_t> step_{0};
   std::atomic<bool> busy_{false};
@@ -72,7 +75,7 @@ class TrainerObject : public NativeObject<TrainerObject, SharedTrainer> {
   Napi::Value step(const Napi::CallbackInfo& info);
   Napi::Value state(const Napi::CallbackInfo& info);
   Napi::Value set_state(const Napi::CallbackInfo& info);
-  Napi::Value held_out_nll(const Napi::CallbackInfo& info);
+  Napi::Value held_out_loss(const Napi::CallbackInfo& info);
   void dispose_it(const Napi::CallbackInfo& info);
   /// More references to the pairs, for a job: it outlives a dispose().
   Environment::Kept keep_pairs();

@@ -51,13 +51,17 @@ Napi::Value TranslatorObject::create(const Napi::CallbackInfo& info) {
     config.latent = fields.size("latent", 1, kMost);
     config.components = fields.size("components", 1, kMost);
     fields.optional("auxiliary", config.auxiliary, 0, kMost);
+    fields.optional("depth", config.depth, 1, kMost);
+    fields.optional("deterministic", config.deterministic);
+    fields.optional("componentStds", config.component_stds);
     fields.optional("bound", config.bound);
     fields.optional("initialLogStd", config.initial_log_std);
     const uint64_t seed = read_seed(info[1], "seed");
     config.check();
     const size_t heads = product({config.components, config.latent + 1}, "config") + config.auxiliary;
-    const size_t parameters =
-        product({config.hidden, config.condition + config.hidden + heads + 2}, "config");
+    const size_t parameters = product(
+        {config.hidden, config.condition + product({config.depth, config.hidden + 1}, "config") + heads + 1},
+        "config");
     require_memory(product({parameters, sizeof(float)}, "config"), "a translator of this size");
     Placement placement;
     placement.device = read_device(info[2], "device");

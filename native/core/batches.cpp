@@ -22,7 +22,8 @@ Batches::Batches(const Translator& translator, const TrainerConfig& config, cons
       z_(translator.device(), batch_ * d_),
       c_(translator.device(), batch_ * m_),
       y_(translator.device(), batch_ * auxiliary_),
-      chains_(translator.device(), batch_) {}
+      chains_(translator.device(), batch_),
+      given_(config.loss == Loss::relaxed ? batch_ * m_ : 0) {}
 
 /// Fisher–Yates. A range is scaled to by multiplication: its bias, below n / 2^32, does not matter for an
 /// order.
@@ -50,6 +51,7 @@ size_t Batches::load(uint64_t step) {
     std::copy_n(all_c_ + pair * m_, m_, c_.host() + i * m_);
     if (auxiliary_ > 0) std::copy_n(all_y_ + pair * auxiliary_, auxiliary_, y_.host() + i * auxiliary_);
     chains_.host()[i] = {0, pair};
+    if (!given_.empty()) std::copy_n(all_c_ + pair * m_, m_, given_.data() + i * m_);
   }
   z_.push(count * d_);
   c_.push(count * m_);

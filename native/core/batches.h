@@ -27,6 +27,10 @@ class Batches {
   const float* z() const { return z_.device(); }
   const float* c() const { return c_.device(); }
   const float* y() const { return auxiliary_ > 0 ? y_.device() : nullptr; }
+  /// On the host, where the loss is relaxed: the loaded conditions as they were before condition(), and whose
+  /// they are.
+  const float* given() const { return given_.data(); }
+  const Chain* chains() const { return chains_.host(); }
 
  private:
   void shuffle(uint64_t epoch);
@@ -39,6 +43,7 @@ class Batches {
   uint64_t shuffled_epoch_;
   Mirror<float> z_, c_, y_;
   Mirror<Chain> chains_;
+  std::vector<float> given_;
 };
 
 }  // namespace tr0n

@@ -20,7 +20,7 @@ ConditionMixture::ConditionMixture(const Translator& translator, const float* co
     pass.forward(c.data(), n, logits_.data() + begin * config.components,
                  means_.data() + begin * config.components * config.latent, y.data());
   }
-  view_ = {count, config.components, config.latent, logits_.data(), means_.data(), pass.log_stds()};
+  view_ = pass.view(count, logits_.data(), means_.data());
 }
 
 std::vector<float> ConditionMixture::logits() const {

@@ -11,6 +11,7 @@ class ConditionMixture {
  public:
   /// conditions [B, m] on the host.
   ConditionMixture(const Translator& translator, const float* conditions, size_t count);
+  /// Its log_stds are null where the translator is deterministic.
   const MixtureView& view() const { return view_; }
   std::vector<float> logits() const;                 ///< [B, K] on the host
   std::vector<float> means(size_t condition) const;  ///< [K, d] on the host

@@ -83,7 +83,8 @@ struct MixtureView {
   size_t n = 0, components = 0, latent = 0;
   const float* logits = nullptr;    ///< [n, K]
   const float* means = nullptr;     ///< [n, K, d]
-  const float* log_stds = nullptr;  ///< s [d]
+  const float* log_stds = nullptr;  ///< s [d], or [K, d]
+  bool component_stds = false;      ///< each component has its own; a GPU's kernels take none such
 };
 
 /// Adam's constants of one step (Kingma & Ba 2015, as torch.optim.Adam without weight decay): eps stands
@@ -159,17 +160,19 @@ class Kernels {
   /// nll_i = −log q_i(z_i) in double, and the gradients of scale·Σ_i nll_i, in one pass (log-sum-exp over
   /// components): with γ = softmax_k(log π_k + log N_k) and u = (z − μ)/σ,
   ///   d_logits [n, K] = scale·(π − γ),  d_means [n, K, d] = −scale·γ_k·u/σ,
-  ///   d_log_stds [d] = scale·Σ_i (1 − Σ_k γ_k u²)·e^s/(e^s + 1e-6), over the rows in a fixed order.
+  ///   d_log_stds [d] = scale·Σ_i (1 − Σ_k γ_k u²)·e^s/(e^s + 1e-6), over the rows in a fixed order; where
+  /// every component has its own, d_log_stds [K, d] = scale·Σ_i γ_k (1 − u²)·e^s/(e^s + 1e-6).
   /// Where `bound` > 0 the means are bound·tanh(u), and d_means are the gradients of u: times bound −
-  /// μ²/bound. All overwritten. `rows` [n, d] is workspace. The three gradients and `rows` may be null
-  /// together. Never NaN for finite input. Moves 2·n·K·d + 2·n·K + 3·n·d.
+  /// μ²/bound. All overwritten. `rows`, [n, d] or [n, K, d] as d_log_stds, is workspace. The three gradients
+  /// and `rows` may be null together. Never NaN for finite input. Moves 2·n·K·d + 2·n·K + 3·n·d.
   virtual void mixture_nll(const MixtureView& q, const float* z, float scale, float bound, double* nll,
                            float* d_logits, float* d_means, float* d_log_stds, float* rows) const = 0;
 
   /// error_i = Σ_j (prediction − target)²/size, and gradient = 2·scale·(prediction − target)/size,
-  /// overwritten; may be null. prediction, target, gradient [n, size]. Moves 3·n·size.
+  /// overwritten; may be null. Where `bound` > 0 the predictions are bound·tanh(u), and the gradient is that
+  /// of u: times bound − prediction²/bound. prediction, target, gradient [n, size]. Moves 3·n·size.
   virtual void squared_error(size_t n, size_t size, const float* prediction, const float* target, float scale,
-                             double* error, float* gradient) const = 0;
+                             float bound, double* error, float* gradient) const = 0;
 
   /// *out = x_factor·Σ x [n] + y_factor·Σ y [n], summed in a fixed order; y may be null.
   virtual void weighted_sum(size_t n, const double* x, double x_factor, const double* y, double y_factor,

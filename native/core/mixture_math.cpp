@@ -72,12 +72,16 @@ double scaled_distance(const float* z, const float* mean, const double* inverse_
   return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
-double log_density(const float* logits, const float* means, const double* inverse_std, double log_std_sum,
-                   size_t component_count, size_t d, const float* z, double* components) {
-  for (size_t k = 0; k < component_count; ++k)
-    components[k] = static_cast<double>(logits[k]) - 0.5 * scaled_distance(z, means + k * d, inverse_std, d);
-  return log_sum_exp(components, component_count) - log_sum_exp(logits, component_count) - log_std_sum -
-         static_cast<double>(d) * kHalfLog2Pi;
+double log_density(const float* logits, const float* means, const StdView& stds, size_t component_count,
+                   size_t d, const float* z, double* components) {
+  const size_t stride = stds.by_component ? d : 0;
+  for (size_t k = 0; k < component_count; ++k) {
+    components[k] = static_cast<double>(logits[k]) -
+                    0.5 * scaled_distance(z, means + k * d, stds.inverse + k * stride, d);
+    if (stds.by_component) components[k] -= stds.log_sums[k];
+  }
+  return log_sum_exp(components, component_count) - log_sum_exp(logits, component_count) -
+         (stds.by_component ? 0.0 : stds.log_sums[0]) - static_cast<double>(d) * kHalfLog2Pi;
 }
 
 }  // namespace tr0n

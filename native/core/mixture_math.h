@@ -23,9 +23,15 @@ float std_value(float log_std);  ///< σ, at most FLT_MAX
 /// Σ_j ((z_j − mean_j)·inverse_std_j)², in an order fixed by d.
 double scaled_distance(const float* z, const float* mean, const double* inverse_std, size_t d);
 
-/// log Σ_k π_k N(z; μ_k, diag σ²) with logits [K], means [K, d], inverse_std [d], log_std_sum = Σ_j log σ_j.
-/// On return `components` [K] holds log-weights whose softmax over k are the responsibilities.
-double log_density(const float* logits, const float* means, const double* inverse_std, double log_std_sum,
-                   size_t component_count, size_t d, const float* z, double* components);
+/// 1/σ [d] and Σ_j log σ_j [1], or, `by_component`, [K, d] and [K].
+struct StdView {
+  const double *inverse, *log_sums;
+  bool by_component;
+};
+
+/// log Σ_k π_k N(z; μ_k, diag σ²) with logits [K], means [K, d]. On return `components` [K] holds log-weights
+/// whose softmax over k are the responsibilities.
+double log_density(const float* logits, const float* means, const StdView& stds, size_t component_count,
+                   size_t d, const float* z, double* components);
 
 }  // namespace tr0n

@@ -30,6 +30,8 @@ enum class Purpose : uint32_t {
   accept = 13,
   component = 14,  // mixture draw outside the sampler
   component_normal = 15,
+  relaxed_component = 16,  // Gumbel
+  relaxed_normal = 17,
 };
 
 /// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011).

@@ -84,6 +84,10 @@ void check_request(const Objective& objective, const Translator* translator, con
   if (config.start != Start::prior) {
     if (translator == nullptr) fail("this start needs a translator, got none");
     check_fit("the translator's latent", translator->config().latent, "objective's", objective.latent_size());
+    if (config.start == Start::resample && translator->config().deterministic)
+      fail(
+          "start: resampling weighs candidates by the translator's density, and a deterministic translator "
+          "has none");
     check_fit("the translator's condition", translator->config().condition, "objective's",
               objective.condition_size());
   }

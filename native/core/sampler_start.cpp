@@ -30,6 +30,10 @@ bool start_chains(SamplerRun& run) {
       start_at_modes(run);
       break;
     case Start::translator:
+      if (run.translator->config().deterministic) {
+        start_at_modes(run);
+        break;
+      }
       run.kernels.mixture_draw(run.mixture().view(), run.conditions.device(), run.chains.device(), run.n, 0,
                                Purpose::candidate_component, Purpose::candidate_normal, run.rng,
                                run.z.device());

@@ -7,6 +7,7 @@
 
 #include "core/batches.h"
 #include "core/error.h"
+#include "core/relaxed_loss.h"
 #include "core/translator_pass.h"
 
 namespace tr0n {
@@ -67,11 +68,30 @@ void check_config(const TrainerConfig& config, size_t n) {
   number("clip", config.clip, std::isfinite(config.clip) && config.clip >= 0, "a finite number, 0 or above");
   number("alpha", config.alpha, std::isfinite(config.alpha) && config.alpha >= 0,
          "a finite number, 0 or above");
+  number("temperature", config.temperature, std::isfinite(config.temperature) && config.temperature > 0,
+         "a finite number above 0");
+}
+
+void check_objective(const TranslatorConfig& translator, const TrainerConfig& config,
+                     const Objective* objective) {
+  if (config.loss != Loss::relaxed) return;
+  if (objective == nullptr) fail("objective: a relaxed loss needs one, got none");
+  if (!objective->has_gradient())
+    throw Error("ERR_NO_GRADIENT", "training: a relaxed loss needs ∂E/∂z, and the objective has no gradient");
+  if (translator.deterministic)
+    fail("a relaxed loss draws from a mixture, and this translator is deterministic");
+  if (objective->latent_size() != translator.latent || objective->condition_size() != translator.condition)
+    throw Error("ERR_SHAPE_MISMATCH", "training: the objective has latents of " +
+                                          std::to_string(objective->latent_size()) + " and conditions of " +
+                                          std::to_string(objective->condition_size()) +
+                                          " numbers, the translator of " + std::to_string(translator.latent) +
+                                          " and " + std::to_string(translator.condition));
 }
 
 const TrainerConfig& checked(const Translator& translator, const TrainerConfig& config, const float* z,
-                             const float* c, const float* y, size_t n) {
+                             const float* c, const float* y, size_t n, const Objective* objective) {
   check_config(config, n);
+  check_objective(translator.config(), config, objective);
   check_pairs(translator.config(), config, z, c, n);
   if (translator.config().auxiliary > 0) check_rows("y", y, n, translator.config().auxiliary);
   return config;
@@ -84,8 +104,9 @@ struct Trainer::Impl {
   const TrainerConfig config;
   Batches batches;
   TranslatorPass pass;
-  const bool fused;         ///< whether weight gradients go straight into the update
-  Buffer<float> gradients;  ///< these three are placed as the parameters are
+  std::unique_ptr<RelaxedLoss> relaxed;  ///< null where the loss is on z
+  const bool fused;                      ///< whether weight gradients go straight into the update
+  Buffer<float> gradients;               ///< these three are placed as the parameters are
   Buffer<float> first_moment, second_moment;
   Buffer<double> loss;
   Mirror<AdamStep> adam;
@@ -98,11 +119,16 @@ struct Trainer::Impl {
   bool records = true;  ///< false once the device has said that it does not
 
   Impl(Translator& target, const TrainerConfig& settings, const float* z, const float* c, const float* y,
-       size_t n)
+       size_t n, Objective* objective)
       : translator(target),
-        config(checked(target, settings, z, c, y, n)),
+        config(checked(target, settings, z, c, y, n, objective)),
         batches(target, config, z, c, y, n),
         pass(target, std::min(config.batch, n), TranslatorPass::Purpose::training),
+        relaxed(config.loss == Loss::relaxed
+                    ? std::make_unique<RelaxedLoss>(target.device(), *objective, std::min(config.batch, n),
+                                                    target.config().components, target.config().latent,
+                                                    static_cast<double>(config.temperature), config.seed)
+                    : nullptr),
         fused(std::min(config.batch, n) <= target.device().kernels().fused_update_rows()),
         gradients(target.device(), fused ? 0 : target.placed_count()),
         first_moment(target.device(), target.placed_count()),
@@ -114,6 +140,7 @@ struct Trainer::Impl {
     gradients.fill(0);
     first_moment.fill(0);
     second_moment.fill(0);
+    records = relaxed == nullptr;  // f∘G is called from the host in the middle of a step
   }
 
   /// CosineAnnealingLR with T_max = all steps and eta_min = 0, stepped at every step.
@@ -123,7 +150,7 @@ struct Trainer::Impl {
   }
 
   /// Enqueues a step. What came of it is in `totals`.
-  void take_step() {
+  void take_step(CancelToken& cancel) {
     const size_t n = batches.load(done);
     AdamStep& step = *adam.host();
     step.learning_rate = learning_rate(done);
@@ -134,6 +161,7 @@ struct Trainer::Impl {
     step.clip = static_cast<double>(config.clip);
     adam.push();
     const uint64_t epoch = done / batches.per_epoch();
+    if (relaxed) relaxed->prepare(batches.chains(), static_cast<uint32_t>(epoch), batches.given(), cancel);
     if (records && (!recording || recorded_rows != n || recorded_epoch != epoch)) {
       recording = translator.device().record([&] { run(n, epoch); });
       recorded_rows = n;
@@ -149,7 +177,7 @@ struct Trainer::Impl {
 
   void run(size_t n, uint64_t epoch) {
     batches.condition(epoch, n);
-    const TranslatorPass::Batch batch{batches.c(), batches.z(), batches.y(), n};
+    const TranslatorPass::Batch batch{batches.c(), batches.z(), batches.y(), n, relaxed.get()};
     const AdamArrays arrays{translator.data(), first_moment.data(), second_moment.data()};
     if (fused) {
       pass.update(batch, config.alpha, loss.data(), adam.device(), arrays, totals.device());
@@ -179,8 +207,8 @@ struct Trainer::Impl {
 };
 
 Trainer::Trainer(Translator& translator, const TrainerConfig& config, const float* z, const float* c,
-                 const float* y, size_t n)
-    : impl_(new Impl(translator, config, z, c, y, n)) {}
+                 const float* y, size_t n, Objective* objective)
+    : impl_(new Impl(translator, config, z, c, y, n, objective)) {}
 
 Trainer::~Trainer() = default;
 
@@ -226,7 +254,7 @@ void Trainer::run(size_t count, CancelToken& cancel,
       if (looked < impl.done) look();
       cancel.throw_if_cancelled();
     }
-    impl.take_step();
+    impl.take_step(cancel);
     const bool more = i + 1 < count && impl.done < impl.total;
     if (more && impl.done - looked < patience) continue;
     look();
@@ -271,28 +299,52 @@ void Trainer::set_state(const TrainerState& state) {
   impl_->done = state.step;
 }
 
-double Trainer::held_out_nll(const Translator& translator, const TrainerConfig& config, const float* z,
-                             const float* c, size_t n) {
+double Trainer::held_out_loss(const Translator& translator, const TrainerConfig& config, const float* z,
+                              const float* c, size_t n, Objective* objective, CancelToken& cancel) {
   if (n == 0) fail("expected at least one held-out pair, got 0");
-  check_pairs(translator.config(), config, z, c, n);
+  const TranslatorConfig& sizes = translator.config();
+  check_pairs(sizes, config, z, c, n);
+  check_objective(sizes, config, objective);
   constexpr size_t rows = 1024;
-  const size_t m = translator.config().condition, d = translator.config().latent,
-               capacity = std::min(rows, n);
+  const size_t m = sizes.condition, d = sizes.latent, capacity = std::min(rows, n);
   ConditionSampler conditions(translator.device(), config, capacity, m);
   Mirror<float> batch(translator.device(), capacity * m);
   Mirror<Chain> chains(translator.device(), capacity);
-  std::vector<double> densities(capacity);
+  Buffer<float> logits(translator.device(), capacity * sizes.components),
+      means(translator.device(), logits.size() * d), latents(translator.device(), capacity * d),
+      y(translator.device(), capacity * sizes.auxiliary);
+  Buffer<double> errors(translator.device(), capacity);
+  std::vector<double> losses(capacity);
+  TranslatorPass pass(translator, capacity, TranslatorPass::Purpose::inference);
+  std::unique_ptr<RelaxedLoss> relaxed;
+  if (config.loss == Loss::relaxed)
+    relaxed = std::make_unique<RelaxedLoss>(translator.device(), *objective, capacity, sizes.components, d,
+                                            static_cast<double>(config.temperature), config.seed);
+  const Kernels& kernels = translator.device().kernels();
   double sum = 0;
   for (size_t begin = 0; begin < n; begin += capacity) {
+    cancel.throw_if_cancelled();
     const size_t count = std::min(capacity, n - begin);
     std::copy_n(c + begin * m, count * m, batch.host());
     for (size_t i = 0; i < count; ++i) chains.host()[i] = {kHeldOutStream, static_cast<uint32_t>(begin + i)};
     batch.push(count * m);
     chains.push(count);
+    latents.upload(z + begin * d, count * d);
     conditions.apply(chains.device(), 0, count, batch.device());
-    batch.pull(count * m);
-    translator.log_density(batch.host(), z + begin * d, count, densities.data());
-    for (size_t i = 0; i < count; ++i) sum -= densities[i];
+    pass.forward(batch.device(), count, logits.data(), means.data(), y.data());
+    const MixtureView q = pass.view(count, logits.data(), means.data());
+    double sign = 1;
+    if (relaxed) {
+      relaxed->prepare(chains.host(), 0, c + begin * m, cancel);
+      relaxed->evaluate(q, sizes.bound, 1, errors.data(), nullptr, nullptr, nullptr);
+    } else if (sizes.deterministic) {
+      kernels.squared_error(count, d, means.data(), latents.data(), 1, 0, errors.data(), nullptr);
+    } else {
+      kernels.mixture_log_density(q, nullptr, latents.data(), count, errors.data());
+      sign = -1;
+    }
+    errors.download(losses.data(), count);
+    for (size_t i = 0; i < count; ++i) sum += sign * losses[i];
   }
   return sum / static_cast<double>(n);
 }

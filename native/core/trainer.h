@@ -6,9 +6,16 @@
 #include <vector>
 
 #include "core/cancel.h"
+#include "core/objective.h"
 #include "core/translator.h"
 
 namespace tr0n {
+
+/// What is held against a pair's latent.
+enum class Loss {
+  latent,   ///< q(z|c)'s negative log-likelihood; a deterministic translator's mean squared error
+  relaxed,  ///< E(z', c) of a relaxed draw z' of q(z|c), through f∘G; the pair's z is not looked at
+};
 
 struct TrainerConfig {
   size_t epochs = 6;
@@ -17,6 +24,8 @@ struct TrainerConfig {
   float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
   float clip = 1.0f;  ///< global gradient norm; 0 = off
   float alpha = 1.0f;
+  Loss loss = Loss::latent;
+  float temperature = 1.0f;    ///< relaxed: of the draw's component
   bool sample_labels = false;  ///< c holds probabilities: feed one-hot(y), y ~ c, drawn afresh each epoch
   ConditionNoise noise = ConditionNoise::none;
   float noise_scale = 0.0f;             ///< isotropic: s. adaptive: ε is rescaled to noise_scale·‖c‖
@@ -41,9 +50,10 @@ struct TrainerState {
 /// functions of (seed, epoch, pair), so a resumed run equals an uninterrupted one bit for bit.
 class Trainer {
  public:
-  /// z [n, d], c [n, m], y [n, auxiliary] or null; kept by pointer, must outlive the trainer.
+  /// z [n, d], c [n, m], y [n, auxiliary] or null; kept by pointer, must outlive the trainer, as must the
+  /// objective, which a relaxed loss needs.
   Trainer(Translator& translator, const TrainerConfig& config, const float* z, const float* c, const float* y,
-          size_t n);
+          size_t n, Objective* objective = nullptr);
   /// Steps of such a training in all. Throws for a configuration that makes no sense; looks at no pair.
   static size_t steps(const TrainerConfig& config, size_t n);
   size_t steps() const;  ///< in all epochs together; the last batch of an epoch may be smaller
@@ -53,9 +63,10 @@ class Trainer {
   void run(size_t count, CancelToken& cancel, const std::function<void(const TrainerProgress&)>& progress);
   TrainerState state() const;
   void set_state(const TrainerState& state);
-  /// Mean −log q(z|c) over held-out pairs, with labels and noise drawn once where they are on.
-  static double held_out_nll(const Translator& translator, const TrainerConfig& config, const float* z,
-                             const float* c, size_t n);
+  /// Mean loss over held-out pairs, with labels, noise and relaxed draws drawn once where they are on: −log
+  /// q(z|c) in nats, the mean squared error, or the energy.
+  static double held_out_loss(const Translator& translator, const TrainerConfig& config, const float* z,
+                              const float* c, size_t n, Objective* objective, CancelToken& cancel);
   ~Trainer();
 
  private:

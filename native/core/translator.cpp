@@ -55,6 +55,11 @@ void TranslatorConfig::check() const {
   positive("hidden", hidden);
   positive("latent", latent);
   positive("components", components);
+  positive("depth", depth);
+  if (deterministic && (components > 1 || component_stds))
+    throw Error("ERR_INVALID_ARGUMENT",
+                "translator: expected one component and no stds where it is deterministic, got " +
+                    std::to_string(components) + " components");
   if (!(std::isfinite(bound) && bound >= 0))
     throw Error("ERR_INVALID_ARGUMENT",
                 "translator: bound: expected a finite number, 0 or above, got " + std::to_string(bound));
@@ -64,10 +69,11 @@ void TranslatorConfig::check() const {
   const double h = static_cast<double>(hidden);
   const double outputs = static_cast<double>(components) * (static_cast<double>(latent) + 1) +
                          static_cast<double>(auxiliary) + static_cast<double>(condition);
-  if (h * (h + outputs) > kMaxParameters)
+  if (h * (h * static_cast<double>(depth) + outputs) > kMaxParameters)
     throw Error("ERR_INVALID_ARGUMENT", "translator: condition " + std::to_string(condition) + ", hidden " +
-                                            std::to_string(hidden) + ", latent " + std::to_string(latent) +
-                                            ", components " + std::to_string(components) + ", auxiliary " +
+                                            std::to_string(hidden) + ", depth " + std::to_string(depth) +
+                                            ", latent " + std::to_string(latent) + ", components " +
+                                            std::to_string(components) + ", auxiliary " +
                                             std::to_string(auxiliary) + " make more than 4e9 parameters");
 }
 
@@ -87,17 +93,33 @@ std::vector<Parameter> Translator::layout(const TranslatorConfig& config) {
     add((name + ".bias").c_str(), {out});
   };
   linear("shared1", config.hidden, config.condition);
-  linear("shared2", config.hidden, config.hidden);
+  for (size_t block = 0; block < config.depth; ++block)
+    linear("shared" + std::to_string(2 + block), config.hidden, config.hidden);
   linear("z_layer", config.components * config.latent, config.hidden);
-  linear("z_mixture_logits", config.components, config.hidden);
-  add("z_log_stds", {1, 1, config.latent});
+  if (!config.deterministic) {
+    linear("z_mixture_logits", config.components, config.hidden);
+    add("z_log_stds", {1, config.component_stds ? config.components : 1, config.latent});
+  }
   if (config.auxiliary > 0) linear("y_layer", config.auxiliary, config.hidden);
   check_memory(parameters);
   return parameters;
 }
 
+namespace {
+
+/// @throws Error ERR_INVALID_ARGUMENT for what the device's kernels cannot do
+Device& able(Device& device, const TranslatorConfig& config) {
+  if (config.component_stds && !device.host_memory())
+    throw Error("ERR_INVALID_ARGUMENT",
+                "translator: stds of each component: expected the CPU, got a GPU, whose kernels take shared "
+                "stds only");
+  return device;
+}
+
+}  // namespace
+
 Translator::Translator(Device& device, const TranslatorConfig& config)
-    : device_(device),
+    : device_(able(device, config)),
       config_(config),
       parameters_(layout(config)),
       parameter_count_(total(parameters_)),
@@ -168,10 +190,14 @@ Mixture Translator::forward(const float* c, size_t n) const {
     means.download(result.means.data() + begin * components * d, count * components * d);
     y.download(result.y.data() + begin * auxiliary, count * auxiliary);
   }
+  if (config_.deterministic) {
+    result.stds.assign(d, 0.0f);
+    return result;
+  }
   const std::vector<float> all = values();
   const auto log_stds = std::find_if(parameters_.begin(), parameters_.end(),
                                      [](const Parameter& p) { return p.name == "z_log_stds"; });
-  for (size_t j = 0; j < d; ++j) result.stds.push_back(std_value(all[log_stds->offset + j]));
+  for (size_t j = 0; j < log_stds->size; ++j) result.stds.push_back(std_value(all[log_stds->offset + j]));
   return result;
 }
 
@@ -204,6 +230,9 @@ double Translator::loss(const float* c, const float* z, const float* y, size_t n
 }
 
 void Translator::log_density(const float* c, const float* z, size_t n, double* out) const {
+  if (config_.deterministic)
+    throw Error("ERR_INVALID_ARGUMENT",
+                "translator: a deterministic translator has no density; its points are its means");
   const size_t rows = std::min(n, kRows), m = config_.condition, d = config_.latent;
   TranslatorPass pass(*this, rows, TranslatorPass::Purpose::inference);
   Buffer<float> conditions(device_, rows * m), latents(device_, rows * d),
@@ -215,9 +244,8 @@ void Translator::log_density(const float* c, const float* z, size_t n, double* o
     conditions.upload(c + begin * m, count * m);
     latents.upload(z + begin * d, count * d);
     pass.forward(conditions.data(), count, logits.data(), means.data(), y.data());
-    device_.kernels().mixture_log_density(
-        {count, config_.components, d, logits.data(), means.data(), pass.log_stds()}, nullptr, latents.data(),
-        count, densities.data());
+    device_.kernels().mixture_log_density(pass.view(count, logits.data(), means.data()), nullptr,
+                                          latents.data(), count, densities.data());
     densities.download(out + begin, count);
   }
 }
@@ -229,19 +257,19 @@ void draw_mixture(const Mixture& mixture, size_t row, const Philox& rng, Chain c
                                     rng.uniform(chain, step, Purpose::component));
   const float* mean = mixture.means.data() + (row * mixture.components + k) * d;
   rng.normal(chain, step, Purpose::component_normal, z, d);
-  for (size_t j = 0; j < d; ++j) z[j] = mean[j] + mixture.stds[j] * z[j];
+  const float* stds = mixture.stds.data() + (mixture.stds.size() > d ? k * d : 0);
+  for (size_t j = 0; j < d; ++j) z[j] = mean[j] + stds[j] * z[j];
 }
 
 double mixture_log_density(const Mixture& mixture, size_t row, const float* z) {
-  const size_t components = mixture.components, d = mixture.latent;
-  std::vector<double> workspace(d + components);
-  double log_std_sum = 0;
-  for (size_t j = 0; j < d; ++j) {
-    workspace[j] = 1 / static_cast<double>(mixture.stds[j]);
-    log_std_sum += std::log(static_cast<double>(mixture.stds[j]));
+  const size_t components = mixture.components, d = mixture.latent, tables = mixture.stds.size() / d;
+  std::vector<double> inverse(mixture.stds.size()), log_sums(tables), workspace(components);
+  for (size_t j = 0; j < mixture.stds.size(); ++j) {
+    inverse[j] = 1 / static_cast<double>(mixture.stds[j]);
+    log_sums[j / d] += std::log(static_cast<double>(mixture.stds[j]));
   }
   return log_density(mixture.logits.data() + row * components, mixture.means.data() + row * components * d,
-                     workspace.data(), log_std_sum, components, d, z, workspace.data() + d);
+                     {inverse.data(), log_sums.data(), tables > 1}, components, d, z, workspace.data());
 }
 
 }  // namespace tr0n

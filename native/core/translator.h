@@ -10,15 +10,25 @@
 
 namespace tr0n {
 
-/// q(z|c), method.md "Translator": a₁ = relu(W₁c + b₁); a₂ = a₁ + relu(W₂a₁ + b₂); heads on a₂.
+/// q(z|c), method.md "Translator": a₁ = relu(W₁c + b₁); aᵢ₊₁ = aᵢ + relu(Wᵢ₊₁aᵢ + bᵢ₊₁) for each of `depth`
+/// residual blocks; heads on the last one.
 struct TranslatorConfig {
   size_t condition = 0;   ///< m
   size_t hidden = 0;      ///< h
   size_t latent = 0;      ///< d
   size_t components = 1;  ///< K
   size_t auxiliary = 0;   ///< size of y; 0 = no auxiliary head
+  size_t depth = 1;       ///< residual blocks; the paper has 1
   float bound = 0.0f;     ///< means = bound·tanh(·); 0 = unbounded
   float initial_log_std = 0.0f;
+  /// A point for each condition instead of a density: K = 1, and no logits or stds.
+  bool deterministic = false;
+  bool component_stds = false;  ///< log-stds [K, d] instead of [d]; on the CPU only
+
+  size_t log_std_count() const {
+    if (deterministic) return 0;
+    return component_stds ? components * latent : latent;
+  }
 
   void check() const;  ///< throws Error(ERR_INVALID_ARGUMENT)
 };
@@ -42,13 +52,14 @@ struct Mixture {
   size_t n = 0, components = 0, latent = 0, auxiliary = 0;
   std::vector<float> logits;  ///< [n, K]
   std::vector<float> means;   ///< [n, K, d]
-  std::vector<float> stds;    ///< [d], exp(s) + 1e-6
+  std::vector<float> stds;    ///< [d] or [K, d], exp(s) + 1e-6; [d] of 0 where there is no density
   std::vector<float> y;       ///< [n, auxiliary]
 };
 
 struct LossOptions {
-  float alpha =
-      1.0f;  ///< weight of the negative log-likelihood; the auxiliary mean squared error has weight 1
+  /// Weight of the negative log-likelihood, or of the latent's mean squared error where the translator is
+  /// deterministic; the auxiliary mean squared error has weight 1.
+  float alpha = 1.0f;
 };
 
 /// The parameters live in the device's memory. Not safe for concurrent mutation: the addon holds a lock per
@@ -85,7 +96,7 @@ class Translator {
   double loss(const float* c, const float* z, const float* y, size_t n, const LossOptions& options,
               float* gradients) const;
 
-  /// log q(z_i|c_i) of n pairs.
+  /// log q(z_i|c_i) of n pairs. Throws where the translator is deterministic.
   void log_density(const float* c, const float* z, size_t n, double* out) const;
 
  private:

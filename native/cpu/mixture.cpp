@@ -10,8 +10,7 @@ void CpuKernels::mixture_draw(const MixtureView& q, const uint32_t* rows, const 
   const size_t d = q.latent;
   for_ranges(n, 20 * (q.components + d), [&](size_t begin, size_t end) {
     thread_local Scratch scratch;
-    float* stds = scratch.get<float>(d);
-    for (size_t j = 0; j < d; ++j) stds[j] = std_value(q.log_stds[j]);
+    const StdValues values(q, scratch);
     for (size_t i = begin; i < end; ++i) {
       const size_t row = rows == nullptr ? i : rows[i];
       const size_t k =
@@ -19,6 +18,7 @@ void CpuKernels::mixture_draw(const MixtureView& q, const uint32_t* rows, const 
       const float* mean = q.means + (row * q.components + k) * d;
       float* out = z + i * d;
       rng.normal(chains[i], step, normal, out, d);
+      const float* stds = values.of(k);
       for (size_t j = 0; j < d; ++j) out[j] = mean[j] + stds[j] * out[j];
     }
   });
@@ -29,12 +29,12 @@ void CpuKernels::mixture_log_density(const MixtureView& q, const uint32_t* rows,
   const size_t components = q.components, d = q.latent;
   for_ranges(n, components * (d + 20), [&](size_t begin, size_t end) {
     thread_local Scratch table_memory, row_memory;
-    const StdTable stds(q.log_stds, d, table_memory);
+    const StdTable stds(q, table_memory);
     double* weights = row_memory.get<double>(components);
     for (size_t i = begin; i < end; ++i) {
       const size_t row = rows == nullptr ? i : rows[i];
-      out[i] = log_density(q.logits + row * components, q.means + row * components * d, stds.inverse,
-                           stds.log_sum, components, d, z + i * d, weights);
+      out[i] = log_density(q.logits + row * components, q.means + row * components * d, stds.view, components,
+                           d, z + i * d, weights);
     }
   });
 }

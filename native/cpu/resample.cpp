@@ -32,9 +32,7 @@ void CpuKernels::draw_candidates(const MixtureView& q, const Prior& prior, doubl
   const size_t d = q.latent;
   for_ranges(n, 20 * (q.components + d), [&](size_t begin, size_t end) {
     thread_local Scratch scratch;
-    float* stds = scratch.get<float>(d);
-    if (alpha < 1)
-      for (size_t j = 0; j < d; ++j) stds[j] = std_value(q.log_stds[j]);
+    const StdValues values(alpha < 1 ? q : MixtureView{}, scratch);
     for (size_t i = begin; i < end; ++i) {
       float* out = z + i * d;
       if (rng.uniform(chains[i], steps[i], Purpose::candidate_choice) < alpha) {
@@ -45,6 +43,7 @@ void CpuKernels::draw_candidates(const MixtureView& q, const Prior& prior, doubl
       const size_t k = choose_component(q.logits + rows[i] * q.components, q.components, u);
       const float* mean = q.means + (rows[i] * q.components + k) * d;
       rng.normal(chains[i], steps[i], Purpose::candidate_normal, out, d);
+      const float* stds = values.of(k);
       for (size_t j = 0; j < d; ++j) out[j] = mean[j] + stds[j] * out[j];
     }
   });
@@ -56,7 +55,7 @@ void CpuKernels::importance_weights(const MixtureView& q, const Prior& prior, do
   const size_t components = q.components, d = q.latent;
   for_ranges(n, components * (d + 20), [&](size_t begin, size_t end) {
     thread_local Scratch table_memory, row_memory;
-    const StdTable stds(q.log_stds, d, table_memory);
+    const StdTable stds(q, table_memory);
     double* weights = row_memory.get<double>(components);
     for (size_t i = begin; i < end; ++i) {
       const double log_prior = prior.log_density(z + i * d);
@@ -66,7 +65,7 @@ void CpuKernels::importance_weights(const MixtureView& q, const Prior& prior, do
       }
       const double log_q =
           alpha < 1 ? log_density(q.logits + rows[i] * components, q.means + rows[i] * components * d,
-                                  stds.inverse, stds.log_sum, components, d, z + i * d, weights)
+                                  stds.view, components, d, z + i * d, weights)
                     : 0.0;
       const double weight = prior_weight * log_prior - fidelity * static_cast<double>(energies[i]) -
                             log_blend(alpha, log_prior, log_q);

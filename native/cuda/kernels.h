@@ -19,7 +19,7 @@ class CudaKernels final : public Kernels {
   void mixture_nll(const MixtureView& q, const float* z, float scale, float bound, double* nll,
                    float* d_logits, float* d_means, float* d_log_stds, float* rows) const override;
   void squared_error(size_t n, size_t size, const float* prediction, const float* target, float scale,
-                     double* error, float* gradient) const override;
+                     float bound, double* error, float* gradient) const override;
   void weighted_sum(size_t n, const double* x, double x_factor, const double* y, double y_factor,
                     double* out) const override;
   void mixture_draw(const MixtureView& q, const uint32_t* rows, const Chain* chains, size_t n, uint32_t step,

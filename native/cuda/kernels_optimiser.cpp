@@ -4,9 +4,9 @@
 namespace tr0n::cuda {
 
 void CudaKernels::squared_error(size_t n, size_t size, const float* prediction, const float* target,
-                                float scale, double* error, float* gradient) const {
+                                float scale, float bound, double* error, float* gradient) const {
   queue_.launch(rows_launch(queue_, "squared_error", n, size), n, size, prediction, target,
-                2.0f * scale / static_cast<float>(size), error, gradient);
+                2.0f * scale / static_cast<float>(size), bound, error, gradient);
 }
 
 void CudaKernels::weighted_sum(size_t n, const double* x, double x_factor, const double* y, double y_factor,

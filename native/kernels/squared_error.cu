@@ -1,5 +1,6 @@
-// error_i = Σ_j (prediction − target)²/size in double, gradient = 2·scale·(prediction − target)/size;
-// prediction, target, gradient [n, size]. gradient may be null. Moves 3·n·size floats.
+// error_i = Σ_j (prediction − target)²/size in double, gradient = 2·scale·(prediction − target)/size, where
+// bound > 0 times bound − prediction²/bound; prediction, target, gradient [n, size]. gradient may be null.
+// Moves 3·n·size floats.
 #include "kernels/rows.cuh"
 
 namespace tr0n::cuda {
@@ -7,7 +8,7 @@ namespace tr0n::cuda {
 /// `factor` is 2·scale/size.
 extern "C" __global__ void __launch_bounds__(512)
     squared_error(size_t n, size_t size, const float* __restrict__ prediction,
-                  const float* __restrict__ target, float factor, double* __restrict__ error,
+                  const float* __restrict__ target, float factor, float bound, double* __restrict__ error,
                   float* __restrict__ gradient) {
   const size_t row = row_of_block();
   const bool active = row < n, vector = vectors_fit(size, prediction, target, gradient);
@@ -23,7 +24,13 @@ extern "C" __global__ void __launch_bounds__(512)
       add(a.x, b.x), add(a.y, b.y), add(a.z, b.z), add(a.w, b.w);
       if (gradient != nullptr)
         store4(gradient + row * size, at, size, vector,
-               map4([factor](float p, float t) { return __fmul_rn(factor, __fsub_rn(p, t)); }, a, b));
+               map4(
+                   [factor, bound](float p, float t) {
+                     const float slope = __fmul_rn(factor, __fsub_rn(p, t));
+                     if (bound <= 0) return slope;
+                     return __fmul_rn(slope, __fsub_rn(bound, __fdiv_rn(__fmul_rn(p, p), bound)));
+                   },
+                   a, b));
     }
   sum = row_sum(sum);
   if (active && threadIdx.x == 0) error[row] = sum / static_cast<double>(size);

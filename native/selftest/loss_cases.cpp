@@ -11,7 +11,10 @@ SELFTEST(squared_error) {
                                {3, 257}, {2, 2100}, {401, 5}, {265, 129}};
   if (!test.quick) shapes.insert(shapes.end(), {{255, 128}, {2048, 128}, {257, 1024}});
   for (const Shape& shape : shapes)
-    for (const float size_of_values : {1.0f, 1e30f}) {  // squares that a float cannot hold
+    for (const auto& [size_of_values, bound] :
+         {std::pair{1.0f, 0.0f}, std::pair{1e30f, 0.0f} /* squares that a float cannot hold */,
+          std::pair{0.4f, 1.5f}}) {
+      const float most = bound;
       const size_t count = shape.n * shape.size;
       const std::vector<float> prediction = normals(count, 1, size_of_values),
                                target = normals(count, 2, size_of_values);
@@ -20,18 +23,22 @@ SELFTEST(squared_error) {
         const double difference = static_cast<double>(prediction[i]) - static_cast<double>(target[i]);
         error[i / shape.size] += difference * difference / static_cast<double>(shape.size);
         gradient[i] = 2 * 0.25 * difference / static_cast<double>(shape.size);
+        const double p = static_cast<double>(prediction[i]), b = static_cast<double>(most);
+        if (b > 0) gradient[i] *= b - p * p / b;
       }
       const auto on = [&](Device& device, bool differentiate) {
         const Array<float> x(device, prediction), y(device, target);
         Array<double> e(device, shape.n);
         Array<float> g(device, count);
-        device.kernels().squared_error(shape.n, shape.size, x.data(), y.data(), 0.25f, e.data(),
+        device.kernels().squared_error(shape.n, shape.size, x.data(), y.data(), 0.25f, most, e.data(),
                                        differentiate ? g.data() : nullptr);
         return std::make_pair(e.values(), g.values());
       };
       const auto got = on(test.device, true), cpu = on(test.cpu, true);
       test.row("n " + std::to_string(shape.n) + ", size " + std::to_string(shape.size) +
-               (size_of_values > 1 ? ", large" : ""))
+               (size_of_values > 1 ? ", large"
+                : most > 0         ? ", bounded"
+                                   : ""))
           .each_close("error", got.first, error, 1e-12)
           .close("gradient", got.second, gradient, 1e-6)
           .agrees("error", got.first, cpu.first, 1e-13)

@@ -1,5 +1,6 @@
 #pragma once
 #include <cmath>
+#include <string>
 #include <vector>
 
 #include "core/translator.h"
@@ -38,15 +39,15 @@ class Reference {
   }
 
  private:
-  std::vector<double> linear(const char* name, const std::vector<double>& x) const {
+  std::vector<double> linear(const std::string& name, const std::vector<double>& x) const {
     const double *weight = nullptr, *bias = nullptr;
     size_t out = 0;
     for (const Parameter& p : parameters_) {
-      if (p.name == std::string(name) + ".weight") {
+      if (p.name == name + ".weight") {
         weight = values.data() + p.offset;
         out = p.shape[0];
       }
-      if (p.name == std::string(name) + ".bias") bias = values.data() + p.offset;
+      if (p.name == name + ".bias") bias = values.data() + p.offset;
     }
     std::vector<double> y(bias, bias + out);
     for (size_t i = 0; i < out; ++i)
@@ -55,14 +56,32 @@ class Reference {
   }
 
   double row(const float* c, const float* z, const float* y, size_t i, size_t n, double alpha) const {
-    std::vector<double> a1 = linear("shared1", std::vector<double>(c, c + config_.condition));
-    for (double& v : a1) v = std::fmax(v, 0.0);
-    std::vector<double> a2 = linear("shared2", a1);
-    for (size_t j = 0; j < a2.size(); ++j) a2[j] = a1[j] + std::fmax(a2[j], 0.0);
-    std::vector<double> means = linear("z_layer", a2), logits = linear("z_mixture_logits", a2);
+    std::vector<double> a2 = linear("shared1", std::vector<double>(c, c + config_.condition));
+    for (double& v : a2) v = std::fmax(v, 0.0);
+    for (size_t block = 0; block < config_.depth; ++block) {
+      const std::vector<double> u = linear("shared" + std::to_string(2 + block), a2);
+      for (size_t j = 0; j < a2.size(); ++j) a2[j] += std::fmax(u[j], 0.0);
+    }
+    std::vector<double> means = linear("z_layer", a2);
     const double bound = static_cast<double>(config_.bound);
     if (bound > 0)
       for (double& v : means) v = bound * std::tanh(v);
+    const double count = static_cast<double>(n);
+    double result = alpha * (config_.deterministic ? squared_error(means, z) : nll(a2, means, z)) / count;
+    if (config_.auxiliary > 0)
+      result += squared_error(linear("y_layer", a2), y + i * config_.auxiliary) / count;
+    return result;
+  }
+
+  static double squared_error(const std::vector<double>& prediction, const float* target) {
+    double sum = 0;
+    for (size_t j = 0; j < prediction.size(); ++j)
+      sum += std::pow(prediction[j] - static_cast<double>(target[j]), 2);
+    return sum / static_cast<double>(prediction.size());
+  }
+
+  double nll(const std::vector<double>& a2, const std::vector<double>& means, const float* z) const {
+    const std::vector<double> logits = linear("z_mixture_logits", a2);
     const double* s = nullptr;
     for (const Parameter& p : parameters_)
       if (p.name == "z_log_stds") s = values.data() + p.offset;
@@ -73,7 +92,7 @@ class Reference {
     for (size_t k = 0; k < config_.components; ++k) {
       double log_p = logits[k] - largest_logit - std::log(logit_sum);
       for (size_t j = 0; j < config_.latent; ++j) {
-        const double std = std::exp(s[j]) + 1e-6,
+        const double std = std::exp(s[config_.component_stds ? k * config_.latent + j : j]) + 1e-6,
                      u = (static_cast<double>(z[j]) - means[k * config_.latent + j]) / std;
         log_p -= 0.5 * u * u + std::log(std) + 0.5 * std::log(2 * 3.14159265358979323846);
       }
@@ -81,15 +100,7 @@ class Reference {
       largest = std::fmax(largest, log_p);
     }
     for (const double l : joint) sum += std::exp(l - largest);
-    double result = -alpha * (largest + std::log(sum)) / static_cast<double>(n);
-    if (config_.auxiliary > 0) {
-      const std::vector<double> prediction = linear("y_layer", a2);
-      for (size_t j = 0; j < config_.auxiliary; ++j) {
-        const double error = prediction[j] - static_cast<double>(y[i * config_.auxiliary + j]);
-        result += error * error / static_cast<double>(n * config_.auxiliary);
-      }
-    }
-    return result;
+    return -(largest + std::log(sum));
   }
 
   TranslatorConfig config_;

@@ -31,8 +31,17 @@ std::vector<float> normals(size_t n, uint32_t stream) {
 }  // namespace
 
 TEST(translator_gradients_against_finite_differences) {
-  const TranslatorConfig configs[] = {config_of(3, 12, 5, 4, 0, 0), config_of(3, 12, 5, 4, 3, 2),
-                                      config_of(2, 7, 1, 1, 0, 0), config_of(5, 13, 17, 5, 6, 1.5f)};
+  std::vector<TranslatorConfig> configs = {config_of(3, 12, 5, 4, 0, 0), config_of(3, 12, 5, 4, 3, 2),
+                                           config_of(2, 7, 1, 1, 0, 0), config_of(5, 13, 17, 5, 6, 1.5f)};
+  for (const float bound : {0.0f, 1.5f}) {
+    TranslatorConfig deep = config_of(3, 11, 5, 3, 2, bound), point = config_of(3, 11, 5, 1, 3, bound),
+                     wide = config_of(3, 11, 5, 3, 0, bound);
+    deep.depth = 3;
+    point.deterministic = true;
+    wide.component_stds = true;
+    wide.depth = 2;
+    configs.insert(configs.end(), {deep, point, wide});
+  }
   for (const TranslatorConfig& config : configs) {
     const Translator translator(cpu_device(), config, 7);
     const size_t n = 9;
@@ -195,4 +204,113 @@ TEST(mixture_draws_follow_the_density) {
       integral -= std::exp(log_q) * log_q * 0.02 * 0.05;
     }
   CHECK_NEAR(entropy, integral, 0.02);
+}
+
+TEST(translator_variants_have_their_tensors) {
+  TranslatorConfig config = config_of(4, 16, 3, 2, 5, 0);
+  config.depth = 2;
+  config.component_stds = true;
+  const Translator wide(cpu_device(), config, 1);
+  CHECK(wide.parameters()[4].name == "shared3.weight");
+  CHECK((wide.parameters()[10].shape == std::vector<size_t>{1, 2, 3}));
+  const std::vector<float> c = normals(4 * 4, 1);
+  const Mixture mixture = wide.forward(c.data(), 4);
+  CHECK(mixture.stds.size() == 6);
+  config.component_stds = false;
+  config.components = 1;
+  config.deterministic = true;
+  const Translator point(cpu_device(), config, 1);
+  for (const Parameter& p : point.parameters())
+    CHECK(p.name.find("logits") == std::string::npos && p.name != "z_log_stds");
+  const Mixture one = point.forward(c.data(), 4);
+  CHECK(one.logits == std::vector<float>(4) && one.stds == std::vector<float>(3));
+  float z[3];
+  draw_mixture(one, 2, Philox(1), {0, 0}, 0, z);
+  CHECK(std::equal(z, z + 3, one.means.begin() + 6));
+  double density = 0;
+  CHECK_CODE("ERR_INVALID_ARGUMENT", point.log_density(c.data(), z, 1, &density));
+  config.components = 2;
+  CHECK_CODE("ERR_INVALID_ARGUMENT", Translator(cpu_device(), config, 1));
+  config.components = 1;
+  config.depth = 0;
+  CHECK_CODE("ERR_INVALID_ARGUMENT", Translator(cpu_device(), config, 1));
+}
+
+TEST(component_stds_draw_and_weigh_alike) {
+  TranslatorConfig config = config_of(3, 9, 3, 3, 0, 0);
+  config.component_stds = true;
+  Translator translator(cpu_device(), config, 4);
+  std::vector<float> values = translator.values();
+  const Parameter& log_stds = translator.parameters()[8];
+  CHECK(log_stds.name == "z_log_stds");
+  for (size_t j = 0; j < log_stds.size; ++j) values[log_stds.offset + j] = 0.4f * static_cast<float>(j) - 2;
+  translator.set_values(values.data(), values.size());
+  const std::vector<float> c = normals(3, 1), z = normals(3 * 7, 2);
+  const Mixture mixture = translator.forward(c.data(), 1);
+  std::vector<double> densities(7);
+  for (size_t i = 0; i < 7; ++i) {
+    translator.log_density(c.data(), z.data() + 3 * i, 1, &densities[i]);
+    double total = 0, norm = 0;
+    for (size_t k = 0; k < 3; ++k) {
+      double p = std::exp(static_cast<double>(mixture.logits[k]));
+      norm += p;
+      for (size_t j = 0; j < 3; ++j) {
+        const double std = std::exp(0.4 * static_cast<double>(3 * k + j) - 2) + 1e-6;
+        const double u =
+            (static_cast<double>(z[3 * i + j]) - static_cast<double>(mixture.means[3 * k + j])) / std;
+        p *= std::exp(-0.5 * u * u) / (std * std::sqrt(2 * 3.14159265358979323846));
+      }
+      total += p;
+    }
+    CHECK_NEAR(densities[i], std::log(total / norm), 1e-5 * (1 + std::fabs(densities[i])));
+    CHECK_NEAR(mixture_log_density(mixture, 0, z.data() + 3 * i), densities[i], 1e-4);
+  }
+  // E_q[p/q] = 1 for a p whose mass q covers: draws and density are of the same q.
+  double ratio = 0;
+  constexpr uint32_t draws = 200000;
+  for (uint32_t i = 0; i < draws; ++i) {
+    float x[3];
+    draw_mixture(mixture, 0, Philox(3), {0, i}, 0, x);
+    double log_p = -1.5 * std::log(2 * 3.14159265358979323846);
+    for (size_t j = 0; j < 3; ++j)
+      log_p -= 0.5 * std::pow(static_cast<double>(x[j]) - static_cast<double>(mixture.means[6 + j]), 2);
+    ratio += std::exp(log_p - mixture_log_density(mixture, 0, x)) / draws;
+  }
+  CHECK_NEAR(ratio, 1, 0.02);
+}
+
+TEST(candidates_of_component_stds_are_of_the_same_mixture) {
+  const size_t components = 3, d = 5, n = 40;
+  std::vector<float> log_stds = normals(components * d, 1);
+  const std::vector<float> logits = normals(2 * components, 2), means = normals(2 * components * d, 3),
+                           energies(n);
+  const MixtureView q{2, components, d, logits.data(), means.data(), log_stds.data(), true};
+  std::vector<uint32_t> rows, steps(n, 4);
+  std::vector<Chain> chains;
+  for (uint32_t i = 0; i < n; ++i) {
+    rows.push_back(i % 2);
+    chains.push_back({1, i});
+  }
+  const Kernels& kernels = cpu_device().kernels();
+  const Philox rng(8);
+  Prior prior;
+  prior.dim = d;
+  std::vector<float> drawn(n * d), candidates(n * d);
+  kernels.mixture_draw(q, rows.data(), chains.data(), n, 4, Purpose::candidate_component,
+                       Purpose::candidate_normal, rng, drawn.data());
+  kernels.draw_candidates(q, prior, 0, rows.data(), chains.data(), steps.data(), n, rng, candidates.data());
+  CHECK(candidates == drawn);
+  std::vector<double> densities(n), weights(n);
+  kernels.mixture_log_density(q, rows.data(), drawn.data(), n, densities.data());
+  kernels.importance_weights(q, prior, 0, 1, 1, rows.data(), n, drawn.data(), energies.data(),
+                             weights.data());
+  for (size_t i = 0; i < n; ++i)
+    CHECK_NEAR(weights[i], prior.log_density(drawn.data() + i * d) - densities[i], 1e-12);
+  // All alike is as if they were shared.
+  for (size_t j = d; j < log_stds.size(); ++j) log_stds[j] = log_stds[j % d];
+  const MixtureView shared{2, components, d, logits.data(), means.data(), log_stds.data(), false};
+  std::vector<double> expected(n);
+  kernels.mixture_log_density(q, rows.data(), drawn.data(), n, densities.data());
+  kernels.mixture_log_density(shared, rows.data(), drawn.data(), n, expected.data());
+  for (size_t i = 0; i < n; ++i) CHECK_NEAR(densities[i], expected[i], 1e-12 * (1 + std::fabs(expected[i])));
 }

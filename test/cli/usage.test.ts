@@ -3,7 +3,17 @@ import { Arguments } from "../../lib/cli/arguments.js";
 import { UsageError } from "../../lib/cli/errors.js";
 import { tr0n } from "./support.js";
 
-const commands = ["devices", "doctor", "inspect", "differentiate", "pairs", "train", "sample", "evaluate"];
+const commands = [
+  "devices",
+  "doctor",
+  "inspect",
+  "differentiate",
+  "pairs",
+  "train",
+  "translator",
+  "sample",
+  "evaluate",
+];
 
 /** What stands in for files: usage is checked before anything is opened. */
 const models = ["--generator", "g", "--encoder", "f"];

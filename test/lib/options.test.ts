@@ -3,7 +3,7 @@ import { checkOptions, checkSeed, randomSeed } from "../../lib/check.js";
 import { describeEnergy, energyFrom, flatten, flattenComplete, needsBytes } from "../../lib/energy.js";
 import { energy, latent, sampler, stage, type Energy, type Sampler, type Stage } from "../../lib/index.js";
 import { checkLatent, latentBound, latentStd } from "../../lib/latent.js";
-import { checkNoise, nativeNoise, noiseFromJson, noiseToJson } from "../../lib/noise.js";
+import { checkKnownNoise, checkNoise, nativeNoise, noiseFromJson, noiseToJson } from "../../lib/noise.js";
 import { checkStages } from "../../lib/preprocess.js";
 import { checkSampler, nativeSampler, needsTranslator, samplerSteps } from "../../lib/sampler.js";
 import { close, rejects } from "./support.js";
@@ -286,11 +286,13 @@ describe("condition noise", () => {
       { kind: "isotropic", scale: 0.2 },
       { kind: "adaptive" },
       { kind: "covariance", covariance },
+      { kind: "covariance", from: "pairs" },
+      { kind: "covariance", from: "pairs", scale: 0.5 },
     ] as const) {
       const checked = checkNoise("noise", noise);
       assert.deepEqual(noiseFromJson(JSON.parse(JSON.stringify(noiseToJson(checked)))), checked);
     }
-    assert.deepEqual(nativeNoise(checkNoise("noise", { kind: "adaptive" }), 2), {
+    assert.deepEqual(nativeNoise(checkKnownNoise("noise", { kind: "adaptive" }), 2), {
       noise: "adaptive",
       noiseScale: 1,
     });
@@ -316,7 +318,21 @@ describe("condition noise", () => {
       "ERR_SHAPE_MISMATCH",
       /square/,
     );
-    const fine = checkNoise("noise", {
+    for (const noise of [
+      { from: "labels" },
+      { from: "pairs", covariance: { data: new Float32Array(4), shape: [2, 2] } },
+    ])
+      await rejects(
+        () => checkNoise("noise", { kind: "covariance", ...noise }),
+        "ERR_INVALID_ARGUMENT",
+        /noise.from: expected "pairs"/,
+      );
+    await rejects(
+      () => checkKnownNoise("noise", { kind: "covariance", from: "pairs" }),
+      "ERR_INVALID_ARGUMENT",
+      /covarianceOf/,
+    );
+    const fine = checkKnownNoise("noise", {
       kind: "covariance",
       covariance: { data: new Float32Array(4), shape: [2, 2] },
     });

@@ -1,0 +1,61 @@
+/** The pairs held out: the loss on them after each epoch, and the translator of the best one. */
+import type { Checkpoint } from "./checkpoint.js";
+import { runJob } from "./job.js";
+import type { Tensor } from "./tensor.js";
+import type { Trainer } from "./trainer.js";
+import type { Translator } from "./translator.js";
+
+export class Validation {
+  /** By epoch. */
+  readonly losses: number[];
+  /** The parameters after the best epoch; null before the first. */
+  best: Float32Array | null;
+
+  /** @param z [n, d] and c [n, m], held out */
+  constructor(
+    private readonly trainer: Trainer,
+    private readonly translator: Translator,
+    private readonly z: Tensor,
+    private readonly c: Tensor,
+    before: Checkpoint | null,
+  ) {
+    this.losses = [...(before?.validation ?? [])];
+    this.best = before?.best ?? null;
+  }
+
+  /** From 1; the earliest of equal ones. */
+  get bestEpoch(): number {
+    return this.losses.reduce((best, loss, index) => (loss < this.losses[best - 1]! ? index + 1 : best), 1);
+  }
+
+  /**
+   * Makes sure that the loss after `epochs` epochs is known, which is that of the translator as it is.
+   *
+   * @returns epochs since the best one
+   */
+  async after(epochs: number, signal: AbortSignal): Promise<number> {
+    if (this.losses.length < epochs) {
+      const loss = await this.trainer.heldOutLoss(this.z, this.c, { signal });
+      // Compared with the best so far as bestEpoch does: a NaN is never better.
+      const better = epochs === 1 || loss < this.losses[this.bestEpoch - 1]!;
+      if (better) this.best = await runJob("training", signal, () => this.translator.native.copyValues());
+      this.losses.push(loss);
+    }
+    return epochs === 0 ? 0 : epochs - this.bestEpoch;
+  }
+
+  /** Puts the best epoch's parameters into the translator, and gives their loss. */
+  keepBest(): number {
+    const { bestEpoch, losses, best, translator } = this;
+    if (best && bestEpoch < losses.length) translator.native.setValues(best);
+    return losses[bestEpoch - 1]!;
+  }
+
+  /** Mean −log q(z|c) of the translator as it is; NaN where it has no density. */
+  async nll(loss: "nll" | "mse" | "cosine", signal: AbortSignal): Promise<number> {
+    if (loss === "nll") return this.losses[this.bestEpoch - 1]!;
+    if (loss === "mse") return Number.NaN;
+    const logs = await this.translator.logProb(this.z, this.c, { signal });
+    return -logs.reduce((sum, log) => sum + log, 0) / logs.length;
+  }
+}

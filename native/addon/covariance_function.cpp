@@ -1,0 +1,23 @@
+#include "addon/covariance_function.h"
+
+#include "addon/native_object.h"
+#include "addon/results.h"
+#include "core/covariance.h"
+
+namespace tr0n::addon {
+
+Napi::Value covariance_job(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const size_t n = read_size(info[1], "n", 2), m = read_size(info[2], "m", 1, size_t{1} << 20);
+    InputReader reader;
+    const auto rows = reader.read<float>(info[0], "rows", product({n, m}, "rows"));
+    require_memory(product({m, m, 2 * sizeof(double)}, "m"), "the covariance");
+    const auto work = [rows, n, m](Job& job) -> MakeValue {
+      auto result = std::make_shared<std::vector<float>>(covariance(rows.data, n, m, job.token()));
+      return [result](Napi::Env env) { return to_array(env, std::move(*result)); };
+    };
+    return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
+  });
+}
+
+}  // namespace tr0n::addon
