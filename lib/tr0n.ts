@@ -11,13 +11,8 @@ import {
   randomSeed,
   shapeText,
 } from "./check.js";
-import {
-  conditionRows,
-  conditionStreams,
-  interpolated,
-  type Condition,
-  type ConditionRows,
-} from "./condition.js";
+import { conditionStreams, interpolated, type Condition, type ConditionRows } from "./condition.js";
+import { readCondition } from "./condition-reader.js";
 import {
   checkDevice,
   checkPrecision,
@@ -46,6 +41,7 @@ import { readWholeFile } from "./read-file.js";
 import { checkSampler, nativeSampler, needsTranslator, samplerSteps, type Sampler } from "./sampler.js";
 import { createObjective, modelOptionNames, type ModelsOptions } from "./settings.js";
 import { checkTensor, elementCount, type Tensor } from "./tensor.js";
+import { checkTextFunction, type TextFunction } from "./text-encoder.js";
 import {
   checkTrainOptions,
   trainTranslator,
@@ -67,6 +63,8 @@ export interface Tr0nOptions extends ModelsOptions {
     /** Noise on conditions while training. Default none. */
     conditionNoise?: ConditionNoise;
   };
+  /** For conditions `{ text }`: texts to what the encoder says about their images, as {@link textEncoder} gives it. */
+  textEncoder?: TextFunction;
   /** Default "fp32". */
   precision?: Precision;
   /** Decides training where `train` has no seed of its own. Default random. */
@@ -82,6 +80,8 @@ export interface LoadModels {
   energy?: Energy;
   /** Needed for train() where the saved one was trained with a pairEncoder. */
   pairEncoder?: Model | PairFunction;
+  /** For conditions `{ text }`. */
+  textEncoder?: TextFunction;
   maxBatch?: number;
   /** Where translator and samplers compute; the models run on the CPU. Default "auto". */
   device?: Device;
@@ -146,14 +146,17 @@ export interface SampleStep {
 
 const sampleNames = ["count", "steps", "sampler", "seed", "onProgress", "signal"] as const;
 
-/** A sampling call, checked. */
-interface Plan {
-  readonly rows: ConditionRows;
+/** A sampling call's options, checked. */
+interface Run {
   readonly count: number;
   readonly steps: number;
   readonly sampler: Sampler;
   readonly seed: number;
   readonly signal: AbortSignal | undefined;
+}
+
+interface Plan extends Run {
+  readonly rows: ConditionRows;
 }
 
 /**
@@ -181,6 +184,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
     readonly seed: number,
     private readonly fixedSeed: boolean,
     private readonly place: Place,
+    /** What `{ text }` conditions go through. */
+    readonly textEncoder: TextFunction | undefined,
     /** Keeps the device open from one call to the next. */
     private readonly opened: NativeDevice,
   ) {}
@@ -195,11 +200,13 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const o = checkOptions("options", options, [
       ...modelOptionNames,
       "translator",
+      "textEncoder",
       "precision",
       "seed",
       "signal",
     ]);
     checkSignal("signal", o.signal);
+    const texts = checkTextFunction("textEncoder", o.textEncoder);
     const translator = checkTranslator(o.translator);
     const seed = checkSeed("seed", o.seed);
     const place = checkPlace("", o);
@@ -207,7 +214,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     try {
       nativeNoise(translator.conditionNoise, objective.conditionSize);
       const opened = await openDevice(place.device, o.signal);
-      return new Tr0n(objective, translator, seed, o.seed !== undefined, place, opened);
+      return new Tr0n(objective, translator, seed, o.seed !== undefined, place, texts, opened);
     } catch (error) {
       objective.dispose();
       throw error;
@@ -227,12 +234,14 @@ export class Tr0n implements Disposable, AsyncDisposable {
       "encoder",
       "energy",
       "pairEncoder",
+      "textEncoder",
       "maxBatch",
       "device",
       "precision",
       "signal",
     ]);
     checkSignal("models.signal", o.signal);
+    const texts = checkTextFunction("models.textEncoder", o.textEncoder);
     const place = checkPlace("models.", o);
     let bytes: Uint8Array;
     try {
@@ -284,7 +293,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       opened = await openDevice(place.device, o.signal);
       const translator = tensors(objective, place);
       const { seed, fixedSeed } = config;
-      const tr0n = new Tr0n(objective, config.translator, seed, fixedSeed, place, opened);
+      const tr0n = new Tr0n(objective, config.translator, seed, fixedSeed, place, texts, opened);
       tr0n.current = translator;
       tr0n.lastReport = config.training;
       tr0n.owned.push(...owned);
@@ -385,8 +394,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
   async sample(condition: Condition, options?: SampleOptions): Promise<Samples> {
     this.lifetime.check();
     const o = checkOptions("options", options, sampleNames);
-    const rows = conditionRows("condition", condition, this.conditionSize, this.conditionKind);
-    return this.run(this.plan(rows, o), o.onProgress);
+    const run = this.checkRun(o);
+    return this.run(run, (signal) => this.read("condition", condition, signal), o.onProgress);
   }
 
   /**
@@ -401,11 +410,10 @@ export class Tr0n implements Disposable, AsyncDisposable {
     this.lifetime.check();
     const o = checkOptions("options", options, [...sampleNames, "every"]);
     const every = checkInteger("every", o.every, 0, { min: 1 });
-    const rows = conditionRows("condition", condition, this.conditionSize, this.conditionKind);
-    const plan = this.plan(rows, o);
-    const { steps, seed } = plan;
+    const run = this.checkRun(o);
+    const { steps, seed } = run;
     const stop = new AbortController();
-    const scope = this.lifetime.open("sampleSteps", plan.signal);
+    const scope = this.lifetime.open("sampleSteps", run.signal);
     const forward = (): void => stop.abort(scope.signal.reason);
     scope.signal.addEventListener("abort", forward, { once: true });
     const queue: NativeSampleProgress[] = [];
@@ -418,6 +426,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       wake();
     };
     try {
+      const plan = this.plan(run, await this.read("condition", condition, scope.signal));
       const running = this.chains(plan, stop.signal, onProgress, every > 0).then(
         (result) => (ended = { result }),
         (error: unknown) => (ended = { error }),
@@ -474,12 +483,16 @@ export class Tr0n implements Disposable, AsyncDisposable {
     this.lifetime.check();
     const o = checkOptions("options", options, [...sampleNames, "points"]);
     const points = checkInteger("points", o.points, 9, { min: 1, max: 2 ** 16 });
-    const [a, b] = [["from", from] as const, ["to", to] as const].map(([name, value]) => {
-      const rows = conditionRows(name, value, this.conditionSize, this.conditionKind);
+    const single = async (name: string, value: Condition, signal: AbortSignal): Promise<ConditionRows> => {
+      const rows = await this.read(name, value, signal);
       if (rows.count !== 1) throw new ArgumentError(`${name}: expected one condition, got ${rows.count}`);
       return rows;
-    }) as [ConditionRows, ConditionRows];
-    return this.run(this.plan(interpolated(a, b, points, this.conditionKind), o), o.onProgress);
+    };
+    const between = async (signal: AbortSignal): Promise<ConditionRows> => {
+      const [a, b] = await Promise.all([single("from", from, signal), single("to", to, signal)]);
+      return interpolated(a, b, points, this.conditionKind);
+    };
+    return this.run(this.checkRun(o), between, o.onProgress);
   }
 
   /** Images [n, C, H, W] of latents [n, d]. */
@@ -594,23 +607,35 @@ export class Tr0n implements Disposable, AsyncDisposable {
     return n;
   }
 
-  private plan(rows: ConditionRows, o: SampleOptions): Plan {
+  private read(name: string, condition: Condition, signal: AbortSignal): Promise<ConditionRows> {
+    return readCondition(name, condition, this, signal);
+  }
+
+  private checkRun(o: SampleOptions): Run {
     const chosen = checkSampler("sampler", o.sampler);
     const steps = samplerSteps(chosen, o.steps);
     const count = checkInteger("count", o.count, 1, { min: 1, max: 2 ** 32 - 1 });
     const seed = o.seed === undefined ? randomSeed() : checkSeed("seed", o.seed);
     checkFunction("onProgress", o.onProgress);
     checkSignal("signal", o.signal);
-    const chains = rows.count * count;
-    // Images and their native copy, and the sampler's state of a chain.
-    const perChain = 4 * (2 * elementCount(this.imageShape) + 12 * this.latentSize + 8);
-    checkMemory(`sample: ${rows.count} × ${count} samples`, chains * perChain);
     if (needsTranslator(chosen)) this.trained();
-    return { rows, count, steps, sampler: chosen, seed, signal: o.signal };
+    return { count, steps, sampler: chosen, seed, signal: o.signal };
   }
 
-  private run(plan: Plan, onProgress: SampleOptions["onProgress"]): Promise<Samples> {
-    return this.lifetime.run("sample", plan.signal, async (signal) => {
+  private plan(run: Run, rows: ConditionRows): Plan {
+    // Images and their native copy, and the sampler's state of a chain.
+    const perChain = 4 * (2 * elementCount(this.imageShape) + 12 * this.latentSize + 8);
+    checkMemory(`sample: ${rows.count} × ${run.count} samples`, rows.count * run.count * perChain);
+    return { ...run, rows };
+  }
+
+  private run(
+    run: Run,
+    read: (signal: AbortSignal) => Promise<ConditionRows>,
+    onProgress: SampleOptions["onProgress"],
+  ): Promise<Samples> {
+    return this.lifetime.run("sample", run.signal, async (signal) => {
+      const plan = this.plan(run, await read(signal));
       const report =
         onProgress &&
         ((p: NativeSampleProgress): void =>
@@ -636,6 +661,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       prior: nativePrior(latent),
       config: nativeSampler(sampler, steps, flat.prior, latent, seed),
       conditions: rows.data,
+      translatorConditions: rows.translator,
       conditionCount: rows.count,
       streams: conditionStreams(rows),
       count,

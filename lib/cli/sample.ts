@@ -1,8 +1,8 @@
 import { checkWritable, writeFileAtomic } from "../atomic-write.js";
 import type { Condition } from "../condition.js";
-import { encodeImage } from "../encode-image.js";
 import { gridLayout, writeImages, type GridOptions } from "../image.js";
 import { encodeSafetensors } from "../safetensors.js";
+import type { Tensor } from "../tensor.js";
 import { Tr0n, type Samples } from "../tr0n.js";
 import type { Arguments } from "./arguments.js";
 import type { Command } from "./command.js";
@@ -106,13 +106,14 @@ function readCondition(args: Arguments): ReadCondition {
   const classes = args.classes("class");
   if (classes) return async () => ({ class: classes });
   const image = args.text("image");
-  if (image !== undefined) return (tr0n, signal) => encodeImage(tr0n, image, signal);
+  if (image !== undefined) return async () => ({ image });
   return async () => ({ embedding: await readEmbedding(args.required("embedding")) });
 }
 
 function conditionCount(condition: Condition): number {
   if ("class" in condition) return [condition.class].flat().length;
-  const { shape } = "embedding" in condition ? condition.embedding : condition;
+  if ("image" in condition) return 1;
+  const { shape } = ("embedding" in condition ? condition.embedding : condition) as Tensor;
   return shape.length === 2 ? shape[0]! : 1;
 }
 
