@@ -1,5 +1,5 @@
 /**
- * `npm run demo`: teaches a frozen generator of coloured digits to obey a classifier, shows the samples beside those of
+ * `npm run demo` (with `--text`: text-demo.ts): teaches a frozen generator of coloured digits to obey a classifier, shows the samples beside those of
  * other ways, and measures all of them against exact ones. Writes classes.png and report.json.
  */
 import { mkdir } from "node:fs/promises";
@@ -22,14 +22,19 @@ import {
   type TrainOptions,
 } from "../lib/index.js";
 import { recipes } from "../lib/recipes.js";
+import { defaultPrompts } from "./prompts.js";
 import { sheet, type Group } from "./sheet.js";
+import { textDemo } from "./text-demo.js";
 
 const usage = `Usage: npm run demo -- [options]
 
+  --text "a thick red seven on a blue background"
+                        obey this sentence instead of the ten classes; without a sentence,
+                        sixteen of them
   --generator gan|vae   the frozen generator (default gan)
   --format onnx|torchscript
                         the files of both models (default onnx); the picture is the same
-  --out DIR             where to write (default out/demo)
+  --out DIR             where to write (default out/demo, with --text out/demo-text)
   --seed N              decides everything random (default 1)
   --json                print the report as JSON and nothing else
   --help                show this help`;
@@ -40,11 +45,18 @@ const shown = 6;
 const pairs = 20_000;
 const sizes = { samples: 150, reference: 400 };
 
+// The value of --text may be missing, which parseArgs does not know.
+const args = process.argv.slice(2).flatMap((word, i, all) => {
+  if (word === "--text") return all[i + 1]?.startsWith("--") === false ? [] : ["--text="];
+  return all[i - 1] === "--text" && !word.startsWith("--") ? [`--text=${word}`] : [word];
+});
 const { values } = parseArgs({
+  args,
   options: {
+    text: { type: "string" },
     generator: { type: "string", default: "gan" },
     format: { type: "string", default: "onnx" },
-    out: { type: "string", default: join("out", "demo") },
+    out: { type: "string" },
     seed: { type: "string", default: "1" },
     json: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
@@ -59,14 +71,33 @@ process.once("SIGINT", () => stop.abort(new Error("interrupted")));
 async function demo(progress: Progress): Promise<void> {
   const started = performance.now();
   const seed = Number(values.seed);
+  const out = values.out ?? join("out", values.text === undefined ? "demo" : "demo-text");
   const say = (text: string): void => {
     progress.stop();
     if (!values.json)
       console.log(`[${((performance.now() - started) / 1000).toFixed(1).padStart(5)} s] ${text}`);
   };
-  await mkdir(values.out, { recursive: true });
+  await mkdir(out, { recursive: true });
   const file = (name: string): string => fileURLToPath(new URL(`../models/${name}`, import.meta.url));
   const extension = extensions[values.format]!;
+  if (values.text !== undefined) {
+    const prompts = values.text === "" ? defaultPrompts : [values.text];
+    const generator = names[values.generator]!;
+    const { signal } = stop;
+    await textDemo({
+      prompts,
+      generator,
+      extension,
+      out,
+      seed,
+      json: values.json,
+      file,
+      say,
+      progress,
+      signal,
+    });
+    return;
+  }
   const files = { generator: `${names[values.generator]!}.${extension}`, encoder: `classifier.${extension}` };
   const generator = await loadModel(file(files.generator));
   const encoder = await loadModel(file(files.encoder));
@@ -115,7 +146,7 @@ async function demo(progress: Progress): Promise<void> {
     ],
     digits.map(String),
   );
-  const png = join(values.out, "classes.png");
+  const png = join(out, "classes.png");
   await writeFileAtomic(png, await encodePng(picture), { signal: stop.signal });
   say(`${png} is there: a row for each digit that was asked for. Now measuring.`);
 
@@ -142,7 +173,7 @@ async function demo(progress: Progress): Promise<void> {
     officialTraining: official.report,
     ...report,
   };
-  const path = join(values.out, "report.json");
+  const path = join(out, "report.json");
   await writeFileAtomic(path, `${JSON.stringify(json, null, 2)}\n`, { signal: stop.signal });
   say("Measured.");
   if (values.json) console.log(JSON.stringify(json, null, 2));

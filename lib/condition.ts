@@ -1,21 +1,44 @@
 /** What a caller wants to see, as the rows [B, m] that translator and energy take. */
 import { shapeText } from "./check.js";
+import { translatorRows } from "./composition.js";
 import type { ConditionKind } from "./energy.js";
 import { ArgumentError, describe, invalid } from "./errors.js";
 import { checkTensor, type Tensor } from "./tensor.js";
 
 /**
- * A tensor [B, m], or [m] for one condition; a class or several, for an encoder with class scores; or a tensor under the
- * name `embedding`. Rows are class distributions with crossEntropy(), are scaled to length 1 with cosine(), and are taken
- * as they are otherwise.
+ * One of
+ * - a tensor [B, m], or [m] for one condition, also under the name `embedding`: rows are class distributions with
+ *   crossEntropy(), are scaled to length 1 with cosine(), and are taken as they are otherwise;
+ * - `class`: a class or several, for an encoder with class scores;
+ * - `image`: what the encoder says about an image file, about several, or about a tensor [B, C, H, W] of images as the
+ *   generator makes them;
+ * - `text`: what the Tr0n's `textEncoder` says about a text or several;
+ * - `all`: several of these at once, each with a weight (1). Their energies add up, E(z) = Σ wᵢ·E(z, cᵢ): with
+ *   crossEntropy() weights 1 and 1 ask for p(c₁|x)·p(c₂|x), with cosine() for both likenesses. A negative weight means away from a
+ *   condition. The sum is not rescaled, so doubled weights count like a doubled fidelity. A part of one row goes with every
+ *   row of the others. Only for energies that are linear in c: cosine(), crossEntropy() and their sums.
  */
 export type Condition =
-  Tensor | { readonly class: number | readonly number[] } | { readonly embedding: Tensor };
+  | Tensor
+  | { readonly class: number | readonly number[] }
+  | { readonly embedding: Tensor }
+  | { readonly image: string | readonly string[] | Tensor }
+  | { readonly text: string | readonly string[] }
+  | { readonly all: readonly (Condition | WeightedCondition)[] };
+
+/** A part of several conditions at once. */
+export interface WeightedCondition {
+  readonly condition: Condition;
+  /** Default 1; negative: away from the condition. */
+  readonly weight?: number;
+}
 
 /** Conditions in the form that the native side takes. */
 export interface ConditionRows {
-  /** [B, m] */
+  /** [B, m], what the energy takes. */
   readonly data: Float32Array;
+  /** [B, m], what the translator takes, where that is something else: a function of `data`. */
+  readonly translator?: Float32Array;
   readonly count: number;
   readonly size: number;
 }
@@ -24,7 +47,7 @@ export interface ConditionRows {
 const sumTolerance = 1e-3;
 
 /**
- * Conditions of `size` numbers.
+ * Conditions of `size` numbers, of a tensor, `{ class }` or `{ embedding }`.
  *
  * @throws ArgumentError for anything that is not one: a class out of range, NaN, no rows, a wrong size, rows that are
  *   no distribution, rows without a direction
@@ -37,8 +60,6 @@ export function conditionRows(
 ): ConditionRows {
   if (value === null || typeof value !== "object")
     throw invalid(name, "a Tensor, { class } or { embedding }", value);
-  if ("class" in value && "embedding" in value)
-    throw new ArgumentError(`${name}: expected { class } or { embedding }, got both`);
   if ("class" in value) return classRows(`${name}.class`, value.class, size, kind);
   const label = "embedding" in value ? `${name}.embedding` : name;
   const given = "embedding" in value ? value.embedding : value;
@@ -138,8 +159,8 @@ export function conditionStreams({ data, count, size }: ConditionRows): Uint32Ar
 }
 
 /**
- * `points` conditions between two: along the great circle where conditions are vectors, along the straight line where
- * they are distributions. Weights of `to` go from 0.1 to 0.9 in equal steps; a single point lies in the middle.
+ * `points` conditions between two: along the great circle where conditions are vectors (the lengths of sums in equal
+ * steps), along the straight line where they are distributions. Weights of `to` go from 0.1 to 0.9 in equal steps; a single point lies in the middle.
  *
  * @throws ArgumentError when the vectors point in opposite directions, between which there is no one circle
  */
@@ -156,16 +177,25 @@ export function interpolated(
     throw new ArgumentError(
       "to: expected a condition that is not opposite to `from`; between those no path is the shortest",
     );
+  // Directions have length 1; sums of them have any.
+  const [p, q] = kind === "unit" ? [lengthOf(from.data), lengthOf(to.data)] : [1, 1];
   for (let point = 0; point < points; point++) {
     const t = points === 1 ? 0.5 : 0.1 + (0.8 * point) / (points - 1);
     const flat = angle < 1e-4;
-    const a = flat ? 1 - t : Math.sin((1 - t) * angle) / Math.sin(angle);
-    const b = flat ? t : Math.sin(t * angle) / Math.sin(angle);
+    const a = (flat ? 1 - t : Math.sin((1 - t) * angle) / Math.sin(angle)) / p;
+    const b = (flat ? t : Math.sin(t * angle) / Math.sin(angle)) / q;
     const row = data.subarray(point * size, (point + 1) * size);
     for (let i = 0; i < size; i++) row[i] = a * from.data[i]! + b * to.data[i]!;
-    if (kind === "unit") normalise("to", row);
+    if (kind !== "unit") continue;
+    const scale = ((1 - t) * p + t * q) / lengthOf(row);
+    row.forEach((x, i) => (row[i] = x * scale));
   }
-  return { data, count: points, size };
+  const sums = from.translator !== undefined || to.translator !== undefined;
+  return { data, count: points, size, ...(sums ? { translator: translatorRows(data, size, kind) } : {}) };
+}
+
+function lengthOf(row: Float32Array): number {
+  return Math.sqrt(row.reduce((sum, x) => sum + x * x, 0));
 }
 
 function angleBetween(a: Float32Array, b: Float32Array): number {

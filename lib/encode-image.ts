@@ -1,59 +1,73 @@
-import { ArgumentError } from "./errors.js";
+import { shapeText } from "./check.js";
+import { ArgumentError, invalid } from "./errors.js";
 import { readImage } from "./image.js";
 import { runJob } from "./job.js";
-import { native, type NativeSession } from "./native.js";
-import type { Graph } from "./onnx/index.js";
-import type { Tensor } from "./tensor.js";
-import type { Tr0n } from "./tr0n.js";
-import { openGraph } from "./weights.js";
+import { checkMemory } from "./limits.js";
+import type { Objective } from "./objective.js";
+import { checkTensor, elementCount, isTensor, type Tensor } from "./tensor.js";
 
 /**
- * The condition [1, m] that an image file stands for: what the encoder says about it, in the form of conditions.
+ * The conditions [B, m] that images stand for: what stages and encoder say about them, in the form of conditions.
  *
- * @throws FileError when it cannot be read or is no image; ArgumentError for a generator that makes no images
+ * @param value a path or several, or a Tensor [B, C, H, W] or [C, H, W] as the generator makes them
+ * @throws ArgumentError; FileError when a file cannot be read or is no image; AbortError
  */
-export async function encodeImage(tr0n: Tr0n, path: string, signal?: AbortSignal): Promise<Tensor> {
-  const { objective } = tr0n;
-  const [channels = 0, height = 0, width = 0] = objective.imageShape;
-  if (objective.imageShape.length !== 3 || (channels !== 1 && channels !== 3))
-    throw new ArgumentError(
-      `image: expected a generator of images [1 or 3, height, width] to go with, got [${objective.imageShape.join(", ")}]`,
-    );
-  const image = await readImage(path, { height, width });
-  const input = channels === 3 ? image : luma(image);
-
-  const pipeline = await objective.judged(signal);
-  const sessions: NativeSession[] = [];
-  const open = async (graph: Graph, name: string): Promise<NativeSession> => {
-    const session = await openGraph(graph, { threads: native().threads(), name, what: "encode", signal });
-    sessions.push(session);
-    return session;
-  };
-  try {
-    const rows = await pipeline.rowMap({
-      name: "image → condition",
-      fixedBatch: objective.encoderBatch,
-      maxBatch: 1,
-      open,
-    });
-    try {
-      const [condition] = await runJob("encode", signal, () => rows.run(input.data, 1));
-      return { data: condition!.data, shape: [1, objective.conditionSize] };
-    } finally {
-      rows.dispose();
-    }
-  } finally {
-    for (const session of sessions) session.dispose();
-  }
+export async function encodeImages(
+  objective: Objective,
+  name: string,
+  value: unknown,
+  signal: AbortSignal,
+): Promise<Tensor> {
+  const images = isTensor(value)
+    ? checkImages(name, value, objective.imageShape)
+    : await readImages(name, value, objective.imageShape);
+  const n = images.length / elementCount(objective.imageShape);
+  checkMemory(`${name}: ${n} images`, 2 * 4 * images.length);
+  const map = await objective.imageConditions(signal);
+  const [conditions] = await runJob("encode", signal, () => map.run(images, n));
+  return { data: conditions!.data, shape: [n, objective.conditionSize] };
 }
 
-/** [1, 3, H, W] → [1, 1, H, W]. */
-function luma(image: Tensor): Tensor {
-  const [, , height, width] = image.shape as [number, number, number, number];
-  const plane = height * width;
-  const data = Float32Array.from({ length: plane }, (_, i) => {
-    const [r, g, b] = [0, 1, 2].map((k) => image.data[k * plane + i]!) as [number, number, number];
-    return 0.299 * r + 0.587 * g + 0.114 * b;
-  });
-  return { data, shape: [1, 1, height, width] };
+function checkImages(name: string, value: Tensor, shape: readonly number[]): Float32Array {
+  checkTensor(name, value, { finite: true });
+  const got = value.shape.length === shape.length ? [1, ...value.shape] : value.shape;
+  if (got.length !== shape.length + 1 || shape.some((side, i) => got[i + 1] !== side))
+    throw new ArgumentError(
+      `${name}: expected the shape ${shapeText(["B", ...shape])}, as the generator makes images, got ${shapeText(value.shape)}`,
+      { code: "ERR_SHAPE_MISMATCH" },
+    );
+  if (got[0] === 0) throw new ArgumentError(`${name}: expected at least one image, got none`);
+  return value.data;
+}
+
+async function readImages(name: string, value: unknown, shape: readonly number[]): Promise<Float32Array> {
+  const paths: unknown[] = Array.isArray(value) ? value : [value];
+  if (paths.length === 0) throw new ArgumentError(`${name}: expected at least one image, got none`);
+  const wrong = paths.findIndex((path) => typeof path !== "string" || path === "");
+  if (wrong >= 0)
+    throw invalid(
+      Array.isArray(value) ? `${name}[${wrong}]` : name,
+      "a path, an array of paths or a Tensor",
+      paths[wrong],
+    );
+  const [channels = 0, height = 0, width = 0] = shape;
+  if (shape.length !== 3 || (channels !== 1 && channels !== 3))
+    throw new ArgumentError(
+      `${name}: expected a generator of images [1 or 3, height, width] to go with, got ${shapeText(shape)}`,
+    );
+  const data = new Float32Array(paths.length * elementCount(shape));
+  for (const [index, path] of (paths as string[]).entries()) {
+    const image = await readImage(path, { height, width });
+    data.set(channels === 3 ? image.data : luma(image.data), index * elementCount(shape));
+  }
+  return data;
+}
+
+/** [3, H, W] → [1, H, W]. */
+function luma(rgb: Float32Array): Float32Array {
+  const plane = rgb.length / 3;
+  return Float32Array.from(
+    { length: plane },
+    (_, i) => 0.299 * rgb[i]! + 0.587 * rgb[plane + i]! + 0.114 * rgb[2 * plane + i]!,
+  );
 }

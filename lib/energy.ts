@@ -31,7 +31,7 @@ export const energy = {
     return Object.freeze({ kind: "crossEntropy" });
   },
   /**
-   * E = −cos(c, f(x)), between −1 and 1. Conditions have any length but 0 and are normalised. With a sampler that has
+   * E = −cos(c, f(x)), between −1 and 1. Conditions have any length but 0 and are normalised (sums of several are not). With a sampler that has
    * a target density its `fidelity` says how much it counts against the prior: 1 is very little, 100 a lot.
    */
   cosine(): Energy {
@@ -103,6 +103,8 @@ export interface FlatEnergy {
   /** Summed weight of the prior terms; null when there is none. */
   readonly prior: number | null;
   readonly condition: ConditionKind;
+  /** Linear in the condition: energies of several conditions are the energy of their sum. */
+  readonly linear: boolean;
 }
 
 /**
@@ -133,7 +135,8 @@ export function flatten(whole: Energy): FlatEnergy {
     : kinds.has("cosine") && !kinds.has("squaredError")
       ? "unit"
       : "raw";
-  return { terms, prior, condition };
+  const linear = !kinds.has("squaredError") && !kinds.has("onnx");
+  return { terms, prior, condition, linear };
 }
 
 /** {@link flatten}, for an energy that chains will run on: it must have a term on the encoder's output. */

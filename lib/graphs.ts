@@ -153,11 +153,12 @@ export function energyGraph(
   const b = new Builder(emptyGraph("tr0n_energy"));
   const output = b.input("output", DataType.FLOAT, [...dims]);
   const condition = b.input("condition", DataType.FLOAT, [batch, size]);
+  const reading = { probabilities, unit: energy.condition === "unit" };
   const parts: string[] = [];
   for (const term of energy.terms)
     if (term.energy.kind !== "onnx")
       parts.push(
-        weighted(b, emitEnergy(b, term.energy.kind, flat(b, output), condition, probabilities), term.weight),
+        weighted(b, emitEnergy(b, term.energy.kind, flat(b, output), condition, reading), term.weight),
       );
   const own = energy.terms.filter((term) => term.energy.kind === "onnx");
   if (own.length === 0) {
@@ -223,7 +224,7 @@ function emitEnergy(
   kind: "crossEntropy" | "cosine" | "squaredError",
   f: string,
   c: string,
-  probabilities: boolean,
+  { probabilities, unit }: { probabilities: boolean; unit: boolean },
 ): string {
   const dot = (p: string, q: string): string => b.sum(b.op("Mul", [p, q]), [1], false);
   switch (kind) {
@@ -235,7 +236,9 @@ function emitEnergy(
     }
     case "cosine": {
       const norm = (x: string): string => b.op("Sqrt", [b.op("Add", [dot(x, x), b.scalar(1e-12, x)])]);
-      return b.op("Neg", [b.op("Div", [dot(c, f), b.op("Mul", [norm(c), norm(f)])])]);
+      // Unit conditions come normalised, and sums of them must not be: E is linear in c.
+      const length = unit ? norm(f) : b.op("Mul", [norm(c), norm(f)]);
+      return b.op("Neg", [b.op("Div", [dot(c, f), length])]);
     }
     case "squaredError": {
       const difference = b.op("Sub", [c, f]);

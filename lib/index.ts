@@ -18,9 +18,9 @@ export {
   type Sampler,
   type Start,
 } from "./sampler.js";
-export type { Condition } from "./condition.js";
+export type { Condition, WeightedCondition } from "./condition.js";
 export { loadTokenizer, type EncodedText, type Tokenizer, type WordTokenizer } from "./tokenizer.js";
-export { textEncoder, type TextEncoder, type TextEncoderOptions } from "./text-encoder.js";
+export { textEncoder, type TextEncoder, type TextEncoderOptions, type TextFunction } from "./text-encoder.js";
 export { Translator, type MixtureTensors, type TranslatorOptions } from "./translator.js";
 export type { TranslatorShape } from "./translator-shape.js";
 export { Trainer, type TrainerOptions, type TrainerProgress, type TrainerState } from "./trainer.js";

@@ -358,6 +358,7 @@ export interface NativeSampleRequest {
   prior: NativePrior;
   config: NativeSamplerConfig;
   /** [B, m] */ conditions: Float32Array;
+  /** [B, m], the translator's, where they are not the objective's. */ translatorConditions?: Float32Array;
   conditionCount: number;
   /** [B] */ streams: Uint32Array;
   count: number;

@@ -165,13 +165,15 @@ export class Objective {
     return pipeline;
   }
 
-  /** Stages, encoder and condition: images [n, C, H, W] as the generator makes them → conditions [n, m]. */
-  async judged(signal?: AbortSignal): Promise<Pipeline> {
-    const pipeline = new Pipeline("batch", this.imageShape);
-    this.appendStages(pipeline);
-    await this.appendEncoder(pipeline, this.encoder, this.parts.encoder, signal);
-    this.appendCondition(pipeline, this.parts.encoder);
-    return pipeline;
+  /** Images [n, C, H, W] as the generator makes them → stages, encoder → conditions [n, m]. */
+  imageConditions(signal?: AbortSignal): Promise<NativeRowMap> {
+    return this.once("image conditions", signal, async () => {
+      const pipeline = new Pipeline("batch", this.imageShape);
+      this.appendStages(pipeline);
+      await this.appendEncoder(pipeline, this.encoder, this.parts.encoder);
+      this.appendCondition(pipeline, this.parts.encoder);
+      return this.keep(await pipeline.rowMap(this.opening("image → condition", this.encoderBatch)));
+    });
   }
 
   /** Rows of one run of generator and encoder together; 0 where that is open. */
@@ -228,9 +230,8 @@ export class Objective {
     pipeline: Pipeline,
     encoder: LoadedModel,
     { output, row }: FittedEncoder,
-    signal?: AbortSignal,
   ): Promise<void> {
-    return pipeline.model(encoder, { output, row, prefix: "encoder/", ...(signal ? { signal } : {}) });
+    return pipeline.model(encoder, { output, row, prefix: "encoder/" });
   }
 
   private appendCondition(pipeline: Pipeline, fitted: FittedEncoder): void {

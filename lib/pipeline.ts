@@ -69,15 +69,10 @@ export class Pipeline {
    */
   async model(
     model: LoadedModel,
-    {
-      output,
-      row,
-      prefix,
-      signal,
-    }: { output: string; row: readonly number[]; prefix: string; signal?: AbortSignal },
+    { output, row, prefix }: { output: string; row: readonly number[]; prefix: string },
   ): Promise<void> {
     if (!(model instanceof OnnxModel)) return this.torch(model.native, model.name, output, row);
-    const graph = await model.graph(signal);
+    const graph = await model.graph();
     graph.outputs = graph.outputs.filter(({ name }) => name === output);
     this.graph(graph, { name: model.name, row, prefix });
   }

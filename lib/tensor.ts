@@ -29,6 +29,11 @@ export function tensor(data: ArrayLike<number>, shape: readonly number[]): Tenso
   return { data: data instanceof Float32Array ? data : Float32Array.from(data), shape: [...shape] };
 }
 
+/** Whether a value is meant as a tensor; {@link checkTensor} says whether it is one. */
+export function isTensor(value: unknown): value is Tensor {
+  return value !== null && typeof value === "object" && "data" in value && "shape" in value;
+}
+
 /** Throws unless `value` is an array of non-negative safe integers. */
 export function checkShape(name: string, value: unknown): asserts value is readonly number[] {
   if (!Array.isArray(value)) throw invalid(name, "an array of dimensions", value);

@@ -1,6 +1,7 @@
 /** Texts as conditions: a tokenizer and a model that turns its numbers into embeddings. */
 import { checkOptions, checkSignal, shapeText } from "./check.js";
 import { ArgumentError, ModelError, describe, invalid } from "./errors.js";
+import { abortable } from "./job.js";
 import type { Model, RunOptions } from "./model.js";
 import { checkTensor, type Tensor } from "./tensor.js";
 import type { EncodedText, Tokenizer } from "./tokenizer.js";
@@ -18,6 +19,12 @@ export interface TextEncoderOptions {
 
 /** One text to an embedding [m]; several to [B, m]. Both are conditions as they are. */
 export type TextEncoder = (texts: string | readonly string[], options?: RunOptions) => Promise<Tensor>;
+
+/**
+ * Texts to embeddings [B, m] in the space of the image encoder: what {@link textEncoder} gives, or any function, such as
+ * one that asks a server.
+ */
+export type TextFunction = (texts: string[], options?: RunOptions) => Promise<Tensor>;
 
 /**
  * A function from texts to embeddings. It uses the model and does not own it.
@@ -80,4 +87,50 @@ function checked(embedding: Tensor, count: number | null, model: string): Tensor
     throw new ModelError("ERR_RUN_FAILED", `${model}: ${(error as Error).message}`, { cause: error });
   }
   return count === null ? { data, shape: [shape[1]!] } : embedding;
+}
+
+/** @throws ArgumentError unless it is a function or undefined. */
+export function checkTextFunction(name: string, value: unknown): TextFunction | undefined {
+  if (value !== undefined && typeof value !== "function")
+    throw invalid(name, "what textEncoder() gives, or a function from texts to a Tensor", value);
+  return value as TextFunction | undefined;
+}
+
+/**
+ * What a text encoder says about a text or several, [B, size].
+ *
+ * @throws ArgumentError for anything but texts, without an encoder, or when it gives anything but size finite numbers a
+ *   text; what the encoder throws; AbortError
+ */
+export async function encodeTexts(
+  name: string,
+  value: unknown,
+  encode: TextFunction | undefined,
+  size: number,
+  signal: AbortSignal,
+): Promise<Tensor> {
+  const texts: unknown[] = Array.isArray(value) ? [...(value as unknown[])] : [value];
+  if (texts.length === 0) throw new ArgumentError(`${name}: expected at least one text, got none`);
+  const wrong = texts.findIndex((text) => typeof text !== "string" || text.trim() === "");
+  if (wrong >= 0)
+    throw invalid(
+      Array.isArray(value) ? `${name}[${wrong}]` : name,
+      "a text, or an array of texts",
+      texts[wrong],
+    );
+  if (encode === undefined)
+    throw new ArgumentError(
+      `${name}: needs a text encoder; give the option textEncoder to Tr0n.create or Tr0n.load`,
+    );
+  const given = await abortable("encoding texts", encode(texts as string[], { signal }), signal);
+  const label = "textEncoder's result";
+  checkTensor(label, given, { finite: true });
+  const n = texts.length;
+  const { shape } = given;
+  if (shape.at(-1) !== size || given.data.length !== n * size || shape.length > 2)
+    throw new ArgumentError(
+      `${label}: expected the shape [${n}, ${size}] for ${n} texts, for the encoder gives ${size} numbers, got ${shapeText(shape)}`,
+      { code: "ERR_SHAPE_MISMATCH" },
+    );
+  return { data: given.data, shape: [n, size] };
 }

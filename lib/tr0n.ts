@@ -11,13 +11,8 @@ import {
   randomSeed,
   shapeText,
 } from "./check.js";
-import {
-  conditionRows,
-  conditionStreams,
-  interpolated,
-  type Condition,
-  type ConditionRows,
-} from "./condition.js";
+import { conditionStreams, interpolated, type Condition, type ConditionRows } from "./condition.js";
+import { readCondition } from "./condition-reader.js";
 import {
   checkDevice,
   checkPrecision,
@@ -53,6 +48,7 @@ import {
 } from "./sampler.js";
 import { createObjective, modelOptionNames, type ModelsOptions } from "./settings.js";
 import { checkTensor, elementCount, type Tensor } from "./tensor.js";
+import { checkTextFunction, type TextFunction } from "./text-encoder.js";
 import {
   checkTrainOptions,
   trainTranslator,
@@ -81,6 +77,8 @@ export interface Tr0nOptions extends ModelsOptions {
     /** Noise on conditions while training. Default none. */
     conditionNoise?: ConditionNoise;
   };
+  /** For conditions `{ text }`: texts to what the encoder says about their images, as {@link textEncoder} gives it. */
+  textEncoder?: TextFunction;
   /** Default "fp32". */
   precision?: Precision;
   /** Decides training where `train` has no seed of its own. Default random. */
@@ -96,6 +94,8 @@ export interface LoadModels {
   energy?: Energy;
   /** Needed for train() where the saved one was trained with a pairEncoder. */
   pairEncoder?: Model | PairFunction;
+  /** For conditions `{ text }`. */
+  textEncoder?: TextFunction;
   maxBatch?: number;
   /** Where translator and samplers compute; the models run on the CPU. Default "auto". */
   device?: Device;
@@ -160,14 +160,17 @@ export interface SampleStep {
 
 const sampleNames = ["count", "steps", "sampler", "seed", "onProgress", "signal"] as const;
 
-/** A sampling call, checked. */
-interface Plan {
-  readonly rows: ConditionRows;
+/** A sampling call's options, checked. */
+interface Run {
   readonly count: number;
   readonly steps: number;
   readonly sampler: Sampler;
   readonly seed: number;
   readonly signal: AbortSignal | undefined;
+}
+
+interface Plan extends Run {
+  readonly rows: ConditionRows;
 }
 
 /**
@@ -195,6 +198,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
     readonly seed: number,
     private readonly fixedSeed: boolean,
     private readonly place: Place,
+    /** What `{ text }` conditions go through. */
+    readonly textEncoder: TextFunction | undefined,
     /** Keeps the device open from one call to the next. */
     private readonly opened: NativeDevice,
   ) {}
@@ -209,11 +214,13 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const o = checkOptions("options", options, [
       ...modelOptionNames,
       "translator",
+      "textEncoder",
       "precision",
       "seed",
       "signal",
     ]);
     checkSignal("signal", o.signal);
+    const texts = checkTextFunction("textEncoder", o.textEncoder);
     const translator = checkTranslator(o.translator);
     const seed = checkSeed("seed", o.seed);
     const place = checkPlace("", o);
@@ -221,7 +228,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     try {
       checkNoiseSize(translator.conditionNoise, objective.conditionSize);
       const opened = await openDevice(place.device, o.signal);
-      return new Tr0n(objective, translator, seed, o.seed !== undefined, place, opened);
+      return new Tr0n(objective, translator, seed, o.seed !== undefined, place, texts, opened);
     } catch (error) {
       objective.dispose();
       throw error;
@@ -241,12 +248,14 @@ export class Tr0n implements Disposable, AsyncDisposable {
       "encoder",
       "energy",
       "pairEncoder",
+      "textEncoder",
       "maxBatch",
       "device",
       "precision",
       "signal",
     ]);
     checkSignal("models.signal", o.signal);
+    const texts = checkTextFunction("models.textEncoder", o.textEncoder);
     const place = checkPlace("models.", o);
     let bytes: Uint8Array;
     try {
@@ -298,7 +307,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       opened = await openDevice(place.device, o.signal);
       const translator = tensors(objective, place);
       const { seed, fixedSeed } = config;
-      const tr0n = new Tr0n(objective, config.translator, seed, fixedSeed, place, opened);
+      const tr0n = new Tr0n(objective, config.translator, seed, fixedSeed, place, texts, opened);
       tr0n.current = translator;
       tr0n.lastReport = config.training;
       tr0n.owned.push(...owned);
@@ -399,8 +408,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
   async sample(condition: Condition, options?: SampleOptions): Promise<Samples> {
     this.lifetime.check();
     const o = checkOptions("options", options, sampleNames);
-    const rows = conditionRows("condition", condition, this.conditionSize, this.conditionKind);
-    return this.run(this.plan(rows, o), o.onProgress);
+    const run = this.checkRun(o);
+    return this.run(run, (signal) => this.read("condition", condition, signal), o.onProgress);
   }
 
   /**
@@ -415,11 +424,10 @@ export class Tr0n implements Disposable, AsyncDisposable {
     this.lifetime.check();
     const o = checkOptions("options", options, [...sampleNames, "every"]);
     const every = checkInteger("every", o.every, 0, { min: 1 });
-    const rows = conditionRows("condition", condition, this.conditionSize, this.conditionKind);
-    const plan = this.plan(rows, o);
-    const { steps, seed } = plan;
+    const run = this.checkRun(o);
+    const { steps, seed } = run;
     const stop = new AbortController();
-    const scope = this.lifetime.open("sampleSteps", plan.signal);
+    const scope = this.lifetime.open("sampleSteps", run.signal);
     const forward = (): void => stop.abort(scope.signal.reason);
     scope.signal.addEventListener("abort", forward, { once: true });
     const queue: NativeSampleProgress[] = [];
@@ -432,6 +440,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       wake();
     };
     try {
+      const plan = this.plan(run, await this.read("condition", condition, scope.signal));
       const running = this.chains(plan, stop.signal, onProgress, every > 0).then(
         (result) => (ended = { result }),
         (error: unknown) => (ended = { error }),
@@ -488,12 +497,16 @@ export class Tr0n implements Disposable, AsyncDisposable {
     this.lifetime.check();
     const o = checkOptions("options", options, [...sampleNames, "points"]);
     const points = checkInteger("points", o.points, 9, { min: 1, max: 2 ** 16 });
-    const [a, b] = [["from", from] as const, ["to", to] as const].map(([name, value]) => {
-      const rows = conditionRows(name, value, this.conditionSize, this.conditionKind);
+    const single = async (name: string, value: Condition, signal: AbortSignal): Promise<ConditionRows> => {
+      const rows = await this.read(name, value, signal);
       if (rows.count !== 1) throw new ArgumentError(`${name}: expected one condition, got ${rows.count}`);
       return rows;
-    }) as [ConditionRows, ConditionRows];
-    return this.run(this.plan(interpolated(a, b, points, this.conditionKind), o), o.onProgress);
+    };
+    const between = async (signal: AbortSignal): Promise<ConditionRows> => {
+      const [a, b] = await Promise.all([single("from", from, signal), single("to", to, signal)]);
+      return interpolated(a, b, points, this.conditionKind);
+    };
+    return this.run(this.checkRun(o), between, o.onProgress);
   }
 
   /** Images [n, C, H, W] of latents [n, d]. */
@@ -608,7 +621,11 @@ export class Tr0n implements Disposable, AsyncDisposable {
     return n;
   }
 
-  private plan(rows: ConditionRows, o: SampleOptions): Plan {
+  private read(name: string, condition: Condition, signal: AbortSignal): Promise<ConditionRows> {
+    return readCondition(name, condition, this, signal);
+  }
+
+  private checkRun(o: SampleOptions): Run {
     const point = this.current?.deterministic === true;
     const chosen = point && o.sampler === undefined ? sampler.mala() : checkSampler("sampler", o.sampler);
     if (point && chosen.kind === "resample")
@@ -621,16 +638,24 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const seed = o.seed === undefined ? randomSeed() : checkSeed("seed", o.seed);
     checkFunction("onProgress", o.onProgress);
     checkSignal("signal", o.signal);
-    const chains = rows.count * count;
-    // Images and their native copy, and the sampler's state of a chain.
-    const perChain = 4 * (2 * elementCount(this.imageShape) + 12 * this.latentSize + 8);
-    checkMemory(`sample: ${rows.count} × ${count} samples`, chains * perChain);
     if (needsTranslator(chosen)) this.trained();
-    return { rows, count, steps, sampler: chosen, seed, signal: o.signal };
+    return { count, steps, sampler: chosen, seed, signal: o.signal };
   }
 
-  private run(plan: Plan, onProgress: SampleOptions["onProgress"]): Promise<Samples> {
-    return this.lifetime.run("sample", plan.signal, async (signal) => {
+  private plan(run: Run, rows: ConditionRows): Plan {
+    // Images and their native copy, and the sampler's state of a chain.
+    const perChain = 4 * (2 * elementCount(this.imageShape) + 12 * this.latentSize + 8);
+    checkMemory(`sample: ${rows.count} × ${run.count} samples`, rows.count * run.count * perChain);
+    return { ...run, rows };
+  }
+
+  private run(
+    run: Run,
+    read: (signal: AbortSignal) => Promise<ConditionRows>,
+    onProgress: SampleOptions["onProgress"],
+  ): Promise<Samples> {
+    return this.lifetime.run("sample", run.signal, async (signal) => {
+      const plan = this.plan(run, await read(signal));
       const report =
         onProgress &&
         ((p: NativeSampleProgress): void =>
@@ -656,6 +681,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       prior: nativePrior(latent),
       config: nativeSampler(sampler, steps, flat.prior, latent, seed),
       conditions: rows.data,
+      translatorConditions: rows.translator,
       conditionCount: rows.count,
       streams: conditionStreams(rows),
       count,

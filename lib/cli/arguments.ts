@@ -22,6 +22,13 @@ export class Arguments {
     return value as string | undefined;
   }
 
+  /** One value, or several of an option that was given several times. */
+  texts(name: string): string | string[] | undefined {
+    const values = this.values[name] as string[] | undefined;
+    if (values?.includes("")) throw this.wrong(name, "a value", "");
+    return values?.length === 1 ? values[0] : values;
+  }
+
   /** For options that readLine() has checked to be there. */
   required(name: string): string {
     const value = this.text(name);

@@ -10,7 +10,10 @@ export interface OptionSpec {
   /** What stands for the value in the help, e.g. "FILE". */
   readonly value?: string;
   readonly help: string;
+  /** Needed, unless a configuration file says it. */
   readonly required?: boolean;
+  /** May be given several times; read with {@link Arguments.texts}. */
+  readonly multiple?: boolean;
 }
 
 export interface Context {
@@ -49,9 +52,9 @@ const common: Record<string, OptionSpec> = {
 
 /** @throws UsageError naming the option or argument. */
 export function readLine(command: Command, argv: readonly string[]): Arguments {
-  const options: Record<string, { type: "string" | "boolean"; short?: string }> = {};
-  for (const [name, { type, short }] of Object.entries({ ...command.options, ...common }))
-    options[name] = short ? { type, short } : { type };
+  const options: Record<string, { type: "string" | "boolean"; short?: string; multiple?: boolean }> = {};
+  for (const [name, { type, short, multiple = false }] of Object.entries({ ...command.options, ...common }))
+    options[name] = { type, multiple, ...(short ? { short } : {}) };
   let parsed: { values: Record<string, unknown>; positionals: string[] };
   try {
     parsed = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true });
@@ -70,7 +73,7 @@ export function readLine(command: Command, argv: readonly string[]): Arguments {
   if (positionals.length > names.length)
     throw new UsageError(`unexpected argument ${JSON.stringify(positionals[names.length])}`, command.name);
   for (const [name, spec] of Object.entries(command.options))
-    if (spec.required && values[name] === undefined)
+    if (spec.required && values[name] === undefined && values["config"] === undefined)
       throw new UsageError(`--${name} is missing`, command.name);
   return args;
 }

@@ -1,9 +1,10 @@
 import { checkWritable, writeFileAtomic } from "../atomic-write.js";
+import { buildSampler } from "../config/build.js";
 import { evaluate, formatEvaluation } from "../evaluate.js";
 import { recipes, type RecipeName } from "../recipes.js";
-import { Tr0n } from "../tr0n.js";
 import type { Command } from "./command.js";
-import { deviceOptions, modelOptions, readDevice, withModels } from "./models.js";
+import { deviceOptions, modelOptions, over, readRun, withModels } from "./models.js";
+import { loadTr0n, needTranslator, translatorOption } from "./translators.js";
 
 const names = Object.keys(recipes) as RecipeName[];
 const defaults: RecipeName[] = ["prior", "translator", "resample", "fidelity-10"];
@@ -13,7 +14,7 @@ export const evaluateCommand: Command = {
   summary: "Measures samples of a classifier's classes against exact ones: accuracy, FD, diversity, cost.",
   usage: "--translator T --generator G --encoder F [--recipes resample,mala]",
   options: {
-    translator: { type: "string", value: "FILE", help: "what `tr0n train` wrote", required: true },
+    ...translatorOption,
     ...modelOptions,
     recipes: { type: "string", value: "LIST", help: `ways to sample (default: ${defaults.join(",")})` },
     classes: { type: "string", value: "LIST", help: "classes: 7, 0,1,2 or 0-9 (default: all)" },
@@ -30,28 +31,32 @@ export const evaluateCommand: Command = {
   },
   notes: `Recipes: ${names.join(", ")}.`,
   run: async (args, context) => {
-    const chosen = args.list("recipes") ?? defaults;
-    for (const name of chosen)
+    const chosen = args.list("recipes");
+    for (const name of chosen ?? [])
       if (!Object.hasOwn(recipes, name)) throw args.wrong("recipes", `some of ${names.join(", ")}`, name);
-    const classes = args.classes("classes");
-    const samples = args.integer("samples", 2);
-    const reference = args.integer("reference", 2);
-    const seed = args.integer("seed", 0);
-    const features = args.text("features");
-    const place = readDevice(args);
-    const out = args.text("out");
+    const line = {
+      recipes: chosen,
+      classes: args.classes("classes"),
+      samples: args.integer("samples", 2),
+      reference: args.integer("reference", 2),
+      features: args.text("features"),
+    };
+    const run = await readRun(args);
+    const options = over(run.evaluate, line);
+    const out = args.text("out") ?? run.outputs?.report;
+    const translator = needTranslator(args, run);
     if (out !== undefined) await checkWritable(out);
-    const report = await withModels(args, context, async (models) => {
-      const given = { ...models, ...place, signal: context.signal };
-      const tr0n = await Tr0n.load(args.required("translator"), given);
+    const report = await withModels(args, run, context, async (models) => {
+      const tr0n = await loadTr0n(translator, run, models, context.signal);
       try {
         return await evaluate(tr0n, {
-          recipes: chosen.map((name) => recipes[name as RecipeName]),
-          classes,
-          samples,
-          reference,
-          features,
-          seed,
+          ...options,
+          recipes: (options.recipes ?? defaults).map((recipe) =>
+            typeof recipe === "string"
+              ? recipes[recipe as RecipeName]
+              : { name: recipe.name, sampler: buildSampler(recipe.sampler) },
+          ),
+          seed: run.seed,
           signal: context.signal,
           onProgress: ({ phase, done, total }) => context.progress.update(phase, done, total),
         });

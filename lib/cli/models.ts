@@ -1,13 +1,24 @@
 /** The options that say what models are joined and how, shared by the commands that run them. */
+import { buildLatent } from "../config/build.js";
+import {
+  loadConfig,
+  type EnergySpec,
+  type LatentSpec,
+  type ModelSpec,
+  type RunConfig,
+} from "../config/config.js";
 import type { Device, Precision } from "../devices.js";
-import { energy, type Energy } from "../energy.js";
-import { latent, type Latent } from "../latent.js";
+import type { Latent } from "../latent.js";
 import { loadModel, type Model } from "../model.js";
 import { stage, type Stage } from "../preprocess.js";
+import { textEncoder, type TextFunction } from "../text-encoder.js";
+import { loadTokenizer } from "../tokenizer.js";
 import type { Arguments } from "./arguments.js";
 import type { Context, OptionSpec } from "./command.js";
+import { UsageError } from "./errors.js";
 
 export const modelOptions = {
+  config: { type: "string", value: "FILE", help: "a configuration, JSON; other options override it" },
   generator: {
     type: "string",
     value: "FILE",
@@ -31,14 +42,6 @@ export const deviceOptions = {
     help: "how a GPU multiplies matrices: fp32 or tf32 (default: fp32)",
   },
 } as const satisfies Record<string, OptionSpec>;
-
-/** Reads {@link deviceOptions}. @throws UsageError */
-export function readDevice(args: Arguments): { device?: Device; precision?: Precision } {
-  const device = args.text("device");
-  if (device !== undefined && !/^(auto|cpu|cuda(:\d{1,4})?)$/.test(device))
-    throw args.wrong("device", "cpu, cuda, cuda:N or auto", device);
-  return { device: device as Device | undefined, precision: args.choice("precision", ["fp32", "tf32"]) };
-}
 
 /** What a translator file remembers by itself, so that only `pairs` and `train` ask for it. */
 export const settingOptions = {
@@ -71,40 +74,82 @@ export const settingOptions = {
   },
 } as const satisfies Record<string, OptionSpec>;
 
-export interface CommandSettings {
-  energy?: Energy;
-  latent?: (dim: number) => Latent;
-  latentDim?: number;
-  preprocess: Stage[];
+/**
+ * What a command shall do: the configuration file, where there is one, with the options of the line over it.
+ *
+ * @throws UsageError; FileError for a file that cannot be read or is not as it must be
+ */
+export async function readRun(args: Arguments): Promise<RunConfig> {
+  const device = readDevice(args);
+  const settings = readSettings(args);
+  const seed = args.integer("seed", 0);
+  const [generator, encoder] = [args.text("generator"), args.text("encoder")];
+  const path = args.text("config");
+  const config = path === undefined ? {} : await loadConfig(path);
+  const line: RunConfig = {
+    ...(generator === undefined ? {} : { generator: { model: generator } }),
+    ...(encoder === undefined ? {} : { encoder: { model: encoder } }),
+    ...device,
+    ...settings(config.latent),
+    seed,
+  };
+  return over(config, line);
 }
 
-/** Reads {@link settingOptions}. @throws UsageError */
-export function readSettings(args: Arguments): CommandSettings {
+/** `base` with what `line` has, one by one. */
+export function over<T extends object>(base: T | undefined, line: T): T {
+  const given = Object.entries(line).filter(([, value]) => value !== undefined);
+  return { ...base, ...Object.fromEntries(given) } as T;
+}
+
+/** @throws UsageError where neither the line nor the file has it. */
+export function need<T>(args: Arguments, value: T | undefined, option: string, key: string): T {
+  if (value !== undefined) return value;
+  const file = args.text("config");
+  throw new UsageError(
+    `--${option} is missing${file === undefined ? "" : `, and ${file} has no ${JSON.stringify(key)}`}`,
+    args.command,
+  );
+}
+
+/** Reads {@link deviceOptions}. @throws UsageError */
+export function readDevice(args: Arguments): { device?: Device; precision?: Precision } {
+  const device = args.text("device");
+  if (device !== undefined && !/^(auto|cpu|cuda(:\d{1,4})?)$/.test(device))
+    throw args.wrong("device", "cpu, cuda, cuda:N or auto", device);
+  return { device: device as Device | undefined, precision: args.choice("precision", ["fp32", "tf32"]) };
+}
+
+/** Reads {@link settingOptions}, as a function of the latent that they change. */
+function readSettings(args: Arguments): (latent: LatentSpec | undefined) => RunConfig {
   const energies = {
-    "cross-entropy": energy.crossEntropy,
-    cosine: energy.cosine,
-    "squared-error": energy.squaredError,
-  };
+    "cross-entropy": "crossEntropy",
+    cosine: "cosine",
+    "squared-error": "squaredError",
+  } as const;
   const name = args.choice("energy", Object.keys(energies) as (keyof typeof energies)[]);
+  const energy: EnergySpec | undefined = name && { kind: energies[name] };
+  const preprocess = readStages(args);
+  const kinds = { normal: "normal", truncated: "truncatedNormal", uniform: "uniform" } as const;
   const kind = args.choice("latent", ["normal", "truncated", "uniform"]);
   const bound = args.number("latent-bound", { above: 0 });
-  if (bound !== undefined && (kind ?? "normal") === "normal")
-    throw args.wrong("latent-bound", "--latent truncated or uniform with it", bound);
-  const makers: Record<NonNullable<typeof kind>, (dim: number) => Latent> = {
-    normal: (dim) => latent.normal(dim),
-    truncated: (dim) => latent.truncatedNormal(dim, bound ?? 2),
-    uniform: (dim) => latent.uniform(dim, -(bound ?? 1), bound ?? 1),
-  };
-  const latentDim = args.integer("latent-dim", 1, 2 ** 24);
-  return {
-    ...(name ? { energy: energies[name]() } : {}),
-    ...(kind ? { latent: makers[kind] } : {}),
-    ...(latentDim === undefined ? {} : { latentDim }),
-    preprocess: readStages(args),
+  const dim = args.integer("latent-dim", 1, 2 ** 24);
+  return (before) => {
+    const base: LatentSpec | undefined =
+      kind === undefined || kinds[kind] === before?.kind ? before : { kind: kinds[kind] };
+    if (bound !== undefined && (base?.kind ?? "normal") === "normal")
+      throw args.wrong("latent-bound", "--latent truncated or uniform with it", bound);
+    const limits =
+      bound === undefined ? {} : base?.kind === "uniform" ? { low: -bound, high: bound } : { bound };
+    const latent =
+      base || dim !== undefined
+        ? over<LatentSpec>(base ?? { kind: "normal" }, { dim, ...limits } as LatentSpec)
+        : undefined;
+    return { energy, latent, preprocess };
   };
 }
 
-function readStages(args: Arguments): Stage[] {
+function readStages(args: Arguments): Stage[] | undefined {
   const stages: Stage[] = [];
   const size = args.text("resize");
   if (size !== undefined) {
@@ -121,32 +166,52 @@ function readStages(args: Arguments): Stage[] {
     stages.push(stage.normalize(mean, std));
   }
   if (args.flag("clip-preprocess")) stages.push(stage.clip());
-  return stages;
+  return stages.length > 0 ? stages : undefined;
 }
 
-/** The prior over the generator's input; undefined leaves it to the library. */
-export function priorOf(settings: CommandSettings, generator: Model): Latent | undefined {
-  if (!settings.latent && settings.latentDim === undefined) return undefined;
-  const row = generator.inputs[0]?.shape.slice(1) ?? [];
-  const known = row.reduce<number>((product, dim) => product * (dim ?? 1), 1);
-  return (settings.latent ?? ((dim) => latent.normal(dim)))(settings.latentDim ?? known);
+export interface RunModels {
+  generator: Model;
+  encoder: Model;
+  pairEncoder?: Model;
+  textEncoder?: TextFunction;
+  latent?: Latent;
 }
 
-/** Opens both models, gives them to `body`, and releases them whatever happens. */
+/** Opens the models of a run, gives them to `body`, and releases them whatever happens. */
 export async function withModels<T>(
   args: Arguments,
+  run: RunConfig,
   { signal }: Context,
-  body: (models: { generator: Model; encoder: Model }) => Promise<T>,
+  body: (models: RunModels) => Promise<T>,
 ): Promise<T> {
-  const generator = await loadModel(args.required("generator"), { signal });
+  const specs = {
+    generator: need(args, run.generator, "generator", "generator"),
+    encoder: need(args, run.encoder, "encoder", "encoder"),
+  };
+  const opened: Model[] = [];
+  const open = async ({ model, format, inputShapes, simplify, allowRandom }: ModelSpec): Promise<Model> => {
+    const loaded = await loadModel(model, { format, inputShapes, simplify, allowRandom, signal });
+    opened.push(loaded);
+    return loaded;
+  };
   try {
-    const encoder = await loadModel(args.required("encoder"), { signal });
-    try {
-      return await body({ generator, encoder });
-    } finally {
-      encoder.dispose();
+    const generator = await open(specs.generator);
+    const models: RunModels = {
+      generator,
+      encoder: await open(specs.encoder),
+      latent: buildLatent(run.latent, generator),
+    };
+    if (run.pairEncoder) models.pairEncoder = await open(run.pairEncoder);
+    if (run.textEncoder) {
+      const { tokenizer, unknownWords } = run.textEncoder;
+      models.textEncoder = textEncoder({
+        tokenizer: await loadTokenizer(tokenizer),
+        model: await open(run.textEncoder),
+        unknownWords,
+      });
     }
+    return await body(models);
   } finally {
-    generator.dispose();
+    for (const model of opened.reverse()) model.dispose();
   }
 }

@@ -1,6 +1,7 @@
+import { buildEnergy } from "../config/build.js";
 import { generatePairs } from "../pairs.js";
 import type { Command } from "./command.js";
-import { modelOptions, priorOf, readSettings, settingOptions, withModels } from "./models.js";
+import { modelOptions, need, over, readRun, settingOptions, withModels } from "./models.js";
 
 export const pairsCommand: Command = {
   name: "pairs",
@@ -20,22 +21,26 @@ export const pairsCommand: Command = {
   },
   notes: "A run that was stopped goes on from its last whole file when it is started again.",
   run: async (args, context) => {
-    const settings = readSettings(args);
-    const count = args.integer("count", 1)!;
-    const shardSize = args.integer("shard-size", 1);
-    const seed = args.integer("seed", 0);
-    const folder = args.required("out");
-    const report = await withModels(args, context, ({ generator, encoder }) =>
+    const line = { count: args.integer("count", 1), shardSize: args.integer("shard-size", 1) };
+    const run = await readRun(args);
+    const { count, shardSize } = over(run.pairs, line);
+    const folder = need(args, args.text("out") ?? run.outputs?.pairs, "out", "outputs.pairs");
+    const wanted = need(args, count, "count", "pairs.count");
+    const report = await withModels(args, run, context, async ({ generator, encoder, pairEncoder, latent }) =>
       generatePairs({
         generator,
         encoder,
+        pairEncoder,
+        generatorOutput: run.generator?.output,
+        encoderOutput: run.encoder?.output,
         folder,
-        count,
+        count: wanted,
         shardSize,
-        seed,
-        energy: settings.energy,
-        latent: priorOf(settings, generator),
-        preprocess: settings.preprocess,
+        seed: run.seed,
+        energy: run.energy && (await buildEnergy(run.energy)),
+        latent,
+        preprocess: run.preprocess,
+        maxBatch: run.maxBatch,
         signal: context.signal,
         onProgress: ({ done, total }) => context.progress.update("pairs", done, total),
       }),

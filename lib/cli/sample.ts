@@ -1,28 +1,27 @@
 import { checkWritable, writeFileAtomic } from "../atomic-write.js";
-import type { Condition } from "../condition.js";
-import { encodeImage } from "../encode-image.js";
 import { gridLayout, writeImages, type GridOptions } from "../image.js";
 import { encodeSafetensors } from "../safetensors.js";
-import { Tr0n, type Samples } from "../tr0n.js";
-import type { Arguments } from "./arguments.js";
+import type { Samples } from "../tr0n.js";
 import type { Command } from "./command.js";
-import { UsageError } from "./errors.js";
-import { readEmbedding } from "./files.js";
-import { deviceOptions, modelOptions, readDevice, withModels } from "./models.js";
+import {
+  conditionCount,
+  conditionOptions,
+  openCondition,
+  readCondition,
+  readTextEncoder,
+} from "./conditions.js";
+import { deviceOptions, modelOptions, need, over, readRun, withModels } from "./models.js";
 import { readSampler, samplerOptions } from "./samplers.js";
+import { loadTr0n, needTranslator, translatorOption } from "./translators.js";
 
 export const sampleCommand: Command = {
   name: "sample",
   summary: "Draws images that obey a condition and writes them as one PNG.",
-  usage:
-    "--translator T --generator G --encoder F (--class 7 | --image x.png | --embedding e.json) -o out.png",
+  usage: `--translator T --generator G --encoder F (--class 7 | --text "…" | --image x.png | --embedding e.json) -o out.png`,
   options: {
-    translator: { type: "string", value: "FILE", help: "what `tr0n train` wrote", required: true },
+    ...translatorOption,
     ...modelOptions,
-    class: { type: "string", value: "LIST", help: "classes: 7, 0,1,2 or 0-9; a row of the picture each" },
-    image: { type: "string", value: "FILE", help: "samples like this image, as the encoder sees it" },
-    embedding: { type: "string", value: "FILE", help: "JSON: the encoder's numbers, one list or several" },
-    text: { type: "string", value: "TEXT", help: "not in this version" },
+    ...conditionOptions,
     out: { type: "string", short: "o", value: "FILE", help: "the picture to write, .png", required: true },
     latents: { type: "string", value: "FILE", help: "also write latents and energies, .safetensors" },
     count: { type: "string", short: "n", value: "N", help: "samples a condition (default 16)" },
@@ -32,30 +31,32 @@ export const sampleCommand: Command = {
     seed: { type: "string", value: "N", help: "decides everything random (default: random)" },
   },
   run: async (args, context) => {
-    const read = readCondition(args);
-    const out = args.required("out");
+    const line = { count: args.integer("count", 1), scale: args.integer("scale", 1, 64) };
+    const run = await readRun(args);
+    run.textEncoder = readTextEncoder(args, run);
+    const spec = readCondition(args, run);
+    const { count = 16, scale = 1 } = over(run.sample, line);
     const options = {
-      count: args.integer("count", 1) ?? 16,
-      sampler: readSampler(args),
-      seed: args.integer("seed", 0),
+      count,
+      sampler: readSampler(args, run.sample?.sampler),
+      seed: run.seed,
       signal: context.signal,
       onProgress: ({ step, steps }: { step: number; steps: number }) =>
         context.progress.update("sampling", step, steps),
     };
-    const place = readDevice(args);
-    const scale = args.integer("scale", 1, 64) ?? 1;
-    const latents = args.text("latents");
+    const out = need(args, args.text("out") ?? run.outputs?.image, "out", "outputs.image");
+    const latents = args.text("latents") ?? run.outputs?.latents;
+    const translator = needTranslator(args, run);
+    const condition = await openCondition(args, run, spec);
     let layout: GridOptions = {};
     for (const path of latents === undefined ? [out] : [out, latents]) await checkWritable(path);
     const started = performance.now();
-    const { device, samples } = await withModels(args, context, async (models) => {
-      const given = { ...models, ...place, signal: context.signal };
-      const tr0n = await Tr0n.load(args.required("translator"), given);
+    const { device, samples } = await withModels(args, run, context, async (models) => {
+      const tr0n = await loadTr0n(translator, run, models, context.signal);
       try {
-        const condition = await read(tr0n, context.signal);
         const conditions = conditionCount(condition);
-        layout = { columns: conditions > 1 ? options.count : Math.ceil(Math.sqrt(options.count)), scale };
-        gridLayout([conditions * options.count, ...tr0n.imageShape], layout); // before the work
+        layout = { columns: conditions > 1 ? count : Math.ceil(Math.sqrt(count)), scale };
+        gridLayout([conditions * count, ...tr0n.imageShape], layout); // before the work
         return { device: tr0n.device, samples: await tr0n.sample(condition, options) };
       } finally {
         tr0n.dispose();
@@ -70,7 +71,7 @@ export const sampleCommand: Command = {
         ...(latents === undefined ? {} : { latents }),
         device,
         conditions: samples.ess.length,
-        count: options.count,
+        count,
         seed: samples.seed,
         seconds,
         energies: [...samples.energies],
@@ -87,34 +88,6 @@ export const sampleCommand: Command = {
     };
   },
 };
-
-type ReadCondition = (tr0n: Tr0n, signal: AbortSignal) => Promise<Condition>;
-
-/** Exactly one of the four. @throws UsageError */
-function readCondition(args: Arguments): ReadCondition {
-  if (args.has("text"))
-    throw new UsageError(
-      "--text: needs a text encoder, which this version does not have; give --class, --image or --embedding",
-      args.command,
-    );
-  const given = ["class", "image", "embedding"].filter((name) => args.has(name));
-  if (given.length !== 1)
-    throw new UsageError(
-      `expected one of --class, --image and --embedding, got ${given.map((name) => `--${name}`).join(" and ") || "none"}`,
-      args.command,
-    );
-  const classes = args.classes("class");
-  if (classes) return async () => ({ class: classes });
-  const image = args.text("image");
-  if (image !== undefined) return (tr0n, signal) => encodeImage(tr0n, image, signal);
-  return async () => ({ embedding: await readEmbedding(args.required("embedding")) });
-}
-
-function conditionCount(condition: Condition): number {
-  if ("class" in condition) return [condition.class].flat().length;
-  const { shape } = "embedding" in condition ? condition.embedding : condition;
-  return shape.length === 2 ? shape[0]! : 1;
-}
 
 function encode(samples: Samples): Uint8Array {
   const energies = { data: samples.energies, shape: [samples.energies.length] };

@@ -1,4 +1,6 @@
 /** The options that choose a sampler. */
+import { buildSampler } from "../config/build.js";
+import type { SamplerSpec } from "../config/config.js";
 import { sampler, type Sampler } from "../sampler.js";
 import type { Arguments } from "./arguments.js";
 import type { OptionSpec } from "./command.js";
@@ -19,9 +21,14 @@ export const samplerOptions = {
   },
 } as const satisfies Record<string, OptionSpec>;
 
-/** @throws UsageError for an option that the chosen sampler does not have. */
-export function readSampler(args: Arguments): Sampler {
-  const kind = args.choice("sampler", ["resample", "mala", "langevin", "hybrid", "direct"]) ?? "resample";
+/**
+ * The sampler of the line, over that of a configuration where it is of the same kind.
+ *
+ * @throws UsageError for an option that the chosen sampler does not have.
+ */
+export function readSampler(args: Arguments, before: SamplerSpec | undefined): Sampler {
+  const kind =
+    args.choice("sampler", Object.keys(sampler) as Sampler["kind"][]) ?? before?.kind ?? "resample";
   const has = {
     resample: ["steps", "fidelity", "candidates"],
     mala: ["steps", "fidelity", "start"],
@@ -32,13 +39,11 @@ export function readSampler(args: Arguments): Sampler {
   for (const name of ["steps", "fidelity", "candidates", "start"])
     if (args.has(name) && !has.includes(name))
       throw args.wrong(name, `a sampler that has it, not ${kind}`, args.text(name));
-  const options = Object.fromEntries(
-    Object.entries({
-      steps: args.integer("steps", 0),
-      fidelity: args.number("fidelity", { atLeast: 0 }),
-      candidates: args.integer("candidates", 1),
-      start: args.choice("start", ["translator", "mode", "prior"]),
-    }).filter(([, value]) => value !== undefined),
-  );
-  return sampler[kind](options);
+  const options = Object.entries({
+    steps: args.integer("steps", 0),
+    fidelity: args.number("fidelity", { atLeast: 0 }),
+    candidates: args.integer("candidates", 1),
+    start: args.choice("start", ["translator", "mode", "prior"]),
+  }).filter(([, value]) => value !== undefined);
+  return buildSampler({ ...(kind === before?.kind ? before : {}), ...Object.fromEntries(options), kind });
 }

@@ -1,16 +1,9 @@
 import { checkWritable } from "../atomic-write.js";
+import { buildEnergy, buildNoise } from "../config/build.js";
 import { Tr0n } from "../tr0n.js";
 import type { TrainProgress, TrainReport } from "../training.js";
 import type { Command } from "./command.js";
-import {
-  deviceOptions,
-  modelOptions,
-  priorOf,
-  readDevice,
-  readSettings,
-  settingOptions,
-  withModels,
-} from "./models.js";
+import { deviceOptions, modelOptions, need, over, readRun, settingOptions, withModels } from "./models.js";
 import type { Progress } from "./progress.js";
 import { readTranslatorOptions, translatorOptions } from "./translator-options.js";
 
@@ -58,17 +51,14 @@ export const trainCommand: Command = {
   },
   notes: "With --checkpoint a run that was stopped goes on when it is started again, with the same result.",
   run: async (args, context) => {
-    const settings = readSettings(args);
-    const place = readDevice(args);
-    const out = args.required("out");
     const folder = args.text("pairs");
     const count = args.integer("count", 1);
     if (folder !== undefined && count !== undefined)
       throw args.wrong("count", "no --pairs beside it", String(count));
-    const seed = args.integer("seed", 0);
-    const { translator, train } = await readTranslatorOptions(args);
-    const options = {
-      ...train,
+    const given = await readTranslatorOptions(args);
+    const { conditionNoise: noise, ...network } = given.translator;
+    const line = {
+      ...given.train,
       pairs: folder ?? count,
       preset: args.choice("preset", ["recommended", "official"]),
       epochs: args.integer("epochs", 1),
@@ -76,21 +66,26 @@ export const trainCommand: Command = {
       learningRate: args.number("learning-rate", { above: 0 }),
       checkpoint: args.text("checkpoint"),
     };
+    const run = await readRun(args);
+    const out = need(args, args.text("out") ?? run.outputs?.translator, "out", "outputs.translator");
+    const { conditionNoise, ...translator } = over(run.translator, network);
     await checkWritable(out);
-    const { device, report } = await withModels(args, context, async ({ generator, encoder }) => {
+    const { device, report } = await withModels(args, run, context, async (models) => {
       const tr0n = await Tr0n.create({
-        generator,
-        encoder,
-        energy: settings.energy,
-        latent: priorOf(settings, generator),
-        preprocess: settings.preprocess,
-        translator,
-        seed,
-        ...place,
+        ...models,
+        generatorOutput: run.generator?.output,
+        encoderOutput: run.encoder?.output,
+        energy: run.energy && (await buildEnergy(run.energy)),
+        preprocess: run.preprocess,
+        translator: { ...translator, conditionNoise: noise ?? buildNoise(conditionNoise) },
+        maxBatch: run.maxBatch,
+        device: run.device,
+        precision: run.precision,
+        seed: run.seed,
       });
       try {
         const trained = await tr0n.train({
-          ...options,
+          ...over(run.train, line),
           signal: context.signal,
           onProgress: (p) => showTraining(context.progress, p),
         });

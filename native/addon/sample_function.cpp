@@ -146,14 +146,20 @@ Napi::Value sample_job(const Napi::CallbackInfo& info) {
     const auto streams =
         reader.read<uint32_t>(fields.get("streams"), fields.path("streams"), request.condition_count);
     request.conditions = conditions.data;
+    std::decay_t<decltype(conditions)> own{};
+    if (fields.has("translatorConditions")) {
+      own = reader.read<float>(fields.get("translatorConditions"), fields.path("translatorConditions"),
+                               product({request.condition_count, m}, fields.path("translatorConditions")));
+      request.translator_conditions = own.data;
+    }
     request.streams = streams.data;
     // Latents, drift, proposal and its drift, at least.
     const size_t chains = product({request.condition_count, request.count}, fields.path("count"));
     require_memory(product({chains, d, 4, sizeof(float)}, fields.path("count")),
                    "sampling " + std::to_string(chains) + " chains");
 
-    // conditions and streams own what the request points to.
-    const auto work = [=, conditions = conditions, streams = streams](Job& job) -> MakeValue {
+    // conditions, own and streams own what the request points to.
+    const auto work = [=, conditions = conditions, own = own, streams = streams](Job& job) -> MakeValue {
       const Reporter reporter(job, every, latents, d);
       std::function<void(const SampleProgress&)> progress;
       if (job.listens()) progress = reporter;

@@ -99,10 +99,11 @@ void check_request(const Objective& objective, const Translator* translator, con
   check_memory(prior, config, request, translator);
   if (request.condition_count > 0 && (request.conditions == nullptr || request.streams == nullptr))
     fail("conditions and streams: expected arrays, got none");
-  for (size_t i = 0; i < request.condition_count * objective.condition_size(); ++i)
-    if (!std::isfinite(request.conditions[i]))
-      fail("conditions: expected finite values, got " + std::to_string(request.conditions[i]) +
-           " in condition " + std::to_string(i / objective.condition_size()));
+  for (const float* conditions : {request.conditions, request.translator_conditions})
+    for (size_t i = 0; conditions != nullptr && i < request.condition_count * objective.condition_size(); ++i)
+      if (!std::isfinite(conditions[i]))
+        fail("conditions: expected finite values, got " + std::to_string(conditions[i]) + " in condition " +
+             std::to_string(i / objective.condition_size()));
 }
 
 }  // namespace

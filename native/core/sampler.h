@@ -64,6 +64,8 @@ struct SamplerConfig {
 /// B conditions, `count` chains each. Chain (b, i) has the random stream (streams[b], first + i).
 struct SampleRequest {
   const float* conditions = nullptr;  ///< [B, m]
+  /// [B, m], what the translator is fed with where that is not what the objective takes; null: `conditions`.
+  const float* translator_conditions = nullptr;
   size_t condition_count = 0;         ///< B
   const uint32_t* streams = nullptr;  ///< [B]
   size_t count = 1;
@@ -89,7 +91,7 @@ struct SampleResult {
   uint64_t forwards = 0, gradients = 0;  ///< evaluations of f∘G and of its gradient, rows
 };
 
-/// Runs all chains. The translator's conditions are the objective's. MALA's proposals and resampling's
+/// Runs all chains. MALA's proposals and resampling's
 /// candidates that lie outside the prior's support or have no finite energy are never taken. `progress` (may
 /// be empty) is called on this thread after the start and after every step. `translator` may be null when the
 /// start is the prior. Throws ERR_DIVERGED, naming the step and chain, when an energy or a latent is not

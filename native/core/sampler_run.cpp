@@ -48,8 +48,11 @@ SamplerRun::SamplerRun(Objective& run_objective, const Translator* run_translato
 }
 
 const ConditionMixture& SamplerRun::mixture() {
-  if (!mixture_)
-    mixture_.reset(new ConditionMixture(*translator, request.conditions, request.condition_count));
+  if (!mixture_) {
+    const float* own = request.translator_conditions;
+    mixture_.reset(new ConditionMixture(*translator, own != nullptr ? own : request.conditions,
+                                        request.condition_count));
+  }
   return *mixture_;
 }
 

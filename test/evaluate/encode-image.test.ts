@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { encodeImage } from "../../lib/encode-image.js";
+import { encodeImages } from "../../lib/encode-image.js";
 import { readImage, writeImages } from "../../lib/image.js";
 import { Tr0n, energy, loadModel, stage, tensor, type Tr0nOptions } from "../../lib/index.js";
 import { analyticClassifier, analyticGenerator } from "./analytic.js";
 
-describe("encodeImage", () => {
+describe("encodeImages", () => {
   let folder: string;
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), "tr0n-encode-"));
@@ -24,7 +24,7 @@ describe("encodeImage", () => {
     try {
       const image = await readImage(path);
       return {
-        condition: await encodeImage(tr0n, path),
+        condition: await encodeImages(tr0n.objective, "image", path, new AbortController().signal),
         image,
         run: async (x = image) => [...Object.values(await encoder.run(x))[0]!.data],
       };

@@ -48,13 +48,6 @@ describe("conditions", () => {
       "ERR_INVALID_ARGUMENT",
       /got undefined/,
     ],
-    [
-      "a class and an embedding at once",
-      { class: 1, embedding: tensor([1, 0, 0], [3]) },
-      "probabilities",
-      "ERR_INVALID_ARGUMENT",
-      /\{ class \} or \{ embedding \}, got both/,
-    ],
     ["no classes", { class: [] }, "probabilities", "ERR_INVALID_ARGUMENT", /at least one class/],
     [
       "a class for a cosine energy",

@@ -52,7 +52,7 @@ const logSoftmax = (x: number[]): number[] => {
 /** The energies in float64, by their definitions. */
 const formulas: Record<string, (f: number[], c: number[]) => number> = {
   crossEntropy: (f, c) => -dot(c, logSoftmax(f)),
-  cosine: (f, c) => -dot(c, f) / Math.sqrt(dot(c, c) * dot(f, f)),
+  cosine: (f, c) => -dot(c, f) / Math.sqrt(dot(f, f)), // c as given: conditions come normalised, their sums do not
   squaredError: (f, c) => f.reduce((sum, x, i) => sum + (c[i]! - x) ** 2, 0),
 };
 
@@ -141,7 +141,7 @@ describe("energies as graphs", () => {
     const { energy: got } = await run(graph, feeds());
     const expected = Array.from({ length: n }, (_, i) => {
       const [f, c] = [row(output, i, m), row(conditions, i, m)];
-      return -2 * formulas["cosine"]!(f, c) + formulas["squaredError"]!(f, c);
+      return (-2 * formulas["cosine"]!(f, c)) / Math.sqrt(dot(c, c)) + formulas["squaredError"]!(f, c);
     });
     close(got!.data, expected, 2e-5);
   });

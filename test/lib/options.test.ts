@@ -190,9 +190,17 @@ describe("energy", () => {
       ],
       prior: 4,
       condition: "unit",
+      linear: true,
     });
     assert.equal(flatten(energy.cosine()).prior, null);
     assert.equal(flatten(energy.sum(energy.cosine(), energy.prior(0))).prior, 0);
+  });
+
+  it("is linear in its condition without squaredError() and energies of one's own", () => {
+    const linear = (...parts: Energy[]) => flatten(energy.sum(...parts, energy.prior())).linear;
+    assert.ok(linear(energy.crossEntropy()) && linear(energy.cosine(), energy.cosine()));
+    assert.ok(!linear(energy.cosine(), energy.squaredError()));
+    assert.ok(!linear(energy.cosine(), energy.fromOnnx(bytes)));
   });
 
   it("finds what conditions are", () => {

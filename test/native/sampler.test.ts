@@ -261,6 +261,61 @@ onDevices("samplers", (name) => {
     objective.dispose();
   });
 
+  it("feeds the translator with conditions of its own where there are some", async () => {
+    const next = seeded(5);
+    const [w1, w2] = [next.normals(4 * 6), next.normals(6 * 3)];
+    const objective = await tanhRegression(4, 6, 3, w1, w2);
+    const translator = native().createTranslator(
+      { condition: 3, hidden: 5, latent: 4, components: 2, initialLogStd: 0 },
+      1n,
+      device,
+    );
+    const [judged, asked] = [next.normals(2 * 3), next.normals(2 * 3)];
+    const config: NativeSamplerConfig = { start: "translator", kernel: "none", steps: 0, seed: 2n };
+    const asAsked = await run(objective, translator, 4, config, asked, 2, 3);
+    const { latents, energies } = await native().sample({
+      objective,
+      translator,
+      prior: normal(4),
+      config,
+      conditions: judged,
+      translatorConditions: asked,
+      conditionCount: 2,
+      streams: new Uint32Array(2),
+      count: 3,
+    }).promise;
+    assert.deepEqual(latents, asAsked.latents);
+    const expected = Array.from({ length: 6 }, (_, chain) => {
+      const c = judged.subarray(3 * Math.floor(chain / 3));
+      const hidden = Array.from({ length: 6 }, (_, h) =>
+        Math.tanh([0, 1, 2, 3].reduce((sum, i) => sum + latents[4 * chain + i]! * w1[6 * i + h]!, 0)),
+      );
+      return [0, 1, 2].reduce(
+        (sum, j) => sum + (hidden.reduce((dot, t, h) => dot + t * w2[3 * h + j]!, 0) - c[j]!) ** 2,
+        0,
+      );
+    });
+    assertClose(energies, expected, 1e-4, "energies");
+    for (const bad of [new Float32Array(5), Float32Array.of(0, 0, Number.NaN, 0, 0, 0)])
+      await assert.rejects(
+        async () =>
+          native().sample({
+            objective,
+            translator,
+            prior: normal(4),
+            config,
+            conditions: judged,
+            translatorConditions: bad,
+            conditionCount: 2,
+            streams: new Uint32Array(2),
+            count: 3,
+          }).promise,
+        /translatorConditions.*length 5|expected finite values, got nan in condition 0/i,
+      );
+    objective.dispose();
+    translator.dispose();
+  });
+
   it("stops within one step when cancelled", async () => {
     const objective = await gaussian(precision);
     let seen = 0;

@@ -1,0 +1,28 @@
+/** Opening what `tr0n train` wrote. */
+import { buildEnergy } from "../config/build.js";
+import type { RunConfig } from "../config/config.js";
+import { Tr0n } from "../tr0n.js";
+import type { Arguments } from "./arguments.js";
+import type { OptionSpec } from "./command.js";
+import { need, type RunModels } from "./models.js";
+
+export const translatorOption = {
+  translator: { type: "string", value: "FILE", help: "what `tr0n train` wrote", required: true },
+} as const satisfies Record<string, OptionSpec>;
+
+/** The file's path. @throws UsageError */
+export function needTranslator(args: Arguments, run: RunConfig): string {
+  return need(args, args.text("translator") ?? run.outputs?.translator, "translator", "outputs.translator");
+}
+
+/** @throws FileError ERR_FILE_MISMATCH where a configuration has another energy than the file */
+export async function loadTr0n(
+  path: string,
+  run: RunConfig,
+  { generator, encoder, textEncoder }: RunModels,
+  signal: AbortSignal,
+): Promise<Tr0n> {
+  const { device, precision, maxBatch } = run;
+  const energy = run.energy && (await buildEnergy(run.energy));
+  return Tr0n.load(path, { generator, encoder, textEncoder, energy, maxBatch, device, precision, signal });
+}

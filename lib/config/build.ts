@@ -1,0 +1,88 @@
+/** What a configuration describes, as the library takes it. */
+import type { Condition, WeightedCondition } from "../condition.js";
+import { readEmbedding } from "../cli/files.js";
+import { energy, type Energy } from "../energy.js";
+import { latent, type Latent } from "../latent.js";
+import type { Model } from "../model.js";
+import type { ConditionNoise } from "../noise.js";
+import { readWholeFile } from "../read-file.js";
+import { reason } from "../atomic-write.js";
+import { FileError } from "../errors.js";
+import { sampler, type Sampler } from "../sampler.js";
+import { tensor } from "../tensor.js";
+import type { ConditionSpec, EnergySpec, LatentSpec, RunConfig, SamplerSpec } from "./config.js";
+
+/** The prior over the generator's input; undefined leaves it to the library. */
+export function buildLatent(spec: LatentSpec | undefined, generator: Model): Latent | undefined {
+  if (!spec) return undefined;
+  const row = generator.inputs[0]?.shape.slice(1) ?? [];
+  const {
+    kind,
+    dim = row.reduce<number>((product, side) => product * (side ?? 1), 1),
+    std,
+    bound,
+    low,
+    high,
+  } = spec;
+  switch (kind) {
+    case "normal":
+      return latent.normal(dim, { std });
+    case "truncatedNormal":
+      return latent.truncatedNormal(dim, bound ?? 2, { std });
+    case "uniform":
+      return latent.uniform(dim, low, high);
+  }
+}
+
+/** @throws FileError where the model of an ONNX energy cannot be read; ArgumentError */
+export async function buildEnergy(spec: EnergySpec): Promise<Energy> {
+  switch (spec.kind) {
+    case "prior":
+      return energy.prior(spec.weight);
+    case "sum": {
+      const terms = spec.terms.map(async (term): Promise<[Energy, number]> => [
+        await buildEnergy(term.energy),
+        term.weight ?? 1,
+      ]);
+      return energy.sum(...(await Promise.all(terms)));
+    }
+    case "onnx": {
+      const bytes = await readWholeFile(spec.model).catch((error: unknown) => {
+        throw new FileError("ERR_IO", `${spec.model}: cannot be read: ${reason(error)}`, { cause: error });
+      });
+      return energy.fromOnnx(bytes);
+    }
+    default:
+      return energy[spec.kind]();
+  }
+}
+
+export function buildSampler({ kind, ...options }: SamplerSpec): Sampler {
+  return (sampler[kind] as (options: object) => Sampler)(options);
+}
+
+export function buildNoise(
+  spec: NonNullable<RunConfig["translator"]>["conditionNoise"],
+): ConditionNoise | undefined {
+  if (spec?.kind !== "covariance") return spec as ConditionNoise | undefined;
+  if (spec.covariance === undefined) return { kind: "covariance", from: "pairs", scale: spec.scale };
+  const rows = spec.covariance;
+  return { kind: "covariance", covariance: tensor(rows.flat(), [rows.length, rows[0]!.length]) };
+}
+
+/** @throws FileError for a file of an embedding that cannot be read or is none */
+export async function buildCondition(spec: ConditionSpec): Promise<Condition> {
+  if ("all" in spec) {
+    const parts = spec.all.map(async (part): Promise<Condition | WeightedCondition> =>
+      "condition" in part
+        ? { ...part, condition: await buildCondition(part.condition) }
+        : buildCondition(part),
+    );
+    return { all: await Promise.all(parts) };
+  }
+  if (!("embedding" in spec)) return spec;
+  const { embedding } = spec;
+  if (typeof embedding === "string") return { embedding: await readEmbedding(embedding) };
+  const rows = (Array.isArray(embedding[0]) ? embedding : [embedding]) as number[][];
+  return { embedding: tensor(rows.flat(), [rows.length, rows[0]!.length]) };
+}

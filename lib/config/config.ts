@@ -1,0 +1,107 @@
+/** A configuration file: its type, and reading one. */
+import { dirname, isAbsolute, join } from "node:path";
+import { reason } from "../atomic-write.js";
+import type { Device, Precision } from "../devices.js";
+import { FileError } from "../errors.js";
+import type { ModelOptions } from "../model.js";
+import type { Stage } from "../preprocess.js";
+import { readWholeFile } from "../read-file.js";
+import type { Sampler } from "../sampler.js";
+import type { TrainOptions } from "../training.js";
+import { configSchema } from "./schema.js";
+import { ConfigProblem, validate } from "./validate.js";
+
+export interface ModelSpec extends Pick<ModelOptions, "format" | "inputShapes" | "simplify" | "allowRandom"> {
+  model: string;
+  output?: string;
+}
+export interface LatentSpec {
+  kind: "normal" | "truncatedNormal" | "uniform";
+  dim?: number;
+  std?: number;
+  bound?: number;
+  low?: number;
+  high?: number;
+}
+export type EnergySpec =
+  | { kind: "crossEntropy" | "cosine" | "squaredError" }
+  | { kind: "prior"; weight?: number }
+  | { kind: "onnx"; model: string }
+  | { kind: "sum"; terms: { energy: EnergySpec; weight?: number }[] };
+export type SamplerSpec = { kind: Sampler["kind"] } & Record<string, unknown>;
+export type ConditionSpec =
+  | { class: number | number[] }
+  | { embedding: string | number[] | number[][] }
+  | { image: string | string[] }
+  | { text: string | string[] }
+  | { all: (ConditionSpec | { condition: ConditionSpec; weight?: number })[] };
+
+/** The sections of a file as schema.ts describes them; models are always objects, and paths are resolved. */
+export interface RunConfig {
+  generator?: ModelSpec;
+  encoder?: ModelSpec;
+  pairEncoder?: ModelSpec;
+  textEncoder?: ModelSpec & { tokenizer: string; unknownWords?: "error" | "ignore" };
+  latent?: LatentSpec;
+  energy?: EnergySpec;
+  preprocess?: Stage[];
+  translator?: {
+    components?: number;
+    hidden?: number;
+    depth?: number;
+    stds?: "shared" | "component";
+    bound?: number;
+    conditionNoise?: { kind: string; scale?: number; covariance?: number[][]; from?: "pairs" };
+  };
+  pairs?: { count?: number; shardSize?: number };
+  train?: Omit<TrainOptions, "seed" | "onProgress" | "signal">;
+  sample?: { condition?: ConditionSpec; count?: number; sampler?: SamplerSpec; scale?: number };
+  evaluate?: {
+    recipes?: (string | { name: string; sampler: SamplerSpec })[];
+    classes?: number[];
+    samples?: number;
+    reference?: number;
+    features?: string;
+  };
+  outputs?: { translator?: string; pairs?: string; image?: string; latents?: string; report?: string };
+  device?: Device;
+  precision?: Precision;
+  maxBatch?: number;
+  seed?: number;
+}
+
+/**
+ * Reads and checks a file. Paths in it are relative to its folder.
+ *
+ * @throws FileError ERR_IO, ERR_FILE_INVALID naming the key by its path in the document
+ */
+export async function loadConfig(path: string): Promise<RunConfig> {
+  let text: string;
+  try {
+    text = (await readWholeFile(path)).toString("utf8");
+  } catch (error) {
+    throw new FileError("ERR_IO", `${path}: cannot be read: ${reason(error)}`, { cause: error });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const message = `${path}: expected JSON: ${(error as Error).message}`;
+    throw new FileError("ERR_FILE_INVALID", message, { cause: error });
+  }
+  const folder = dirname(path);
+  try {
+    return parseConfig(value, (file) => (isAbsolute(file) ? file : join(folder, file)));
+  } catch (error) {
+    if (!(error instanceof ConfigProblem)) throw error;
+    throw new FileError("ERR_FILE_INVALID", `${path}: ${error.message}`, { cause: error });
+  }
+}
+
+/** @throws ConfigProblem */
+export function parseConfig(value: unknown, resolve: (path: string) => string): RunConfig {
+  const { $schema: _, ...config } = validate(configSchema, value, resolve) as Record<string, unknown>;
+  for (const name of ["generator", "encoder", "pairEncoder"])
+    if (typeof config[name] === "string") config[name] = { model: config[name] };
+  return config;
+}
