@@ -30,6 +30,8 @@ enum class Purpose : uint32_t {
   accept = 13,
   component = 14,  // mixture draw outside the sampler
   component_normal = 15,
+  augmentation = 16,         // of one copy of an image
+  augmentation_resize = 17,  // of all copies
 };
 
 /// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
