@@ -3,15 +3,17 @@
  * the sampler, conditions for training pairs, images for results. Every model has one thread and rows are run in blocks
  * on tr0n's pool, so results do not depend on how a batch is split.
  */
+import { augmentGraph, checkAugmentable, nativeAugmentation, type Augmentation } from "./augment.js";
 import type { ConditionKind, Energy, FlatEnergy } from "./energy.js";
+import { differentiateSimplified } from "./differentiate-model.js";
 import { Tr0nError } from "./errors.js";
 import { fit, joinedBatch, stagedShape, type FittedEncoder, type Parts } from "./fit.js";
 import { conditionGraph, energyGraph, stageGraph } from "./graphs.js";
-import { abortable } from "./job.js";
+import { abortable, callNative } from "./job.js";
 import type { Latent } from "./latent.js";
 import type { LoadedModel } from "./model.js";
-import type { NativeObjective, NativeRowMap, NativeSession } from "./native.js";
-import type { Graph } from "./onnx/index.js";
+import { native, type NativeObjective, type NativeRowMap, type NativeSession } from "./native.js";
+import { graphToRun, removeDead, type Graph } from "./onnx/index.js";
 import { Pipeline, type PipelineOptions } from "./pipeline.js";
 import type { Stage } from "./preprocess.js";
 import { elementCount, type Tensor } from "./tensor.js";
@@ -28,6 +30,7 @@ export interface ObjectiveOptions {
   latent?: Latent;
   energy?: Energy;
   stages: readonly Stage[];
+  augment?: Augmentation;
   pairEncoder?: LoadedModel | PairFunction;
   maxBatch: number;
   signal?: AbortSignal;
@@ -37,6 +40,8 @@ export class Objective {
   readonly generator: LoadedModel;
   readonly encoder: LoadedModel;
   readonly stages: readonly Stage[];
+  /** What the energy is averaged over; conditions and images are of the image as it is. */
+  readonly augment: Augmentation | undefined;
   readonly pairEncoder: LoadedModel | PairFunction | undefined;
   readonly latent: Latent;
   /** One latent as the generator takes it, e.g. [64] or [64, 1, 1]. */
@@ -61,6 +66,7 @@ export class Objective {
     this.generator = options.generator;
     this.encoder = options.encoder;
     this.stages = options.stages;
+    this.augment = options.augment;
     this.pairEncoder = options.pairEncoder;
     this.maxBatch = options.maxBatch;
     this.latent = parts.latent;
@@ -79,7 +85,9 @@ export class Objective {
    * @throws ArgumentError (ERR_SHAPE_MISMATCH where two things do not fit), ModelError, AbortError
    */
   static async create(options: ObjectiveOptions): Promise<Objective> {
-    return new Objective(options, await fit(options));
+    const parts = await fit(options);
+    if (options.augment) checkAugmentable(parts.imageShape);
+    return new Objective(options, parts);
   }
 
   get conditionKind(): ConditionKind {
@@ -120,17 +128,46 @@ export class Objective {
    */
   async native(gradient: boolean, signal?: AbortSignal): Promise<NativeObjective> {
     if (!gradient && this.lazy.has("gradient")) return this.native(true, signal);
-    return this.once(gradient ? "gradient" : "energy", signal, async () => {
-      const fitted = this.parts.encoder;
-      const pipeline = await this.encoded(this.encoder, fitted);
-      const energy = energyGraph(this.flat, pipeline.dims, this.conditionSize, fitted.probabilities);
-      pipeline.graph(energy, { name: "energy", row: [], prefix: "energy/" });
-      const { open, ...options } = this.opening("generator → energy", this.batchWith(fitted));
-      // The energies alone and with the gradient share what they have in common.
-      const shared: PipelineOptions["open"] = (graph, name) =>
-        this.once(`session: ${name}`, undefined, () => open(graph, name));
-      return this.keep(await pipeline.objective(gradient, this.conditionSize, { ...options, open: shared }));
-    });
+    return this.once(gradient ? "gradient" : "energy", signal, () =>
+      this.augment
+        ? this.augmented(this.augment, gradient)
+        : this.withEnergy(() => this.staged(), this.fixedBatch, gradient),
+    );
+  }
+
+  /** Stages, encoder and energy behind what `start` makes. */
+  private async withEnergy(
+    start: () => Promise<Pipeline>,
+    fixedBatch: number,
+    gradient: boolean,
+  ): Promise<NativeObjective> {
+    const fitted = this.parts.encoder;
+    const pipeline = await start();
+    await this.appendEncoder(pipeline, this.encoder, fitted);
+    const energy = energyGraph(this.flat, pipeline.dims, this.conditionSize, fitted.probabilities);
+    pipeline.graph(energy, { name: "energy", row: [], prefix: "energy/" });
+    const options = this.sharing("generator → energy", fixedBatch);
+    return this.keep(await pipeline.objective(gradient, this.conditionSize, options));
+  }
+
+  /** The mean of the energy over augmented copies, which are rows of their own behind the generator. */
+  private async augmented(augment: Augmentation, gradient: boolean): Promise<NativeObjective> {
+    const { encoderBatch, imageShape, maxBatch } = this;
+    const { open } = this.sharing("", 0);
+    const generator = await (await this.generated()).parts(gradient, open);
+    const graph = augmentGraph(augment, imageShape);
+    const objective = await this.withEnergy(async () => this.stagedImages(), encoderBatch, gradient);
+    const config = {
+      generator,
+      imageShape,
+      policy: nativeAugmentation(augment, imageShape),
+      augment: await open(graphToRun(graph), "augmentation"),
+      transpose: gradient ? await open(await transposed(graph), "augmentation (backward)") : null,
+      objective,
+      fixedBatch: this.parts.generatorBatch,
+      maxBatch,
+    };
+    return this.keep(callNative(() => native().createAugmentedObjective(config)));
   }
 
   /** Generator and stages: latents → images as the encoder takes them. */
@@ -142,8 +179,7 @@ export class Objective {
 
   /** Stages, encoder and condition: images [n, C, H, W] as the generator makes them → conditions [n, m]. */
   async judged(signal?: AbortSignal): Promise<Pipeline> {
-    const pipeline = new Pipeline("batch", this.imageShape);
-    this.appendStages(pipeline);
+    const pipeline = this.stagedImages();
     await this.appendEncoder(pipeline, this.encoder, this.parts.encoder, signal);
     this.appendCondition(pipeline, this.parts.encoder);
     return pipeline;
@@ -190,6 +226,13 @@ export class Objective {
     return pipeline;
   }
 
+  /** Stages alone: images as the generator makes them → as the encoder takes them. */
+  private stagedImages(): Pipeline {
+    const pipeline = new Pipeline(this.encoderBatch || "batch", this.imageShape);
+    this.appendStages(pipeline);
+    return pipeline;
+  }
+
   private appendStages(pipeline: Pipeline): void {
     let shape = this.imageShape;
     for (const [index, item] of this.stages.entries()) {
@@ -219,6 +262,14 @@ export class Objective {
     return { name, fixedBatch, maxBatch: this.maxBatch, open };
   }
 
+  /** As {@link opening}; the energies alone and with the gradient share the sessions that they have in common. */
+  private sharing(name: string, fixedBatch: number): PipelineOptions {
+    const { open, ...options } = this.opening(name, fixedBatch);
+    const shared: PipelineOptions["open"] = (graph, session) =>
+      this.once(`session: ${session}`, undefined, () => open(graph, session));
+    return { ...options, open: shared };
+  }
+
   private keep<T extends { dispose(): void }>(item: T): T {
     if (this.disposed) {
       item.dispose();
@@ -238,4 +289,19 @@ export class Objective {
     }
     return abortable("preparing the models", made, signal);
   }
+}
+
+/**
+ * (parameters, grad_augmented) → grad_image of an augmentation. It is an affine function of the image, so its gradient
+ * needs no image.
+ */
+async function transposed(graph: Graph): Promise<Graph> {
+  const { graph: gradient } = await differentiateSimplified(
+    graph,
+    { wrt: ["image"], outputs: ["augmented"], keepOutputs: false },
+    { name: "augmentation", simplify: true },
+  );
+  gradient.inputs = gradient.inputs.filter(({ name }) => name !== "image");
+  removeDead(gradient);
+  return gradient;
 }

@@ -3,7 +3,14 @@ import { evaluate, formatEvaluation } from "../evaluate.js";
 import { recipes, type RecipeName } from "../recipes.js";
 import { Tr0n } from "../tr0n.js";
 import type { Command } from "./command.js";
-import { deviceOptions, modelOptions, readDevice, withModels } from "./models.js";
+import {
+  augmentOptions,
+  deviceOptions,
+  modelOptions,
+  readAugment,
+  readDevice,
+  withModels,
+} from "./models.js";
 
 const names = Object.keys(recipes) as RecipeName[];
 const defaults: RecipeName[] = ["prior", "translator", "resample", "fidelity-10"];
@@ -24,6 +31,7 @@ export const evaluateCommand: Command = {
       value: "NAME",
       help: "value in the encoder to compare in (default: its last linear layer's input)",
     },
+    ...augmentOptions,
     ...deviceOptions,
     out: { type: "string", short: "o", value: "FILE", help: "also write the report as JSON" },
     seed: { type: "string", value: "N", help: "decides everything random (default: random)" },
@@ -38,11 +46,12 @@ export const evaluateCommand: Command = {
     const reference = args.integer("reference", 2);
     const seed = args.integer("seed", 0);
     const features = args.text("features");
+    const augment = readAugment(args);
     const place = readDevice(args);
     const out = args.text("out");
     if (out !== undefined) await checkWritable(out);
     const report = await withModels(args, context, async (models) => {
-      const given = { ...models, ...place, signal: context.signal };
+      const given = { ...models, ...place, augment, signal: context.signal };
       const tr0n = await Tr0n.load(args.required("translator"), given);
       try {
         return await evaluate(tr0n, {

@@ -1,4 +1,5 @@
 /** The options that say what models are joined and how, shared by the commands that run them. */
+import { augmentation, type Augmentation } from "../augment.js";
 import type { Device, Precision } from "../devices.js";
 import { energy, type Energy } from "../energy.js";
 import { latent, type Latent } from "../latent.js";
@@ -38,6 +39,42 @@ export function readDevice(args: Arguments): { device?: Device; precision?: Prec
   if (device !== undefined && !/^(auto|cpu|cuda(:\d{1,4})?)$/.test(device))
     throw args.wrong("device", "cpu, cuda, cuda:N or auto", device);
   return { device: device as Device | undefined, precision: args.choice("precision", ["fp32", "tf32"]) };
+}
+
+/** What the energy is averaged over. */
+export const augmentOptions = {
+  augment: {
+    type: "string",
+    value: "LIST",
+    help: "average the energy over varied images: some of color,translation,resize,cutout; all; or none",
+  },
+  copies: {
+    type: "string",
+    value: "A",
+    help: "augment: images that are averaged over (default 8; the paper 50)",
+  },
+} as const satisfies Record<string, OptionSpec>;
+
+/** Reads {@link augmentOptions}; null for "none". @throws UsageError */
+export function readAugment(args: Arguments): Augmentation | null | undefined {
+  const copies = args.integer("copies", 1, 4096);
+  const list = args.list("augment");
+  const none = list?.length === 1 && list[0] === "none";
+  if (!list || none) {
+    if (copies !== undefined) throw args.wrong("copies", "--augment with it, to say what", String(copies));
+    return none ? null : undefined;
+  }
+  const kinds = ["color", "translation", "resize", "cutout"];
+  const chosen = list.length === 1 && list[0] === "all" ? kinds : list;
+  for (const name of chosen)
+    if (!kinds.includes(name)) throw args.wrong("augment", `all, none, or some of ${kinds.join(", ")}`, name);
+  return augmentation.policy({
+    ...(copies === undefined ? {} : { copies }),
+    color: chosen.includes("color"),
+    ...(chosen.includes("translation") ? {} : { translation: 0 }),
+    ...(chosen.includes("resize") ? {} : { resize: false }),
+    ...(chosen.includes("cutout") ? {} : { cutout: 0 }),
+  });
 }
 
 /** What a translator file remembers by itself, so that only `pairs` and `train` ask for it. */

@@ -8,7 +8,14 @@ import type { Arguments } from "./arguments.js";
 import type { Command } from "./command.js";
 import { UsageError } from "./errors.js";
 import { readEmbedding } from "./files.js";
-import { deviceOptions, modelOptions, readDevice, withModels } from "./models.js";
+import {
+  augmentOptions,
+  deviceOptions,
+  modelOptions,
+  readAugment,
+  readDevice,
+  withModels,
+} from "./models.js";
 import { readSampler, samplerOptions } from "./samplers.js";
 
 export const sampleCommand: Command = {
@@ -27,6 +34,7 @@ export const sampleCommand: Command = {
     latents: { type: "string", value: "FILE", help: "also write latents and energies, .safetensors" },
     count: { type: "string", short: "n", value: "N", help: "samples a condition (default 16)" },
     ...samplerOptions,
+    ...augmentOptions,
     ...deviceOptions,
     scale: { type: "string", value: "N", help: "enlarge every pixel to N × N (default 1)" },
     seed: { type: "string", value: "N", help: "decides everything random (default: random)" },
@@ -42,6 +50,7 @@ export const sampleCommand: Command = {
       onProgress: ({ step, steps }: { step: number; steps: number }) =>
         context.progress.update("sampling", step, steps),
     };
+    const augment = readAugment(args);
     const place = readDevice(args);
     const scale = args.integer("scale", 1, 64) ?? 1;
     const latents = args.text("latents");
@@ -49,7 +58,7 @@ export const sampleCommand: Command = {
     for (const path of latents === undefined ? [out] : [out, latents]) await checkWritable(path);
     const started = performance.now();
     const { device, samples } = await withModels(args, context, async (models) => {
-      const given = { ...models, ...place, signal: context.signal };
+      const given = { ...models, ...place, augment, signal: context.signal };
       const tr0n = await Tr0n.load(args.required("translator"), given);
       try {
         const condition = await read(tr0n, context.signal);

@@ -3,9 +3,11 @@ import { Tr0n } from "../tr0n.js";
 import type { TrainProgress, TrainReport } from "../training.js";
 import type { Command } from "./command.js";
 import {
+  augmentOptions,
   deviceOptions,
   modelOptions,
   priorOf,
+  readAugment,
   readDevice,
   readSettings,
   settingOptions,
@@ -34,6 +36,7 @@ export const trainCommand: Command = {
       help: "pairs to make, where there is no --pairs (default 50000)",
     },
     ...settingOptions,
+    ...augmentOptions,
     preset: {
       type: "string",
       value: "NAME",
@@ -59,6 +62,7 @@ export const trainCommand: Command = {
   notes: "With --checkpoint a run that was stopped goes on when it is started again, with the same result.",
   run: async (args, context) => {
     const settings = readSettings(args);
+    const augment = readAugment(args);
     const place = readDevice(args);
     const out = args.required("out");
     const folder = args.text("pairs");
@@ -83,6 +87,7 @@ export const trainCommand: Command = {
         energy: settings.energy,
         latent: priorOf(settings, generator),
         preprocess: settings.preprocess,
+        augment: augment ?? undefined,
         translator,
         seed,
         ...place,
