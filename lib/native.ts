@@ -296,7 +296,7 @@ export interface NativeAugmentation {
 
 /** E(z, c) as a mean over augmented copies of the generator's image. */
 export interface NativeAugmentedObjectiveConfig {
-  /** z → image: one segment, with its backward pass where `transpose` is given. */
+  /** z → image, with backward passes where `transpose` is given. */
   generator: readonly NativeSegment[];
   imageShape: readonly number[];
   policy: NativeAugmentation;

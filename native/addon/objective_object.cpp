@@ -80,8 +80,7 @@ Napi::Value ObjectiveObject::create_augmented(const Napi::CallbackInfo& info) {
     const AugmentationPolicy policy = read_augmentation(fields.get("policy"), fields.path("policy"));
     const std::vector<int64_t> image = read_shape(fields.get("imageShape"), fields.path("imageShape"));
     auto segments = read_segments(fields.get("generator"), fields.path("generator"));
-    if (segments.size() != 1)
-      throw_invalid(fields.path("generator"), "one segment", std::to_string(segments.size()));
+    if (segments.empty()) throw_invalid(fields.path("generator"), "segments", "none");
     const std::vector<int64_t> parameters{kAugmentationParameters};
     const auto block = [&](const char* key, std::vector<RowInput> inputs, const char* output) {
       return std::make_shared<OnnxBlock>(SessionObject::session_from(fields.get(key), fields.path(key)),
@@ -93,9 +92,9 @@ Napi::Value ObjectiveObject::create_augmented(const Napi::CallbackInfo& info) {
     if (fields.has("transpose")) {
       parts.transpose =
           block("transpose", {{"parameters", parameters, 0}, {"grad_augmented", image, 0}}, "grad_image");
-      parts.pullback = std::make_shared<PullbackBlock>(segments[0], image);
+      parts.pullback = std::make_shared<PullbackBlock>(segments, image);
     }
-    std::string name = segments[0]->name();
+    std::string name = segments.back()->name();
     parts.generator = std::make_shared<PipelineBlock>(std::move(name), std::move(segments));
     auto whole = std::make_shared<AugmentedObjective>(std::move(parts), policy, limits, limits.max_batch);
     return make(info.Env(), std::make_shared<CountedObjective>(behind->models, std::move(whole)), 0);

@@ -1,5 +1,7 @@
 /** Augmented energies of the demo models, in both formats and mixed. */
 import { augmentation, loadModel, stage, Tr0n, type Stage } from "../../lib/index.js";
+import { Builder, DataType, emptyGraph } from "../../lib/onnx/index.js";
+import { Pipeline } from "../../lib/pipeline.js";
 import { assertClose, seeded } from "../support/numbers.js";
 import { demoFile, needsTorch } from "./support.js";
 
@@ -33,4 +35,35 @@ describe("torchscript: augmented energies", function () {
         assertClose(gradients, reference.gradients, 1e-4, `gradients, ${generator} and ${encoder}`);
       }
     });
+
+  it("go back through a generator of several parts", async () => {
+    using G = await loadModel(demoFile("gan-generator.pt"));
+    using f = await loadModel(demoFile("classifier.onnx"));
+    const options = { generator: G, encoder: f, augment: augmentation.policy({ copies: 3 }) };
+    using whole = await Tr0n.create(options);
+    using parted = await Tr0n.create(options);
+    const halves = new Builder(emptyGraph("half"));
+    const z = halves.input("z", DataType.FLOAT, ["batch", 64]);
+    halves.output("half", halves.op("Mul", [z, halves.scalar(0.5, z)]));
+    const pipeline = new Pipeline("batch", [64]);
+    pipeline.graph(halves.graph, { name: "half", row: [64], prefix: "" });
+    await pipeline.model(whole.objective.generator, { output: "output", row: [3, 32, 32], prefix: "" });
+    Object.assign(parted.objective, { generated: () => Promise.resolve(pipeline) });
+    const latents = seeded(2).normals(3 * 64);
+    const c = Float32Array.from({ length: 30 }, (_, i) => (i % 11 === 0 ? 1 : 0));
+    const evaluated = async (tr0n: Tr0n, scale: number) =>
+      (await tr0n.objective.native(true)).evaluate(
+        latents.map((x) => x * scale),
+        c,
+        3,
+      ).promise;
+    const [got, expected] = [await evaluated(parted, 2), await evaluated(whole, 1)];
+    assertClose(got.energies, expected.energies, 1e-6, "energies");
+    assertClose(
+      got.gradients.map((g) => 2 * g),
+      expected.gradients,
+      1e-6,
+      "gradients",
+    );
+  });
 });
