@@ -8,6 +8,7 @@ export { differentiate } from "./onnx/index.js";
 export { differentiateModel, type DifferentiateModelOptions } from "./differentiate-model.js";
 export { latent, type Latent } from "./latent.js";
 export { energy, type Energy, type EnergyTerm } from "./energy.js";
+export { augmentation, type Augmentation, type AugmentationOptions } from "./augment.js";
 export { stage, type Stage, type ResizeMode } from "./preprocess.js";
 export {
   sampler,

@@ -287,6 +287,38 @@ export interface NativeObjectiveConfig {
   maxBatch: number;
 }
 
+/** An augmentation policy in pixels: native/core/augmentation.h. */
+export interface NativeAugmentation {
+  copies: number;
+  height: number;
+  width: number;
+  shiftY: number;
+  shiftX: number;
+  minScale: number;
+  maxScale: number;
+  cutoutHeight: number;
+  cutoutWidth: number;
+}
+
+/** E(z, c) as a mean over augmented copies of the generator's image. */
+export interface NativeAugmentedObjectiveConfig {
+  /** z → image, with backward passes where `transpose` is given. */
+  generator: readonly NativeSegment[];
+  imageShape: readonly number[];
+  policy: NativeAugmentation;
+  /** image, parameters → augmented */
+  augment: NativeSession;
+  /** parameters, grad_augmented → grad_image; null where only energies are needed. */
+  transpose: NativeSession | null;
+  /** (augmented image, c) → E */
+  objective: NativeObjective;
+  /** Rows that the generator was exported for; 0 where that is open. */
+  fixedBatch: number;
+  /** Upper bound for the rows of one call into the generator. */
+  maxBatch: number;
+}
+
+/** Random numbers of augmentation are those of seed 0, stream 0, chain = row, step 0. */
 export interface NativeObjective {
   energy(z: Float32Array, c: Float32Array, n: number): NativeJob<Float32Array>;
   evaluate(
@@ -448,6 +480,15 @@ export interface NativeBinding {
   /** Covariance [m, m] of rows [n, m] about their mean, over n − 1. */
   covariance(rows: Float32Array, n: number, m: number): NativeJob<Float32Array>;
   createObjective(config: NativeObjectiveConfig): NativeObjective;
+  createAugmentedObjective(config: NativeAugmentedObjectiveConfig): NativeObjective;
+  /** Test hook: parameters [copies, 11] of a draw, as lib/augment.ts names them. */
+  drawAugmentation(
+    policy: NativeAugmentation,
+    seed: bigint,
+    stream: number,
+    index: number,
+    step: number,
+  ): Float32Array;
   createRowMap(config: NativeRowMapConfig): NativeRowMap;
   sample(
     request: NativeSampleRequest,

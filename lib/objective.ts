@@ -3,6 +3,8 @@
  * the sampler, conditions for training pairs, images for results. Every model has one thread and rows are run in blocks
  * on tr0n's pool, so results do not depend on how a batch is split.
  */
+import { augmentGraph, checkAugmentable, nativeAugmentation, type Augmentation } from "./augment.js";
+import { differentiateSimplified } from "./differentiate-model.js";
 import {
   energy as energies,
   flattenComplete,
@@ -13,11 +15,11 @@ import {
 import { ArgumentError, Tr0nError } from "./errors.js";
 import { fit, joinedBatch, stagedShape, type FittedEncoder, type Parts } from "./fit.js";
 import { conditionGraph, energyGraph, stageGraph } from "./graphs.js";
-import { abortable } from "./job.js";
+import { abortable, callNative } from "./job.js";
 import type { Latent } from "./latent.js";
 import type { LoadedModel } from "./model.js";
-import type { NativeObjective, NativeRowMap, NativeSession } from "./native.js";
-import type { Graph } from "./onnx/index.js";
+import { native, type NativeObjective, type NativeRowMap, type NativeSession } from "./native.js";
+import { graphToRun, removeDead, type Graph } from "./onnx/index.js";
 import { Pipeline, type PipelineOptions } from "./pipeline.js";
 import type { Stage } from "./preprocess.js";
 import { elementCount, type Tensor } from "./tensor.js";
@@ -34,6 +36,7 @@ export interface ObjectiveOptions {
   latent?: Latent;
   energy?: Energy;
   stages: readonly Stage[];
+  augment?: Augmentation;
   pairEncoder?: LoadedModel | PairFunction;
   maxBatch: number;
   signal?: AbortSignal;
@@ -43,6 +46,8 @@ export class Objective {
   readonly generator: LoadedModel;
   readonly encoder: LoadedModel;
   readonly stages: readonly Stage[];
+  /** What the energy is averaged over; conditions and images are of the image as it is. */
+  readonly augment: Augmentation | undefined;
   readonly pairEncoder: LoadedModel | PairFunction | undefined;
   readonly latent: Latent;
   /** One latent as the generator takes it, e.g. [64] or [64, 1, 1]. */
@@ -67,6 +72,7 @@ export class Objective {
     this.generator = options.generator;
     this.encoder = options.encoder;
     this.stages = options.stages;
+    this.augment = options.augment;
     this.pairEncoder = options.pairEncoder;
     this.maxBatch = options.maxBatch;
     this.latent = parts.latent;
@@ -85,7 +91,9 @@ export class Objective {
    * @throws ArgumentError (ERR_SHAPE_MISMATCH where two things do not fit), ModelError, AbortError
    */
   static async create(options: ObjectiveOptions): Promise<Objective> {
-    return new Objective(options, await fit(options));
+    const parts = await fit(options);
+    if (options.augment) checkAugmentable(parts.imageShape);
+    return new Objective(options, parts);
   }
 
   get conditionKind(): ConditionKind {
@@ -127,7 +135,9 @@ export class Objective {
   async native(gradient: boolean, signal?: AbortSignal): Promise<NativeObjective> {
     if (!gradient && this.lazy.has("gradient")) return this.native(true, signal);
     return this.once(gradient ? "gradient" : "energy", signal, () =>
-      this.join("energy", this.flat, gradient),
+      this.augment
+        ? this.augmented(this.augment, gradient)
+        : this.withEnergy("energy", this.flat, () => this.staged(), this.fixedBatch, gradient),
     );
   }
 
@@ -143,19 +153,58 @@ export class Objective {
           this.conditionKind === "probabilities" ? "class probabilities" : "raw outputs"
         }; use energy.cosine(), or the loss "nll"`,
       );
-    return this.once("cosine", signal, () => this.join("cosine", flattenComplete(energies.cosine()), true));
+    return this.once("cosine", signal, () =>
+      this.withEnergy(
+        "cosine",
+        flattenComplete(energies.cosine()),
+        () => this.staged(),
+        this.fixedBatch,
+        true,
+      ),
+    );
   }
 
-  private async join(what: string, flat: FlatEnergy, gradient: boolean): Promise<NativeObjective> {
+  /** Stages, encoder and an energy behind what `start` makes. */
+  private async withEnergy(
+    what: string,
+    flat: FlatEnergy,
+    start: () => Promise<Pipeline>,
+    fixedBatch: number,
+    gradient: boolean,
+  ): Promise<NativeObjective> {
     const fitted = this.parts.encoder;
-    const pipeline = await this.encoded(this.encoder, fitted);
+    const pipeline = await start();
+    await this.appendEncoder(pipeline, this.encoder, fitted);
     const energy = energyGraph(flat, pipeline.dims, this.conditionSize, fitted.probabilities);
     pipeline.graph(energy, { name: "energy", row: [], prefix: "energy/" });
-    const { open, ...options } = this.opening("generator → energy", this.batchWith(fitted));
-    // The energies alone and with the gradient share what they have in common.
-    const shared: PipelineOptions["open"] = (graph, name) =>
-      this.once(`${what} session: ${name}`, undefined, () => open(graph, name));
-    return this.keep(await pipeline.objective(gradient, this.conditionSize, { ...options, open: shared }));
+    const options = this.sharing("generator → energy", fixedBatch, what);
+    return this.keep(await pipeline.objective(gradient, this.conditionSize, options));
+  }
+
+  /** The mean of the energy over augmented copies, which are rows of their own behind the generator. */
+  private async augmented(augment: Augmentation, gradient: boolean): Promise<NativeObjective> {
+    const { encoderBatch, imageShape, maxBatch } = this;
+    const { open } = this.sharing("", 0, "energy");
+    const generator = await (await this.generated()).parts(gradient, open);
+    const graph = augmentGraph(augment, imageShape);
+    const objective = await this.withEnergy(
+      "energy",
+      this.flat,
+      async () => this.stagedImages(),
+      encoderBatch,
+      gradient,
+    );
+    const config = {
+      generator,
+      imageShape,
+      policy: nativeAugmentation(augment, imageShape),
+      augment: await open(graphToRun(graph), "augmentation"),
+      transpose: gradient ? await open(await transposed(graph), "augmentation (backward)") : null,
+      objective,
+      fixedBatch: this.parts.generatorBatch,
+      maxBatch,
+    };
+    return this.keep(callNative(() => native().createAugmentedObjective(config)));
   }
 
   /** Generator and stages: latents → images as the encoder takes them. */
@@ -168,8 +217,7 @@ export class Objective {
   /** Images [n, C, H, W] as the generator makes them → stages, encoder → conditions [n, m]. */
   imageConditions(signal?: AbortSignal): Promise<NativeRowMap> {
     return this.once("image conditions", signal, async () => {
-      const pipeline = new Pipeline("batch", this.imageShape);
-      this.appendStages(pipeline);
+      const pipeline = this.stagedImages();
       await this.appendEncoder(pipeline, this.encoder, this.parts.encoder);
       this.appendCondition(pipeline, this.parts.encoder);
       return this.keep(await pipeline.rowMap(this.opening("image → condition", this.encoderBatch)));
@@ -217,6 +265,13 @@ export class Objective {
     return pipeline;
   }
 
+  /** Stages alone: images as the generator makes them → as the encoder takes them. */
+  private stagedImages(): Pipeline {
+    const pipeline = new Pipeline(this.encoderBatch || "batch", this.imageShape);
+    this.appendStages(pipeline);
+    return pipeline;
+  }
+
   private appendStages(pipeline: Pipeline): void {
     let shape = this.imageShape;
     for (const [index, item] of this.stages.entries()) {
@@ -245,6 +300,14 @@ export class Objective {
     return { name, fixedBatch, maxBatch: this.maxBatch, open };
   }
 
+  /** As {@link opening}; the energies alone and with the gradient share the sessions that they have in common. */
+  private sharing(name: string, fixedBatch: number, what: string): PipelineOptions {
+    const { open, ...options } = this.opening(name, fixedBatch);
+    const shared: PipelineOptions["open"] = (graph, session) =>
+      this.once(`${what} session: ${session}`, undefined, () => open(graph, session));
+    return { ...options, open: shared };
+  }
+
   private keep<T extends { dispose(): void }>(item: T): T {
     if (this.disposed) {
       item.dispose();
@@ -264,4 +327,19 @@ export class Objective {
     }
     return abortable("preparing the models", made, signal);
   }
+}
+
+/**
+ * (parameters, grad_augmented) → grad_image of an augmentation. It is an affine function of the image, so its gradient
+ * needs no image.
+ */
+async function transposed(graph: Graph): Promise<Graph> {
+  const { graph: gradient } = await differentiateSimplified(
+    graph,
+    { wrt: ["image"], outputs: ["augmented"], keepOutputs: false },
+    { name: "augmentation", simplify: true },
+  );
+  gradient.inputs = gradient.inputs.filter(({ name }) => name !== "image");
+  removeDead(gradient);
+  return gradient;
 }

@@ -286,7 +286,12 @@ function pairSize(objective: Objective): number {
 /** What a folder's pairs depend on, besides the seed. */
 async function pairSettings(objective: Objective): Promise<Record<string, unknown>> {
   // Conditions depend on the energy only through their kind: pairs made for one energy serve others of the same kind.
-  return { ...(await modelSettings(objective)), energy: undefined, condition: objective.conditionKind };
+  return {
+    ...(await modelSettings(objective)),
+    energy: undefined,
+    augment: undefined,
+    condition: objective.conditionKind,
+  };
 }
 
 function checkSettings(

@@ -167,6 +167,11 @@ export class Pipeline {
     );
   }
 
+  /** What the pipeline is made of, to be run as one part of something else. */
+  parts(gradient: boolean, open: PipelineOptions["open"]): Promise<NativeSegment[]> {
+    return this.segments(this.links, gradient, open);
+  }
+
   private async segments(
     links: readonly (GraphLink | TorchLink)[],
     gradient: boolean,

@@ -1,9 +1,10 @@
 /** The options that say what models are joined and how, and the record of them that files keep. */
 import { basename } from "node:path";
+import { checkAugmentation, type Augmentation } from "./augment.js";
 import { checkInteger } from "./check.js";
 import { checkDevice, type Device } from "./devices.js";
 import { checkEnergy, describeEnergy, type Energy } from "./energy.js";
-import { Tr0nError, invalid } from "./errors.js";
+import { invalid } from "./errors.js";
 import { checkLatent, type Latent } from "./latent.js";
 import { loadedModel, type LoadedModel, type Model } from "./model.js";
 import { Objective, type PairFunction } from "./objective.js";
@@ -29,6 +30,11 @@ export interface ModelsOptions {
   /** Stages between generator and encoder, in order. Default none. */
   preprocess?: readonly Stage[];
   /**
+   * Variations of the image, before `preprocess`, that the energy is averaged over: it is then harder to satisfy by
+   * details that only the encoder sees. Training pairs and images are not varied. Default none.
+   */
+  augment?: Augmentation;
+  /**
    * Where a training pair's condition comes from, if not from the encoder: a model, fed with preprocessed images, or
    * a function, called with the generator's images [n, C, H, W] and giving [n, m]. With crossEntropy() a function gives
    * probabilities.
@@ -48,20 +54,14 @@ export const modelOptionNames = [
   "latent",
   "energy",
   "preprocess",
+  "augment",
   "pairEncoder",
   "maxBatch",
   "device",
-  // Not an option yet: known here so that createObjective can say so.
-  "augment" as "device",
 ] as const;
 
 /** Checks the options and joins the models. @throws as Tr0n.create */
 export async function createObjective(o: ModelsOptions, signal?: AbortSignal): Promise<Objective> {
-  if ((o as { augment?: unknown }).augment !== undefined)
-    throw new Tr0nError(
-      "ERR_MODEL_UNSUPPORTED",
-      "augment: differentiable augmentation is not available in this version; leave the option out",
-    );
   checkDevice("device", o.device);
   const text = (name: string, value: unknown): string | undefined => {
     if (value !== undefined && (typeof value !== "string" || value === ""))
@@ -77,6 +77,7 @@ export async function createObjective(o: ModelsOptions, signal?: AbortSignal): P
     latent: o.latent === undefined ? undefined : checkLatent("latent", o.latent),
     energy: o.energy === undefined ? undefined : checkEnergy("energy", o.energy),
     stages: checkStages("preprocess", o.preprocess),
+    augment: o.augment === undefined ? undefined : checkAugmentation("augment", o.augment),
     pairEncoder:
       pairEncoder === undefined || typeof pairEncoder === "function"
         ? pairEncoder
@@ -104,6 +105,8 @@ export interface ModelSettings {
   readonly imageShape: readonly number[];
   readonly conditionSize: number;
   readonly preprocess: readonly Stage[];
+  /** Absent where there is none, as in files from before there was any. */
+  readonly augment?: Augmentation;
   readonly energy: unknown;
 }
 
@@ -128,6 +131,7 @@ export async function modelSettings(objective: Objective): Promise<ModelSettings
     imageShape: objective.imageShape,
     conditionSize: objective.conditionSize,
     preprocess: objective.stages,
+    ...(objective.augment ? { augment: objective.augment } : {}),
     energy: describeEnergy(objective.energy),
   };
 }

@@ -1,5 +1,6 @@
 /** The method: a frozen generator, a frozen encoder, and a translator between conditions and latents. */
 import { reason, writeFileAtomic } from "./atomic-write.js";
+import { checkAugmentation, type Augmentation } from "./augment.js";
 import {
   checkFunction,
   checkInteger,
@@ -92,6 +93,8 @@ export interface LoadModels {
   encoder: Model | string;
   /** Needed where the saved energy has parts from energy.fromOnnx(): the same energy again. */
   energy?: Energy;
+  /** In place of the saved augmentation; null for none. Default: the saved one. */
+  augment?: Augmentation | null;
   /** Needed for train() where the saved one was trained with a pairEncoder. */
   pairEncoder?: Model | PairFunction;
   /** For conditions `{ text }`. */
@@ -130,7 +133,7 @@ export interface Samples {
   readonly images: Tensor;
   /** [B·count, d] */
   readonly latents: Tensor;
-  /** [B·count], E(z, c) without the prior's terms and without λ. */
+  /** [B·count], E(z, c) without the prior's terms and without λ; with `augment` its mean over the copies of the chain's draw. */
   readonly energies: Float32Array;
   readonly seed: number;
   /** [B], mean effective sample size of each condition's candidates; NaN for samplers that do not resample. */
@@ -139,7 +142,7 @@ export interface Samples {
   readonly candidates: Uint32Array;
   /** [B], mean accept probability of the MALA steps; NaN for other samplers. */
   readonly acceptance: Float32Array;
-  /** Rows for which generator and encoder were run forwards, and with their gradient. */
+  /** Rows for which the energy was computed, and with its gradient; with `augment` the encoder runs `copies` times for each. */
   readonly evaluations: { readonly forwards: number; readonly gradients: number };
   readonly warnings: readonly string[];
 }
@@ -247,6 +250,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       "generator",
       "encoder",
       "energy",
+      "augment",
       "pairEncoder",
       "textEncoder",
       "maxBatch",
@@ -256,6 +260,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     ]);
     checkSignal("models.signal", o.signal);
     const texts = checkTextFunction("models.textEncoder", o.textEncoder);
+    const given = o.augment == null ? undefined : checkAugmentation("models.augment", o.augment);
     const place = checkPlace("models.", o);
     let bytes: Uint8Array;
     try {
@@ -298,6 +303,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
           latent: config.models.latent,
           energy,
           preprocess: config.models.preprocess,
+          augment: o.augment === undefined ? config.models.augment : given,
           pairEncoder: o.pairEncoder,
           maxBatch: o.maxBatch,
           device: place.device,
@@ -364,6 +370,11 @@ export class Tr0n implements Disposable, AsyncDisposable {
   /** The energy in use, the default one included. */
   get energy(): Energy {
     return this.objective.energy;
+  }
+
+  /** What the energy is averaged over; undefined without augmentation. */
+  get augment(): Augmentation | undefined {
+    return this.objective.augment;
   }
 
   /**

@@ -1,4 +1,5 @@
 /** The .safetensors file of a trained Tr0n: the translator's tensors, and the rest as JSON in the header. */
+import { checkAugmentation } from "./augment.js";
 import { checkSeed } from "./check.js";
 import type { Place } from "./devices.js";
 import { describeEnergy, energyFrom, needsBytes, type Energy, type EnergyDescription } from "./energy.js";
@@ -135,6 +136,7 @@ function checkConfig(given: TranslatorFileConfig): TranslatorFileConfig {
       pairEncoder: models.pairEncoder ?? null,
       latent: checkLatent("latent", models.latent),
       preprocess: checkStages("preprocess", models.preprocess),
+      ...(models.augment === undefined ? {} : { augment: checkAugmentation("augment", models.augment) }),
     },
     translator: {
       ...checkArchitecture("", translator, { components: 10, hidden: 4 }),

@@ -3,7 +3,7 @@ import { buildSampler } from "../config/build.js";
 import { evaluate, formatEvaluation } from "../evaluate.js";
 import { recipes, type RecipeName } from "../recipes.js";
 import type { Command } from "./command.js";
-import { deviceOptions, modelOptions, over, readRun, withModels } from "./models.js";
+import { augmentOptions, deviceOptions, modelOptions, over, readRun, withModels } from "./models.js";
 import { loadTr0n, needTranslator, translatorOption } from "./translators.js";
 
 const names = Object.keys(recipes) as RecipeName[];
@@ -25,6 +25,7 @@ export const evaluateCommand: Command = {
       value: "NAME",
       help: "value in the encoder to compare in (default: its last linear layer's input)",
     },
+    ...augmentOptions,
     ...deviceOptions,
     out: { type: "string", short: "o", value: "FILE", help: "also write the report as JSON" },
     seed: { type: "string", value: "N", help: "decides everything random (default: random)" },

@@ -1,4 +1,5 @@
 /** The options that say what models are joined and how, shared by the commands that run them. */
+import type { AugmentationOptions } from "../augment.js";
 import { buildLatent } from "../config/build.js";
 import {
   loadConfig,
@@ -43,6 +44,42 @@ export const deviceOptions = {
   },
 } as const satisfies Record<string, OptionSpec>;
 
+/** What the energy is averaged over. */
+export const augmentOptions = {
+  augment: {
+    type: "string",
+    value: "LIST",
+    help: "average the energy over varied images: some of color,translation,resize,cutout; all; or none",
+  },
+  copies: {
+    type: "string",
+    value: "A",
+    help: "augment: images that are averaged over (default 8; the paper 50)",
+  },
+} as const satisfies Record<string, OptionSpec>;
+
+/** Reads {@link augmentOptions}; null for "none". @throws UsageError */
+function readAugment(args: Arguments): AugmentationOptions | null | undefined {
+  const copies = args.integer("copies", 1, 4096);
+  const list = args.list("augment");
+  const none = list?.length === 1 && list[0] === "none";
+  if (!list || none) {
+    if (copies !== undefined) throw args.wrong("copies", "--augment with it, to say what", String(copies));
+    return none ? null : undefined;
+  }
+  const kinds = ["color", "translation", "resize", "cutout"];
+  const chosen = list.length === 1 && list[0] === "all" ? kinds : list;
+  for (const name of chosen)
+    if (!kinds.includes(name)) throw args.wrong("augment", `all, none, or some of ${kinds.join(", ")}`, name);
+  return {
+    ...(copies === undefined ? {} : { copies }),
+    color: chosen.includes("color"),
+    ...(chosen.includes("translation") ? {} : { translation: 0 }),
+    ...(chosen.includes("resize") ? {} : { resize: false }),
+    ...(chosen.includes("cutout") ? {} : { cutout: 0 }),
+  };
+}
+
 /** What a translator file remembers by itself, so that only `pairs` and `train` ask for it. */
 export const settingOptions = {
   energy: {
@@ -82,6 +119,7 @@ export const settingOptions = {
 export async function readRun(args: Arguments): Promise<RunConfig> {
   const device = readDevice(args);
   const settings = readSettings(args);
+  const augment = readAugment(args);
   const seed = args.integer("seed", 0);
   const [generator, encoder] = [args.text("generator"), args.text("encoder")];
   const path = args.text("config");
@@ -91,6 +129,7 @@ export async function readRun(args: Arguments): Promise<RunConfig> {
     ...(encoder === undefined ? {} : { encoder: { model: encoder } }),
     ...device,
     ...settings(config.latent),
+    augment,
     seed,
   };
   return over(config, line);

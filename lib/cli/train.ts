@@ -1,9 +1,18 @@
 import { checkWritable } from "../atomic-write.js";
-import { buildEnergy, buildNoise } from "../config/build.js";
+import { buildAugmentation, buildEnergy, buildNoise } from "../config/build.js";
 import { Tr0n } from "../tr0n.js";
 import type { TrainProgress, TrainReport } from "../training.js";
 import type { Command } from "./command.js";
-import { deviceOptions, modelOptions, need, over, readRun, settingOptions, withModels } from "./models.js";
+import {
+  augmentOptions,
+  deviceOptions,
+  modelOptions,
+  need,
+  over,
+  readRun,
+  settingOptions,
+  withModels,
+} from "./models.js";
 import type { Progress } from "./progress.js";
 import { readTranslatorOptions, translatorOptions } from "./translator-options.js";
 
@@ -28,6 +37,7 @@ export const trainCommand: Command = {
       help: "pairs to make, where there is no --pairs (default 50000)",
     },
     ...settingOptions,
+    ...augmentOptions,
     preset: {
       type: "string",
       value: "NAME",
@@ -77,6 +87,7 @@ export const trainCommand: Command = {
         encoderOutput: run.encoder?.output,
         energy: run.energy && (await buildEnergy(run.energy)),
         preprocess: run.preprocess,
+        augment: buildAugmentation(run.augment) ?? undefined,
         translator: { ...translator, conditionNoise: noise ?? buildNoise(conditionNoise) },
         maxBatch: run.maxBatch,
         device: run.device,

@@ -1,5 +1,5 @@
 /** Opening what `tr0n train` wrote. */
-import { buildEnergy } from "../config/build.js";
+import { buildAugmentation, buildEnergy } from "../config/build.js";
 import type { RunConfig } from "../config/config.js";
 import { Tr0n } from "../tr0n.js";
 import type { Arguments } from "./arguments.js";
@@ -22,7 +22,17 @@ export async function loadTr0n(
   { generator, encoder, textEncoder }: RunModels,
   signal: AbortSignal,
 ): Promise<Tr0n> {
-  const { device, precision, maxBatch } = run;
+  const { augment, device, precision, maxBatch } = run;
   const energy = run.energy && (await buildEnergy(run.energy));
-  return Tr0n.load(path, { generator, encoder, textEncoder, energy, maxBatch, device, precision, signal });
+  return Tr0n.load(path, {
+    generator,
+    encoder,
+    textEncoder,
+    energy,
+    augment: buildAugmentation(augment),
+    maxBatch,
+    device,
+    precision,
+    signal,
+  });
 }

@@ -1,4 +1,5 @@
 /** What a configuration describes, as the library takes it. */
+import { augmentation, type Augmentation } from "../augment.js";
 import type { Condition, WeightedCondition } from "../condition.js";
 import { readEmbedding } from "../cli/files.js";
 import { energy, type Energy } from "../energy.js";
@@ -55,6 +56,11 @@ export async function buildEnergy(spec: EnergySpec): Promise<Energy> {
     default:
       return energy[spec.kind]();
   }
+}
+
+/** null for none, undefined where nothing is said. */
+export function buildAugmentation(spec: RunConfig["augment"]): Augmentation | null | undefined {
+  return spec && augmentation.policy(spec);
 }
 
 export function buildSampler({ kind, ...options }: SamplerSpec): Sampler {

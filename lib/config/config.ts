@@ -1,6 +1,7 @@
 /** A configuration file: its type, and reading one. */
 import { dirname, isAbsolute, join } from "node:path";
 import { reason } from "../atomic-write.js";
+import type { AugmentationOptions } from "../augment.js";
 import type { Device, Precision } from "../devices.js";
 import { FileError } from "../errors.js";
 import type { ModelOptions } from "../model.js";
@@ -45,6 +46,8 @@ export interface RunConfig {
   latent?: LatentSpec;
   energy?: EnergySpec;
   preprocess?: Stage[];
+  /** null: none, also where a translator file has one. */
+  augment?: AugmentationOptions | null;
   translator?: {
     components?: number;
     hidden?: number;

@@ -262,6 +262,26 @@ export const configSchema: Schema & { $schema: string; title: string; definition
       latent,
       energy: ref("energy", "default: by the encoder"),
       preprocess: { description: "stages between generator and encoder", type: "array", items: ref("stage") },
+      augment: object(
+        {
+          copies: integer("varied images that the energy is averaged over; default 8", 1, 4096),
+          color: flag("brightness, saturation and contrast; default true"),
+          translation: number("largest shift as a share of the side; default 0.125", {
+            ...atLeast0,
+            maximum: 1,
+          }),
+          resize: {
+            description: "range of the factor; default [0.8, 1.2]; false: none",
+            anyOf: [numbers, { type: "boolean" }],
+          },
+          cutout: number("sides of the cut-out as a share of the image's; default 0.5", {
+            ...atLeast0,
+            maximum: 1,
+          }),
+        },
+        [],
+        "average the energy over augmented copies; default: not",
+      ),
       translator: object({
         components: integer("default 10", 1, 4096),
         hidden: integer("width; default 4 × the condition's size", 1, 2 ** 20),

@@ -1,5 +1,6 @@
 #include <napi.h>
 
+#include "addon/augmentation_arguments.h"
 #include "addon/covariance_function.h"
 #include "addon/device_object.h"
 #include "addon/environment.h"
@@ -39,6 +40,9 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("createTranslator", Napi::Function::New<TranslatorObject::create>(env, "createTranslator"));
   exports.Set("createTrainer", Napi::Function::New<TrainerObject::create>(env, "createTrainer"));
   exports.Set("createObjective", Napi::Function::New<ObjectiveObject::create>(env, "createObjective"));
+  exports.Set("createAugmentedObjective",
+              Napi::Function::New<ObjectiveObject::create_augmented>(env, "createAugmentedObjective"));
+  exports.Set("drawAugmentation", Napi::Function::New<augmentation_parameters>(env, "drawAugmentation"));
   exports.Set("createRowMap", Napi::Function::New<RowMapObject::create>(env, "createRowMap"));
   exports.Set("sample", Napi::Function::New<sample_job>(env, "sample"));
   exports.Set("drawPrior", Napi::Function::New<draw_prior_job>(env, "drawPrior"));

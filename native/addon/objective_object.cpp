@@ -1,10 +1,13 @@
 #include "addon/objective_object.h"
 
+#include "addon/augmentation_arguments.h"
 #include "addon/results.h"
 #include "addon/segment_arguments.h"
 #include "addon/session_object.h"
+#include "bridge/augmented_objective.h"
 #include "bridge/onnx_block.h"
 #include "bridge/pipeline_block.h"
+#include "bridge/pullback_block.h"
 
 namespace tr0n::addon {
 
@@ -64,8 +67,37 @@ Napi::Value ObjectiveObject::create(const Napi::CallbackInfo& info) {
     const RowLimits limits = read_limits(fields);
     auto energy = read_block(fields, limits, false);
     auto gradient = fields.has("gradient") ? read_block(fields, limits, true) : nullptr;
-    return make(info.Env(),
-                std::make_shared<CountedObjective>(std::move(energy), std::move(gradient), limits), 0);
+    auto models = std::make_shared<ModelObjective>(std::move(energy), std::move(gradient), limits);
+    return make(info.Env(), std::make_shared<CountedObjective>(std::move(models)), 0);
+  });
+}
+
+Napi::Value ObjectiveObject::create_augmented(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Fields fields(info[0], "config");
+    const RowLimits limits = read_limits(fields);
+    const auto behind = from(fields.get("objective"), fields.path("objective"));
+    const AugmentationPolicy policy = read_augmentation(fields.get("policy"), fields.path("policy"));
+    const std::vector<int64_t> image = read_shape(fields.get("imageShape"), fields.path("imageShape"));
+    auto segments = read_segments(fields.get("generator"), fields.path("generator"));
+    if (segments.empty()) throw_invalid(fields.path("generator"), "segments", "none");
+    const std::vector<int64_t> parameters{kAugmentationParameters};
+    const auto block = [&](const char* key, std::vector<RowInput> inputs, const char* output) {
+      return std::make_shared<OnnxBlock>(SessionObject::session_from(fields.get(key), fields.path(key)),
+                                         std::move(inputs), std::vector<std::string>{output}, 0);
+    };
+    AugmentedParts parts;
+    parts.objective = behind->models;
+    parts.augment = block("augment", {{"image", image, 0}, {"parameters", parameters, 0}}, "augmented");
+    if (fields.has("transpose")) {
+      parts.transpose =
+          block("transpose", {{"parameters", parameters, 0}, {"grad_augmented", image, 0}}, "grad_image");
+      parts.pullback = std::make_shared<PullbackBlock>(segments, image);
+    }
+    std::string name = segments.back()->name();
+    parts.generator = std::make_shared<PipelineBlock>(std::move(name), std::move(segments));
+    auto whole = std::make_shared<AugmentedObjective>(std::move(parts), policy, limits, limits.max_batch);
+    return make(info.Env(), std::make_shared<CountedObjective>(behind->models, std::move(whole)), 0);
   });
 }
 
@@ -82,12 +114,16 @@ Napi::Value ObjectiveObject::evaluate_rows(const Napi::CallbackInfo& info, bool 
     require_memory(product({n, gradient ? d + 1 : 1, sizeof(float)}, "n"), "the result");
     const auto work = [counted, z, c, n, d, gradient](Job& job) -> MakeValue {
       auto energies = std::make_shared<HostBlock>(n * sizeof(float));
+      std::vector<Chain> chains(n);
+      for (size_t i = 0; i < n; ++i) chains[i].index = static_cast<uint32_t>(i);
+      const EnergyDraws draws{Philox(0), chains.data(), 0};
       if (!gradient) {
-        counted->objective.energy(z.data, c.data, n, energies->floats(), job.token());
+        counted->objective.energy(z.data, c.data, n, draws, energies->floats(), job.token());
         return [energies, n](Napi::Env env) { return to_array(env, std::move(*energies), n); };
       }
       auto gradients = std::make_shared<HostBlock>(n * d * sizeof(float));
-      counted->objective.evaluate(z.data, c.data, n, energies->floats(), gradients->floats(), job.token());
+      counted->objective.evaluate(z.data, c.data, n, draws, energies->floats(), gradients->floats(),
+                                  job.token());
       return [energies, gradients, n, d](Napi::Env env) -> Napi::Value {
         Napi::Object result = Napi::Object::New(env);
         result.Set("energies", to_array(env, std::move(*energies), n));
@@ -103,9 +139,9 @@ Napi::Value ObjectiveObject::evaluate_rows(const Napi::CallbackInfo& info, bool 
 Napi::Value ObjectiveObject::blocks(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto work = [counted = live()](Job& job) -> MakeValue {
-      const BlockRule energy = counted->objective.energy_rule(job.token());
-      const bool has_gradient = counted->objective.has_gradient();
-      const BlockRule gradient = counted->objective.gradient_rule(job.token());
+      const BlockRule energy = counted->models->energy_rule(job.token());
+      const bool has_gradient = counted->models->has_gradient();
+      const BlockRule gradient = counted->models->gradient_rule(job.token());
       return [=](Napi::Env env) -> Napi::Value {
         Napi::Object result = Napi::Object::New(env);
         result.Set("energy", to_rule(env, energy));

@@ -6,9 +6,12 @@
 namespace tr0n::addon {
 
 struct CountedObjective {
-  template <class... Arguments>
-  explicit CountedObjective(Arguments&&... arguments) : objective(std::forward<Arguments>(arguments)...) {}
-  ModelObjective objective;
+  explicit CountedObjective(std::shared_ptr<ModelObjective> from) : models(from), owner(std::move(from)) {}
+  CountedObjective(std::shared_ptr<ModelObjective> from, std::shared_ptr<Objective> whole)
+      : models(std::move(from)), owner(std::move(whole)) {}
+  const std::shared_ptr<ModelObjective> models;  ///< what runs the encoder
+  const std::shared_ptr<Objective> owner;
+  Objective& objective = *owner;
   Live live{Kind::objective};
 };
 
@@ -21,6 +24,8 @@ class ObjectiveObject : public NativeObject<ObjectiveObject, CountedObjective> {
   static Napi::Function define(Napi::Env env);
   /// NativeBinding.createObjective
   static Napi::Value create(const Napi::CallbackInfo& info);
+  /// NativeBinding.createAugmentedObjective
+  static Napi::Value create_augmented(const Napi::CallbackInfo& info);
   using NativeObject::NativeObject;
 
  private:

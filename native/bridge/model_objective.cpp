@@ -22,14 +22,15 @@ void ModelObjective::prepare(RowRunner& runner, size_t outputs, CancelToken& can
                                             " elements, expected " + std::to_string(expected[k]));
 }
 
-void ModelObjective::energy(const float* z, const float* c, size_t n, float* energies, CancelToken& cancel) {
+void ModelObjective::energy(const float* z, const float* c, size_t n, const EnergyDraws&, float* energies,
+                            CancelToken& cancel) {
   prepare(*energy_, 1, cancel);
   const float* inputs[] = {z, c};
   energy_->run(inputs, n, &energies, cancel);
 }
 
-void ModelObjective::evaluate(const float* z, const float* c, size_t n, float* energies, float* gradients,
-                              CancelToken& cancel) {
+void ModelObjective::evaluate(const float* z, const float* c, size_t n, const EnergyDraws&, float* energies,
+                              float* gradients, CancelToken& cancel) {
   if (!gradient_)
     throw Error("ERR_NO_GRADIENT", energy_->model().name() + ": this objective has no gradient");
   prepare(*gradient_, 2, cancel);

@@ -16,9 +16,10 @@ class ModelObjective final : public Objective {
   size_t latent_size() const override { return latent_size_; }
   size_t condition_size() const override { return condition_size_; }
   bool has_gradient() const override { return gradient_ != nullptr; }
-  void energy(const float* z, const float* c, size_t n, float* energies, CancelToken& cancel) override;
-  void evaluate(const float* z, const float* c, size_t n, float* energies, float* gradients,
-                CancelToken& cancel) override;
+  void energy(const float* z, const float* c, size_t n, const EnergyDraws& draws, float* energies,
+              CancelToken& cancel) override;
+  void evaluate(const float* z, const float* c, size_t n, const EnergyDraws& draws, float* energies,
+                float* gradients, CancelToken& cancel) override;
 
   /// The block rules in force, for tests and reports; prepares what is not yet.
   BlockRule energy_rule(CancelToken& cancel);

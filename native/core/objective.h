@@ -2,8 +2,17 @@
 #include <cstddef>
 
 #include "core/cancel.h"
+#include "core/rng.h"
 
 namespace tr0n {
+
+/// What decides the random numbers of an energy that has some of its own (augmentation's): rows of the same
+/// chain and step are evaluated by the same function of (z, c).
+struct EnergyDraws {
+  Philox rng;
+  const Chain* chains;  ///< of the rows
+  uint32_t step;
+};
 
 /// E(z, c) per chain and ∂E/∂z, through f∘G. Rows are independent: the value of a row does not depend on the
 /// other rows of the call, nor on how many there are. Implementations split the rows into blocks and run them
@@ -16,11 +25,12 @@ class Objective {
   virtual bool has_gradient() const = 0;
 
   /// energies [n] from z [n, d] and c [n, m], all row-major float32 on the host.
-  virtual void energy(const float* z, const float* c, size_t n, float* energies, CancelToken& cancel) = 0;
+  virtual void energy(const float* z, const float* c, size_t n, const EnergyDraws& draws, float* energies,
+                      CancelToken& cancel) = 0;
 
   /// As energy(), and gradients [n, d] = ∂E/∂z.
-  virtual void evaluate(const float* z, const float* c, size_t n, float* energies, float* gradients,
-                        CancelToken& cancel) = 0;
+  virtual void evaluate(const float* z, const float* c, size_t n, const EnergyDraws& draws, float* energies,
+                        float* gradients, CancelToken& cancel) = 0;
 };
 
 /// Any frozen map of rows: latents to images, to conditions, to features. Same independence of rows.

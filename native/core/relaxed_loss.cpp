@@ -82,6 +82,7 @@ RelaxedLoss::RelaxedLoss(Device& device, Objective& objective, size_t capacity, 
                          size_t latent, double temperature, uint64_t seed)
     : device_(device),
       objective_(objective),
+      rng_(seed),
       draw_(capacity, components, latent, temperature, seed),
       logits_(capacity * components),
       means_(logits_.size() * latent),
@@ -111,10 +112,11 @@ void RelaxedLoss::evaluate(const MixtureView& q, float bound, double weight, dou
   const RelaxedDraw::Mixtures mixtures{
       n, q.components, q.latent, logits_.data(), means_.data(), log_stds_.data(), q.component_stds};
   draw_.draw(mixtures, chains_, step_, z_.data());
+  const EnergyDraws draws{rng_, chains_, step_};
   if (d_logits == nullptr)
-    objective_.energy(z_.data(), conditions_, n, energies_.data(), *cancel_);
+    objective_.energy(z_.data(), conditions_, n, draws, energies_.data(), *cancel_);
   else
-    objective_.evaluate(z_.data(), conditions_, n, energies_.data(), dz_.data(), *cancel_);
+    objective_.evaluate(z_.data(), conditions_, n, draws, energies_.data(), dz_.data(), *cancel_);
   std::copy_n(energies_.begin(), n, losses_.begin());
   device_.upload(energies, losses_.data(), n * sizeof(double));
   if (d_logits == nullptr) return;

@@ -60,6 +60,7 @@ class RelaxedLoss {
  private:
   Device& device_;
   Objective& objective_;
+  Philox rng_;
   RelaxedDraw draw_;
   const Chain* chains_ = nullptr;
   uint32_t step_ = 0;

@@ -32,6 +32,8 @@ enum class Purpose : uint32_t {
   component_normal = 15,
   relaxed_component = 16,  // Gumbel
   relaxed_normal = 17,
+  augmentation = 18,         // of one copy of an image
+  augmentation_resize = 19,  // of all copies
 };
 
 /// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011).

@@ -131,7 +131,7 @@ SampleResult sample(Objective& objective, const Translator* translator, const Pr
     } else if (kernel == Kernel::langevin) {
       run_langevin(run);
     } else {
-      if (!energies_known) run.energy(run.z.host(), run.conditions.host(), run.n, run.energies.host());
+      if (!energies_known) run.energy(run.all(run.z.host()), run.energies.host());
       run.require_finite_energies(0);
       run.report(0);
     }

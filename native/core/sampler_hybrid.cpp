@@ -52,7 +52,7 @@ void run_hybrid(SamplerRun& run) {
   };
   combine(0);
   for (size_t t = 1; t <= config.steps; ++t) {
-    run.evaluate(run.z.host(), run.conditions.host(), n, run.energies.host(), gradients.host());
+    run.evaluate(run.all(run.z.host()), run.energies.host(), gradients.host(), static_cast<uint32_t>(t));
     run.require_finite_energies(t - 1);
     run.energies.push();
     run.report(t - 1);
@@ -72,7 +72,7 @@ void run_hybrid(SamplerRun& run) {
                           weights.device());
     combine(t);
   }
-  run.energy(run.z.host(), run.conditions.host(), n, run.energies.host());
+  run.energy(run.all(run.z.host()), run.energies.host());
   run.require_finite_energies(config.steps);
   run.energies.push();
   run.report(config.steps);

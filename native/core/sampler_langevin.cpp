@@ -10,7 +10,7 @@ void run_langevin(SamplerRun& run) {
   Buffer<float> momenta(run.device, n * d);
 
   for (size_t t = 1; t <= config.steps; ++t) {
-    run.evaluate(run.z.host(), run.conditions.host(), n, run.energies.host(), gradients.host());
+    run.evaluate(run.all(run.z.host()), run.energies.host(), gradients.host(), static_cast<uint32_t>(t));
     run.require_finite_energies(t - 1);
     run.energies.push();
     run.report(t - 1);
@@ -26,7 +26,7 @@ void run_langevin(SamplerRun& run) {
     run.z.pull();
     run.require_finite_latents(t);
   }
-  run.energy(run.z.host(), run.conditions.host(), n, run.energies.host());
+  run.energy(run.all(run.z.host()), run.energies.host());
   run.require_finite_energies(config.steps);
   run.energies.push();
   run.report(config.steps);

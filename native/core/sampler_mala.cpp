@@ -13,7 +13,7 @@ void run_mala(SamplerRun& run) {
   Mirror<double> targets(run.device, n);
   Mirror<MalaState> states(run.device, n);
 
-  run.evaluate(run.z.host(), run.conditions.host(), n, run.energies.host(), drift.host());
+  run.evaluate(run.all(run.z.host()), run.energies.host(), drift.host());
   run.require_finite_energies(0);
   run.require_finite("an element of its gradient", drift.host(), d, 0);
   run.energies.push();
@@ -31,7 +31,7 @@ void run_mala(SamplerRun& run) {
     run.kernels.mala_propose(n, d, states.device(), run.chains.device(), step, run.rng, run.z.device(),
                              drift.device(), proposal.device());
     proposal.pull();
-    run.evaluate(proposal.host(), run.conditions.host(), n, proposal_energies.host(), proposal_drift.host());
+    run.evaluate(run.all(proposal.host()), proposal_energies.host(), proposal_drift.host());
     proposal_energies.push();
     proposal_drift.push();
     run.kernels.target_gradient(run.prior, config.fidelity, config.prior_weight, config.max_drift, n,

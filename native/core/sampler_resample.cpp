@@ -84,7 +84,7 @@ class Candidates {
     run_.kernels.draw_candidates(q, run_.prior, config.prior_fraction, row_conditions_.device(),
                                  row_chains_.device(), row_steps_.device(), rows, run_.rng, z_.device());
     z_.pull(rows * d);
-    run_.energy(z_.host(), row_conditions_.host(), rows, energies_.host());
+    run_.energy({z_.host(), row_conditions_.host(), row_chains_.host(), rows}, energies_.host());
     energies_.push(rows);
     run_.kernels.importance_weights(q, run_.prior, config.prior_fraction, config.fidelity,
                                     config.prior_weight, row_conditions_.device(), rows, z_.device(),

@@ -64,23 +64,23 @@ const float* SamplerRun::expand(const uint32_t* of_row, size_t rows) {
   return expanded_.data();
 }
 
-void SamplerRun::energy(const float* latents, const uint32_t* of_row, size_t rows, float* out) {
-  for (size_t begin = 0; begin < rows; begin += rows_per_call) {
+void SamplerRun::energy(const Rows& rows, float* out, uint32_t draw) {
+  for (size_t begin = 0; begin < rows.count; begin += rows_per_call) {
     cancel.throw_if_cancelled();
-    const size_t count = std::min(rows_per_call, rows - begin);
-    objective.energy(latents + begin * d, expand(of_row + begin, count), count, out + begin, cancel);
+    const size_t count = std::min(rows_per_call, rows.count - begin);
+    objective.energy(rows.latents + begin * d, expand(rows.conditions + begin, count), count,
+                     {rng, rows.chains + begin, draw}, out + begin, cancel);
     result.forwards += count;
   }
   cancel.throw_if_cancelled();
 }
 
-void SamplerRun::evaluate(const float* latents, const uint32_t* of_row, size_t rows, float* out,
-                          float* gradients) {
-  for (size_t begin = 0; begin < rows; begin += rows_per_call) {
+void SamplerRun::evaluate(const Rows& rows, float* out, float* gradients, uint32_t draw) {
+  for (size_t begin = 0; begin < rows.count; begin += rows_per_call) {
     cancel.throw_if_cancelled();
-    const size_t count = std::min(rows_per_call, rows - begin);
-    objective.evaluate(latents + begin * d, expand(of_row + begin, count), count, out + begin,
-                       gradients + begin * d, cancel);
+    const size_t count = std::min(rows_per_call, rows.count - begin);
+    objective.evaluate(rows.latents + begin * d, expand(rows.conditions + begin, count), count,
+                       {rng, rows.chains + begin, draw}, out + begin, gradients + begin * d, cancel);
     result.gradients += count;
   }
   cancel.throw_if_cancelled();

@@ -37,11 +37,25 @@ class SamplerRun {
   /// q(z|c) of the request's conditions, computed at the first call.
   const ConditionMixture& mixture();
 
-  /// The objective's energies [rows] at latents [rows, d] under conditions of_row [rows], in calls of bounded
-  /// size.
-  void energy(const float* latents, const uint32_t* of_row, size_t rows, float* out);
-  /// As energy(), and ∂E/∂z [rows, d].
-  void evaluate(const float* latents, const uint32_t* of_row, size_t rows, float* out, float* gradients);
+  /// Rows whose energies the objective is asked for.
+  struct Rows {
+    const float* latents;        ///< [count, d]
+    const uint32_t* conditions;  ///< [count], rows of request.conditions
+    const Chain* chains;         ///< [count]
+    size_t count;
+  };
+  /// All chains, at `latents` [n, d].
+  Rows all(const float* latents) const { return {latents, conditions.host(), chains.host(), n}; }
+
+  /// The draw of an energy's random numbers that every chain keeps for the whole run. What compares or weighs
+  /// energies of one chain needs it: candidates, both ends of a proposal, the results.
+  static constexpr uint32_t kKeptDraw = 0;
+
+  /// The objective's energies [count], in calls of bounded size, with draw number `draw` of its random
+  /// numbers.
+  void energy(const Rows& rows, float* out, uint32_t draw = kKeptDraw);
+  /// As energy(), and ∂E/∂z [count, d].
+  void evaluate(const Rows& rows, float* out, float* gradients, uint32_t draw = kKeptDraw);
 
   /// Throw ERR_DIVERGED naming the first chain for which something of it is not finite.
   void require_finite_energies(size_t step) const;

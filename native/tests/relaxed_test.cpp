@@ -22,12 +22,13 @@ class Waves final : public Objective {
   size_t latent_size() const override { return 3; }
   size_t condition_size() const override { return 3; }
   bool has_gradient() const override { return gradient; }
-  void energy(const float* z, const float* c, size_t n, float* energies, CancelToken&) override {
+  void energy(const float* z, const float* c, size_t n, const EnergyDraws&, float* energies,
+              CancelToken&) override {
     for (size_t i = 0; i < n; ++i) energies[i] = static_cast<float>(value(z + 3 * i, c + 3 * i));
   }
-  void evaluate(const float* z, const float* c, size_t n, float* energies, float* gradients,
-                CancelToken& cancel) override {
-    energy(z, c, n, energies, cancel);
+  void evaluate(const float* z, const float* c, size_t n, const EnergyDraws&, float* energies,
+                float* gradients, CancelToken& cancel) override {
+    energy(z, c, n, draws, energies, cancel);
     for (size_t i = 0; i < n; ++i)
       for (size_t j = 3 * i; j < 3 * i + 3; ++j)
         gradients[j] = c[j] * std::cos(z[j]) + z[3 * i] + z[3 * i + 1] + z[3 * i + 2];

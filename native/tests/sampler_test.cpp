@@ -19,11 +19,13 @@ class Quadratic : public Objective {
   size_t latent_size() const override { return 2; }
   size_t condition_size() const override { return 2; }
   bool has_gradient() const override { return gradient; }
-  void energy(const float* z, const float* c, size_t n, float* energies, CancelToken& cancel) override {
-    evaluate(z, c, n, energies, nullptr, cancel);
+  void energy(const float* z, const float* c, size_t n, const EnergyDraws& draws, float* energies,
+              CancelToken& cancel) override {
+    evaluate(z, c, n, draws, energies, nullptr, cancel);
   }
-  void evaluate(const float* z, const float* c, size_t n, float* energies, float* gradients,
-                CancelToken&) override {
+  void evaluate(const float* z, const float* c, size_t n, const EnergyDraws& draws, float* energies,
+                float* gradients, CancelToken&) override {
+    if (on_draws) on_draws(draws, n);
     ++calls;
     rows += n;
     for (size_t i = 0; i < n; ++i) {
@@ -41,6 +43,7 @@ class Quadratic : public Objective {
   bool gradient = true;
   std::function<bool(const float*)> broken = [](const float*) { return false; };
   std::function<void()> on_call;
+  std::function<void(const EnergyDraws&, size_t)> on_draws;
   size_t calls = 0, rows = 0;
 };
 
@@ -161,7 +164,9 @@ TEST(energies_belong_to_the_latents) {
       const auto verify = [&](const float* latents, const float* energies, size_t n) {
         for (size_t i = 0; i < n; ++i) {
           float expected;
-          objective.energy(latents + 2 * i, f.conditions.data() + i / 5 * 2, 1, &expected, f.cancel);
+          const Chain chain;
+          objective.energy(latents + 2 * i, f.conditions.data() + i / 5 * 2, 1, {Philox(0), &chain, 0},
+                           &expected, f.cancel);
           CHECK(expected == energies[i]);
         }
       };
@@ -438,4 +443,35 @@ TEST(sampler_steps_do_not_allocate) {
       if (p.step == 29) CHECK(test::allocations() == at_ten);
     });
   }
+}
+
+TEST(energies_get_draws_of_their_own_chains) {
+  Fixture fixture;
+  Quadratic objective;
+  SamplerConfig config;
+  config.steps = 3;
+  config.candidates = 4;
+  std::vector<uint32_t> steps;
+  objective.on_draws = [&](const EnergyDraws& draws, size_t n) {
+    CHECK(draws.rng.key() == Philox(config.seed).key());
+    for (size_t i = 0; i < n; ++i) {
+      CHECK(draws.chains[i].stream == 4 || draws.chains[i].stream == 9 || draws.chains[i].stream == 2);
+      CHECK(draws.chains[i].index >= 7 || config.start == Start::resample);  // pilots begin at 0
+    }
+    steps.push_back(draws.step);
+  };
+  const auto run = [&](Start start, Kernel kernel) {
+    steps.clear();
+    config.start = start;
+    config.kernel = kernel;
+    fixture.run(objective, config, 2, 7);
+    return steps;
+  };
+  // What compares energies keeps a chain's draw; what follows a gradient draws anew, and ends with the kept
+  // one.
+  for (const uint32_t step : run(Start::resample, Kernel::mala)) CHECK(step == 0);
+  CHECK((run(Start::translator, Kernel::mala) == std::vector<uint32_t>{0, 0, 0, 0}));
+  CHECK((run(Start::translator, Kernel::none) == std::vector<uint32_t>{0}));
+  CHECK((run(Start::translator, Kernel::langevin) == std::vector<uint32_t>{1, 2, 3, 0}));
+  CHECK((run(Start::mode, Kernel::hybrid) == std::vector<uint32_t>{1, 2, 3, 0}));
 }

@@ -170,6 +170,14 @@ describe("bridge: arguments", () => {
       /prior\.kind: .*"truncatedNormal"/,
     );
     bad(() => addon.drawPrior(prior, 1n, 0, 2 ** 32 - 1, 2), /n: expected/);
+    const policy = { copies: 2, height: 4, width: 4, shiftY: 1, shiftX: 1, cutoutHeight: 2, cutoutWidth: 2 };
+    const scales = { minScale: 0.8, maxScale: 1.2 };
+    const draw = (changes: object): unknown =>
+      addon.drawAugmentation({ ...policy, ...scales, ...changes }, 1n, 0, 0, 0);
+    bad(() => draw({ copies: 0 }), /policy\.copies: expected an integer/);
+    bad(() => draw({ cutoutWidth: 5 }), /policy\.cutoutWidth: expected an integer/);
+    bad(() => draw({ minScale: 0 }), /policy\.minScale: expected a number in \[0\.001, 1000\]/);
+    bad(() => addon.createAugmentedObjective({ objective: translator } as never), /objective/);
     bad(() => addon.philox([1, 2, 3], [1, 2]), /counter: expected an array of 4 integers/);
     // One native object where another is expected.
     bad(() => addon.createObjective({ energy: translator } as never), /config\.energy: expected a session/);

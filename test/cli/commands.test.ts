@@ -43,6 +43,58 @@ describe("command line, commands", () => {
     ...rest,
   ];
 
+  it("augments: the file's policy by default, another one or none where it is asked for", async () => {
+    const augmented = place.path("augmented.safetensors");
+    const own = ["--augment", "color,cutout", "--copies", "2"];
+    await done([
+      "train",
+      ...place.models,
+      "-n",
+      "1000",
+      "--epochs",
+      "1",
+      "--seed",
+      "1",
+      ...own,
+      "-o",
+      augmented,
+    ]);
+    const run = async (file: string, ...rest: string[]) => {
+      const line = [
+        "sample",
+        "--translator",
+        file,
+        ...place.models,
+        "--class",
+        "0",
+        "-n",
+        "2",
+        "--seed",
+        "3",
+      ];
+      return (await done([...line, ...rest, "-o", place.path("a.png")]))["energies"];
+    };
+    const varied = await run(augmented);
+    assert.deepEqual(await run(augmented, ...own), varied);
+    const others = [
+      await run(augmented, "--augment", "none"),
+      await run(augmented, "--augment", "all"),
+      await run(augmented, "--augment", "all", "--copies", "3"),
+    ];
+    for (const [i, energies] of others.entries())
+      for (const other of [varied, ...others.slice(0, i)]) assert.notDeepEqual(energies, other);
+    await done([
+      "evaluate",
+      "--translator",
+      augmented,
+      ...place.models,
+      "--samples",
+      "4",
+      "--reference",
+      "4",
+    ]);
+  });
+
   it("devices", async () => {
     const { devices } = (await done(["devices"])) as {
       devices: { id: string; kind: string; memory: number }[];

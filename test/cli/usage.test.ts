@@ -90,6 +90,18 @@ describe("command line, usage", () => {
     ],
     ["two sources of pairs", ["train", ...models, "-o", "t", "--pairs", "p", "-n", "9"], /--count/],
     ["a bad size", ["train", ...models, "-o", "t", "--resize", "big"], /--resize: expected HxW/],
+    ["an unknown variation", ["train", ...models, "-o", "t", "--augment", "color,fog"], /--augment: .*"fog"/],
+    [
+      "copies of nothing",
+      [...sample, "--class", "1", "--copies", "3"],
+      /--copies: expected --augment with it/,
+    ],
+    ["copies of none", [...sample, "--class", "1", "--augment", "none", "--copies", "3"], /--copies/],
+    [
+      "no copies",
+      [...sample, "--class", "1", "--augment", "all", "--copies", "0"],
+      /--copies: expected a whole number between 1 and 4096/,
+    ],
     ["a bound without its prior", ["train", ...models, "-o", "t", "--latent-bound", "2"], /--latent-bound/],
     ["no count of pairs", ["pairs", ...models, "-o", "d"], /--count is missing/],
     ["an unknown recipe", ["evaluate", "--translator", "t", ...models, "--recipes", "soup"], /--recipes/],

@@ -324,7 +324,7 @@ describe("Tr0n.create", () => {
     await rejects(make({ energy: energy.prior() }), "ERR_INVALID_ARGUMENT", /only prior terms/);
     await rejects(make({ energy: "cosine" }), "ERR_INVALID_ARGUMENT", /energy: expected an energy/);
     await rejects(make({ preprocess: stage.clamp() }), "ERR_INVALID_ARGUMENT", /preprocess/);
-    await rejects(make({ augment: {} }), "ERR_MODEL_UNSUPPORTED", /augment: .*not available in this version/);
+    await rejects(make({ augment: {} }), "ERR_INVALID_ARGUMENT", /augment: expected an augmentation/);
     await rejects(make({ device: "cuda:99" }), "ERR_DEVICE_UNAVAILABLE");
     await rejects(make({ seed: -1 }), "ERR_INVALID_ARGUMENT", /seed/);
     await rejects(make({ maxBatch: 0 }), "ERR_INVALID_ARGUMENT", /maxBatch/);

@@ -65,12 +65,13 @@ class Distance : public Objective {
   size_t latent_size() const override { return 2; }
   size_t condition_size() const override { return 3; }
   bool has_gradient() const override { return true; }
-  void energy(const float* z, const float* c, size_t n, float* energies, CancelToken& cancel) override {
+  void energy(const float* z, const float* c, size_t n, const EnergyDraws& draws, float* energies,
+              CancelToken& cancel) override {
     std::vector<float> gradients(n * 2);
-    evaluate(z, c, n, energies, gradients.data(), cancel);
+    evaluate(z, c, n, draws, energies, gradients.data(), cancel);
   }
-  void evaluate(const float* z, const float* c, size_t n, float* energies, float* gradients,
-                CancelToken&) override {
+  void evaluate(const float* z, const float* c, size_t n, const EnergyDraws&, float* energies,
+                float* gradients, CancelToken&) override {
     for (size_t i = 0; i < n; ++i) {
       energies[i] = 0;
       for (size_t j = 0; j < 2; ++j) {

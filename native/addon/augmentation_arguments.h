@@ -1,0 +1,15 @@
+#pragma once
+#include <napi.h>
+
+#include <string>
+
+#include "core/augmentation.h"
+
+namespace tr0n::addon {
+
+/// NativeAugmentation of lib/native.ts.
+AugmentationPolicy read_augmentation(const Napi::Value& value, const std::string& name);
+/// NativeBinding.drawAugmentation
+Napi::Value augmentation_parameters(const Napi::CallbackInfo& info);
+
+}  // namespace tr0n::addon
