@@ -103,7 +103,8 @@ export async function loadConfig(path: string): Promise<RunConfig> {
 
 /** @throws ConfigProblem */
 export function parseConfig(value: unknown, resolve: (path: string) => string): RunConfig {
-  const { $schema: _, ...config } = validate(configSchema, value, resolve) as Record<string, unknown>;
+  const config = { ...(validate(configSchema, value, resolve) as Record<string, unknown>) };
+  delete config["$schema"];
   for (const name of ["generator", "encoder", "pairEncoder"])
     if (typeof config[name] === "string") config[name] = { model: config[name] };
   return config;
