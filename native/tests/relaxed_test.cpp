@@ -26,7 +26,7 @@ class Waves final : public Objective {
               CancelToken&) override {
     for (size_t i = 0; i < n; ++i) energies[i] = static_cast<float>(value(z + 3 * i, c + 3 * i));
   }
-  void evaluate(const float* z, const float* c, size_t n, const EnergyDraws&, float* energies,
+  void evaluate(const float* z, const float* c, size_t n, const EnergyDraws& draws, float* energies,
                 float* gradients, CancelToken& cancel) override {
     energy(z, c, n, draws, energies, cancel);
     for (size_t i = 0; i < n; ++i)
