@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "bridge/block_model.h"
-#include "bridge/segment.h"
+#include "bridge/segment_chain.h"
 #include "bridge/session.h"
 
 namespace tr0n {
@@ -25,7 +25,7 @@ class PipelineBlock final : public BlockModel {
   PipelineBlock(std::string name, std::vector<std::shared_ptr<const Segment>> segments);
   PipelineBlock(std::string name, std::vector<std::shared_ptr<const Segment>> segments, PipelineHead head);
 
-  const std::string& name() const override { return name_; }
+  const std::string& name() const override { return chain_.name(); }
   size_t model_bytes() const override;
   const std::vector<RowInput>& inputs() const override { return inputs_; }
   const std::vector<std::string>& output_names() const override { return outputs_; }
@@ -38,16 +38,17 @@ class PipelineBlock final : public BlockModel {
 
  private:
   struct Kept;
-  using Passes = std::vector<std::unique_ptr<Segment::Pass>>;
   bool records() const { return head_.session && !head_.gradient.empty(); }
-  /// Runs all segments; throws ERR_SHAPE_MISMATCH where an output has not the rows that the next one takes.
-  Passes forward(const float* rows_data, size_t rows, bool record, const CancellableRun& run,
-                 const CancelToken& cancel) const;
+  /// Runs all segments, with tapes where a gradient is wanted.
+  SegmentChain::Passes forward(const float* x, size_t rows, const CancellableRun& run,
+                               const CancelToken& cancel) const {
+    const std::vector<int64_t>* row = head_.session ? &head_.input_shape : nullptr;
+    return chain_.forward(x, rows, records(), row, run, cancel);
+  }
   void run_head(const float* x, const float* condition, size_t rows, float* energies, float* gradient,
                 const CancellableRun& run, const CancelToken& cancel) const;
 
-  std::string name_;
-  std::vector<std::shared_ptr<const Segment>> segments_;
+  SegmentChain chain_;
   PipelineHead head_;
   std::vector<RowInput> inputs_;
   std::vector<std::string> outputs_;

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "bridge/block_model.h"
-#include "bridge/segment.h"
+#include "bridge/segment_chain.h"
 
 namespace tr0n {
 
@@ -17,8 +17,8 @@ class PullbackBlock final : public BlockModel {
   PullbackBlock(std::vector<std::shared_ptr<const Segment>> segments,
                 const std::vector<int64_t>& output_shape);
 
-  const std::string& name() const override { return segments_.back()->name(); }
-  size_t model_bytes() const override;
+  const std::string& name() const override { return chain_.name(); }
+  size_t model_bytes() const override { return chain_.model_bytes(); }
   const std::vector<RowInput>& inputs() const override { return inputs_; }
   const std::vector<std::string>& output_names() const override { return outputs_; }
   std::unique_ptr<State> make_state() const override;
@@ -30,7 +30,7 @@ class PullbackBlock final : public BlockModel {
 
  private:
   struct Kept;
-  std::vector<std::shared_ptr<const Segment>> segments_;
+  SegmentChain chain_;
   std::vector<RowInput> inputs_;
   std::vector<std::string> outputs_{"gradient"};
 };
