@@ -1,7 +1,8 @@
-import { reason } from "../atomic-write.js";
-import { FileError, describe } from "../errors.js";
-import { readWholeFile } from "../read-file.js";
-import { tensor, type Tensor } from "../tensor.js";
+/** Embeddings in JSON files. */
+import { reason } from "./atomic-write.js";
+import { FileError, describe } from "./errors.js";
+import { readWholeFile } from "./read-file.js";
+import { tensor, type Tensor } from "./tensor.js";
 
 /**
  * An embedding from JSON: [numbers], [[numbers], …] or { "data": […], "shape": […] }.

@@ -1,7 +1,7 @@
 /** What a configuration describes, as the library takes it. */
 import { augmentation, type Augmentation } from "../augment.js";
 import type { Condition, WeightedCondition } from "../condition.js";
-import { readEmbedding } from "../cli/files.js";
+import { readEmbedding } from "../read-embedding.js";
 import { energy, type Energy } from "../energy.js";
 import { latent, type Latent } from "../latent.js";
 import type { Model } from "../model.js";
