@@ -5,7 +5,7 @@ import { packageRoot } from "../../lib/native.js";
 import { describe as rowOf } from "../../scripts/cuda/mutations-page.js";
 import { attempt, mutated } from "../../scripts/cuda/mutations.js";
 import { mutations } from "../../scripts/cuda/mutations/index.js";
-import { buildEmulator, buildSelftest, missing } from "../support/cuda.js";
+import { buildEmulator, buildSelftest, need } from "../support/cuda.js";
 
 const folder = join(packageRoot, "native", "kernels");
 
@@ -37,11 +37,7 @@ describe("mistakes planted into the CUDA kernels", function () {
 
   // All of them take a quarter of an hour (npx tsx scripts/cuda-mutations.ts); one shows that the machinery works.
   it("are noticed: one of them, planted now", async function () {
-    const reason = await missing("cmake", "nvcc");
-    if (reason) {
-      process.stdout.write(`      skipped: ${reason}\n`);
-      this.skip();
-    }
+    await need(this, "cmake", "nvcc");
     await buildEmulator();
     await buildSelftest();
     const mutation = mutations.find((m) => m.file === "hybrid.cu")!;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readingOf } from "../../scripts/cuda/pages.js";
 import { holds, isMatrix, sum, verdicts, type Profile, type Workload } from "../../scripts/cuda/profile.js";
-import { buildEmulator, buildSelftest, emulator, missing, profiler } from "../support/cuda.js";
+import { buildEmulator, buildSelftest, emulator, need, profiler } from "../support/cuda.js";
 import { finish } from "../support/process.js";
 
 async function profile(...args: string[]): Promise<Workload[]> {
@@ -29,11 +29,7 @@ describe("the CUDA kernels' profile on the driver emulator", function () {
   this.timeout(900_000);
 
   before(async function () {
-    const reason = await missing("cmake", "nvcc");
-    if (reason) {
-      process.stdout.write(`      skipped: ${reason}\n`);
-      this.skip();
-    }
+    await need(this, "cmake", "nvcc");
     await buildEmulator();
     await buildSelftest();
   });

@@ -3,18 +3,14 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "../../lib/native.js";
 import { architectures, kernelFiles, occupancy, parsePtxas, readResources } from "../../scripts/cuda/resources.js";
-import { buildImages, missing } from "../support/cuda.js";
+import { buildImages, need } from "../support/cuda.js";
 import { finish } from "../support/process.js";
 
 describe("machine code of the CUDA kernels", function () {
   this.timeout(900_000);
 
   it("is made for every architecture that nvcc knows, warnings being errors, without spills or a stack", async function () {
-    const reason = await missing("cmake", "nvcc");
-    if (reason) {
-      process.stdout.write(`      skipped: ${reason}\n`);
-      this.skip();
-    }
+    await need(this, "cmake", "nvcc");
     await buildImages();
     const resources = readResources(packageRoot);
     const listed = (await finish("nvcc", ["--list-gpu-code"])).stdout.match(/sm_\d+/g) ?? [];
@@ -35,11 +31,7 @@ describe("machine code of the CUDA kernels", function () {
   });
 
   it("has the registers that docs/cuda.md and the README say", async function () {
-    const reason = await missing("cmake", "nvcc");
-    if (reason) {
-      process.stdout.write(`      skipped: ${reason}\n`);
-      this.skip();
-    }
+    await need(this, "cmake", "nvcc");
     await buildImages();
     const resources = readResources(packageRoot);
     for (const page of ["docs/cuda.md", "README.md"]) {

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { packageRoot } from "../../lib/native.js";
-import { buildEmulator, buildSelftest, emulator, missing, selftest } from "../support/cuda.js";
+import { buildEmulator, buildSelftest, emulator, need, selftest } from "../support/cuda.js";
 import { finish } from "../support/process.js";
 
 interface Report {
@@ -22,11 +22,7 @@ describe("the native self-test (C++, on the driver emulator)", function () {
   this.timeout(900_000);
 
   before(async function () {
-    const reason = await missing("cmake", "nvcc");
-    if (reason) {
-      process.stdout.write(`      skipped: ${reason}\n`);
-      this.skip();
-    }
+    await need(this, "cmake", "nvcc");
     await buildEmulator();
     await buildSelftest();
   });

@@ -22,6 +22,14 @@ export async function missing(...programs: (keyof typeof remedies)[]): Promise<s
   return null;
 }
 
+/** Skips the test or the suite, saying why, where one of these programs is not there. */
+export async function need(context: Mocha.Context, ...programs: (keyof typeof remedies)[]): Promise<void> {
+  const reason = await missing(...programs);
+  if (!reason) return;
+  process.stdout.write(`      skipped: ${reason}\n`);
+  context.skip();
+}
+
 async function cmake(...args: string[]): Promise<void> {
   const { code, stdout, stderr } = await finish("cmake", args, { cwd: packageRoot, timeout: 800_000 });
   assert.equal(code, 0, stdout + stderr);
