@@ -80,7 +80,12 @@ export async function medianTime(
   least: number,
   run: () => Promise<unknown>,
 ): Promise<number> {
-  for (let i = 0; i < 2; i++) await run();
+  // Where one takes seconds the second changes nothing.
+  for (let i = 0; i < 2; i++) {
+    const start = performance.now();
+    await run();
+    if (performance.now() - start > 2000) break;
+  }
   const times: number[] = [];
   const end = performance.now() + 1000 * seconds;
   while (times.length < least || performance.now() < end) {

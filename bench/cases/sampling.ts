@@ -41,7 +41,7 @@ async function measure(around: Surroundings, name: string, generatorName: string
   return {
     name,
     unit: "ms",
-    ours: await medianTime(around.seconds, 5, () => sample(steps, langevin.noise)),
+    ours: await medianTime(around.seconds, 3, () => sample(steps, langevin.noise)),
     peers: theirs === undefined ? undefined : { PyTorch: theirs },
     target: 4,
   };

@@ -110,6 +110,27 @@ onDevices("Translator", (device) => {
     assert.equal(bits(second.native.values()), whole);
   });
 
+  it("goes on from what setValues() gave it between two runs, and readers keep what they began with", async () => {
+    const pairs = { z: tensor(numbers(3, 400), [100, 4]), c: tensor(numbers(4, 300), [100, 3]) };
+    using fresh = new Translator({ ...shape, seed: 1 });
+    using trainer = fresh.trainer({ ...pairs, epochs: 3, batchSize: 32, learningRate: 1e-3, seed: 9 });
+    await trainer.run(1);
+    const flat = Object.entries(fresh.values()).map(
+      ([name, value]) => [name, { ...value, data: value.data.fill(0.5) }] as const,
+    );
+    fresh.setValues(Object.fromEntries(flat));
+    await trainer.run(1);
+    const after = fresh.native.values();
+    assert.ok(after.every((value) => Math.abs(value - 0.5) < 0.01));
+    assert.ok(after.some((value) => value !== 0.5));
+    // A call under way while steps replace the parameters, and their memory, one at a time.
+    const alone = bits((await fresh.forward(pairs.c)).means.data);
+    const under = fresh.forward(pairs.c);
+    await trainer.run(1);
+    await trainer.run(1);
+    assert.equal(bits((await under).means.data), alone);
+  });
+
   it("goes to a file and back, its bound with it", async () => {
     using bounded = new Translator({ ...shape, bound: 2, seed: 1 });
     const bytes = bounded.toSafetensors({ note: "mine" });
