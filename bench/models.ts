@@ -74,6 +74,38 @@ export function sameResults(what: string, ours: Float32Array, theirs: Float32Arr
     );
 }
 
+/**
+ * As {@link sameResults} for all but one row in twenty, half of the rows within a tenth of the tolerance, and all together
+ * within ten times of it. A row passes tens of thousands of rectifiers and maxima, of which each turns at a rounding with
+ * a probability of about 1e-6, and then the gradient of its row is another.
+ *
+ * @throws unless it is so
+ */
+export function sameRows(
+  what: string,
+  ours: Float32Array,
+  theirs: Float32Array,
+  rows: number,
+  tolerance: number,
+): void {
+  const size = theirs.length / rows;
+  const errors: number[] = [];
+  for (let i = 0; i < rows; i++) {
+    const [own, peer] = [ours, theirs].map((all) => all.subarray(i * size, (i + 1) * size)) as [
+      Float32Array,
+      Float32Array,
+    ];
+    errors.push(Math.hypot(...own.map((value, j) => value - peer[j]!)) / Math.hypot(...peer));
+  }
+  const turned = errors.filter((error) => !(error <= tolerance)).length;
+  if (turned > rows / 20 || !(median(errors) <= tolerance / 10))
+    throw new Error(
+      `${what}: ${turned} of ${rows} rows of PyTorch's result differ by over ${tolerance} of their norm, the median by ` +
+        `${median(errors)}: expected at most one in twenty, and ${tolerance / 10}`,
+    );
+  sameResults(what, ours, theirs, 10 * tolerance);
+}
+
 /** Milliseconds of one run, after two that take memory from the system. */
 export async function medianTime(
   seconds: number,
