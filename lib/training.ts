@@ -13,7 +13,7 @@ import { checkSameRun, readCheckpoint, writeCheckpoint, type Checkpoint } from "
 import type { Place } from "./devices.js";
 import { FileError, Tr0nError, invalid } from "./errors.js";
 import { callNative, runJob, throwIfAborted } from "./job.js";
-import { latentBound, latentStd, nativePrior } from "./latent.js";
+import { latentBound } from "./latent.js";
 import { checkMemory } from "./limits.js";
 import { native } from "./native.js";
 import { noiseToJson, type ConditionNoise } from "./noise.js";
@@ -144,7 +144,9 @@ export function checkTrainOptions(options: TrainOptions | undefined, objective: 
   if (o.checkpoint !== undefined) checkPath("checkpoint", o.checkpoint);
   checkFunction("onProgress", o.onProgress);
   checkSignal("signal", o.signal);
-  const startLogStd = preset === "official" ? Math.log(0.01) : Math.log(latentStd(objective.latent));
+  const logStds = preset === "official" ? [Math.log(0.01)] : Array.from(objective.source.stds, Math.log);
+  const uniform = logStds.every((value) => value === logStds[0]);
+  const startLogStd = uniform ? logStds[0]! : logStds.reduce((sum, value) => sum + value / logStds.length, 0);
   return {
     pairs,
     epochs: checkInteger("epochs", o.epochs, defaults.epochs, { min: 1, max: 2 ** 20 }),
@@ -153,6 +155,8 @@ export function checkTrainOptions(options: TrainOptions | undefined, objective: 
     clip: checkNumber("clip", o.clip, 1, { min: 0 }),
     alpha: checkNumber("alpha", o.alpha, defaults.alpha, { above: 0 }),
     initialLogStd: checkNumber("initialLogStd", o.initialLogStd, startLogStd, { min: -20, max: 20 }),
+    /** [d], where the prior's dimensions differ: then `initialLogStd` is their mean. */
+    initialLogStds: o.initialLogStd === undefined && !uniform ? logStds : null,
     checkpoint: o.checkpoint,
     checkpointSeconds: checkNumber("checkpointSeconds", o.checkpointSeconds, 30, { min: 0 }),
     seed: o.seed === undefined ? undefined : checkSeed("seed", o.seed),
@@ -165,11 +169,11 @@ export function checkTrainOptions(options: TrainOptions | undefined, objective: 
 function freshTranslator(
   objective: Objective,
   t: TranslatorSettings,
-  initialLogStd: number,
+  { initialLogStd, initialLogStds }: Settings,
   seed: number,
   place: Place,
 ): Translator {
-  return new Translator({
+  const translator = new Translator({
     condition: objective.conditionSize,
     latent: objective.latentSize,
     components: t.components,
@@ -179,6 +183,13 @@ function freshTranslator(
     seed,
     ...place,
   });
+  if (initialLogStds) {
+    const values = translator.native.values();
+    const { offset } = translator.native.parameters.find(({ name }) => name === "z_log_stds")!;
+    values.set(initialLogStds, offset);
+    callNative(() => translator.native.setValues(values));
+  }
+  return translator;
 }
 
 /**
@@ -202,7 +213,7 @@ export async function trainTranslator(
   const folder = typeof o.pairs === "string" ? await readPairs(o.pairs, objective, signal) : null;
   if (folder && folder.count < minPairs)
     throw invalid("pairs", `at least ${minPairs} pairs in the folder`, folder.count);
-  const translator = freshTranslator(objective, translatorSettings, o.initialLogStd, ownSeed, place);
+  const translator = freshTranslator(objective, translatorSettings, o, ownSeed, place);
   let trainer: Trainer | undefined;
   try {
     const run: Record<string, unknown> = {
@@ -259,7 +270,7 @@ export async function trainTranslator(
       { data: pairs.c.subarray(trained * m), shape: [heldOut, m] },
       { signal },
     );
-    const priorEntropy = callNative(() => native().priorEntropy(nativePrior(objective.latent)));
+    const priorEntropy = callNative(() => native().priorEntropy(objective.source.density));
     const gap = heldOutNll - priorEntropy;
     return {
       translator,
