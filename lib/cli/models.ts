@@ -1,11 +1,18 @@
 /** The options that say what models are joined and how, shared by the commands that run them. */
 import type { Device, Precision } from "../devices.js";
 import { energy, type Energy } from "../energy.js";
-import { latent, type Latent } from "../latent.js";
+import type { Latent } from "../latent.js";
 import { loadModel, type Model } from "../model.js";
 import { stage, type Stage } from "../preprocess.js";
 import type { Arguments } from "./arguments.js";
 import type { Context, OptionSpec } from "./command.js";
+import { readLatent } from "./latents.js";
+
+/** What `--latent` takes, for the end of a command's help. */
+export const latentNotes =
+  "A prior is normal[:DIM[:STD]], truncated[:DIM[:BOUND]], uniform[:DIM[:BOUND]], table:FILE (rows of a matrix, .safetensors " +
+  "or JSON) or mapped[:BASE] (what the --mapping network makes of BASE, by default normal). DIM is the generator's where left " +
+  "out. BigGAN: --latent z=truncated,y=table:classes.safetensors.";
 
 export const modelOptions = {
   generator: {
@@ -19,6 +26,11 @@ export const modelOptions = {
     value: "FILE",
     help: "encoder f: image → condition, such as a classifier, ONNX or TorchScript",
     required: true,
+  },
+  mapping: {
+    type: "string",
+    value: "FILE",
+    help: "the mapping network of a mapped latent, ONNX or TorchScript",
   },
 } as const satisfies Record<string, OptionSpec>;
 
@@ -49,8 +61,8 @@ export const settingOptions = {
   },
   latent: {
     type: "string",
-    value: "NAME",
-    help: "the prior: normal, truncated or uniform (default: normal)",
+    value: "LIST",
+    help: "the prior (default: normal), see below; for several inputs NAME=PRIOR,NAME=PRIOR",
   },
   "latent-dim": { type: "string", value: "N", help: "latent size, where the generator does not tell it" },
   "latent-bound": {
@@ -73,8 +85,8 @@ export const settingOptions = {
 
 export interface CommandSettings {
   energy?: Energy;
-  latent?: (dim: number) => Latent;
-  latentDim?: number;
+  /** The prior of a generator; undefined leaves it to the library. */
+  latent: (generator: Model, mapping: Model | undefined) => Promise<Latent | undefined>;
   preprocess: Stage[];
 }
 
@@ -86,20 +98,9 @@ export function readSettings(args: Arguments): CommandSettings {
     "squared-error": energy.squaredError,
   };
   const name = args.choice("energy", Object.keys(energies) as (keyof typeof energies)[]);
-  const kind = args.choice("latent", ["normal", "truncated", "uniform"]);
-  const bound = args.number("latent-bound", { above: 0 });
-  if (bound !== undefined && (kind ?? "normal") === "normal")
-    throw args.wrong("latent-bound", "--latent truncated or uniform with it", bound);
-  const makers: Record<NonNullable<typeof kind>, (dim: number) => Latent> = {
-    normal: (dim) => latent.normal(dim),
-    truncated: (dim) => latent.truncatedNormal(dim, bound ?? 2),
-    uniform: (dim) => latent.uniform(dim, -(bound ?? 1), bound ?? 1),
-  };
-  const latentDim = args.integer("latent-dim", 1, 2 ** 24);
   return {
     ...(name ? { energy: energies[name]() } : {}),
-    ...(kind ? { latent: makers[kind] } : {}),
-    ...(latentDim === undefined ? {} : { latentDim }),
+    latent: readLatent(args),
     preprocess: readStages(args),
   };
 }
@@ -124,29 +125,28 @@ function readStages(args: Arguments): Stage[] {
   return stages;
 }
 
-/** The prior over the generator's input; undefined leaves it to the library. */
-export function priorOf(settings: CommandSettings, generator: Model): Latent | undefined {
-  if (!settings.latent && settings.latentDim === undefined) return undefined;
-  const row = generator.inputs[0]?.shape.slice(1) ?? [];
-  const known = row.reduce<number>((product, dim) => product * (dim ?? 1), 1);
-  return (settings.latent ?? ((dim) => latent.normal(dim)))(settings.latentDim ?? known);
-}
-
-/** Opens both models, gives them to `body`, and releases them whatever happens. */
+/** Opens the models, gives them to `body`, and releases them whatever happens. */
 export async function withModels<T>(
   args: Arguments,
   { signal }: Context,
-  body: (models: { generator: Model; encoder: Model }) => Promise<T>,
+  body: (models: { generator: Model; encoder: Model; mapping?: Model }) => Promise<T>,
 ): Promise<T> {
-  const generator = await loadModel(args.required("generator"), { signal });
+  const opened: Model[] = [];
+  const open = async (path: string): Promise<Model> => {
+    const model = await loadModel(path, { signal });
+    opened.push(model);
+    return model;
+  };
   try {
-    const encoder = await loadModel(args.required("encoder"), { signal });
-    try {
-      return await body({ generator, encoder });
-    } finally {
-      encoder.dispose();
-    }
+    const generator = await open(args.required("generator"));
+    const encoder = await open(args.required("encoder"));
+    const mapping = args.text("mapping");
+    return await body({
+      generator,
+      encoder,
+      ...(mapping === undefined ? {} : { mapping: await open(mapping) }),
+    });
   } finally {
-    generator.dispose();
+    for (const model of opened.reverse()) model.dispose();
   }
 }

@@ -1,6 +1,6 @@
 import { generatePairs } from "../pairs.js";
 import type { Command } from "./command.js";
-import { modelOptions, priorOf, readSettings, settingOptions, withModels } from "./models.js";
+import { latentNotes, modelOptions, readSettings, settingOptions, withModels } from "./models.js";
 
 export const pairsCommand: Command = {
   name: "pairs",
@@ -18,14 +18,15 @@ export const pairsCommand: Command = {
       help: "decides the latents (default: the folder's, or a random one)",
     },
   },
-  notes: "A run that was stopped goes on from its last whole file when it is started again.",
+  notes:
+    `${latentNotes}\n` + "A run that was stopped goes on from its last whole file when it is started again.",
   run: async (args, context) => {
     const settings = readSettings(args);
     const count = args.integer("count", 1)!;
     const shardSize = args.integer("shard-size", 1);
     const seed = args.integer("seed", 0);
     const folder = args.required("out");
-    const report = await withModels(args, context, ({ generator, encoder }) =>
+    const report = await withModels(args, context, async ({ generator, encoder, mapping }) =>
       generatePairs({
         generator,
         encoder,
@@ -34,7 +35,7 @@ export const pairsCommand: Command = {
         shardSize,
         seed,
         energy: settings.energy,
-        latent: priorOf(settings, generator),
+        latent: await settings.latent(generator, mapping),
         preprocess: settings.preprocess,
         signal: context.signal,
         onProgress: ({ done, total }) => context.progress.update("pairs", done, total),

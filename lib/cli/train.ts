@@ -4,8 +4,8 @@ import type { TrainProgress, TrainReport } from "../training.js";
 import type { Command } from "./command.js";
 import {
   deviceOptions,
+  latentNotes,
   modelOptions,
-  priorOf,
   readDevice,
   readSettings,
   settingOptions,
@@ -56,7 +56,9 @@ export const trainCommand: Command = {
       help: "decides everything random (default: random, or the checkpoint's)",
     },
   },
-  notes: "With --checkpoint a run that was stopped goes on when it is started again, with the same result.",
+  notes:
+    `${latentNotes}\n` +
+    "With --checkpoint a run that was stopped goes on when it is started again, with the same result.",
   run: async (args, context) => {
     const settings = readSettings(args);
     const place = readDevice(args);
@@ -76,12 +78,12 @@ export const trainCommand: Command = {
       checkpoint: args.text("checkpoint"),
     };
     await checkWritable(out);
-    const { device, report } = await withModels(args, context, async ({ generator, encoder }) => {
+    const { device, report } = await withModels(args, context, async ({ generator, encoder, mapping }) => {
       const tr0n = await Tr0n.create({
         generator,
         encoder,
         energy: settings.energy,
-        latent: priorOf(settings, generator),
+        latent: await settings.latent(generator, mapping),
         preprocess: settings.preprocess,
         translator,
         seed,
