@@ -53,8 +53,8 @@ export interface Parts {
  */
 export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): Promise<Parts> {
   const { generator, encoder, signal } = options;
-  const generatorOutput = pickOutput("generator", generator, options.generatorOutput);
   const [latent, taken, declared] = fitInputs(generator, options.latent);
+  const generatorOutput = pickOutput("generator", generator, options.generatorOutput);
   const [only] = taken;
   const plain = taken.length === 1 && !only!.broadcast;
   const latentShape = plain ? only!.row : [latent.dim];

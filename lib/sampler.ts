@@ -312,11 +312,11 @@ export function needsTranslator(chosen: Sampler): boolean {
   return !startsAtPrior(chosen);
 }
 
-/** Rules of a latent's groups, in their order; null where one rule moves all of it. */
+/** Rules of a latent's groups, in their order; none where one rule moves all of it. */
 function updateGroups(
   o: (Sampler & { kind: "langevin" | "hybrid" })["options"],
   prior: Latent,
-): NativeUpdateGroup[] | null {
+): NativeUpdateGroup[] | undefined {
   const groups = latentGroups(prior);
   const given = o.groups ?? {};
   for (const name of Object.keys(given))
@@ -324,7 +324,7 @@ function updateGroups(
       throw new ArgumentError(
         `groups: expected ${prior.kind === "product" ? `some of ${groups.map((group) => group.name).join(", ")}` : "none, for the latent is no product"}, got ${name}`,
       );
-  if (prior.kind !== "product" && prior.kind !== "table") return null;
+  if (prior.kind !== "product" && prior.kind !== "table") return undefined;
   return groups.map(({ name, latent: group }) => {
     const own = (name === null ? undefined : given[name]) ?? {};
     const rule = own.rule ?? (group.kind === "table" ? "adam" : "sgld");
@@ -374,7 +374,7 @@ export function nativeSampler(
         bound,
         ...chosen.options,
         ...common,
-        groups: updateGroups(chosen.options, prior) ?? undefined,
+        groups: updateGroups(chosen.options, prior),
         kernel: steps > 0 ? "langevin" : "none",
         priorWeight: priorTerms ?? 0,
       };
@@ -383,7 +383,7 @@ export function nativeSampler(
         bound,
         ...chosen.options,
         ...common,
-        groups: updateGroups(chosen.options, prior) ?? undefined,
+        groups: updateGroups(chosen.options, prior),
         start: "mode",
         kernel: steps > 0 ? "hybrid" : "none",
         priorWeight: priorTerms ?? 0,

@@ -667,6 +667,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const seed = o.seed === undefined ? randomSeed() : checkSeed("seed", o.seed);
     checkFunction("onProgress", o.onProgress);
     checkSignal("signal", o.signal);
+    // Groups that the latent does not have are known before there is a translator.
+    nativeSampler(chosen, steps, this.objective.flat.prior, this.objective.latent, seed);
     if (needsTranslator(chosen)) this.trained();
     const allSteps = steps * (chosen.kind === "resample" ? chosen.options.rounds : 1);
     return { count, steps, allSteps, sampler: chosen, seed, signal: o.signal };

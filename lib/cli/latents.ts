@@ -1,6 +1,8 @@
 /** `--latent`: the prior over a generator's inputs. */
+import type { RunConfig } from "../config/config.js";
 import type { GroupLatentSpec, LatentSpec, SimpleLatentSpec } from "../config/latent.js";
 import type { Arguments } from "./arguments.js";
+import { UsageError } from "./errors.js";
 
 /** What `--latent` takes, for the end of a command's help. */
 export const latentNotes =
@@ -31,6 +33,21 @@ export function readLatent(args: Arguments): (before: LatentSpec | undefined) =>
       throw args.wrong("latent-bound", "--latent truncated or uniform with it", bound);
     return base && withSizes(base, dim, bound);
   };
+}
+
+/** @throws UsageError for a mapped latent without its mapping network, or the other way round */
+export function checkMapping(args: Arguments, run: RunConfig): void {
+  const parts = run.latent?.kind === "product" ? Object.values(run.latent.groups) : [run.latent];
+  const mapped = parts.some((part) => part?.kind === "mapped");
+  const file = args.text("config");
+  const told = file === undefined ? "" : `, or "mapping" in ${file}`;
+  if (mapped && !run.mapping)
+    throw new UsageError(`--latent mapped: expected --mapping FILE with it${told}, got none`, args.command);
+  if (run.mapping && !mapped)
+    throw new UsageError(
+      `--mapping: expected --latent mapped with it, got ${run.mapping.model}`,
+      args.command,
+    );
 }
 
 const normal = (): SimpleLatentSpec => ({ kind: "normal" });

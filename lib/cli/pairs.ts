@@ -2,7 +2,7 @@ import { buildEnergy } from "../config/build.js";
 import { buildLatent } from "../config/latent.js";
 import { generatePairs } from "../pairs.js";
 import type { Command } from "./command.js";
-import { latentNotes } from "./latents.js";
+import { checkMapping, latentNotes } from "./latents.js";
 import { modelOptions, need, over, readRun, settingOptions, withModels } from "./models.js";
 
 export const pairsCommand: Command = {
@@ -26,6 +26,7 @@ export const pairsCommand: Command = {
   run: async (args, context) => {
     const line = { count: args.integer("count", 1), shardSize: args.integer("shard-size", 1) };
     const run = await readRun(args);
+    checkMapping(args, run);
     const { count, shardSize } = over(run.pairs, line);
     const folder = need(args, args.text("out") ?? run.outputs?.pairs, "out", "outputs.pairs");
     const wanted = need(args, count, "count", "pairs.count");

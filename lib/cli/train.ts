@@ -4,7 +4,7 @@ import { buildLatent } from "../config/latent.js";
 import { Tr0n } from "../tr0n.js";
 import type { TrainProgress, TrainReport } from "../training.js";
 import type { Command } from "./command.js";
-import { latentNotes } from "./latents.js";
+import { checkMapping, latentNotes } from "./latents.js";
 import {
   augmentOptions,
   deviceOptions,
@@ -81,6 +81,7 @@ export const trainCommand: Command = {
       checkpoint: args.text("checkpoint"),
     };
     const run = await readRun(args);
+    checkMapping(args, run);
     const out = need(args, args.text("out") ?? run.outputs?.translator, "out", "outputs.translator");
     const { conditionNoise, ...translator } = over(run.translator, network);
     await checkWritable(out);
