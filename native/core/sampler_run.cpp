@@ -55,6 +55,10 @@ SamplerRun::SamplerRun(Objective& run_objective, const Translator* run_translato
   result.candidates.assign(request.condition_count, 0);
   result.acceptance.assign(request.condition_count, nan);
   result.step_sizes.assign(request.condition_count, nan);
+  // So that steps allocate nothing, unless there are very many.
+  constexpr size_t most = size_t{1} << 20;
+  const size_t reports = kernel == Kernel::none ? 1 : config.rounds * config.steps + 1;
+  result.trace.reserve(std::min(most, request.condition_count * std::min(most, reports)));
 }
 
 const ConditionMixture& SamplerRun::mixture() {
