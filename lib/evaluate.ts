@@ -17,6 +17,7 @@ import {
   meanPairwiseDistance,
   type FeatureStatistics,
 } from "./frechet.js";
+import { describeLatent } from "./latent-description.js";
 import { checkSampler, type Sampler } from "./sampler.js";
 import { fixed, textTable } from "./table.js";
 import type { Samples, Tr0n } from "./tr0n.js";
@@ -355,7 +356,12 @@ async function checkRecipes(value: unknown, tr0n: Tr0n): Promise<readonly Recipe
   if (!Array.isArray(value)) throw invalid("recipes", "an array of { name, sampler }", value);
   const identity = async ({ objective }: Tr0n): Promise<string> => {
     const models = [await objective.generator.fingerprint(), await objective.encoder.fingerprint()];
-    return JSON.stringify([models, objective.latent, objective.stages, objective.encoderOutput]);
+    return JSON.stringify([
+      models,
+      await describeLatent(objective.latent),
+      objective.stages,
+      objective.encoderOutput,
+    ]);
   };
   const own = await identity(tr0n);
   for (const [index, item] of (value as Recipe[]).entries()) {

@@ -3,7 +3,6 @@ import { ArgumentError, describe } from "./errors.js";
 import { softmaxRows, type DrawnRows } from "./exact.js";
 import { columnsGraph, dimsOf } from "./graphs.js";
 import { runJob } from "./job.js";
-import { nativePrior } from "./latent.js";
 import { OnnxModel } from "./model.js";
 import type { NativeRowMap, NativeSession, NativeTorchModel } from "./native.js";
 import type { Objective } from "./objective.js";
@@ -77,10 +76,7 @@ export class FeatureSpace {
 
   /** Rows first … first + n − 1 of the prior's list of draws for this seed. */
   async draw(seed: number, first: number, n: number, signal?: AbortSignal): Promise<DrawnRows> {
-    const prior = nativePrior(this.objective.latent);
-    const drawn = await runJob("evaluate", signal, () =>
-      this.rows.pairs(prior, referenceSeed(seed), first, n),
-    );
+    const drawn = await this.objective.source.pairs(this.rows, referenceSeed(seed), first, n, signal);
     return { latents: drawn.z, ...this.mapped(drawn.outputs) };
   }
 

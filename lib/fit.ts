@@ -3,17 +3,18 @@ import { shapeText } from "./check.js";
 import { flattenComplete, type Energy, type FlatEnergy, energy as energies } from "./energy.js";
 import { ArgumentError, ModelError, invalid } from "./errors.js";
 import { energyGraph, stageChannels } from "./graphs.js";
-import { runJob } from "./job.js";
-import { latent as latents, nativePrior, type Latent } from "./latent.js";
-import { fits, type LoadedModel, type Model } from "./model.js";
-import { native } from "./native.js";
+import { latent as latents, type GroupLatent, type Latent } from "./latent.js";
+import type { LatentInput } from "./latent-inputs.js";
+import { latentTensors } from "./latent-inputs.js";
+import { LatentSource, type OpenMapping } from "./latent-source.js";
+import { OnnxModel, fits, type LoadedModel, type Model } from "./model.js";
 import type { ObjectiveOptions } from "./objective.js";
 import type { OutputFacts } from "./output-facts.js";
 import type { Stage } from "./preprocess.js";
 import { elementCount, type Tensor } from "./tensor.js";
 
 /** Seed of the latents that models are tried with. */
-const probeSeed = 0n;
+const probeSeed = 0;
 
 /** What was found out about an encoder. */
 export interface FittedEncoder {
@@ -30,7 +31,12 @@ export interface FittedEncoder {
 /** What was found out about everything. */
 export interface Parts {
   readonly latent: Latent;
+  /** One latent as it goes into the pipeline: as the generator takes it, or [d] where `inputs` are made of it. */
   readonly latentShape: readonly number[];
+  /** The generator's inputs; null where it takes latents as they are. */
+  readonly inputs: readonly LatentInput[] | null;
+  /** Draws latents, and knows their density. */
+  readonly source: LatentSource;
   readonly imageShape: readonly number[];
   readonly generatorOutput: string;
   readonly generatorBatch: number;
@@ -45,17 +51,17 @@ export interface Parts {
  *
  * @throws as Objective.create()
  */
-export async function fit(options: ObjectiveOptions): Promise<Parts> {
+export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): Promise<Parts> {
   const { generator, encoder, signal } = options;
-  const generatorInput = onlyInput("generator", generator);
+  const [latent, taken, declared] = fitInputs(generator, options.latent);
   const generatorOutput = pickOutput("generator", generator, options.generatorOutput);
-  const [latent, latentShape] = fitLatent(generator.name, generatorInput.shape, options.latent);
-  const declared = generatorInput.shape[0] ?? 0;
+  const [only] = taken;
+  const plain = taken.length === 1 && !only!.broadcast;
+  const latentShape = plain ? only!.row : [latent.dim];
+  const source = await LatentSource.create(latent, openMapping, signal);
   const images = await tryRows("generator", generator, declared, signal, async (n) => {
-    const z = await runJob("create", signal, () =>
-      native().drawPrior(nativePrior(latent), probeSeed, 0, 0, n),
-    );
-    return (await generator.run({ data: z, shape: [n, ...latentShape] }, { signal }))[generatorOutput]!;
+    const z = await source.draw(probeSeed, 0, 0, n, { signal });
+    return (await generator.run(latentTensors(z, n, taken), { signal }))[generatorOutput]!;
   });
   if (images.tensor.shape.length < 2 || images.tensor.shape[0] !== images.rows)
     throw new ArgumentError(
@@ -95,6 +101,8 @@ export async function fit(options: ObjectiveOptions): Promise<Parts> {
   return {
     latent,
     latentShape,
+    inputs: plain ? null : taken,
+    source,
     imageShape,
     generatorOutput,
     generatorBatch: images.fixed,
@@ -105,14 +113,23 @@ export async function fit(options: ObjectiveOptions): Promise<Parts> {
   };
 }
 
-function onlyInput(role: string, model: LoadedModel): LoadedModel["inputs"][number] {
+function onlyInput(role: string, model: LoadedModel): Input {
   const [input] = model.inputs;
   if (model.inputs.length !== 1 || !input)
     throw new ArgumentError(
       `${role}: expected a model with one input, got ${model.inputs.length} in ${model.name}: ` +
         model.inputs.map((value) => `${value.name} ${shapeText(value.shape)}`).join(", ") +
-        ". Export it with the other inputs fixed, from a module that holds them as constants",
+        (role === "generator" && model.inputs.length > 1
+          ? `. Give all of them a latent: latent.product({ ${model.inputs.map((v) => `${v.name}: …`).join(", ")} }); or export`
+          : ". Export") +
+        " it with the other inputs fixed, from a module that holds them as constants",
     );
+  return checkInput(role, model, input);
+}
+
+type Input = LoadedModel["inputs"][number];
+
+function checkInput(role: string, model: LoadedModel, input: Input): Input {
   if (input.type !== "float32")
     throw new ModelError(
       "ERR_MODEL_UNSUPPORTED",
@@ -146,18 +163,71 @@ function pickOutput(role: string, model: LoadedModel, wanted: string | undefined
   return output.name;
 }
 
-/** The latent, N(0, I) by default, and the shape of one row of the generator's input. */
+/** The latent, N(0, I) by default, the generator's inputs made of it, and the rows that these declare (0: any number). */
+function fitInputs(
+  generator: LoadedModel,
+  given: Latent | undefined,
+): [Latent, readonly LatentInput[], number] {
+  if (given?.kind !== "product") {
+    const input = onlyInput("generator", generator);
+    const [latent, row, broadcast] = fitLatent(generator.name, input.shape, given, "latent");
+    return [latent, [{ name: input.name, begin: 0, size: latent.dim, row, broadcast }], input.shape[0] ?? 0];
+  }
+  const names = generator.inputs.map((input) => input.name);
+  const missing = names.filter((name) => !Object.hasOwn(given.groups, name));
+  const unknown = Object.keys(given.groups).filter((name) => !names.includes(name));
+  if (missing.length > 0 || unknown.length > 0)
+    throw new ArgumentError(
+      `latent: expected a group for each input of the generator ${generator.name} (${names.join(", ")}), got ` +
+        Object.keys(given.groups).join(", "),
+      { code: "ERR_SHAPE_MISMATCH" },
+    );
+  if (names.length > 1 && !(generator instanceof OnnxModel))
+    throw new ModelError(
+      "ERR_MODEL_UNSUPPORTED",
+      `generator: ${generator.name} is a TorchScript model with ${names.length} inputs; only ONNX generators may have ` +
+        "several. Export it to ONNX, or from a module with one input that splits it",
+    );
+  let begin = 0;
+  let batch = 0;
+  const inputs = Object.entries(given.groups).map(([name, group]) => {
+    const input = checkInput(
+      "generator",
+      generator,
+      generator.inputs.find((value) => value.name === name)!,
+    );
+    const declared = input.shape[0] ?? 0;
+    if (batch > 0 && declared > 0 && batch !== declared)
+      throw new ArgumentError(
+        `generator: expected inputs with the same batch, got ${batch} and ${declared} in ${generator.name}`,
+        { code: "ERR_SHAPE_MISMATCH" },
+      );
+    batch = Math.max(batch, declared);
+    const [, row, broadcast] = fitLatent(generator.name, input.shape, group, `latent.${name}`);
+    const at = begin;
+    begin += group.dim;
+    return { name, begin: at, size: group.dim, row, broadcast };
+  });
+  return [given, inputs, batch];
+}
+
+/**
+ * The latent of one input, the shape of a row of that, and whether w of a mapping network goes into every layer of it.
+ */
 function fitLatent(
   name: string,
   declared: readonly (number | null)[],
-  given: Latent | undefined,
-): [Latent, readonly number[]] {
+  given: GroupLatent | undefined,
+  option: string,
+): [GroupLatent, readonly number[], boolean] {
+  if (given?.kind === "mapped" && declared.length === 3 && declared[1] !== null && declared[2] === given.dim)
+    return [given, [declared[1]!, given.dim], true];
   const row = declared.slice(1);
   const open = row.filter((dim) => dim === null).length;
   const known = elementCount(row.filter((dim): dim is number => dim !== null));
   if (open > 1 || (open === 1 && !given))
     throw new ArgumentError(
-      `latent: the generator ${name} declares its input as ${shapeText(declared)}, which does not tell the latent's size; ` +
+      `${option}: the generator ${name} declares its input as ${shapeText(declared)}, which does not tell the latent's size; ` +
         (open > 1 ? "export it with fixed sizes" : "pass latent.normal(dim) or another latent"),
       { code: "ERR_SHAPE_MISMATCH" },
     );
@@ -171,11 +241,11 @@ function fitLatent(
   const latent = given ?? latents.normal(known);
   if (open === 0 ? latent.dim !== known : latent.dim % known !== 0)
     throw new ArgumentError(
-      `latent: expected ${open === 0 ? known : `a multiple of ${known}`} dimensions for the generator's input ` +
+      `${option}: expected ${open === 0 ? known : `a multiple of ${known}`} dimensions for the generator's input ` +
         `${shapeText(declared)}, got ${latent.dim}`,
       { code: "ERR_SHAPE_MISMATCH" },
     );
-  return [latent, row.map((dim) => dim ?? latent.dim / known)];
+  return [latent, row.map((dim) => dim ?? latent.dim / known), false];
 }
 
 /**

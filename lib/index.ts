@@ -1,17 +1,34 @@
 /** tr0n: make a frozen, unconditional generator obey a condition. The public surface; nothing is defined here. */
-export { AbortError, ArgumentError, FileError, ModelError, Tr0nError, type Tr0nErrorCode } from "./errors.js";
+export {
+  AbortError,
+  ArgumentError,
+  DivergenceError,
+  FileError,
+  ModelError,
+  Tr0nError,
+  type Tr0nErrorCode,
+} from "./errors.js";
 export { tensor, type Tensor } from "./tensor.js";
 export { devices, type Device, type DeviceInfo, type Precision } from "./devices.js";
 export type { DeviceId } from "./native.js";
 export { loadModel, type Model, type ModelOptions, type RunOptions, type ValueInfo } from "./model.js";
 export { differentiate } from "./onnx/index.js";
 export { differentiateModel, type DifferentiateModelOptions } from "./differentiate-model.js";
-export { latent, type Latent } from "./latent.js";
+export {
+  latent,
+  type GroupLatent,
+  type Latent,
+  type MappedLatent,
+  type ProductLatent,
+  type SimpleLatent,
+  type TableLatent,
+} from "./latent.js";
 export { energy, type Energy, type EnergyTerm } from "./energy.js";
 export { augmentation, type Augmentation, type AugmentationOptions } from "./augment.js";
 export { stage, type Stage, type ResizeMode } from "./preprocess.js";
 export {
   sampler,
+  type GroupUpdate,
   type HybridOptions,
   type LangevinOptions,
   type MalaOptions,

@@ -1,6 +1,14 @@
 /** Between native jobs and callers: errors become tr0n's classes, AbortSignals cancel jobs. */
 import { setMaxListeners } from "node:events";
-import { AbortError, ArgumentError, FileError, ModelError, Tr0nError, type Tr0nErrorCode } from "./errors.js";
+import {
+  AbortError,
+  ArgumentError,
+  DivergenceError,
+  FileError,
+  ModelError,
+  Tr0nError,
+  type Tr0nErrorCode,
+} from "./errors.js";
 import type { NativeJob } from "./native.js";
 
 /** @throws AbortError when the signal has fired already. */
@@ -132,12 +140,17 @@ export function toTr0nError(error: unknown): Tr0nError {
       return new FileError(code, message, { cause: error });
     case "ERR_ABORTED":
       return new AbortError("the job", { cause: error });
+    case "ERR_DIVERGED": {
+      const { trace } = error as { trace?: Float32Array };
+      return trace
+        ? new DivergenceError(message, trace, { cause: error })
+        : new Tr0nError(code, message, { cause: error });
+    }
     case "ERR_RUNTIME_MISSING":
     case "ERR_DEVICE_UNAVAILABLE":
     case "ERR_KERNEL_FAILED":
     case "ERR_DEVICE_LOST":
     case "ERR_NOT_TRAINED":
-    case "ERR_DIVERGED":
     case "ERR_OUT_OF_MEMORY":
     case "ERR_DISPOSED":
       return new Tr0nError(code, message, { cause: error });

@@ -94,12 +94,17 @@ export interface NativeSession {
 }
 
 export interface NativePrior {
-  kind: "normal" | "truncatedNormal" | "uniform";
+  kind: "normal" | "truncatedNormal" | "uniform" | "elements";
   dim: number;
   std?: number;
   bound?: number;
   low?: number;
   high?: number;
+  /**
+   * [dim, 4], kind "elements": mean, std, low and high of every dimension. A std of Infinity is uniform on [low, high];
+   * otherwise these are symmetric about the mean or infinite.
+   */
+  elements?: Float32Array;
 }
 
 export interface NativeTranslatorConfig {
@@ -372,14 +377,30 @@ export interface NativeSamplerConfig {
   stepSize?: number;
   targetAccept?: number;
   maxDrift?: number;
-  adapt?: boolean;
+  adapt?: boolean | "pilot";
+  pilotSteps?: number;
+  /** Of resampling and `steps` steps each. */
+  rounds?: number;
+  /** Numbers of the one group where there are no `groups`. */
   learningRate?: number;
   momentum?: number;
   noise?: number;
   clip?: number;
   bound?: number;
+  groups?: readonly NativeUpdateGroup[];
   weightLearningRate?: number;
   seed: bigint;
+}
+
+/** The next `size` dimensions of a latent, and how langevin and hybrid move them. */
+export interface NativeUpdateGroup {
+  size: number;
+  rule: "sgld" | "adam" | "fixed";
+  learningRate?: number;
+  momentum?: number;
+  noise?: number;
+  clip?: number;
+  bound?: number;
 }
 
 export interface NativeSampleRequest {
@@ -395,6 +416,8 @@ export interface NativeSampleRequest {
   /** [B] */ streams: Uint32Array;
   count: number;
   first?: number;
+  /** [B·count, d]: stand in for draws of the prior where chains start there. */
+  starts?: Float32Array;
   /** Progress carries copies of energies (and of latents where `latents` is true) every `every` steps and at the end. */
   every?: number;
   latents?: boolean;
@@ -413,6 +436,8 @@ export interface NativeSampleResult {
   /** [B] */ ess: Float32Array;
   /** [B] */ candidates: Uint32Array;
   /** [B] */ acceptance: Float32Array;
+  /** [B] */ stepSizes: Float32Array;
+  /** [steps + 1, B] */ trace: Float32Array;
   forwards: number;
   gradients: number;
 }
@@ -500,6 +525,7 @@ export interface NativeBinding {
     stream: number,
     first: number,
     n: number,
+    pairs?: boolean,
   ): NativeJob<Float32Array>;
   priorEntropy(prior: NativePrior): number;
   /** The instruction set of the kernels: "avx512", "avx2", "neon" or "portable". */

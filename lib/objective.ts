@@ -16,10 +16,12 @@ import { ArgumentError, Tr0nError } from "./errors.js";
 import { fit, joinedBatch, stagedShape, type FittedEncoder, type Parts } from "./fit.js";
 import { conditionGraph, energyGraph, stageGraph } from "./graphs.js";
 import { abortable, callNative } from "./job.js";
-import type { Latent } from "./latent.js";
-import type { LoadedModel } from "./model.js";
+import type { Latent, MappedLatent } from "./latent.js";
+import { latentGraph, type LatentInput } from "./latent-inputs.js";
+import type { LatentSource } from "./latent-source.js";
+import { OnnxModel, loadedModel, type LoadedModel } from "./model.js";
 import { native, type NativeObjective, type NativeRowMap, type NativeSession } from "./native.js";
-import { graphToRun, removeDead, type Graph } from "./onnx/index.js";
+import { compose, graphToRun, removeDead, type Graph } from "./onnx/index.js";
 import { Pipeline, type PipelineOptions } from "./pipeline.js";
 import type { Stage } from "./preprocess.js";
 import { elementCount, type Tensor } from "./tensor.js";
@@ -68,7 +70,9 @@ export class Objective {
   private constructor(
     options: ObjectiveOptions,
     private readonly parts: Parts,
+    mappings: readonly { dispose(): void }[],
   ) {
+    this.opened.push(...mappings);
     this.generator = options.generator;
     this.encoder = options.encoder;
     this.stages = options.stages;
@@ -91,9 +95,20 @@ export class Objective {
    * @throws ArgumentError (ERR_SHAPE_MISMATCH where two things do not fit), ModelError, AbortError
    */
   static async create(options: ObjectiveOptions): Promise<Objective> {
-    const parts = await fit(options);
-    if (options.augment) checkAugmentable(parts.imageShape);
-    return new Objective(options, parts);
+    const mappings: { dispose(): void }[] = [];
+    try {
+      const parts = await fit(options, (latent) => openMapping(latent, options.maxBatch, mappings));
+      if (options.augment) checkAugmentable(parts.imageShape);
+      return new Objective(options, parts, mappings);
+    } catch (error) {
+      for (const item of mappings.reverse()) item.dispose();
+      throw error;
+    }
+  }
+
+  /** Draws latents, and knows the density that samplers take for the prior. */
+  get source(): LatentSource {
+    return this.parts.source;
   }
 
   get conditionKind(): ConditionKind {
@@ -103,6 +118,13 @@ export class Objective {
   /** Numbers of a latent. */
   get latentSize(): number {
     return this.latent.dim;
+  }
+
+  /** The generator's inputs, and which numbers of a latent each takes. */
+  get inputs(): readonly LatentInput[] {
+    const { inputs, latentShape, latent, generator } = { ...this.parts, generator: this.generator };
+    const name = generator.inputs[0]!.name;
+    return inputs ?? [{ name, begin: 0, size: latent.dim, row: latentShape, broadcast: false }];
   }
 
   /** Latents [n, d] → images. */
@@ -252,9 +274,22 @@ export class Objective {
   }
 
   private async generated(): Promise<Pipeline> {
-    const { generatorBatch } = this.parts;
-    const pipeline = new Pipeline(generatorBatch || "batch", this.latentShape);
+    const { generatorBatch, inputs, latent } = this.parts;
+    const batch = generatorBatch || "batch";
+    const pipeline = new Pipeline(batch, this.latentShape);
     const output = { output: this.generatorOutput, row: this.imageShape, prefix: "generator/" };
+    const split = inputs && latentGraph(batch, latent.dim, inputs);
+    if (split && this.generator instanceof OnnxModel) {
+      const graph = await this.generator.graph();
+      graph.outputs = graph.outputs.filter(({ name }) => name === this.generatorOutput);
+      const connections = Object.fromEntries(
+        inputs.map((input, index) => [input.name, split.outputs[index]!.name]),
+      );
+      const joined = compose(split, graph, connections, { prefix: output.prefix, keepOutputs: [] });
+      pipeline.graph(joined, { ...output, name: this.generator.name });
+      return pipeline;
+    }
+    if (split) pipeline.graph(split, { name: "latent", row: inputs[0]!.row, prefix: "latent/" });
     await pipeline.model(this.generator, output);
     return pipeline;
   }
@@ -342,4 +377,36 @@ async function transposed(graph: Graph): Promise<Graph> {
   gradient.inputs = gradient.inputs.filter(({ name }) => name !== "image");
   removeDead(gradient);
   return gradient;
+}
+
+/** Draws of the base → w. What is opened goes into `opened`. */
+async function openMapping(
+  { mapping, base, dim }: MappedLatent,
+  maxBatch: number,
+  opened: { dispose(): void }[],
+): Promise<NativeRowMap> {
+  const model = loadedModel("mapping", mapping);
+  const [input] = model.inputs;
+  const [output] = model.outputs;
+  const declared = input!.shape.slice(1);
+  const known = declared.reduce<number>((product, size) => product * (size ?? 1), 1);
+  const fixedBatch = input!.shape[0] ?? 0;
+  const pipeline = new Pipeline(
+    fixedBatch || "batch",
+    declared.map((size) => size ?? base.dim / known),
+  );
+  await pipeline.model(model, { output: output!.name, row: [dim], prefix: "mapping/" });
+  const keep = <T extends { dispose(): void }>(item: T): T => {
+    opened.push(item);
+    return item;
+  };
+  return keep(
+    await pipeline.rowMap({
+      name: `${model.name} (mapping)`,
+      fixedBatch,
+      maxBatch,
+      open: async (graph, name) =>
+        keep(await openGraph(graph, { threads: 1, name, what: "opening a session" })),
+    }),
+  );
 }

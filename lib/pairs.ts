@@ -14,8 +14,7 @@ import {
 } from "./check.js";
 import { transformOutputs } from "./condition.js";
 import { ArgumentError, FileError, Tr0nError, describe, invalid } from "./errors.js";
-import { runJob, runJobWithProgress, throwIfAborted } from "./job.js";
-import { nativePrior } from "./latent.js";
+import { throwIfAborted } from "./job.js";
 import { checkMemory } from "./limits.js";
 import type { Objective } from "./objective.js";
 import { readWholeFile } from "./read-file.js";
@@ -197,13 +196,10 @@ export async function drawPairs(
   signal?: AbortSignal,
   onProgress?: (rows: number) => void,
 ): Promise<Pairs> {
-  const prior = nativePrior(objective.latent);
-  const { latentSize: d, conditionSize: m, pairEncoder } = objective;
+  const { latentSize: d, conditionSize: m, pairEncoder, source } = objective;
   if (typeof pairEncoder !== "function") {
     const map = await objective.conditions(signal);
-    const { z, outputs } = await runJobWithProgress("making pairs", signal, onProgress, (report) =>
-      map.pairs(prior, BigInt(seed), first, n, report),
-    );
+    const { z, outputs } = await source.pairs(map, seed, first, n, signal, onProgress);
     const c = outputs[0]!.data;
     checkConditions(c, m, first);
     return { z, c, count: n };
@@ -213,7 +209,7 @@ export async function drawPairs(
   const map = await objective.images(signal);
   for (let at = 0; at < n; at += functionBatch) {
     const rows = Math.min(functionBatch, n - at);
-    const part = await runJob("making pairs", signal, () => map.pairs(prior, BigInt(seed), first + at, rows));
+    const part = await source.pairs(map, seed, first + at, rows, signal);
     z.set(part.z, at * d);
     const images: Tensor = { data: part.outputs[0]!.data, shape: [rows, ...objective.imageShape] };
     const given: Tensor | null | undefined = await pairEncoder(images);

@@ -1,8 +1,8 @@
 /** How latents are drawn for a condition: the samplers, their options and their defaults. */
-import { checkBoolean, checkChoice, checkInteger, checkNumber, checkOptions } from "./check.js";
-import { invalid } from "./errors.js";
-import { latentBound, type Latent } from "./latent.js";
-import type { NativeSamplerConfig } from "./native.js";
+import { checkChoice, checkInteger, checkNumber, checkOptions } from "./check.js";
+import { ArgumentError, invalid } from "./errors.js";
+import { groupBound, latentBound, latentGroups, type Latent } from "./latent.js";
+import type { NativeSamplerConfig, NativeUpdateGroup } from "./native.js";
 
 /** Where chains start: one draw of the translator, the mean of its heaviest component, or one draw of the prior. */
 export type Start = "translator" | "mode" | "prior";
@@ -22,14 +22,25 @@ export interface MalaOptions {
   targetAccept?: number;
   /** The drift is clipped to this norm; 0 switches clipping off. Default 10. */
   maxDrift?: number;
-  /** Adapt the step size per chain while sampling. Default true; false is strictly invariant. */
-  adapt?: boolean;
+  /**
+   * true (default) adapts the step size of each chain while it samples. false leaves it as it is. "pilot" adapts it in a run
+   * of four chains of each condition before, with random numbers of their own, and keeps it then: both are strictly
+   * invariant.
+   */
+  adapt?: boolean | "pilot";
+  /** Steps of the pilot run. Default 50. */
+  pilotSteps?: number;
 }
 
 /** Options of the default sampler. */
 export interface ResampleOptions extends MalaOptions {
-  /** MALA steps after resampling. Default 4, or 16 where fidelity ≥ 3. 0 needs no gradient. */
+  /** MALA steps after resampling, in each round. Default 4, or 16 where fidelity ≥ 3. 0 needs no gradient. */
   steps?: number;
+  /**
+   * Rounds of resampling and steps. From the second on the present state is one of the candidates, beside as many fresh
+   * ones as in the first, which leaves the target as it is. Default 1.
+   */
+  rounds?: number;
   /** M, candidates drawn per chain. Default 16. */
   candidates?: number;
   /** M is doubled up to this number while the effective sample size is below `minEss`. Default 256, at least `candidates`. */
@@ -38,6 +49,22 @@ export interface ResampleOptions extends MalaOptions {
   minEss?: number;
   /** α, the share of candidates that come from the prior. Default 0.1. */
   priorFraction?: number;
+}
+
+/** How the numbers of one group of a latent.product() move. What is left out is the sampler's. */
+export interface GroupUpdate {
+  /** "sgld": momentum SGD with noise; "adam": Adam (0.9, 0.999); "fixed": not at all. Default "sgld", for tables "adam". */
+  rule?: "sgld" | "adam" | "fixed";
+  /** Default for "adam": 0.005. */
+  learningRate?: number;
+  /** Of "sgld" alone. */
+  momentum?: number;
+  /** Default for "adam": 0. */
+  noise?: number;
+  /** Norm to which the group's gradient is clipped in each chain; 0 switches it off. */
+  clip?: number;
+  /** Default: the group's own bound, if it has one. */
+  bound?: number;
 }
 
 /** Options of plain Langevin dynamics (momentum SGD with noise). */
@@ -56,6 +83,8 @@ export interface LangevinOptions {
   bound?: number;
   /** λ, weight of the energy. Default 1. */
   fidelity?: number;
+  /** Rules of a latent.product()'s groups, by the generator's inputs. Each group's gradient is clipped by its own norm. */
+  groups?: Record<string, GroupUpdate>;
   /** Default "translator". */
   start?: Start;
 }
@@ -70,17 +99,23 @@ export interface HybridOptions extends Omit<LangevinOptions, "start"> {
 
 type Filled<T> = { readonly [K in keyof T]-?: T[K] };
 
+/** What a sampler takes from the latent where it is left out. */
+interface Open {
+  readonly bound?: number;
+  readonly groups?: Readonly<Record<string, GroupUpdate>>;
+}
+
 /** A sampler with all its options. Plain data. */
 export type Sampler =
   | { readonly kind: "resample"; readonly options: Filled<ResampleOptions> }
   | { readonly kind: "mala"; readonly options: Filled<MalaOptions> & { readonly start: Start } }
   | {
       readonly kind: "langevin";
-      readonly options: Filled<Omit<LangevinOptions, "bound">> & { readonly bound?: number };
+      readonly options: Filled<Omit<LangevinOptions, "bound" | "groups">> & Open;
     }
   | {
       readonly kind: "hybrid";
-      readonly options: Filled<Omit<HybridOptions, "bound">> & { readonly bound?: number };
+      readonly options: Filled<Omit<HybridOptions, "bound" | "groups">> & Open;
     }
   | { readonly kind: "direct"; readonly options: { readonly start: Start } };
 
@@ -95,8 +130,15 @@ function mala(o: MalaOptions, steps: number): Filled<MalaOptions> {
     stepSize: checkNumber("stepSize", o.stepSize, 0.1, { above: 0 }),
     targetAccept: checkTargetAccept(o.targetAccept),
     maxDrift: checkNumber("maxDrift", o.maxDrift, 10, { min: 0 }),
-    adapt: checkBoolean("adapt", o.adapt, true),
+    adapt: o.adapt === "pilot" ? o.adapt : checkAdapt(o.adapt),
+    pilotSteps: checkInteger("pilotSteps", o.pilotSteps, 50, { min: 1, max: maxSteps }),
   };
+}
+
+function checkAdapt(value: unknown): boolean {
+  if (value !== undefined && typeof value !== "boolean")
+    throw invalid("adapt", 'true, false or "pilot"', value);
+  return value ?? true;
 }
 
 function checkTargetAccept(value: unknown): number {
@@ -108,7 +150,7 @@ function checkTargetAccept(value: unknown): number {
 function langevin(
   o: LangevinOptions,
   steps: number,
-): Filled<Omit<LangevinOptions, "bound" | "start">> & { bound?: number } {
+): Filled<Omit<LangevinOptions, "bound" | "groups" | "start">> & Open {
   return {
     steps: checkInteger("steps", o.steps, steps, { min: 0, max: maxSteps }),
     learningRate: checkNumber("learningRate", o.learningRate, 0.1, { above: 0 }),
@@ -117,17 +159,54 @@ function langevin(
     clip: checkNumber("clip", o.clip, 1, { min: 0 }),
     fidelity: checkNumber("fidelity", o.fidelity, 1, { min: 0 }),
     ...(o.bound === undefined ? {} : { bound: checkNumber("bound", o.bound, 0, { min: 0 }) }),
+    ...(o.groups === undefined ? {} : { groups: checkGroups(o.groups) }),
   };
 }
 
-function checkMomentum(value: unknown): number {
-  const momentum = checkNumber("momentum", value, 0.99, { min: 0 });
-  if (momentum >= 1) throw invalid("momentum", "a number ≥ 0 and < 1", value);
+function checkMomentum(value: unknown, name = "momentum"): number {
+  const momentum = checkNumber(name, value, 0.99, { min: 0 });
+  if (momentum >= 1) throw invalid(name, "a number ≥ 0 and < 1", value);
   return momentum;
 }
 
-const malaNames = ["steps", "fidelity", "stepSize", "targetAccept", "maxDrift", "adapt"] as const;
-const langevinNames = ["steps", "learningRate", "momentum", "noise", "clip", "bound", "fidelity"] as const;
+function checkGroups(groups: Record<string, GroupUpdate>): Readonly<Record<string, GroupUpdate>> {
+  if (groups === null || typeof groups !== "object" || Array.isArray(groups))
+    throw invalid("groups", "update rules by the generator's inputs", groups);
+  return Object.fromEntries(
+    Object.entries(groups).map(([input, given]) => {
+      const name = `groups.${input}`;
+      const o = checkOptions(name, given, ["rule", "learningRate", "momentum", "noise", "clip", "bound"]);
+      checkChoice(`${name}.rule`, o.rule, "sgld", ["sgld", "adam", "fixed"]);
+      checkNumber(`${name}.learningRate`, o.learningRate, 1, { above: 0 });
+      if (o.momentum !== undefined && o.rule !== undefined && o.rule !== "sgld")
+        throw new ArgumentError(`${name}.momentum: expected none with the rule ${o.rule}, got ${o.momentum}`);
+      checkMomentum(o.momentum, `${name}.momentum`);
+      for (const key of ["noise", "clip", "bound"] as const)
+        checkNumber(`${name}.${key}`, o[key], 0, { min: 0 });
+      return [input, Object.freeze({ ...o })];
+    }),
+  );
+}
+
+const malaNames = [
+  "steps",
+  "fidelity",
+  "stepSize",
+  "targetAccept",
+  "maxDrift",
+  "adapt",
+  "pilotSteps",
+] as const;
+const langevinNames = [
+  "steps",
+  "learningRate",
+  "momentum",
+  "noise",
+  "clip",
+  "bound",
+  "fidelity",
+  "groups",
+] as const;
 
 export const sampler = {
   /**
@@ -137,6 +216,7 @@ export const sampler = {
   resample(options?: ResampleOptions): Sampler {
     const o = checkOptions("sampler.resample options", options, [
       ...malaNames,
+      "rounds",
       "candidates",
       "maxCandidates",
       "minEss",
@@ -152,6 +232,7 @@ export const sampler = {
       kind: "resample",
       options: Object.freeze({
         ...mala(o, fidelity >= 3 ? 16 : 4),
+        rounds: checkInteger("rounds", o.rounds, 1, { min: 1, max: 4096 }),
         candidates,
         maxCandidates,
         minEss: checkNumber("minEss", o.minEss, 4, { min: 0 }),
@@ -221,9 +302,42 @@ export function samplerSteps(chosen: Sampler, steps: number | undefined): number
   return checkInteger("steps", steps, chosen.options.steps, { min: 0, max: maxSteps });
 }
 
+/** Whether chains start at draws of the prior. */
+export function startsAtPrior(chosen: Sampler): boolean {
+  return "start" in chosen.options && chosen.options.start === "prior";
+}
+
 /** Whether the sampler reads the translator. */
 export function needsTranslator(chosen: Sampler): boolean {
-  return !("start" in chosen.options && chosen.options.start === "prior");
+  return !startsAtPrior(chosen);
+}
+
+/** Rules of a latent's groups, in their order; none where one rule moves all of it. */
+function updateGroups(
+  o: (Sampler & { kind: "langevin" | "hybrid" })["options"],
+  prior: Latent,
+): NativeUpdateGroup[] | undefined {
+  const groups = latentGroups(prior);
+  const given = o.groups ?? {};
+  for (const name of Object.keys(given))
+    if (!groups.some((group) => group.name === name))
+      throw new ArgumentError(
+        `groups: expected ${prior.kind === "product" ? `some of ${groups.map((group) => group.name).join(", ")}` : "none, for the latent is no product"}, got ${name}`,
+      );
+  if (prior.kind !== "product" && prior.kind !== "table") return undefined;
+  return groups.map(({ name, latent: group }) => {
+    const own = (name === null ? undefined : given[name]) ?? {};
+    const rule = own.rule ?? (group.kind === "table" ? "adam" : "sgld");
+    return {
+      size: group.dim,
+      rule,
+      learningRate: own.learningRate ?? (rule === "adam" ? 5e-3 : o.learningRate),
+      momentum: own.momentum ?? o.momentum,
+      noise: own.noise ?? (rule === "adam" ? 0 : o.noise),
+      clip: own.clip ?? o.clip,
+      bound: own.bound ?? o.bound ?? groupBound(group) ?? 0,
+    };
+  });
 }
 
 /**
@@ -260,6 +374,7 @@ export function nativeSampler(
         bound,
         ...chosen.options,
         ...common,
+        groups: updateGroups(chosen.options, prior),
         kernel: steps > 0 ? "langevin" : "none",
         priorWeight: priorTerms ?? 0,
       };
@@ -268,6 +383,7 @@ export function nativeSampler(
         bound,
         ...chosen.options,
         ...common,
+        groups: updateGroups(chosen.options, prior),
         start: "mode",
         kernel: steps > 0 ? "hybrid" : "none",
         priorWeight: priorTerms ?? 0,

@@ -5,6 +5,7 @@ import { checkInteger } from "./check.js";
 import { checkDevice, type Device } from "./devices.js";
 import { checkEnergy, describeEnergy, type Energy } from "./energy.js";
 import { invalid } from "./errors.js";
+import { describeLatent, type LatentDescription } from "./latent-description.js";
 import { checkLatent, type Latent } from "./latent.js";
 import { loadedModel, type LoadedModel, type Model } from "./model.js";
 import { Objective, type PairFunction } from "./objective.js";
@@ -12,7 +13,7 @@ import { checkStages, type Stage } from "./preprocess.js";
 
 /** Models and what lies between them. */
 export interface ModelsOptions {
-  /** z → image, with one input. Not disposed of by tr0n. */
+  /** z → image; with several inputs for latent.product(). Not disposed of by tr0n. */
   generator: Model;
   /** image → condition, with one input. Not disposed of by tr0n. */
   encoder: Model;
@@ -100,7 +101,7 @@ export interface ModelSettings {
   readonly generator: ModelRecord;
   readonly encoder: ModelRecord;
   readonly pairEncoder: ModelRecord | "function" | null;
-  readonly latent: Latent;
+  readonly latent: LatentDescription;
   readonly latentShape: readonly number[];
   readonly imageShape: readonly number[];
   readonly conditionSize: number;
@@ -126,7 +127,7 @@ export async function modelSettings(objective: Objective): Promise<ModelSettings
         : typeof pairEncoder === "function"
           ? "function"
           : await record(pairEncoder, null),
-    latent: objective.latent,
+    latent: await describeLatent(objective.latent),
     latentShape: objective.latentShape,
     imageShape: objective.imageShape,
     conditionSize: objective.conditionSize,

@@ -23,9 +23,10 @@ import {
   type Precision,
 } from "./devices.js";
 import { type Energy } from "./energy.js";
-import { ArgumentError, FileError, Tr0nError } from "./errors.js";
+import { ArgumentError, FileError, Tr0nError, invalid } from "./errors.js";
 import { Lifetime, runJob, runJobWithProgress } from "./job.js";
-import { nativePrior } from "./latent.js";
+import { restoreLatent, type Mappings } from "./latent-description.js";
+import { latentTensors } from "./latent-inputs.js";
 import { checkMemory } from "./limits.js";
 import { loadModel, loadedModel, type Model } from "./model.js";
 import {
@@ -45,6 +46,7 @@ import {
   needsTranslator,
   sampler,
   samplerSteps,
+  startsAtPrior,
   type Sampler,
 } from "./sampler.js";
 import { createObjective, modelOptionNames, type ModelsOptions } from "./settings.js";
@@ -99,6 +101,8 @@ export interface LoadModels {
   pairEncoder?: Model | PairFunction;
   /** For conditions `{ text }`. */
   textEncoder?: TextFunction;
+  /** Needed where the saved latent is mapped: its mapping network, or several by the generator's inputs. */
+  mapping?: Model | string | Record<string, Model | string>;
   maxBatch?: number;
   /** Where translator and samplers compute; the models run on the CPU. Default "auto". */
   device?: Device;
@@ -142,6 +146,10 @@ export interface Samples {
   readonly candidates: Uint32Array;
   /** [B], mean accept probability of the MALA steps; NaN for other samplers. */
   readonly acceptance: Float32Array;
+  /** [B], geometric mean of the chains' MALA step sizes in the end; NaN for other samplers. */
+  readonly stepSizes: Float32Array;
+  /** [steps + 1, B], the mean energy of each condition's chains at the start and after every step. */
+  readonly trace: Tensor;
   /** Rows for which the energy was computed, and with its gradient; with `augment` the encoder runs `copies` times for each. */
   readonly evaluations: { readonly forwards: number; readonly gradients: number };
   readonly warnings: readonly string[];
@@ -166,7 +174,10 @@ const sampleNames = ["count", "steps", "sampler", "seed", "onProgress", "signal"
 /** A sampling call's options, checked. */
 interface Run {
   readonly count: number;
+  /** In each round. */
   readonly steps: number;
+  /** Of all rounds. */
+  readonly allSteps: number;
   readonly sampler: Sampler;
   readonly seed: number;
   readonly signal: AbortSignal | undefined;
@@ -253,6 +264,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       "augment",
       "pairEncoder",
       "textEncoder",
+      "mapping",
       "maxBatch",
       "device",
       "precision",
@@ -268,7 +280,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     } catch (error) {
       throw new FileError("ERR_IO", `${path}: cannot be read: ${reason(error)}`, { cause: error });
     }
-    const { config, tensors } = decodeTranslatorFile(bytes, path);
+    const { config, tables, tensors } = decodeTranslatorFile(bytes, path);
     const energy = restoredEnergy(config.models.energy, o.energy, path);
     const owned: Model[] = [];
     const open = async (name: string, model: Model | string): Promise<Model> => {
@@ -294,13 +306,14 @@ export class Tr0n implements Disposable, AsyncDisposable {
             `${path}: it belongs to the ${role} ${stored.name} (SHA-256 ${stored.sha256}), not to ${model.name} (SHA-256 ${sha256})`,
           );
       }
+      const mappings = await openMappings(o.mapping, open);
       objective = await createObjective(
         {
           generator,
           encoder,
           generatorOutput: config.models.generator.output ?? undefined,
           encoderOutput: config.models.encoder.output ?? undefined,
-          latent: config.models.latent,
+          latent: await restoreLatent(config.models.latent, tables, mappings, path),
           energy,
           preprocess: config.models.preprocess,
           augment: o.augment === undefined ? config.models.augment : given,
@@ -436,7 +449,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const o = checkOptions("options", options, [...sampleNames, "every"]);
     const every = checkInteger("every", o.every, 0, { min: 1 });
     const run = this.checkRun(o);
-    const { steps, seed } = run;
+    const { allSteps: steps, seed } = run;
     const stop = new AbortController();
     const scope = this.lifetime.open("sampleSteps", run.signal);
     const forward = (): void => stop.abort(scope.signal.reason);
@@ -520,6 +533,14 @@ export class Tr0n implements Disposable, AsyncDisposable {
     return this.run(this.checkRun(o), between, o.onProgress);
   }
 
+  /**
+   * Latents [n, d] as the generator takes them: a tensor for each of its inputs, by name. A group of latent.product() is
+   * the input of its name.
+   */
+  splitLatents(latents: Tensor): Record<string, Tensor> {
+    return latentTensors(latents.data, this.checkLatents(latents), this.objective.inputs);
+  }
+
   /** Images [n, C, H, W] of latents [n, d]. */
   async generate(latents: Tensor, options?: { signal?: AbortSignal }): Promise<Tensor> {
     const o = checkOptions("options", options, ["signal"]);
@@ -560,10 +581,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     checkSignal("signal", o.signal);
     checkMemory(`drawPrior: ${count} latents`, 2 * 4 * count * this.latentSize);
     return this.lifetime.run("drawPrior", o.signal, async (signal) => {
-      const prior = nativePrior(this.objective.latent);
-      const data = await runJob("drawPrior", signal, () =>
-        native().drawPrior(prior, BigInt(seed), 0, first, count),
-      );
+      const data = await this.objective.source.draw(seed, 0, first, count, { signal });
       return { data, shape: [count, this.latentSize] };
     });
   }
@@ -649,8 +667,11 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const seed = o.seed === undefined ? randomSeed() : checkSeed("seed", o.seed);
     checkFunction("onProgress", o.onProgress);
     checkSignal("signal", o.signal);
+    // Groups that the latent does not have are known before there is a translator.
+    nativeSampler(chosen, steps, this.objective.flat.prior, this.objective.latent, seed);
     if (needsTranslator(chosen)) this.trained();
-    return { count, steps, sampler: chosen, seed, signal: o.signal };
+    const allSteps = steps * (chosen.kind === "resample" ? chosen.options.rounds : 1);
+    return { count, steps, allSteps, sampler: chosen, seed, signal: o.signal };
   }
 
   private plan(run: Run, rows: ConditionRows): Plan {
@@ -683,23 +704,41 @@ export class Tr0n implements Disposable, AsyncDisposable {
     latents: boolean,
   ): Promise<NativeSampleResult> {
     const { rows, count, steps, sampler, seed } = plan;
-    const { latent, flat } = this.objective;
+    const { latent, flat, source } = this.objective;
+    // Checked before anything is opened.
+    const config = nativeSampler(sampler, steps, flat.prior, latent, seed);
+    const streams = conditionStreams(rows);
+    const starts =
+      startsAtPrior(sampler) && !source.exact ? await this.priorStarts(plan, streams, signal) : undefined;
     const objective = await this.objective.native(steps > 0, signal);
     const request: NativeSampleRequest = {
       objective,
       translator: needsTranslator(sampler) ? this.trained().native : null,
       device: this.device,
-      prior: nativePrior(latent),
-      config: nativeSampler(sampler, steps, flat.prior, latent, seed),
+      prior: source.density,
+      config,
       conditions: rows.data,
       translatorConditions: rows.translator,
       conditionCount: rows.count,
-      streams: conditionStreams(rows),
+      streams,
       count,
+      starts,
       every: 1,
       latents,
     };
     return runJobWithProgress("sample", signal, onProgress, (report) => native().sample(request, report));
+  }
+
+  /** Draws of a prior that native code cannot draw: chain (stream, i) is number i of its stream. */
+  private async priorStarts(plan: Plan, streams: Uint32Array, signal: AbortSignal): Promise<Float32Array> {
+    const { rows, count, seed } = plan;
+    const starts = new Float32Array(rows.count * count * this.latentSize);
+    for (const [b, stream] of streams.entries())
+      starts.set(
+        await this.objective.source.draw(seed, stream, 0, count, { signal }),
+        b * count * this.latentSize,
+      );
+    return starts;
   }
 
   private async finish(plan: Plan, result: NativeSampleResult, signal: AbortSignal): Promise<Samples> {
@@ -712,6 +751,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
       ess: result.ess,
       candidates: result.candidates,
       acceptance: result.acceptance,
+      stepSizes: result.stepSizes,
+      trace: { data: result.trace, shape: [result.trace.length / plan.rows.count, plan.rows.count] },
       evaluations: { forwards: result.forwards, gradients: result.gradients },
       warnings: essWarnings(plan, result),
     };
@@ -728,6 +769,21 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const [output] = await runJob("generate", signal, () => map.run(latents, n));
     return { data: output!.data, shape: [n, ...this.imageShape] };
   }
+}
+
+async function openMappings(
+  given: LoadModels["mapping"],
+  open: (name: string, model: Model | string) => Promise<Model>,
+): Promise<Mappings> {
+  if (given === undefined) return undefined;
+  if (typeof given === "string" || (given !== null && typeof given === "object" && "run" in given))
+    return open("models.mapping", given as Model | string);
+  if (given === null || typeof given !== "object")
+    throw invalid("models.mapping", "a Model, a path, or these by the generator's inputs", given);
+  const opened: Record<string, Model> = {};
+  for (const [name, model] of Object.entries(given))
+    opened[name] = await open(`models.mapping.${name}`, model);
+  return opened;
 }
 
 /** @throws ArgumentError, Tr0nError ERR_DEVICE_UNAVAILABLE */

@@ -15,7 +15,7 @@ import { checkSameRun, readCheckpoint, writeCheckpoint, type Checkpoint } from "
 import type { Place } from "./devices.js";
 import { FileError, Tr0nError, invalid } from "./errors.js";
 import { callNative, runJob, throwIfAborted } from "./job.js";
-import { latentBound, latentStd, nativePrior } from "./latent.js";
+import { latentBound } from "./latent.js";
 import { checkMemory } from "./limits.js";
 import { native } from "./native.js";
 import { knownNoise, noiseToJson, type ConditionNoise } from "./noise.js";
@@ -192,7 +192,9 @@ export function checkTrainOptions(options: TrainOptions | undefined, objective: 
   if (o.temperature !== undefined && loss !== "cosine")
     throw invalid("temperature", `nothing, for it is of the loss "cosine" and not "${loss}"`, o.temperature);
   const calibrated = checkBoolean("calibrate", o.calibrate, false);
-  const startLogStd = preset === "official" ? Math.log(0.01) : Math.log(latentStd(objective.latent));
+  const logStds = preset === "official" ? [Math.log(0.01)] : Array.from(objective.source.stds, Math.log);
+  const uniform = logStds.every((value) => value === logStds[0]);
+  const startLogStd = uniform ? logStds[0]! : logStds.reduce((sum, value) => sum + value / logStds.length, 0);
   return {
     pairs,
     epochs: checkInteger("epochs", o.epochs, defaults.epochs, { min: 1, max: 2 ** 20 }),
@@ -207,6 +209,8 @@ export function checkTrainOptions(options: TrainOptions | undefined, objective: 
     calibrateStds: calibrated && o.initialLogStd === undefined,
     heldOut: o.heldOut === undefined ? undefined : checkInteger("heldOut", o.heldOut, 1, { min: 1 }),
     patience: checkInteger("patience", o.patience, 2 ** 20, { min: 1, max: 2 ** 20 }),
+    /** [d], where the prior's dimensions differ: then `initialLogStd` is their mean. */
+    initialLogStds: o.initialLogStd === undefined && !uniform ? logStds : null,
     checkpoint: o.checkpoint,
     checkpointSeconds: checkNumber("checkpointSeconds", o.checkpointSeconds, 30, { min: 0 }),
     seed: o.seed === undefined ? undefined : checkSeed("seed", o.seed),
@@ -223,7 +227,8 @@ function freshTranslator(
   seed: number,
   place: Place,
 ): Translator {
-  return new Translator({
+  const { initialLogStds } = o;
+  const translator = new Translator({
     condition: objective.conditionSize,
     latent: objective.latentSize,
     components: t.components,
@@ -237,6 +242,14 @@ function freshTranslator(
     seed,
     ...place,
   });
+  if (initialLogStds && o.loss !== "mse") {
+    const values = translator.native.values();
+    const { offset } = translator.native.parameters.find(({ name }) => name === "z_log_stds")!;
+    for (let k = 0; k < (t.stds === "component" ? translator.components : 1); k++)
+      values.set(initialLogStds, offset + k * initialLogStds.length);
+    callNative(() => translator.native.setValues(values));
+  }
+  return translator;
 }
 
 /**
@@ -338,7 +351,7 @@ export async function trainTranslator(
     const trainLoss = await loop.run(signal);
     const heldOutLoss = validation.keepBest();
     const heldOutNll = await validation.nll(o.loss, signal);
-    const priorEntropy = callNative(() => native().priorEntropy(nativePrior(objective.latent)));
+    const priorEntropy = callNative(() => native().priorEntropy(objective.source.density));
     const gap = heldOutNll - priorEntropy;
     return {
       translator,

@@ -4,11 +4,11 @@ import { checkSeed } from "./check.js";
 import type { Place } from "./devices.js";
 import { describeEnergy, energyFrom, needsBytes, type Energy, type EnergyDescription } from "./energy.js";
 import { FileError, Tr0nError, describe } from "./errors.js";
-import { checkLatent } from "./latent.js";
+import { checkDescription, latentTables, splitTables } from "./latent-description.js";
 import { noiseFromJson, noiseToJson } from "./noise.js";
 import type { Objective } from "./objective.js";
 import { checkStages } from "./preprocess.js";
-import { decodeSafetensors } from "./safetensors.js";
+import { decodeSafetensors, type Safetensors } from "./safetensors.js";
 import { modelSettings, settingsDifference, type ModelRecord, type ModelSettings } from "./settings.js";
 import type { TrainReport, TranslatorSettings } from "./training.js";
 import { checkArchitecture } from "./translator-shape.js";
@@ -49,18 +49,23 @@ export async function encodeTranslatorFile(
     fixedSeed: rest.fixedSeed,
     training: rest.training,
   };
-  return translator.toSafetensors({ format, version: String(version), config: JSON.stringify(config) });
+  const metadata = { format, version: String(version), config: JSON.stringify(config) };
+  return translator.toSafetensors(metadata, latentTables(objective.latent));
 }
 
 /**
- * A file's configuration, and a function that makes its translator once the models are there.
+ * A file's configuration, the tables of its latent, and a function that makes its translator once the models are there.
  *
  * @throws FileError ERR_FILE_INVALID for a damaged file or another kind of file
  */
 export function decodeTranslatorFile(
   bytes: Uint8Array,
   path: string,
-): { config: TranslatorFileConfig; tensors: (objective: Objective, place: Place) => Translator } {
+): {
+  config: TranslatorFileConfig;
+  tables: Safetensors;
+  tensors: (objective: Objective, place: Place) => Translator;
+} {
   const fail = (what: string, cause?: unknown): FileError =>
     new FileError("ERR_FILE_INVALID", `${path}: not a sound translator file: ${what}`, { cause });
   const file = decodeSafetensors(bytes, path);
@@ -76,8 +81,9 @@ export function decodeTranslatorFile(
   } catch (error) {
     throw fail(`its configuration is not as expected (${(error as Error).message})`, error);
   }
+  const { rest, tables } = splitTables(file);
   const tensors = (objective: Objective, place: Place): Translator => {
-    const translator = translatorFromFile(file, path, config.translator.bound ?? 0, place);
+    const translator = translatorFromFile(rest, path, config.translator.bound ?? 0, place);
     const got = { latent: translator.latent, condition: translator.condition };
     const wanted = { latent: objective.latentSize, condition: objective.conditionSize };
     const difference = settingsDifference(got, wanted);
@@ -85,7 +91,7 @@ export function decodeTranslatorFile(
     translator.dispose();
     throw fail(`its tensors do not fit the models: ${difference ?? "there is an auxiliary head"}`);
   };
-  return { config, tensors };
+  return { config, tables, tensors };
 }
 
 const translatorKeys = ["components", "hidden", "depth", "stds", "space", "bound", "conditionNoise"];
@@ -134,7 +140,7 @@ function checkConfig(given: TranslatorFileConfig): TranslatorFileConfig {
       generator: record("generator", models.generator),
       encoder: record("encoder", models.encoder),
       pairEncoder: models.pairEncoder ?? null,
-      latent: checkLatent("latent", models.latent),
+      latent: checkDescription(models.latent),
       preprocess: checkStages("preprocess", models.preprocess),
       ...(models.augment === undefined ? {} : { augment: checkAugmentation("augment", models.augment) }),
     },

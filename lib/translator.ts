@@ -256,11 +256,11 @@ export class Translator implements TranslatorShape, Disposable {
 
   /**
    * A .safetensors file of the parameters. Sizes that the tensors do not tell (the bound) go into the metadata, beside
-   * `metadata` of the caller's.
+   * `metadata` of the caller's, `tensors` of the caller's beside the parameters.
    */
-  toSafetensors(metadata: Record<string, string> = {}): Uint8Array {
+  toSafetensors(metadata: Record<string, string> = {}, tensors: Record<string, Tensor> = {}): Uint8Array {
     return encodeSafetensors(
-      new Map(Object.entries(this.byName(this.native.values(), false))),
+      new Map(Object.entries({ ...this.byName(this.native.values(), false), ...tensors })),
       new Map([...Object.entries(metadata), ["tr0n.bound", String(this.bound)]]),
     );
   }

@@ -1,15 +1,7 @@
 /** The options that say what models are joined and how, shared by the commands that run them. */
 import type { AugmentationOptions } from "../augment.js";
-import { buildLatent } from "../config/build.js";
-import {
-  loadConfig,
-  type EnergySpec,
-  type LatentSpec,
-  type ModelSpec,
-  type RunConfig,
-} from "../config/config.js";
+import { loadConfig, type ModelSpec, type RunConfig } from "../config/config.js";
 import type { Device, Precision } from "../devices.js";
-import type { Latent } from "../latent.js";
 import { loadModel, type Model } from "../model.js";
 import { stage, type Stage } from "../preprocess.js";
 import { textEncoder, type TextFunction } from "../text-encoder.js";
@@ -17,6 +9,7 @@ import { loadTokenizer } from "../tokenizer.js";
 import type { Arguments } from "./arguments.js";
 import type { Context, OptionSpec } from "./command.js";
 import { UsageError } from "./errors.js";
+import { readLatent } from "./latents.js";
 
 export const modelOptions = {
   config: { type: "string", value: "FILE", help: "a configuration, JSON; other options override it" },
@@ -31,6 +24,11 @@ export const modelOptions = {
     value: "FILE",
     help: "encoder f: image → condition, such as a classifier, ONNX or TorchScript",
     required: true,
+  },
+  mapping: {
+    type: "string",
+    value: "FILE",
+    help: "the mapping network of a mapped latent, ONNX or TorchScript",
   },
 } as const satisfies Record<string, OptionSpec>;
 
@@ -89,8 +87,8 @@ export const settingOptions = {
   },
   latent: {
     type: "string",
-    value: "NAME",
-    help: "the prior: normal, truncated or uniform (default: normal)",
+    value: "LIST",
+    help: "the prior (default: normal), see below; for several inputs NAME=PRIOR,NAME=PRIOR",
   },
   "latent-dim": { type: "string", value: "N", help: "latent size, where the generator does not tell it" },
   "latent-bound": {
@@ -119,16 +117,19 @@ export const settingOptions = {
 export async function readRun(args: Arguments): Promise<RunConfig> {
   const device = readDevice(args);
   const settings = readSettings(args);
+  const latent = readLatent(args);
   const augment = readAugment(args);
   const seed = args.integer("seed", 0);
-  const [generator, encoder] = [args.text("generator"), args.text("encoder")];
+  const [generator, encoder, mapping] = [args.text("generator"), args.text("encoder"), args.text("mapping")];
   const path = args.text("config");
   const config = path === undefined ? {} : await loadConfig(path);
   const line: RunConfig = {
     ...(generator === undefined ? {} : { generator: { model: generator } }),
     ...(encoder === undefined ? {} : { encoder: { model: encoder } }),
+    ...(mapping === undefined ? {} : { mapping: { model: mapping } }),
     ...device,
-    ...settings(config.latent),
+    ...settings,
+    latent: latent(config.latent),
     augment,
     seed,
   };
@@ -159,33 +160,15 @@ export function readDevice(args: Arguments): { device?: Device; precision?: Prec
   return { device: device as Device | undefined, precision: args.choice("precision", ["fp32", "tf32"]) };
 }
 
-/** Reads {@link settingOptions}, as a function of the latent that they change. */
-function readSettings(args: Arguments): (latent: LatentSpec | undefined) => RunConfig {
+/** Reads {@link settingOptions} but the latent. */
+function readSettings(args: Arguments): RunConfig {
   const energies = {
     "cross-entropy": "crossEntropy",
     cosine: "cosine",
     "squared-error": "squaredError",
   } as const;
   const name = args.choice("energy", Object.keys(energies) as (keyof typeof energies)[]);
-  const energy: EnergySpec | undefined = name && { kind: energies[name] };
-  const preprocess = readStages(args);
-  const kinds = { normal: "normal", truncated: "truncatedNormal", uniform: "uniform" } as const;
-  const kind = args.choice("latent", ["normal", "truncated", "uniform"]);
-  const bound = args.number("latent-bound", { above: 0 });
-  const dim = args.integer("latent-dim", 1, 2 ** 24);
-  return (before) => {
-    const base: LatentSpec | undefined =
-      kind === undefined || kinds[kind] === before?.kind ? before : { kind: kinds[kind] };
-    if (bound !== undefined && (base?.kind ?? "normal") === "normal")
-      throw args.wrong("latent-bound", "--latent truncated or uniform with it", bound);
-    const limits =
-      bound === undefined ? {} : base?.kind === "uniform" ? { low: -bound, high: bound } : { bound };
-    const latent =
-      base || dim !== undefined
-        ? over<LatentSpec>(base ?? { kind: "normal" }, { dim, ...limits } as LatentSpec)
-        : undefined;
-    return { energy, latent, preprocess };
-  };
+  return { energy: name && { kind: energies[name] }, preprocess: readStages(args) };
 }
 
 function readStages(args: Arguments): Stage[] | undefined {
@@ -213,7 +196,7 @@ export interface RunModels {
   encoder: Model;
   pairEncoder?: Model;
   textEncoder?: TextFunction;
-  latent?: Latent;
+  mapping?: Model;
 }
 
 /** Opens the models of a run, gives them to `body`, and releases them whatever happens. */
@@ -234,12 +217,11 @@ export async function withModels<T>(
     return loaded;
   };
   try {
-    const generator = await open(specs.generator);
     const models: RunModels = {
-      generator,
+      generator: await open(specs.generator),
       encoder: await open(specs.encoder),
-      latent: buildLatent(run.latent, generator),
     };
+    if (run.mapping) models.mapping = await open(run.mapping);
     if (run.pairEncoder) models.pairEncoder = await open(run.pairEncoder);
     if (run.textEncoder) {
       const { tokenizer, unknownWords } = run.textEncoder;

@@ -1,6 +1,8 @@
 import { buildEnergy } from "../config/build.js";
+import { buildLatent } from "../config/latent.js";
 import { generatePairs } from "../pairs.js";
 import type { Command } from "./command.js";
+import { checkMapping, latentNotes } from "./latents.js";
 import { modelOptions, need, over, readRun, settingOptions, withModels } from "./models.js";
 
 export const pairsCommand: Command = {
@@ -19,31 +21,37 @@ export const pairsCommand: Command = {
       help: "decides the latents (default: the folder's, or a random one)",
     },
   },
-  notes: "A run that was stopped goes on from its last whole file when it is started again.",
+  notes:
+    `${latentNotes}\n` + "A run that was stopped goes on from its last whole file when it is started again.",
   run: async (args, context) => {
     const line = { count: args.integer("count", 1), shardSize: args.integer("shard-size", 1) };
     const run = await readRun(args);
+    checkMapping(args, run);
     const { count, shardSize } = over(run.pairs, line);
     const folder = need(args, args.text("out") ?? run.outputs?.pairs, "out", "outputs.pairs");
     const wanted = need(args, count, "count", "pairs.count");
-    const report = await withModels(args, run, context, async ({ generator, encoder, pairEncoder, latent }) =>
-      generatePairs({
-        generator,
-        encoder,
-        pairEncoder,
-        generatorOutput: run.generator?.output,
-        encoderOutput: run.encoder?.output,
-        folder,
-        count: wanted,
-        shardSize,
-        seed: run.seed,
-        energy: run.energy && (await buildEnergy(run.energy)),
-        latent,
-        preprocess: run.preprocess,
-        maxBatch: run.maxBatch,
-        signal: context.signal,
-        onProgress: ({ done, total }) => context.progress.update("pairs", done, total),
-      }),
+    const report = await withModels(
+      args,
+      run,
+      context,
+      async ({ generator, encoder, pairEncoder, mapping }) =>
+        generatePairs({
+          generator,
+          encoder,
+          pairEncoder,
+          generatorOutput: run.generator?.output,
+          encoderOutput: run.encoder?.output,
+          folder,
+          count: wanted,
+          shardSize,
+          seed: run.seed,
+          energy: run.energy && (await buildEnergy(run.energy)),
+          latent: await buildLatent(run.latent, generator, mapping),
+          preprocess: run.preprocess,
+          maxBatch: run.maxBatch,
+          signal: context.signal,
+          onProgress: ({ done, total }) => context.progress.update("pairs", done, total),
+        }),
     );
     const repaired = report.repaired.length > 0 ? `, ${report.repaired.length} damaged files made again` : "";
     return {

@@ -14,6 +14,12 @@ export const samplerOptions = {
   steps: { type: "string", value: "N", help: "steps (default: the sampler's; resample 4)" },
   fidelity: { type: "string", value: "X", help: "weight of the condition against the prior (default 1)" },
   candidates: { type: "string", value: "N", help: "resample: candidates a sample (default 16)" },
+  rounds: { type: "string", value: "N", help: "resample: rounds of candidates and steps (default 1)" },
+  adapt: {
+    type: "string",
+    value: "HOW",
+    help: "resample, mala: step sizes by chain, in a pilot run and then frozen, or off (chain, pilot, none; default: chain)",
+  },
   start: {
     type: "string",
     value: "NAME",
@@ -30,19 +36,22 @@ export function readSampler(args: Arguments, before: SamplerSpec | undefined): S
   const kind =
     args.choice("sampler", Object.keys(sampler) as Sampler["kind"][]) ?? before?.kind ?? "resample";
   const has = {
-    resample: ["steps", "fidelity", "candidates"],
-    mala: ["steps", "fidelity", "start"],
+    resample: ["steps", "fidelity", "candidates", "rounds", "adapt"],
+    mala: ["steps", "fidelity", "adapt", "start"],
     langevin: ["steps", "fidelity", "start"],
     hybrid: ["steps", "fidelity"],
     direct: ["start"],
   }[kind];
-  for (const name of ["steps", "fidelity", "candidates", "start"])
+  for (const name of ["steps", "fidelity", "candidates", "rounds", "adapt", "start"])
     if (args.has(name) && !has.includes(name))
       throw args.wrong(name, `a sampler that has it, not ${kind}`, args.text(name));
+  const adapt = args.choice("adapt", ["chain", "pilot", "none"]);
   const options = Object.entries({
     steps: args.integer("steps", 0),
     fidelity: args.number("fidelity", { atLeast: 0 }),
     candidates: args.integer("candidates", 1),
+    rounds: args.integer("rounds", 1, 4096),
+    adapt: adapt && { chain: true, pilot: "pilot" as const, none: false }[adapt],
     start: args.choice("start", ["translator", "mode", "prior"]),
   }).filter(([, value]) => value !== undefined);
   return buildSampler({ ...(kind === before?.kind ? before : {}), ...Object.fromEntries(options), kind });

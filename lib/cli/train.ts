@@ -1,8 +1,10 @@
 import { checkWritable } from "../atomic-write.js";
 import { buildAugmentation, buildEnergy, buildNoise } from "../config/build.js";
+import { buildLatent } from "../config/latent.js";
 import { Tr0n } from "../tr0n.js";
 import type { TrainProgress, TrainReport } from "../training.js";
 import type { Command } from "./command.js";
+import { checkMapping, latentNotes } from "./latents.js";
 import {
   augmentOptions,
   deviceOptions,
@@ -59,7 +61,9 @@ export const trainCommand: Command = {
       help: "decides everything random (default: random, or the checkpoint's)",
     },
   },
-  notes: "With --checkpoint a run that was stopped goes on when it is started again, with the same result.",
+  notes:
+    `${latentNotes}\n` +
+    "With --checkpoint a run that was stopped goes on when it is started again, with the same result.",
   run: async (args, context) => {
     const folder = args.text("pairs");
     const count = args.integer("count", 1);
@@ -77,14 +81,16 @@ export const trainCommand: Command = {
       checkpoint: args.text("checkpoint"),
     };
     const run = await readRun(args);
+    checkMapping(args, run);
     const out = need(args, args.text("out") ?? run.outputs?.translator, "out", "outputs.translator");
     const { conditionNoise, ...translator } = over(run.translator, network);
     await checkWritable(out);
-    const { device, report } = await withModels(args, run, context, async (models) => {
+    const { device, report } = await withModels(args, run, context, async ({ mapping, ...models }) => {
       const tr0n = await Tr0n.create({
         ...models,
         generatorOutput: run.generator?.output,
         encoderOutput: run.encoder?.output,
+        latent: await buildLatent(run.latent, models.generator, mapping),
         energy: run.energy && (await buildEnergy(run.energy)),
         preprocess: run.preprocess,
         augment: buildAugmentation(run.augment) ?? undefined,

@@ -19,7 +19,7 @@ export function needTranslator(args: Arguments, run: RunConfig): string {
 export async function loadTr0n(
   path: string,
   run: RunConfig,
-  { generator, encoder, textEncoder }: RunModels,
+  { generator, encoder, textEncoder, mapping }: RunModels,
   signal: AbortSignal,
 ): Promise<Tr0n> {
   const { augment, device, precision, maxBatch } = run;
@@ -28,6 +28,7 @@ export async function loadTr0n(
     generator,
     encoder,
     textEncoder,
+    mapping,
     energy,
     augment: buildAugmentation(augment),
     maxBatch,

@@ -3,37 +3,13 @@ import { augmentation, type Augmentation } from "../augment.js";
 import type { Condition, WeightedCondition } from "../condition.js";
 import { readEmbedding } from "../read-embedding.js";
 import { energy, type Energy } from "../energy.js";
-import { latent, type Latent } from "../latent.js";
-import type { Model } from "../model.js";
 import type { ConditionNoise } from "../noise.js";
 import { readWholeFile } from "../read-file.js";
 import { reason } from "../atomic-write.js";
 import { FileError } from "../errors.js";
 import { sampler, type Sampler } from "../sampler.js";
 import { tensor } from "../tensor.js";
-import type { ConditionSpec, EnergySpec, LatentSpec, RunConfig, SamplerSpec } from "./config.js";
-
-/** The prior over the generator's input; undefined leaves it to the library. */
-export function buildLatent(spec: LatentSpec | undefined, generator: Model): Latent | undefined {
-  if (!spec) return undefined;
-  const row = generator.inputs[0]?.shape.slice(1) ?? [];
-  const {
-    kind,
-    dim = row.reduce<number>((product, side) => product * (side ?? 1), 1),
-    std,
-    bound,
-    low,
-    high,
-  } = spec;
-  switch (kind) {
-    case "normal":
-      return latent.normal(dim, { std });
-    case "truncatedNormal":
-      return latent.truncatedNormal(dim, bound ?? 2, { std });
-    case "uniform":
-      return latent.uniform(dim, low, high);
-  }
-}
+import type { ConditionSpec, EnergySpec, RunConfig, SamplerSpec } from "./config.js";
 
 /** @throws FileError where the model of an ONNX energy cannot be read; ArgumentError */
 export async function buildEnergy(spec: EnergySpec): Promise<Energy> {

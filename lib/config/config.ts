@@ -9,20 +9,13 @@ import type { Stage } from "../preprocess.js";
 import { readWholeFile } from "../read-file.js";
 import type { Sampler } from "../sampler.js";
 import type { TrainOptions } from "../training.js";
+import type { LatentSpec } from "./latent.js";
 import { configSchema } from "./schema.js";
 import { ConfigProblem, validate } from "./validate.js";
 
 export interface ModelSpec extends Pick<ModelOptions, "format" | "inputShapes" | "simplify" | "allowRandom"> {
   model: string;
   output?: string;
-}
-export interface LatentSpec {
-  kind: "normal" | "truncatedNormal" | "uniform";
-  dim?: number;
-  std?: number;
-  bound?: number;
-  low?: number;
-  high?: number;
 }
 export type EnergySpec =
   | { kind: "crossEntropy" | "cosine" | "squaredError" }
@@ -43,6 +36,8 @@ export interface RunConfig {
   encoder?: ModelSpec;
   pairEncoder?: ModelSpec;
   textEncoder?: ModelSpec & { tokenizer: string; unknownWords?: "error" | "ignore" };
+  /** The mapping network of mapped latents. */
+  mapping?: ModelSpec;
   latent?: LatentSpec;
   energy?: EnergySpec;
   preprocess?: Stage[];
@@ -105,7 +100,7 @@ export async function loadConfig(path: string): Promise<RunConfig> {
 export function parseConfig(value: unknown, resolve: (path: string) => string): RunConfig {
   const config = { ...(validate(configSchema, value, resolve) as Record<string, unknown>) };
   delete config["$schema"];
-  for (const name of ["generator", "encoder", "pairEncoder"])
+  for (const name of ["generator", "encoder", "pairEncoder", "mapping"])
     if (typeof config[name] === "string") config[name] = { model: config[name] };
   return config;
 }

@@ -105,12 +105,41 @@ const model: Schema = {
 
 const dim = integer("numbers of a latent; default: what the generator's input has", 1);
 const std = number("standard deviation; default 1", positive);
+const simpleLatents = [
+  kind("normal", { dim, std }),
+  kind("truncatedNormal", { dim, std, bound: number("redrawn beyond ± this; default 2", positive) }),
+  kind("uniform", { dim, low: number("default -1"), high: number("default 1") }),
+];
+const groupLatents = [
+  ...simpleLatents,
+  kind("table", { file: path("its rows: the only tensor of a .safetensors file, or JSON") }, ["file"]),
+  kind("mapped", {
+    base: { description: "what the mapping network takes; default normal", anyOf: simpleLatents },
+    dim: integer("numbers of w, where the mapping network does not tell", 1),
+  }),
+];
+const byInput = (description: string, additionalProperties: Schema): Schema => ({
+  description,
+  type: "object",
+  additionalProperties,
+});
 const latent: Schema = {
   description: "the prior p(z); default normal",
   anyOf: [
-    kind("normal", { dim, std }),
-    kind("truncatedNormal", { dim, std, bound: number("redrawn beyond ± this; default 2", positive) }),
-    kind("uniform", { dim, low: number("default -1"), high: number("default 1") }),
+    ...groupLatents,
+    kind(
+      "product",
+      { groups: byInput("independent priors by the generator's inputs", { anyOf: groupLatents }) },
+      ["groups"],
+    ),
+    kind(
+      "hierarchical",
+      {
+        sizes: byInput("numbers of each group by the generator's inputs", integer("numbers", 1)),
+        temperature: number("standard deviation of all groups; default 1", positive),
+      },
+      ["sizes"],
+    ),
   ],
 };
 
@@ -176,8 +205,12 @@ const mala = {
   stepSize: number("first step size; default 0.1", positive),
   targetAccept: number("accept probability to adapt to; default 0.57", { ...positive, exclusiveMaximum: 1 }),
   maxDrift: number("the drift is clipped to this norm, 0: not; default 10", atLeast0),
-  adapt: flag("adapt the step size while sampling; default true"),
-};
+  adapt: {
+    description: "adapt the step size while sampling (default true), not at all, or in a pilot run before",
+    anyOf: [{ type: "boolean" }, { type: "string", enum: ["pilot"] }],
+  },
+  pilotSteps: integer("steps of the pilot run; default 50", 1, 2 ** 24 - 1),
+} as const satisfies Record<string, Schema>;
 const langevin = {
   steps,
   fidelity,
@@ -186,11 +219,23 @@ const langevin = {
   noise: number("standard deviation of a step's noise; default 0.01", atLeast0),
   clip: number("norm to which the gradient is clipped, 0: not; default 1", atLeast0),
   bound: number("latents are clamped to ± this, 0: not; default the prior's", atLeast0),
+  groups: byInput(
+    "update rules of a product's groups by the generator's inputs; what is left out is the sampler's",
+    object({
+      rule: choice("default sgld, for tables adam", "sgld", "adam", "fixed"),
+      learningRate: number("default for adam: 0.005", positive),
+      momentum: number("of sgld", { ...atLeast0, exclusiveMaximum: 1 }),
+      noise: number("default for adam: 0", atLeast0),
+      clip: number("norm of the group's gradient, 0: not clipped", atLeast0),
+      bound: number("default: the group's own", atLeast0),
+    }),
+  ),
 };
 const sampler: Schema = {
   anyOf: [
     kind("resample", {
       ...mala,
+      rounds: integer("rounds of resampling and steps; default 1", 1, 4096),
       candidates: integer("candidates a sample; default 16", 1, 2 ** 20),
       maxCandidates: integer("how far they are doubled; default 256", 1, 2 ** 20),
       minEss: number("effective sample size below which they are doubled; default 4", atLeast0),
@@ -249,6 +294,7 @@ export const configSchema: Schema & { $schema: string; title: string; definition
       $schema: text("where an editor finds this schema"),
       generator: ref("model", "latent → image"),
       encoder: ref("model", "image → condition"),
+      mapping: ref("model", "the mapping network of mapped latents"),
       pairEncoder: ref("model", "where training conditions come from, if not from the encoder"),
       textEncoder: object(
         {

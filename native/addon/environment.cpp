@@ -46,7 +46,7 @@ Napi::Object Environment::start(Kept kept, const Napi::Value& progress, Job::Wor
 }
 
 void Environment::settle(Job& job, const MakeValue& value, const std::string& code,
-                         const std::string& message) {
+                         const std::string& message, const std::vector<float>& trace) {
   deliver_report(job);
   const auto found = pending_.find(job.id());
   if (found == pending_.end()) return;
@@ -58,7 +58,7 @@ void Environment::settle(Job& job, const MakeValue& value, const std::string& co
   pending.kept.clear();
   if (pending.has_thrown)
     return pending.deferred.Reject(pending.thrown.Value().As<Napi::Object>().Get("error"));
-  if (!code.empty()) return pending.deferred.Reject(make_error(env_, code, message));
+  if (!code.empty()) return pending.deferred.Reject(make_error(env_, code, message, trace));
   try {
     pending.deferred.Resolve(value(env_));
   } catch (const Error& error) {

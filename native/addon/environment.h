@@ -26,7 +26,8 @@ class Environment {
   Napi::Object start(Kept kept, const Napi::Value& progress, Job::Work work);
 
   /// Called through the mailbox.
-  void settle(Job& job, const MakeValue& value, const std::string& code, const std::string& message);
+  void settle(Job& job, const MakeValue& value, const std::string& code, const std::string& message,
+              const std::vector<float>& trace);
   void deliver_report(Job& job);
   void deliver(Job& job, const MakeValue& progress);
 

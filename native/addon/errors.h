@@ -1,17 +1,25 @@
 #pragma once
 #include <napi.h>
 
+#include <algorithm>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "core/error.h"
 
 namespace tr0n::addon {
 
-/// A JavaScript Error with a `code`.
-inline Napi::Value make_error(Napi::Env env, const std::string& code, const std::string& message) {
+/// A JavaScript Error with a `code`, and a `trace` where there is one.
+inline Napi::Value make_error(Napi::Env env, const std::string& code, const std::string& message,
+                              const std::vector<float>& trace = {}) {
   Napi::Error error = Napi::Error::New(env, message);
   error.Set("code", Napi::String::New(env, code));
+  if (!trace.empty()) {
+    Napi::Float32Array values = Napi::Float32Array::New(env, trace.size());
+    std::copy(trace.begin(), trace.end(), values.Data());
+    error.Set("trace", values);
+  }
   return error.Value();
 }
 

@@ -21,7 +21,7 @@ void Job::cancel() {
     stage_ = Stage::finished;
   }
   work_ = nullptr;  // nobody else will touch it now
-  finish({nullptr, "ERR_ABORTED", "the job was aborted before it began"});
+  finish({nullptr, "ERR_ABORTED", "the job was aborted before it began", {}});
 }
 
 void Job::execute() {
@@ -46,6 +46,7 @@ Job::Outcome Job::work_out() {
   } catch (const Error& error) {
     outcome.code = error.code();
     outcome.message = error.what();
+    outcome.trace = error.trace();
   } catch (const std::bad_alloc&) {
     outcome.code = "ERR_OUT_OF_MEMORY";
     outcome.message = "an allocation failed";
@@ -58,14 +59,14 @@ Job::Outcome Job::work_out() {
   }
   // Whatever a cancelled job came to, its caller has turned away and expects to hear just that.
   if (token_.cancelled() && outcome.code != "ERR_ABORTED")
-    outcome = {nullptr, "ERR_ABORTED", "the job was aborted"};
+    outcome = {nullptr, "ERR_ABORTED", "the job was aborted", {}};
   return outcome;
 }
 
 void Job::finish(Outcome outcome) {
   const auto shared = std::make_shared<Outcome>(std::move(outcome));
   mailbox_->post([self = shared_from_this(), shared](Napi::Env env) {
-    Environment::of(env).settle(*self, shared->value, shared->code, shared->message);
+    Environment::of(env).settle(*self, shared->value, shared->code, shared->message, shared->trace);
   });
 }
 

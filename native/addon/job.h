@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "addon/mailbox.h"
 #include "core/cancel.h"
@@ -57,6 +58,7 @@ class Job : public std::enable_shared_from_this<Job> {
   struct Outcome {
     MakeValue value;
     std::string code, message;
+    std::vector<float> trace;
   };
   Outcome work_out();
   void finish(Outcome outcome);

@@ -105,18 +105,19 @@ Napi::Value RowMapObject::run(const Napi::CallbackInfo& info) {
 Napi::Value RowMapObject::pairs(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto counted = live();
-    const Prior prior = read_prior(info[0], "prior");
+    const PriorValues values = read_prior(info[0], "prior");
     const size_t d = counted->map.input_size();
-    if (prior.dim != d)
+    if (values.view().dim != d)
       throw Error("ERR_SHAPE_MISMATCH", "prior.dim: expected " + std::to_string(d) +
                                             ", the elements of the model's input, got " +
-                                            std::to_string(prior.dim));
+                                            std::to_string(values.view().dim));
     const uint64_t seed = read_seed(info[1], "seed");
     const auto first = static_cast<uint32_t>(read_size(info[2], "first", 0));
     const size_t n = read_size(info[3], "n", 1, kMostRows - first);
     const size_t count = product({n, d}, "n");
     require_memory(count * sizeof(float), "the latents");
     const auto work = [=](Job& job) -> MakeValue {
+      const Prior prior = values.view();
       ModelRowMap& map = counted->map;
       map.prepare(job.token());
       const auto outputs = std::make_shared<Outputs>(map, n);

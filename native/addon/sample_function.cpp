@@ -9,7 +9,37 @@
 namespace tr0n::addon {
 namespace {
 
-SamplerConfig read_config(const Napi::Value& value) {
+/// Numbers of an update rule; those that are absent stay as they are.
+void read_rule(const Fields& fields, UpdateGroup& group) {
+  fields.optional("learningRate", group.learning_rate);
+  fields.optional("momentum", group.momentum);
+  fields.optional("noise", group.noise);
+  fields.optional("clip", group.clip);
+  fields.optional("bound", group.bound);
+}
+
+/// The list of groups, or one group of all `d` dimensions by the config's own fields.
+std::vector<UpdateGroup> read_groups(const Fields& config, size_t d) {
+  UpdateGroup all;
+  read_rule(config, all);
+  all.size = d;
+  if (!config.has("groups")) return {all};
+  const Napi::Value list = config.get("groups");
+  if (!list.IsArray()) throw_invalid(config.path("groups"), "a list", list);
+  std::vector<UpdateGroup> groups;
+  for (uint32_t i = 0; i < list.As<Napi::Array>().Length(); ++i) {
+    const Fields fields(list.As<Napi::Array>().Get(i), config.path("groups") + "[" + std::to_string(i) + "]");
+    UpdateGroup group;
+    group.size = fields.size("size", 1, d);
+    group.rule =
+        fields.choice<Rule>("rule", {{"sgld", Rule::sgld}, {"adam", Rule::adam}, {"fixed", Rule::fixed}});
+    read_rule(fields, group);
+    groups.push_back(group);
+  }
+  return groups;
+}
+
+SamplerConfig read_config(const Napi::Value& value, size_t d) {
   const Fields fields(value, "config");
   SamplerConfig config;
   config.start = fields.choice<Start>("start", {{"resample", Start::resample},
@@ -32,12 +62,13 @@ SamplerConfig read_config(const Napi::Value& value) {
   fields.optional("stepSize", config.step_size);
   fields.optional("targetAccept", config.target_accept);
   fields.optional("maxDrift", config.max_drift);
-  fields.optional("adapt", config.adapt);
-  fields.optional("learningRate", config.learning_rate);
-  fields.optional("momentum", config.momentum);
-  fields.optional("noise", config.noise);
-  fields.optional("clip", config.clip);
-  fields.optional("bound", config.bound);
+  if (fields.get("adapt").IsBoolean())
+    config.adapt = read_boolean(fields.get("adapt"), fields.path("adapt")) ? Adapt::chain : Adapt::none;
+  else if (fields.has("adapt"))
+    config.adapt = fields.choice<Adapt>("adapt", {{"pilot", Adapt::pilot}});
+  fields.optional("pilotSteps", config.pilot_steps, 1, kMostSteps);
+  fields.optional("rounds", config.rounds, 1, kMostSteps);
+  config.groups = read_groups(fields, d);
   fields.optional("weightLearningRate", config.weight_learning_rate);
   config.seed = read_seed(fields.get("seed"), fields.path("seed"));
   return config;
@@ -91,6 +122,8 @@ Napi::Value to_result(Napi::Env env, SampleResult& result) {
   object.Set("ess", to_array(env, std::move(result.ess)));
   object.Set("candidates", to_array(env, std::move(result.candidates)));
   object.Set("acceptance", to_array(env, std::move(result.acceptance)));
+  object.Set("stepSizes", to_array(env, std::move(result.step_sizes)));
+  object.Set("trace", to_array(env, std::move(result.trace)));
   object.Set("forwards", static_cast<double>(result.forwards));
   object.Set("gradients", static_cast<double>(result.gradients));
   return object;
@@ -113,10 +146,10 @@ Napi::Value sample_job(const Napi::CallbackInfo& info) {
     if (fields.has("translator"))
       translator = TranslatorObject::from(fields.get("translator"), fields.path("translator"))->current();
     const auto device = translator ? nullptr : read_device(fields.get("device"), fields.path("device"));
-    const Prior prior = read_prior(fields.get("prior"), fields.path("prior"));
-    const SamplerConfig config = read_config(fields.get("config"));
+    const PriorValues prior = read_prior(fields.get("prior"), fields.path("prior"));
     const size_t d = objective->objective.latent_size(), m = objective->objective.condition_size();
-    mismatch("prior.dim, against the objective's latent", d, prior.dim);
+    const SamplerConfig config = read_config(fields.get("config"), d);
+    mismatch("prior.dim, against the objective's latent", d, prior.view().dim);
     if (translator) {
       mismatch("the translator's latent, against the objective's", d, translator->config().latent);
       mismatch("the translator's condition, against the objective's", m, translator->config().condition);
@@ -158,16 +191,23 @@ Napi::Value sample_job(const Napi::CallbackInfo& info) {
     require_memory(product({chains, d, 4, sizeof(float)}, fields.path("count")),
                    "sampling " + std::to_string(chains) + " chains");
 
-    // conditions, own and streams own what the request points to.
-    const auto work = [=, conditions = conditions, own = own, streams = streams](Job& job) -> MakeValue {
+    ArrayInput<float> starts;
+    if (fields.has("starts"))
+      starts = reader.read<float>(fields.get("starts"), fields.path("starts"),
+                                  product({chains, d}, fields.path("count")));
+    request.starts = starts.data;
+
+    // conditions, own, streams and starts own what the request points to.
+    const auto work = [=, conditions = conditions, own = own, streams = streams,
+                       starts = starts](Job& job) -> MakeValue {
       const Reporter reporter(job, every, latents, d);
       std::function<void(const SampleProgress&)> progress;
       if (job.listens()) progress = reporter;
       SampleRequest placed = request;
       if (device) placed.device = &device->get();
-      auto result = std::make_shared<SampleResult>(sample(objective->objective,
-                                                          translator ? &translator->get() : nullptr, prior,
-                                                          config, placed, job.token(), progress));
+      auto result = std::make_shared<SampleResult>(
+          sample(objective->objective, translator ? &translator->get() : nullptr, prior.view(), config,
+                 placed, job.token(), progress));
       return [result](Napi::Env env) { return to_result(env, *result); };
     };
     return Environment::of(info.Env()).start(reader.finish(), info[1], work);

@@ -2,6 +2,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace tr0n {
 
@@ -9,10 +10,15 @@ namespace tr0n {
 class Error : public std::runtime_error {
  public:
   Error(std::string code, const std::string& message) : std::runtime_error(message), code_(std::move(code)) {}
+  Error(std::string code, const std::string& message, std::vector<float> trace)
+      : std::runtime_error(message), code_(std::move(code)), trace_(std::move(trace)) {}
   const std::string& code() const noexcept { return code_; }
+  /// ERR_DIVERGED of a sampler: the condition's energies step by step, the last one that of the chain.
+  const std::vector<float>& trace() const noexcept { return trace_; }
 
  private:
   std::string code_;
+  std::vector<float> trace_;
 };
 
 }  // namespace tr0n

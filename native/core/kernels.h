@@ -276,10 +276,12 @@ class Kernels {
 
   /// Momentum SGD with noise: g clipped per chain (clip_coefficient), b ← momentum·b + g (b ← g where
   /// `first`), z ← z − learning_rate·b + noise·ε, then clamped to ±bound (0 = off). ε by
-  /// Purpose::langevin_noise. Moves 5·n·d.
-  virtual void langevin_update(size_t n, size_t d, const Chain* chains, uint32_t step, const Philox& rng,
-                               bool first, float learning_rate, float momentum, float noise, double clip,
-                               float bound, const float* gradients, float* momenta, float* z) const = 0;
+  /// Purpose::langevin_noise, from Philox block `first_block` on: groups of a chain's dimensions that move in
+  /// calls of their own share no numbers. Moves 5·n·d.
+  virtual void langevin_update(size_t n, size_t d, const Chain* chains, uint32_t step, uint32_t first_block,
+                               const Philox& rng, bool first, float learning_rate, float momentum,
+                               float noise, double clip, float bound, const float* gradients, float* momenta,
+                               float* z) const = 0;
 
   /// The hybrid sampler's latent: z [n, d] = Σ_k π_k ⊙ μ_k, π = softmax over k of weights [n, K, d], means
   /// [n, K, d]. Moves 2·n·K·d + n·d.

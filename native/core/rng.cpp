@@ -8,21 +8,21 @@ namespace {
 constexpr uint32_t kMultiplier0 = 0xD2511F53u, kMultiplier1 = 0xCD9E8D57u;
 constexpr uint32_t kWeyl0 = 0x9E3779B9u, kWeyl1 = 0xBB67AE85u;  // golden ratio, sqrt(3) - 1
 
-float unit_float(uint32_t bits) {
-  const float u = static_cast<float>(Philox::unit(bits));
-  return u < 1.0f ? u : 0x1.fffffep-1f;  // the last 128 values of bits round up to 1
-}
-
 /// Two independent standard normals out of two words.
 void box_muller(uint32_t radius_bits, uint32_t angle_bits, float out[2]) {
   constexpr float two_pi = 6.283185307179586f;
-  const float radius = std::sqrt(-2.0f * std::log(unit_float(radius_bits)));
-  const float angle = two_pi * unit_float(angle_bits);
+  const float radius = std::sqrt(-2.0f * std::log(Philox::unit_float(radius_bits)));
+  const float angle = two_pi * Philox::unit_float(angle_bits);
   out[0] = radius * std::cos(angle);
   out[1] = radius * std::sin(angle);
 }
 
 }  // namespace
+
+float Philox::unit_float(uint32_t bits) {
+  const float u = static_cast<float>(unit(bits));
+  return u < 1.0f ? u : 0x1.fffffep-1f;  // the last 128 values of bits round up to 1
+}
 
 std::array<uint32_t, 4> Philox::block(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
@@ -47,9 +47,10 @@ void Philox::uniform(Chain chain, uint32_t step, Purpose purpose, float* out, si
   }
 }
 
-void Philox::normal(Chain chain, uint32_t step, Purpose purpose, float* out, size_t n) const {
+void Philox::normal(Chain chain, uint32_t step, Purpose purpose, float* out, size_t n,
+                    uint32_t first_block) const {
   for (size_t i = 0; i < n; i += 4) {
-    const auto words = bits(chain, step, purpose, static_cast<uint32_t>(i / 4));
+    const auto words = bits(chain, step, purpose, first_block + static_cast<uint32_t>(i / 4));
     float normals[4];
     box_muller(words[0], words[1], normals);
     box_muller(words[2], words[3], normals + 2);

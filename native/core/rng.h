@@ -47,14 +47,17 @@ class Philox {
   std::array<uint32_t, 4> bits(Chain chain, uint32_t step, Purpose purpose, uint32_t block) const;
   /// (bits + 0.5) / 2^32, in (0, 1).
   static double unit(uint32_t bits) { return (bits + 0.5) * 0x1p-32; }
+  /// unit() rounded to float, below 1.
+  static float unit_float(uint32_t bits);
   /// Element 0 of a draw, in double.
   double uniform(Chain chain, uint32_t step, Purpose purpose) const {
     return unit(bits(chain, step, purpose, 0)[0]);
   }
   /// n uniforms in (0, 1): unit() rounded to float below 1.
   void uniform(Chain chain, uint32_t step, Purpose purpose, float* out, size_t n) const;
-  /// n standard normals by Box–Muller, two per pair of uniforms.
-  void normal(Chain chain, uint32_t step, Purpose purpose, float* out, size_t n) const;
+  /// n standard normals by Box–Muller, two per pair of uniforms, from block `first_block` on.
+  void normal(Chain chain, uint32_t step, Purpose purpose, float* out, size_t n,
+              uint32_t first_block = 0) const;
 
  private:
   std::array<uint32_t, 2> key_;

@@ -35,6 +35,16 @@ void check_config(const SamplerConfig& config) {
   if (std::max(config.candidates, config.max_candidates) > kMaxPhiloxStep)
     fail("candidates: expected at most 2^24 - 1, got " +
          std::to_string(std::max(config.candidates, config.max_candidates)));
+  if (config.rounds == 0) fail("rounds: expected at least 1, got 0");
+  const double drawn = static_cast<double>(std::max(config.candidates, config.max_candidates)) + 1;
+  if (static_cast<double>(config.rounds) * std::max(drawn, static_cast<double>(config.steps)) >
+      kMaxPhiloxStep)
+    fail("rounds: expected fewer than 2^24 candidates and steps in all, got " +
+         std::to_string(config.rounds) + " rounds");
+  if (config.pilot_steps > kMaxPhiloxStep)
+    fail("pilot steps: expected at most 2^24 - 1, got " + std::to_string(config.pilot_steps));
+  if (config.adapt == Adapt::pilot && config.pilot_chains == 0)
+    fail("pilot chains: expected at least 1, got 0");
   if (config.pilot_chains > 65536)
     fail("pilot chains: expected at most 65536, got " + std::to_string(config.pilot_chains));
   check_number("prior fraction", config.prior_fraction, 0, 1);
@@ -42,11 +52,13 @@ void check_config(const SamplerConfig& config) {
   check_number("step size", config.step_size, std::numeric_limits<double>::min(), inf);
   check_number("target accept", config.target_accept, 0, 1);
   check_number("max drift", config.max_drift, 0, inf);
-  check_number("learning rate", config.learning_rate, 0, inf);
-  check_number("momentum", config.momentum, 0, 1);
-  check_number("noise", config.noise, 0, inf);
-  check_number("clip", config.clip, 0, inf);
-  check_number("bound", config.bound, 0, inf);
+  for (const UpdateGroup& group : config.groups) {
+    check_number("learning rate", group.learning_rate, 0, inf);
+    check_number("momentum", group.momentum, 0, 1);
+    check_number("noise", group.noise, 0, inf);
+    check_number("clip", group.clip, 0, inf);
+    check_number("bound", group.bound, 0, inf);
+  }
   check_number("weight learning rate", config.weight_learning_rate, 0, inf);
 }
 
@@ -63,10 +75,12 @@ void check_memory(const Prior& prior, const SamplerConfig& config, const SampleR
   const double d = static_cast<double>(prior.dim);
   double floats = 2 * d + 8;  // latents, result, energies, chains
   if (config.start == Start::resample) floats += d + 16;
+  if (config.start == Start::prior && request.starts != nullptr) floats += d;
   if (config.kernel == Kernel::mala) floats += 3 * d + 8;
-  if (config.kernel == Kernel::langevin) floats += 2 * d;
+  if (config.kernel == Kernel::langevin) floats += 5 * d;
   if (config.kernel == Kernel::hybrid)
-    floats += 7 * d * static_cast<double>(translator != nullptr ? translator->config().components : 1);
+    floats +=
+        3 * d + 7 * d * static_cast<double>(translator != nullptr ? translator->config().components : 1);
   const double chains = static_cast<double>(request.condition_count) * static_cast<double>(request.count);
   if (4 * floats * chains > static_cast<double>(available_memory()) || request.condition_count > ~uint32_t{0})
     throw Error("ERR_OUT_OF_MEMORY",
@@ -93,6 +107,11 @@ void check_request(const Objective& objective, const Translator* translator, con
   }
   if (config.kernel != Kernel::none && config.steps > 0 && !objective.has_gradient())
     throw Error("ERR_NO_GRADIENT", "sampler: this kernel needs ∂E/∂z, and the objective has no gradient");
+  if (!config.groups.empty()) {
+    size_t size = 0;
+    for (const UpdateGroup& group : config.groups) size += group.size;
+    check_fit("the update groups together", size, "objective's latent", objective.latent_size());
+  }
   if (request.count > (uint64_t{1} << 32) - request.first)
     fail("count: samples " + std::to_string(request.first) + " and " + std::to_string(request.count) +
          " more: expected indices below 2^32");
@@ -108,34 +127,74 @@ void check_request(const Objective& objective, const Translator* translator, con
 
 }  // namespace
 
+namespace {
+
+/// Everything but what is asked of results. `log_steps` [B] are where MALA's begin.
+void run_chains(SamplerRun& run, const std::vector<double>& log_steps) {
+  const SamplerConfig& config = run.config;
+  const bool resamples = config.start == Start::resample;
+  switch (run.kernel) {
+    case Kernel::hybrid:
+      return run_hybrid(run);
+    case Kernel::langevin:
+      start_chains(run);
+      return run_langevin(run);
+    case Kernel::mala: {
+      start_chains(run);
+      Mala mala(run, log_steps);
+      mala.run(0);
+      for (size_t round = 1; resamples && round < config.rounds; ++round) {
+        resample_again(run, round);
+        mala.run(round * config.steps);
+      }
+      return mala.finish();
+    }
+    case Kernel::none:
+      break;
+  }
+  const bool energies_known = start_chains(run);
+  if (!energies_known) run.energy(run.all(run.z.host()), run.energies.host());
+  run.require_finite_energies(0);
+  for (size_t round = 1; resamples && round < config.rounds; ++round) resample_again(run, round);
+  run.report(0);
+}
+
+/// Where chains of every condition begin their steps: log h₀, or what a pilot run adapts it to.
+std::vector<double> first_log_steps(const SamplerRun& run, SampleResult& result) {
+  const size_t conditions = run.request.condition_count;
+  std::vector<double> log_steps(conditions, std::log(run.config.step_size));
+  if (run.kernel != Kernel::mala || run.config.adapt != Adapt::pilot) return log_steps;
+  SamplerConfig config = run.config;
+  config.adapt = Adapt::chain;
+  config.rounds = 1;
+  config.steps = config.pilot_steps;
+  // Random numbers of its own, so that a frozen step size depends on nothing that its chain sees.
+  const auto words = Philox::block({0x70696C6Fu, 0x74u, 0, 0}, run.rng.key());
+  config.seed = static_cast<uint64_t>(words[1]) << 32 | words[0];
+  SampleRequest request = run.request;
+  request.first = 0;
+  request.count = config.pilot_chains;
+  request.starts = nullptr;
+  const std::function<void(const SampleProgress&)> nobody;
+  SamplerRun pilot(run.objective, run.translator, run.prior, config, request, run.cancel, nobody);
+  run_chains(pilot, log_steps);
+  for (size_t b = 0; b < conditions; ++b)
+    log_steps[b] = std::log(static_cast<double>(pilot.result.step_sizes[b]));
+  result.forwards += pilot.result.forwards;
+  result.gradients += pilot.result.gradients;
+  return log_steps;
+}
+
+}  // namespace
+
 SampleResult sample(Objective& objective, const Translator* translator, const Prior& prior,
                     const SamplerConfig& config, const SampleRequest& request, CancelToken& cancel,
                     const std::function<void(const SampleProgress&)>& progress) {
   check_request(objective, translator, prior, config, request);
   cancel.throw_if_cancelled();
-  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
-  const Kernel kernel = config.steps > 0 ? config.kernel : Kernel::none;
   SamplerRun run(objective, translator, prior, config, request, cancel, progress);
-  const bool resamples = config.start == Start::resample && kernel != Kernel::hybrid && run.n > 0;
-  run.result.ess.assign(request.condition_count, resamples ? 0.0f : nan);
-  run.result.candidates.assign(request.condition_count, 0);
-  run.result.acceptance.assign(request.condition_count, nan);
   if (run.n == 0) return std::move(run.result);
-
-  if (kernel == Kernel::hybrid) {
-    run_hybrid(run);
-  } else {
-    const bool energies_known = start_chains(run);
-    if (kernel == Kernel::mala) {
-      run_mala(run);
-    } else if (kernel == Kernel::langevin) {
-      run_langevin(run);
-    } else {
-      if (!energies_known) run.energy(run.all(run.z.host()), run.energies.host());
-      run.require_finite_energies(0);
-      run.report(0);
-    }
-  }
+  run_chains(run, first_log_steps(run, run.result));
   run.result.latents.assign(run.z.host(), run.z.host() + run.n * run.d);
   run.result.energies.assign(run.energies.host(), run.energies.host() + run.n);
   return std::move(run.result);

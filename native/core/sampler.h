@@ -28,10 +28,34 @@ enum class Kernel {
              ///< all means of q(z|c); with Start::prior at one draw of p(z)
 };
 
+/// Whether MALA's step sizes adapt to the accept probability: `chain`: log h += (a − target) / (i + 1)^0.6
+/// for each chain while it samples, which is not strictly invariant; `pilot`: likewise in a run of chains of
+/// their own before, whose mean log h a condition's chains then keep.
+enum class Adapt { none, chain, pilot };
+
+/// How dimensions of a latent move under Kernel::langevin and hybrid.
+enum class Rule {
+  sgld,  ///< momentum SGD
+  adam,  ///< Adam (0.9, 0.999, 1e-8); of sgld's numbers `momentum` plays no part
+  fixed  ///< not at all
+};
+
+/// So many dimensions of a latent with their rule. Gradients are clipped per chain and group.
+struct UpdateGroup {
+  size_t size = 0;
+  Rule rule = Rule::sgld;
+  double learning_rate = 0.1;  ///< η
+  double momentum = 0.99;
+  double noise = 0.01;  ///< σ
+  double clip = 1.0;    ///< gradient norm; 0 = off
+  double bound = 0.0;   ///< clamp to ±bound after each step; 0 = off
+};
+
 struct SamplerConfig {
   Start start = Start::resample;
   Kernel kernel = Kernel::mala;
-  size_t steps = 4;  ///< T
+  size_t steps = 4;   ///< T, in each round
+  size_t rounds = 1;  ///< Start::resample with mala or none: from the second on the state is a candidate
 
   double fidelity = 1.0;  ///< λ: weight of the objective's energy in the target
   double prior_weight =
@@ -48,14 +72,11 @@ struct SamplerConfig {
   double step_size = 0.1;  ///< h₀
   double target_accept = 0.57;
   double max_drift = 10.0;  ///< the gradient is clipped to this norm; 0 = off
-  bool adapt = true;        ///< log h += (a − target) / (i + 1)^0.6, per chain
+  Adapt adapt = Adapt::chain;
+  size_t pilot_steps = 50;  ///< Adapt::pilot: of each of `pilot_chains` chains
 
   // Kernel::langevin, Kernel::hybrid
-  double learning_rate = 0.1;  ///< η
-  double momentum = 0.99;
-  double noise = 0.01;                 ///< σ
-  double clip = 1.0;                   ///< per-chain gradient norm; 0 = off
-  double bound = 0.0;                  ///< clamp to ±bound after each step; 0 = off
+  std::vector<UpdateGroup> groups;  ///< of the dimensions in their order; none: one group as UpdateGroup is
   double weight_learning_rate = 5e-3;  ///< hybrid: Adam on the mixture weights' logits
 
   uint64_t seed = 0;
@@ -70,12 +91,13 @@ struct SampleRequest {
   const uint32_t* streams = nullptr;  ///< [B]
   size_t count = 1;
   uint32_t first = 0;
+  const float* starts = nullptr;  ///< [B·count, d], finite: stand in for draws of the prior at Start::prior
   Device* device =
       nullptr;  ///< where to compute without a translator, whose device it is otherwise; null: the CPU
 };
 
 struct SampleProgress {
-  size_t step = 0, steps = 0;       ///< step 0: the start is ready
+  size_t step = 0, steps = 0;       ///< step 0: the start is ready; all rounds together
   const float* energies = nullptr;  ///< [B·count], the objective's energy (without λ and prior) at latents
   const float* latents = nullptr;   ///< [B·count, d]
   size_t chains = 0;
@@ -85,17 +107,19 @@ struct SampleResult {
   std::vector<float> latents;   ///< [B·count, d]
   std::vector<float> energies;  ///< [B·count], the objective's energy at the latents
   std::vector<float>
-      ess;  ///< [B], mean effective sample size of the final candidates; NaN without resampling
-  std::vector<uint32_t> candidates;      ///< [B], M in the end; 0 without resampling
-  std::vector<float> acceptance;         ///< [B], mean accept probability; NaN without MALA
+      ess;  ///< [B], mean effective sample size of the first round's final candidates; NaN without resampling
+  std::vector<uint32_t> candidates;  ///< [B], M in the end; 0 without resampling
+  std::vector<float> acceptance;     ///< [B], mean accept probability; NaN without MALA
+  std::vector<float> step_sizes;     ///< [B], geometric mean of MALA's h in the end; NaN without MALA
+  std::vector<float> trace;          ///< [steps + 1, B], mean energy of a condition's chains at every report
   uint64_t forwards = 0, gradients = 0;  ///< evaluations of f∘G and of its gradient, rows
 };
 
 /// Runs all chains. MALA's proposals and resampling's
 /// candidates that lie outside the prior's support or have no finite energy are never taken. `progress` (may
 /// be empty) is called on this thread after the start and after every step. `translator` may be null when the
-/// start is the prior. Throws ERR_DIVERGED, naming the step and chain, when an energy or a latent is not
-/// finite, ERR_ABORTED when cancelled.
+/// start is the prior. Throws ERR_DIVERGED, naming the step and chain and with the energies so far
+/// (Error::trace), when an energy or a latent is not finite, ERR_ABORTED when cancelled.
 SampleResult sample(Objective& objective, const Translator* translator, const Prior& prior,
                     const SamplerConfig& config, const SampleRequest& request, CancelToken& cancel,
                     const std::function<void(const SampleProgress&)>& progress);

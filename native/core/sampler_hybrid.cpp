@@ -1,81 +1,119 @@
-/// The official sampler: method.md "Sampling (official)". Every chain moves all K means of its mixture and
-/// soft weights over them; its latent is their blend. From the prior there is one component, a draw of it.
+/// The official sampler: method.md "Sampling (official)". Every chain moves all K means of its mixture by the
+/// rules of their groups, and soft weights over them by Adam; its latent is their blend. From the prior there
+/// is one component, a draw of it.
 #include <algorithm>
+#include <memory>
+#include <vector>
 
-#include "core/sampler_run.h"
+#include "core/sampler_group.h"
 
 namespace tr0n {
 namespace {
 
-void start_components(SamplerRun& run, size_t components, Mirror<float>& means, Mirror<float>& weights) {
-  const size_t size = components * run.d, count = run.request.count;
-  if (run.config.start == Start::prior) {
-    start_chains(run);
-    std::copy_n(run.z.host(), run.n * run.d, means.host());
-    std::fill_n(weights.host(), run.n * size, 0.0f);
-  } else {
-    const std::vector<float> logits = run.mixture().logits();
-    for (size_t b = 0; b < run.request.condition_count; ++b) {
-      const std::vector<float> mixture_means = run.mixture().means(b);
-      for (size_t i = b * count; i < (b + 1) * count; ++i) {
-        std::copy(mixture_means.begin(), mixture_means.end(), means.host() + i * size);
-        for (size_t k = 0; k < components; ++k)
-          std::fill_n(weights.host() + i * size + k * run.d, run.d, logits[b * components + k]);
-      }
+/// A group's means and weights, [n, K, size].
+class Blend {
+ public:
+  Blend(SamplerRun& run, SamplerGroup& group, size_t components)
+      : run_(run),
+        group_(group),
+        components_(components),
+        size_(components * group.size()),
+        means_(run.device, run.n * size_),
+        weights_(run.device, run.n * size_),
+        d_means_(run.device, run.n * size_),
+        d_weights_(run.device, run.n * size_),
+        first_moments_(run.device, run.n * size_),
+        second_moments_(run.device, run.n * size_) {
+    first_moments_.fill(0);
+    second_moments_.fill(0);
+  }
+
+  /// Chain i begins at means [K, d] and logits [K], in the weights of every dimension.
+  void start(size_t i, const float* means, const float* logits) {
+    const size_t size = group_.size();
+    for (size_t k = 0; k < components_; ++k) {
+      std::copy_n(means + k * run_.d + group_.begin(), size, means_.host() + i * size_ + k * size);
+      std::fill_n(weights_.host() + i * size_ + k * size, size, logits[k]);
     }
   }
-  means.push();
-  weights.push();
+  void push() {
+    means_.push();
+    weights_.push();
+  }
+  void combine() {
+    run_.kernels.hybrid_combine(run_.n, components_, group_.size(), means_.device(), weights_.device(),
+                                group_.latents());
+    group_.give_latents();
+  }
+  void move(size_t t, const float* gradients) {
+    group_.take_gradients(gradients);
+    if (group_.update().rule == Rule::fixed) return;
+    run_.kernels.hybrid_gradients(run_.n, components_, group_.size(), means_.device(), weights_.device(),
+                                  group_.latents(), group_.gradients(), d_means_.data(), d_weights_.data());
+    group_.move(t, d_means_.data(), means_.device());
+    AdamStep adam;
+    adam.learning_rate = run_.config.weight_learning_rate;
+    adam.clip = group_.update().clip;
+    adam.step = t - 1;
+    run_.kernels.adam_rows(adam, run_.n, size_, d_weights_.data(), first_moments_.data(),
+                           second_moments_.data(), weights_.device());
+    combine();
+  }
+
+ private:
+  SamplerRun& run_;
+  SamplerGroup& group_;
+  const size_t components_, size_;
+  Mirror<float> means_, weights_;
+  Buffer<float> d_means_, d_weights_, first_moments_, second_moments_;
+};
+
+void start_blends(SamplerRun& run, std::vector<std::unique_ptr<Blend>>& blends) {
+  const auto start = [&](size_t chain, const float* means, const float* logits) {
+    for (const auto& blend : blends) blend->start(chain, means, logits);
+  };
+  if (run.config.start == Start::prior) {
+    start_chains(run);
+    const float logit = 0;
+    for (size_t i = 0; i < run.n; ++i) start(i, run.z.host() + i * run.d, &logit);
+  } else {
+    const std::vector<float> logits = run.mixture().logits();
+    const size_t count = run.request.count, components = run.mixture().view().components;
+    for (size_t b = 0; b < run.request.condition_count; ++b) {
+      const std::vector<float> means = run.mixture().means(b);
+      for (size_t i = b * count; i < (b + 1) * count; ++i)
+        start(i, means.data(), logits.data() + b * components);
+    }
+  }
+  for (const auto& blend : blends) {
+    blend->push();
+    blend->combine();
+  }
 }
 
 }  // namespace
 
 void run_hybrid(SamplerRun& run) {
-  const SamplerConfig& config = run.config;
-  const size_t n = run.n, d = run.d;
-  const size_t components = config.start == Start::prior ? 1 : run.mixture().view().components,
-               size = components * d;
-  Mirror<float> means(run.device, n * size), weights(run.device, n * size), gradients(run.device, n * d);
-  Buffer<float> d_means(run.device, n * size), d_weights(run.device, n * size), momenta(run.device, n * size);
-  Buffer<float> first_moment(run.device, n * size), second_moment(run.device, n * size);
-  first_moment.fill(0);
-  second_moment.fill(0);
-  start_components(run, components, means, weights);
+  const size_t steps = run.config.steps;
+  const size_t components = run.config.start == Start::prior ? 1 : run.mixture().view().components;
+  std::vector<float> gradients(run.n * run.d);
+  std::vector<std::unique_ptr<SamplerGroup>> groups = make_groups(run, components);
+  std::vector<std::unique_ptr<Blend>> blends;
+  for (const auto& group : groups) blends.push_back(std::make_unique<Blend>(run, *group, components));
+  start_blends(run, blends);
+  run.require_finite_latents(0);
 
-  AdamStep adam;
-  adam.learning_rate = config.weight_learning_rate;
-  adam.clip = config.clip;
-  const auto combine = [&](size_t step) {
-    run.kernels.hybrid_combine(n, components, d, means.device(), weights.device(), run.z.device());
-    run.z.pull();
-    run.require_finite_latents(step);
-  };
-  combine(0);
-  for (size_t t = 1; t <= config.steps; ++t) {
-    run.evaluate(run.all(run.z.host()), run.energies.host(), gradients.host(), static_cast<uint32_t>(t));
+  for (size_t t = 1; t <= steps; ++t) {
+    run.evaluate(run.all(run.z.host()), run.energies.host(), gradients.data(), static_cast<uint32_t>(t));
     run.require_finite_energies(t - 1);
-    run.energies.push();
     run.report(t - 1);
     run.cancel.throw_if_cancelled();
-    gradients.push();
-    run.kernels.target_gradient(run.prior, config.fidelity, config.prior_weight, 0, n, run.z.device(),
-                                run.energies.device(), nullptr, gradients.device());
-    run.kernels.hybrid_gradients(n, components, d, means.device(), weights.device(), run.z.device(),
-                                 gradients.device(), d_means.data(), d_weights.data());
-    run.kernels.langevin_update(n, size, run.chains.device(), static_cast<uint32_t>(t), run.rng, t == 1,
-                                static_cast<float>(config.learning_rate), static_cast<float>(config.momentum),
-                                static_cast<float>(config.noise), config.clip,
-                                static_cast<float>(config.bound), d_means.data(), momenta.data(),
-                                means.device());
-    adam.step = t - 1;
-    run.kernels.adam_rows(adam, n, size, d_weights.data(), first_moment.data(), second_moment.data(),
-                          weights.device());
-    combine(t);
+    for (const auto& blend : blends) blend->move(t, gradients.data());
+    run.require_finite_latents(t);
   }
   run.energy(run.all(run.z.host()), run.energies.host());
-  run.require_finite_energies(config.steps);
-  run.energies.push();
-  run.report(config.steps);
+  run.require_finite_energies(steps);
+  run.report(steps);
 }
 
 }  // namespace tr0n

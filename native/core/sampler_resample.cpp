@@ -49,6 +49,12 @@ class Candidates {
              std::min(range, to - first));
   }
 
+  /// Members, whose numbers are their chains', look at where they are: candidate `number`.
+  void look_here(const std::vector<size_t>& members, size_t number) {
+    for (size_t begin = 0; begin < members.size(); begin += rows_per_call_)
+      look(members.data() + begin, std::min(rows_per_call_, members.size() - begin), number, 1, false);
+  }
+
   const ResampleState& state(size_t member) const { return states_[member]; }
   const float* best(size_t member) const { return best_.data() + member * run_.d; }
 
@@ -58,8 +64,8 @@ class Candidates {
     uint32_t condition;
   };
 
-  /// `count` members look at `range` candidates from number `first`.
-  void look(const size_t* members, size_t count, size_t first, size_t range) {
+  /// `count` members look at `range` candidates from number `first`: fresh ones, or where their chains are.
+  void look(const size_t* members, size_t count, size_t first, size_t range, bool drawn = true) {
     const size_t rows = count * range, d = run_.d;
     for (size_t i = 0; i < count; ++i) {
       const size_t member = members[i];
@@ -79,16 +85,30 @@ class Candidates {
     row_conditions_.push(rows);
     row_steps_.push(rows);
 
-    const SamplerConfig& config = run_.config;
-    const MixtureView& q = run_.mixture().view();
-    run_.kernels.draw_candidates(q, run_.prior, config.prior_fraction, row_conditions_.device(),
-                                 row_chains_.device(), row_steps_.device(), rows, run_.rng, z_.device());
-    z_.pull(rows * d);
-    run_.energy({z_.host(), row_conditions_.host(), row_chains_.host(), rows}, energies_.host());
+    if (!drawn) {
+      for (size_t i = 0; i < count; ++i) {
+        std::copy_n(run_.z.host() + members[i] * d, d, z_.host() + i * d);
+        energies_.host()[i] = run_.energies.host()[members[i]];
+      }
+      z_.push(rows * d);
+    } else {
+      run_.kernels.draw_candidates(run_.mixture().view(), run_.device_prior.view(),
+                                   run_.config.prior_fraction, row_conditions_.device(), row_chains_.device(),
+                                   row_steps_.device(), rows, run_.rng, z_.device());
+      z_.pull(rows * d);
+      run_.energy({z_.host(), row_conditions_.host(), row_chains_.host(), rows}, energies_.host());
+    }
     energies_.push(rows);
-    run_.kernels.importance_weights(q, run_.prior, config.prior_fraction, config.fidelity,
-                                    config.prior_weight, row_conditions_.device(), rows, z_.device(),
-                                    energies_.device(), log_weights_.data());
+    weigh(members, count, first, range);
+  }
+
+  /// Takes candidates z_ with energies_ into the states.
+  void weigh(const size_t* members, size_t count, size_t first, size_t range) {
+    const size_t rows = count * range, d = run_.d;
+    const SamplerConfig& config = run_.config;
+    run_.kernels.importance_weights(run_.mixture().view(), run_.device_prior.view(), config.prior_fraction,
+                                    config.fidelity, config.prior_weight, row_conditions_.device(), rows,
+                                    z_.device(), energies_.device(), log_weights_.data());
     run_.kernels.resample(count, range, d, chunk_chains_.device(), static_cast<uint32_t>(first), run_.rng,
                           z_.device(), energies_.device(), log_weights_.data(), chunk_states_.device(),
                           chunk_best_.device());
@@ -163,18 +183,53 @@ class Pilots {
   std::vector<std::vector<size_t>> pilots_;
 };
 
-}  // namespace
-
-bool start_resampled(SamplerRun& run) {
+/// Candidates for all chains of a run, which are the first members.
+Candidates all_chains(SamplerRun& run) {
   const SamplerConfig& config = run.config;
-  const size_t count = run.request.count, conditions = run.request.condition_count;
-  const double all_rows = static_cast<double>(run.n + conditions * config.pilot_chains) *
+  const double all_rows = static_cast<double>(run.n + run.request.condition_count * config.pilot_chains) *
                           static_cast<double>(std::max(config.candidates, config.max_candidates));
   const size_t rows =
       all_rows < static_cast<double>(run.rows_per_call) ? static_cast<size_t>(all_rows) : run.rows_per_call;
   Candidates candidates(run, rows);
   for (size_t i = 0; i < run.n; ++i) candidates.add(run.chains.host()[i], run.conditions.host()[i]);
+  return candidates;
+}
 
+/// Chains that are not `ready` look at their condition's number of candidates, from number `first` on.
+void look_at_all(SamplerRun& run, Candidates& candidates, const std::vector<bool>& ready, size_t first) {
+  const std::vector<uint32_t>& sizes = run.result.candidates;
+  std::vector<uint32_t> distinct(sizes);
+  std::sort(distinct.begin(), distinct.end());
+  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+  for (const uint32_t size : distinct) {
+    std::vector<size_t> members;
+    for (size_t i = 0; i < run.n; ++i)
+      if (!ready[i] && sizes[i / run.request.count] == size) members.push_back(i);
+    candidates.advance(members, first, first + size);
+  }
+}
+
+/// Chains go to the winner among their candidates.
+void take_best(SamplerRun& run, const Candidates& candidates) {
+  for (size_t i = 0; i < run.n; ++i) {
+    const ResampleState& state = candidates.state(i);
+    if (state.best_score == -kInfinity)
+      run.diverged("none of its " + std::to_string(run.result.candidates[i / run.request.count]) +
+                       " candidates has a finite energy inside the prior's support",
+                   i, 0);
+    std::copy_n(candidates.best(i), run.d, run.z.host() + i * run.d);
+    run.energies.host()[i] = static_cast<float>(state.best_energy);
+  }
+  run.z.push();
+  run.energies.push();
+}
+
+}  // namespace
+
+bool start_resampled(SamplerRun& run) {
+  const SamplerConfig& config = run.config;
+  const size_t count = run.request.count, conditions = run.request.condition_count;
+  Candidates candidates = all_chains(run);
   std::vector<uint32_t>& sizes = run.result.candidates;
   sizes.assign(conditions, static_cast<uint32_t>(config.candidates));
   std::vector<bool> ready(run.n, false);
@@ -185,32 +240,26 @@ bool start_resampled(SamplerRun& run) {
       for (const size_t member : pilots.of(b))
         if (member < run.n) ready[member] = true;
   }
-  std::vector<uint32_t> distinct(sizes);
-  std::sort(distinct.begin(), distinct.end());
-  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
-  for (const uint32_t size : distinct) {
-    std::vector<size_t> members;
-    for (size_t i = 0; i < run.n; ++i)
-      if (!ready[i] && sizes[i / count] == size) members.push_back(i);
-    candidates.advance(members, 0, size);
+  look_at_all(run, candidates, ready, 0);
+  take_best(run, candidates);
+  for (size_t b = 0; b < conditions; ++b) {
+    double sum = 0;
+    for (size_t i = b * count; i < (b + 1) * count; ++i) sum += effective_size(candidates.state(i));
+    run.result.ess[b] = static_cast<float>(sum / static_cast<double>(count));
   }
-
-  std::vector<double> sizes_sum(conditions, 0.0);
-  for (size_t i = 0; i < run.n; ++i) {
-    const ResampleState& state = candidates.state(i);
-    if (state.best_score == -kInfinity)
-      run.diverged("none of its " + std::to_string(sizes[i / count]) +
-                       " candidates has a finite energy inside the prior's support",
-                   i, 0);
-    std::copy_n(candidates.best(i), run.d, run.z.host() + i * run.d);
-    run.energies.host()[i] = static_cast<float>(state.best_energy);
-    sizes_sum[i / count] += effective_size(state);
-  }
-  for (size_t b = 0; b < conditions; ++b)
-    run.result.ess[b] = static_cast<float>(sizes_sum[b] / static_cast<double>(count));
-  run.z.push();
-  run.energies.push();
   return true;
+}
+
+// Iterated sampling importance resampling (Andrieu, Lee, Vihola 2018): one of the present state and M fresh
+// candidates by their weights leaves the target as it is.
+void resample_again(SamplerRun& run, size_t round) {
+  Candidates candidates = all_chains(run);
+  std::vector<size_t> everyone(run.n);
+  for (size_t i = 0; i < run.n; ++i) everyone[i] = i;
+  const size_t first = round * (std::max(run.config.candidates, run.config.max_candidates) + 1);
+  candidates.look_here(everyone, first);
+  look_at_all(run, candidates, std::vector<bool>(run.n, false), first + 1);
+  take_best(run, candidates);
 }
 
 }  // namespace tr0n

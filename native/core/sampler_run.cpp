@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
+#include <utility>
 
 namespace tr0n {
 namespace {
@@ -25,6 +27,7 @@ SamplerRun::SamplerRun(Objective& run_objective, const Translator* run_translato
       config(run_config),
       request(run_request),
       cancel(run_cancel),
+      kernel(run_config.steps > 0 ? run_config.kernel : Kernel::none),
       device(run_translator != nullptr       ? run_translator->device()
              : run_request.device != nullptr ? *run_request.device
                                              : cpu_device()),
@@ -33,6 +36,7 @@ SamplerRun::SamplerRun(Objective& run_objective, const Translator* run_translato
       n(run_request.condition_count * run_request.count),
       d(run_prior.dim),
       rows_per_call(bounded_rows(d, run_objective.condition_size())),
+      device_prior(device, run_prior, 0, d),
       chains(device, n),
       conditions(device, n),
       z(device, n * d),
@@ -45,6 +49,16 @@ SamplerRun::SamplerRun(Objective& run_objective, const Translator* run_translato
   }
   chains.push();
   conditions.push();
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  const bool resamples = config.start == Start::resample && kernel != Kernel::hybrid && n > 0;
+  result.ess.assign(request.condition_count, resamples ? 0.0f : nan);
+  result.candidates.assign(request.condition_count, 0);
+  result.acceptance.assign(request.condition_count, nan);
+  result.step_sizes.assign(request.condition_count, nan);
+  // So that steps allocate nothing, unless there are very many.
+  constexpr size_t most = size_t{1} << 20;
+  const size_t reports = kernel == Kernel::none ? 1 : config.rounds * config.steps + 1;
+  result.trace.reserve(std::min(most, request.condition_count * std::min(most, reports)));
 }
 
 const ConditionMixture& SamplerRun::mixture() {
@@ -100,17 +114,30 @@ void SamplerRun::require_finite_latents(size_t step) const {
 }
 
 void SamplerRun::diverged(const std::string& what, size_t chain, size_t step) const {
-  throw Error("ERR_DIVERGED", "sampling diverged at step " + std::to_string(step) + " in chain " +
-                                  std::to_string(chain) + " (condition " +
-                                  std::to_string(chain / request.count) + ", sample " +
-                                  std::to_string(chain % request.count + request.first) + "): " + what);
+  std::vector<float> trace;
+  for (size_t at = chain / request.count; at < result.trace.size(); at += request.condition_count)
+    trace.push_back(result.trace[at]);
+  const float energy = energies.host()[chain];
+  if (trace.size() <= step && !std::isfinite(energy)) trace.push_back(energy);
+  throw Error("ERR_DIVERGED",
+              "sampling diverged at step " + std::to_string(step) + " in chain " + std::to_string(chain) +
+                  " (condition " + std::to_string(chain / request.count) + ", sample " +
+                  std::to_string(chain % request.count + request.first) + "): " + what,
+              std::move(trace));
 }
 
 void SamplerRun::report(size_t step) {
+  for (size_t b = 0; b < request.condition_count; ++b) {
+    double sum = 0;
+    for (size_t i = b * request.count; i < (b + 1) * request.count; ++i)
+      sum += static_cast<double>(energies.host()[i]);
+    result.trace.push_back(static_cast<float>(sum / static_cast<double>(request.count)));
+  }
   if (!progress_) return;
   SampleProgress progress;
   progress.step = step;
-  progress.steps = config.kernel == Kernel::none ? 0 : config.steps;
+  const size_t rounds = config.start == Start::resample && kernel == Kernel::mala ? config.rounds : 1;
+  progress.steps = kernel == Kernel::none ? 0 : rounds * config.steps;
   progress.energies = energies.host();
   progress.latents = z.host();
   progress.chains = n;

@@ -4,6 +4,7 @@
 
 #include "core/buffer.h"
 #include "core/condition_mixture.h"
+#include "core/prior_elements.h"
 #include "core/sampler.h"
 
 namespace tr0n {
@@ -22,11 +23,13 @@ class SamplerRun {
   const SamplerConfig& config;
   const SampleRequest& request;
   CancelToken& cancel;
+  const Kernel kernel;  ///< none where there are no steps
   Device& device;
   const Kernels& kernels;
   const Philox rng;
-  const size_t n, d;           ///< chains, latent size
-  const size_t rows_per_call;  ///< at most so many rows go into one call of the objective: bounds memory
+  const size_t n, d;               ///< chains, latent size
+  const size_t rows_per_call;      ///< at most so many rows go into one call of the objective: bounds memory
+  const DevicePrior device_prior;  ///< `prior` for the kernels
 
   Mirror<Chain> chains;         ///< [n]
   Mirror<uint32_t> conditions;  ///< [n], row of request.conditions
@@ -63,6 +66,7 @@ class SamplerRun {
   void require_finite(const char* what, const float* values, size_t size, size_t step) const;
   [[noreturn]] void diverged(const std::string& what, size_t chain, size_t step) const;
 
+  /// Takes the energies into the trace and tells the caller.
   void report(size_t step);
 
  private:
@@ -74,10 +78,30 @@ class SamplerRun {
 };
 
 /// Phases, one file each. A start leaves z and, where it knows them, energies.
-bool start_chains(SamplerRun& run);     ///< translator, mode, prior; false: energies are not known
+bool start_chains(SamplerRun& run);     ///< false: energies are not known
 bool start_resampled(SamplerRun& run);  ///< fills result.ess and result.candidates
-void run_mala(SamplerRun& run);
+/// A further round (from 1): as many candidates as in the first, and the present state, which must have
+/// energies.
+void resample_again(SamplerRun& run, size_t round);
 void run_langevin(SamplerRun& run);
 void run_hybrid(SamplerRun& run);
+
+/// The Metropolis-adjusted Langevin algorithm: method.md "Recommended sampler", 3.
+class Mala {
+ public:
+  /// `log_steps` [B]: where the step sizes begin.
+  Mala(SamplerRun& run, const std::vector<double>& log_steps);
+  /// config.steps steps from where the chains are now; `done` were made before.
+  void run(size_t done);
+  /// Fills result.acceptance and result.step_sizes.
+  void finish();
+
+ private:
+  SamplerRun& run_;
+  Mirror<float> drift_, proposal_, proposal_drift_;
+  Mirror<float> proposal_energies_;
+  Mirror<double> targets_;
+  Mirror<MalaState> states_;
+};
 
 }  // namespace tr0n

@@ -40,6 +40,11 @@ bool start_chains(SamplerRun& run) {
       run.z.pull();
       break;
     case Start::prior:
+      if (run.request.starts != nullptr) {
+        std::copy_n(run.request.starts, run.n * run.d, run.z.host());
+        run.z.push();
+        break;
+      }
       for (size_t b = 0; b < run.request.condition_count; ++b)
         draw_prior(run.prior, run.config.seed, run.request.streams[b], run.request.first, run.request.count,
                    Purpose::prior, run.z.host() + b * run.request.count * run.d);

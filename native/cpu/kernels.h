@@ -53,9 +53,10 @@ class CpuKernels final : public Kernels {
                    double target_accept, const float* proposal, const float* proposal_drift,
                    const float* proposal_energies, const double* proposal_targets, MalaState* states,
                    float* z, float* drift, float* energies) const override;
-  void langevin_update(size_t n, size_t d, const Chain* chains, uint32_t step, const Philox& rng, bool first,
-                       float learning_rate, float momentum, float noise, double clip, float bound,
-                       const float* gradients, float* momenta, float* z) const override;
+  void langevin_update(size_t n, size_t d, const Chain* chains, uint32_t step, uint32_t first_block,
+                       const Philox& rng, bool first, float learning_rate, float momentum, float noise,
+                       double clip, float bound, const float* gradients, float* momenta,
+                       float* z) const override;
   void hybrid_combine(size_t n, size_t components, size_t d, const float* means, const float* weights,
                       float* z) const override;
   void hybrid_gradients(size_t n, size_t components, size_t d, const float* means, const float* weights,

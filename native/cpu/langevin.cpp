@@ -7,9 +7,10 @@
 
 namespace tr0n {
 
-void CpuKernels::langevin_update(size_t n, size_t d, const Chain* chains, uint32_t step, const Philox& rng,
-                                 bool first, float learning_rate, float momentum, float noise, double clip,
-                                 float bound, const float* gradients, float* momenta, float* z) const {
+void CpuKernels::langevin_update(size_t n, size_t d, const Chain* chains, uint32_t step, uint32_t first_block,
+                                 const Philox& rng, bool first, float learning_rate, float momentum,
+                                 float noise, double clip, float bound, const float* gradients,
+                                 float* momenta, float* z) const {
   for_ranges(n, (noise > 0 ? 25 : 5) * d, [&](size_t begin, size_t end) {
     thread_local Scratch scratch;
     float* normals = scratch.get<float>(d);
@@ -27,7 +28,7 @@ void CpuKernels::langevin_update(size_t n, size_t d, const Chain* chains, uint32
       for (size_t j = 0; j < d; ++j) b[j] = (first ? 0.0f : momentum * b[j]) + scale * gradient[j];
       for (size_t j = 0; j < d; ++j) x[j] -= learning_rate * b[j];
       if (noise > 0) {
-        rng.normal(chains[i], step, Purpose::langevin_noise, normals, d);
+        rng.normal(chains[i], step, Purpose::langevin_noise, normals, d, first_block);
         for (size_t j = 0; j < d; ++j) x[j] += noise * normals[j];
       }
       if (bound > 0)

@@ -7,7 +7,8 @@ void CudaKernels::target_gradient(const Prior& prior, double fidelity, double pr
                                   size_t n, const float* z, const float* energies, double* targets,
                                   float* gradients) const {
   const bool pulled = prior_weight != 0 && prior.kind != Prior::Kind::uniform;
-  const float prior_scale = pulled ? static_cast<float>(prior_weight) / (prior.std * prior.std) : 0.0f;
+  const float variance = prior.kind == Prior::Kind::elements ? 1 : prior.std * prior.std;
+  const float prior_scale = pulled ? static_cast<float>(prior_weight) / variance : 0.0f;
   queue_.launch(rows_launch(queue_, "target_gradient", n, prior.dim), prior, fidelity, prior_weight,
                 prior_scale, pulled ? 1 : 0, max_norm, n, z, energies, targets, gradients);
 }
@@ -28,11 +29,12 @@ void CudaKernels::mala_accept(size_t n, size_t d, const Chain* chains, uint32_t 
                 proposal, proposal_drift, proposal_energies, proposal_targets, states, z, drift, energies);
 }
 
-void CudaKernels::langevin_update(size_t n, size_t d, const Chain* chains, uint32_t step, const Philox& rng,
-                                  bool first, float learning_rate, float momentum, float noise, double clip,
-                                  float bound, const float* gradients, float* momenta, float* z) const {
-  queue_.launch(rows_launch(queue_, "langevin_update", n, d), n, d, chains, step, rng.key(), first ? 1 : 0,
-                learning_rate, momentum, noise, clip, bound, gradients, momenta, z);
+void CudaKernels::langevin_update(size_t n, size_t d, const Chain* chains, uint32_t step,
+                                  uint32_t first_block, const Philox& rng, bool first, float learning_rate,
+                                  float momentum, float noise, double clip, float bound,
+                                  const float* gradients, float* momenta, float* z) const {
+  queue_.launch(rows_launch(queue_, "langevin_update", n, d), n, d, chains, step, first_block, rng.key(),
+                first ? 1 : 0, learning_rate, momentum, noise, clip, bound, gradients, momenta, z);
 }
 
 }  // namespace tr0n::cuda

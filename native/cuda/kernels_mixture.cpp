@@ -66,10 +66,8 @@ void CudaKernels::mixture_log_density(const MixtureView& q, const uint32_t* rows
 void CudaKernels::importance_weights(const MixtureView& q, const Prior& prior, double alpha, double fidelity,
                                      double prior_weight, const uint32_t* rows, size_t n, const float* z,
                                      const float* energies, double* log_weights) const {
-  // log p at a point where its energy is 0: the constant of the density.
-  const std::vector<float> mode(prior.dim, prior.kind == Prior::Kind::uniform ? prior.low : 0.0f);
-  queue_.launch(density_launch(queue_, "importance_weights", q, n), q, prior, prior.log_density(mode.data()),
-                alpha, std::log(alpha), std::log1p(-alpha), fidelity, prior_weight, rows, n, z, energies,
+  queue_.launch(density_launch(queue_, "importance_weights", q, n), q, prior, prior.log_peak(), alpha,
+                std::log(alpha), std::log1p(-alpha), fidelity, prior_weight, rows, n, z, energies,
                 log_weights);
 }
 

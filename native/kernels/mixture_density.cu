@@ -17,10 +17,7 @@ constexpr long long kInfinityBits = 0x7FF0000000000000;
 /// log p(z) from what its elements sum to over the block; `at_mode` is log p where its energy is 0.
 __device__ double prior_log_density(const Prior& prior, double at_mode, const float* z) {
   PriorSums sums;
-  for (size_t j = threadIdx.x; j < prior.dim; j += kMixtureThreads) {
-    sums.square += square(z[j]);
-    sums.outside += inside(prior, z[j]) ? 0 : 1;
-  }
+  for (size_t j = threadIdx.x; j < prior.dim; j += kMixtureThreads) sums.add(prior, j, z[j]);
   double totals[2] = {sums.square, sums.outside};
   row_sums(totals);
   return totals[1] == 0 ? at_mode - prior_energy(prior, totals[0]) : -__longlong_as_double(kInfinityBits);

@@ -8,7 +8,8 @@
 
 namespace tr0n::cuda {
 
-/// `prior_scale` is prior_weight/std² where the prior pulls (`pulled`). targets may be null.
+/// `prior_scale` is prior_weight/std² where the prior pulls (`pulled`), for elements prior_weight. targets
+/// may be null.
 extern "C" __global__ void __launch_bounds__(512)
     target_gradient(Prior prior, double fidelity, double prior_weight, float prior_scale, int pulled,
                     double max_norm, size_t n, const float* __restrict__ z,
@@ -22,7 +23,20 @@ extern "C" __global__ void __launch_bounds__(512)
   const auto blended = [&](size_t at, float4 x) {
     float4 g = load4(gradient, at, d, vector);
     if (fidelity != 1) g = map4([=](float value) { return __fmul_rn(value, factor); }, g);
-    if (pulled != 0)
+    if (pulled != 0 && prior.kind == Prior::Kind::elements)
+      for (unsigned i = 0; i < 4 && at + i < d; ++i) {
+        const PriorElement e = prior.elements[at + i];
+        const float scale = __fdiv_rn(prior_scale, __fmul_rn(e.std, e.std));
+        float& value = i == 0 ? g.x : i == 1 ? g.y : i == 2 ? g.z : g.w;
+        value = multiply_add(scale,
+                             __fsub_rn(i == 0   ? x.x
+                                       : i == 1 ? x.y
+                                       : i == 2 ? x.z
+                                                : x.w,
+                                       e.mean),
+                             value);
+      }
+    else if (pulled != 0)
       g = map4([=](float value, float here) { return multiply_add(prior_scale, here, value); }, g, x);
     return g;
   };

@@ -44,7 +44,8 @@ Prior prior_of(Prior::Kind kind, size_t d) {
 
 const std::pair<Prior::Kind, const char*> kPriors[] = {{Prior::Kind::normal, "normal"},
                                                        {Prior::Kind::truncated_normal, "truncated"},
-                                                       {Prior::Kind::uniform, "uniform"}};
+                                                       {Prior::Kind::uniform, "uniform"},
+                                                       {Prior::Kind::elements, "elements"}};
 
 std::vector<MalaState> states_of(const std::vector<double>& energies, const std::vector<double>& log_steps) {
   std::vector<MalaState> states;
@@ -62,10 +63,16 @@ SELFTEST(target_gradient) {
     for (const auto& [kind, kind_name] : kPriors)
       for (const Weights& w :
            {Weights{1, 0, 0}, Weights{3, 1, 10}, Weights{0.5, 2, 1e-3}, Weights{1e6, 1, 1}}) {
-        const Prior prior = prior_of(kind, shape.d);
+        std::vector<PriorElement> elements;
+        for (size_t j = 0; kind == Prior::Kind::elements && j < shape.d; ++j)
+          elements.push_back(mixed_element(j));
+        const PriorValues values(prior_of(kind, shape.d), elements);
+        const Prior prior = values.view();
         const size_t count = shape.n * shape.d;
         // Rows that leave the support now and then, energies that are not finite.
         std::vector<float> z = uniforms(count, 1, -2.4f, 2.4f), energies = normals(shape.n, 2, 10);
+        if (kind == Prior::Kind::elements)
+          for (float& value : z) value *= 0.18f;
         for (size_t i = 0; i < shape.n; i += 3) z[i * shape.d + i % shape.d] = i % 2 == 0 ? 20.0f : -INFINITY;
         for (size_t i = 1; i < shape.n; i += 5) energies[i] = i % 2 == 0 ? NAN : INFINITY;
         for (float& value : z)
@@ -79,6 +86,17 @@ SELFTEST(target_gradient) {
             const double x = static_cast<double>(z[i * shape.d + j]), std = static_cast<double>(prior.std);
             double& g = exact[i * shape.d + j];
             g = w.fidelity * static_cast<double>(gradient[i * shape.d + j]);
+            if (kind == Prior::Kind::elements) {
+              const PriorElement& e = elements[j];
+              const double width = static_cast<double>(e.std);
+              inside &=
+                  std::isfinite(x) && x >= static_cast<double>(e.low) && x <= static_cast<double>(e.high);
+              const double u = (x - static_cast<double>(e.mean)) / width;
+              if (std::isinf(width)) continue;
+              energy += 0.5 * u * u;
+              if (w.prior != 0) g += w.prior * u / width;
+              continue;
+            }
             if (kind == Prior::Kind::uniform) {
               inside &= x >= -3 && x <= 3.5;
               continue;
@@ -97,7 +115,8 @@ SELFTEST(target_gradient) {
           const Array<float> here(device, z), e(device, energies);
           Array<double> t(device, shape.n);
           Array<float> g(device, gradient);
-          device.kernels().target_gradient(prior, w.fidelity, w.prior, w.max_norm, shape.n, here.data(),
+          const DevicePrior p(device, prior, 0, shape.d);
+          device.kernels().target_gradient(p.view(), w.fidelity, w.prior, w.max_norm, shape.n, here.data(),
                                            e.data(), with_targets ? t.data() : nullptr, g.data());
           return std::make_pair(t.values(), g.values());
         };
@@ -252,9 +271,10 @@ SELFTEST(langevin_update) {
     bool first;
     float noise, bound;
     double clip;
-    float size;  ///< of gradients
+    float size;          ///< of gradients
+    uint32_t block = 0;  ///< where its random numbers begin
   };
-  const Kind kinds[] = {{"first", true, 0.01f, 2, 1, 1}, {"later", false, 0.01f, 2, 1, 1},
+  const Kind kinds[] = {{"first", true, 0.01f, 2, 1, 1}, {"later", false, 0.01f, 2, 1, 1, 3},
                         {"plain", false, 0, 0, 0, 1},    {"within the clip", false, 0.5f, 0, 1e6, 1},
                         {"large", true, 0, 1, 1, 1e30f}, {"small", false, 0, 1, 1, 1e-30f}};
   for (const Shape& shape : shapes(test.quick))
@@ -268,7 +288,9 @@ SELFTEST(langevin_update) {
         const std::vector<double> wide = widened(gradient);
         const double norm = std::sqrt(square_norm(wide.data() + i * shape.d, shape.d));
         const double scale = kind.clip > 0 ? std::fmin(1, kind.clip / (norm + 1e-6)) : 1;
-        const std::vector<double> epsilon = exact_normals(rng, who[i], 8, Purpose::langevin_noise, shape.d);
+        std::vector<double> epsilon =
+            exact_normals(rng, who[i], 8, Purpose::langevin_noise, 4 * kind.block + shape.d);
+        epsilon.erase(epsilon.begin(), epsilon.begin() + 4 * static_cast<std::ptrdiff_t>(kind.block));
         for (size_t j = 0; j < shape.d; ++j) {
           const size_t at = i * shape.d + j;
           const double old = kind.first ? 0 : static_cast<double>(0.99f) * static_cast<double>(b[at]);
@@ -284,8 +306,8 @@ SELFTEST(langevin_update) {
         const Array<float> g(device, gradient);
         Array<float> momenta(device, kind.first ? std::vector<float>(count, NAN) : b), x(device, z);
         const Array<Chain> chain(device, who);
-        device.kernels().langevin_update(shape.n, shape.d, chain.data(), 8, rng, kind.first, 5, 0.99f,
-                                         kind.noise, kind.clip, kind.bound, g.data(), momenta.data(),
+        device.kernels().langevin_update(shape.n, shape.d, chain.data(), 8, kind.block, rng, kind.first, 5,
+                                         0.99f, kind.noise, kind.clip, kind.bound, g.data(), momenta.data(),
                                          x.data());
         return std::make_pair(momenta.values(), x.values());
       };
@@ -315,7 +337,7 @@ SELFTEST(langevin_update_tails) {
   const Array<Chain> chain(test.device, who);
   const Array<float> gradients(test.device, std::vector<float>(8));
   Array<float> momenta(test.device, 8), z(test.device, std::vector<float>(8));
-  test.device.kernels().langevin_update(2, 4, chain.data(), 0, rng, true, 0, 0, 1, 0, 0, gradients.data(),
+  test.device.kernels().langevin_update(2, 4, chain.data(), 0, 0, rng, true, 0, 0, 1, 0, 0, gradients.data(),
                                         momenta.data(), z.data());
   test.row("n 2, d 4").close("z", z.values(), expected, 1e-5).that("far out", largest > 4.5);
 }

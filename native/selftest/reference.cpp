@@ -113,12 +113,39 @@ Density exact_density(const MixtureInput& q, size_t row, const float* z) {
   return result;
 }
 
+PriorElement mixed_element(size_t j) {
+  constexpr float inf = std::numeric_limits<float>::infinity();
+  switch (j % 4) {
+    case 0:
+      return {0.3f, 0.9f, -inf, inf};
+    case 1:
+      return {0.125f, 1.2f, -1.875f, 2.125f};
+    case 2:
+      return {0, inf, -2, 1};
+    default:
+      return {0.0625f, 1.3f, -0.4375f, 0.5625f};
+  }
+}
+
 double exact_log_prior(const Prior& prior, const float* z) {
   long double sum = 0;
   const auto outside = -std::numeric_limits<double>::infinity();
   for (size_t j = 0; j < prior.dim; ++j) {
     const long double x = z[j], std = prior.std;
     if (!std::isfinite(z[j])) return outside;
+    if (prior.kind == Prior::Kind::elements) {
+      const PriorElement& e = prior.elements[j];
+      if (x < e.low || x > e.high) return outside;
+      if (std::isinf(e.std)) {
+        sum -= std::log(static_cast<long double>(e.high) - e.low);
+        continue;
+      }
+      const long double u = (x - e.mean) / e.std;
+      sum -= 0.5L * u * u + std::log(static_cast<long double>(e.std)) + 0.5L * std::log(2 * kPi);
+      if (std::isfinite(e.low))
+        sum -= std::log(std::erf((static_cast<long double>(e.high) - e.low) / (2 * std::sqrt(2.0L) * e.std)));
+      continue;
+    }
     if (prior.kind == Prior::Kind::uniform) {
       if (x < prior.low || x > prior.high) return outside;
       sum -= std::log(static_cast<long double>(prior.high) - prior.low);

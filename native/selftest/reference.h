@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "core/kernels.h"
+#include "core/prior_elements.h"
 
 /// What several cases expect, in float64 or wider, straight from the formulas of core/kernels.h.
 namespace tr0n::selftest {
@@ -36,6 +37,8 @@ struct Density {
 Density exact_density(const MixtureInput& q, size_t row, const float* z);
 
 /// log p(z), −infinity outside its support.
+/// Elements of every kind, one after the other; all hold ±0.4.
+PriorElement mixed_element(size_t j);
 double exact_log_prior(const Prior& prior, const float* z);
 
 }  // namespace tr0n::selftest

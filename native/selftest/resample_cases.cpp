@@ -19,7 +19,7 @@ std::vector<Shape> shapes(bool quick) {
   return all;
 }
 
-std::vector<Prior> priors(size_t d) {
+std::vector<PriorValues> priors(size_t d) {
   Prior normal;
   normal.dim = d;
   normal.std = 1.3f;
@@ -30,12 +30,21 @@ std::vector<Prior> priors(size_t d) {
   uniform.kind = Prior::Kind::uniform;
   uniform.low = -2;
   uniform.high = 1;
-  return {normal, wide, narrow, uniform};
+  Prior elements = normal;
+  elements.kind = Prior::Kind::elements;
+  std::vector<PriorElement> list;
+  for (size_t j = 0; j < d; ++j) list.push_back(mixed_element(j));
+  std::vector<PriorValues> all;
+  for (const Prior& prior : {normal, wide, narrow, uniform})
+    all.emplace_back(prior, std::vector<PriorElement>());
+  all.emplace_back(elements, list);
+  return all;
 }
 
 const char* name_of(const Prior& prior) {
   if (prior.kind == Prior::Kind::normal) return "normal";
   if (prior.kind == Prior::Kind::uniform) return "uniform";
+  if (prior.kind == Prior::Kind::elements) return "elements";
   return prior.bound >= prior.std ? "truncated" : "narrow";
 }
 
@@ -44,10 +53,44 @@ std::string name_of(const Shape& shape, const Prior& prior, double alpha) {
          std::to_string(shape.d) + ", " + name_of(prior) + ", α " + std::to_string(alpha).substr(0, 4);
 }
 
+/// N(0, std²) cut to ±bound; attempt r reads block r·d + j.
+double exact_truncated(double std, double bound, const Philox& rng, Chain chain, uint32_t step, size_t d,
+                       size_t j) {
+  for (size_t attempt = 0;; ++attempt) {
+    const auto words =
+        rng.bits(chain, step, Purpose::candidate_prior, static_cast<uint32_t>(attempt * d + j));
+    const double u = Philox::unit(words[0]), v = Philox::unit(words[1]);
+    if (bound < std) {
+      const double x = bound * (2 * u - 1);
+      if (v < std::exp(-0.5 * x * x / (std * std))) return x;
+      continue;
+    }
+    const double radius = std * std::sqrt(-2 * std::log(u)), angle = 2 * M_PI * v;
+    for (const double x : {radius * std::cos(angle), radius * std::sin(angle)})
+      if (std::fabs(x) <= bound) return x;
+  }
+}
+
 /// A draw from the prior, as core/prior.cpp lays its numbers out.
 std::vector<double> exact_prior(const Prior& prior, const Philox& rng, Chain chain, uint32_t step) {
   constexpr Purpose purpose = Purpose::candidate_prior;
   std::vector<double> z(prior.dim);
+  if (prior.kind == Prior::Kind::elements) {
+    const size_t quads = (prior.dim + 3) / 4;
+    z = exact_normals(rng, chain, step, purpose, prior.dim);
+    for (size_t j = 0; j < prior.dim; ++j) {
+      const PriorElement& e = prior.elements[j];
+      const double mean = static_cast<double>(e.mean), low = static_cast<double>(e.low),
+                   high = static_cast<double>(e.high), width = static_cast<double>(e.std);
+      if (std::isinf(e.std))
+        z[j] = low + exact_uniform(rng, chain, step, purpose, 4 * quads + j) * (high - low);
+      else if (std::isinf(e.low))
+        z[j] = mean + width * z[j];
+      else
+        z[j] = mean + exact_truncated(width, (high - low) / 2, rng, chain, step, prior.dim, 2 * quads + j);
+    }
+    return z;
+  }
   const double std = static_cast<double>(prior.std), bound = static_cast<double>(prior.bound);
   if (prior.kind == Prior::Kind::normal) {
     z = exact_normals(rng, chain, step, purpose, prior.dim);
@@ -60,21 +103,7 @@ std::vector<double> exact_prior(const Prior& prior, const Philox& rng, Chain cha
       z[j] = low + exact_uniform(rng, chain, step, purpose, j) * (high - low);
       continue;
     }
-    for (size_t attempt = 0;; ++attempt) {
-      const auto words = rng.bits(chain, step, purpose, static_cast<uint32_t>(attempt * prior.dim + j));
-      const double u = Philox::unit(words[0]), v = Philox::unit(words[1]);
-      if (bound < std) {
-        const double x = bound * (2 * u - 1);
-        z[j] = x;
-        if (v < std::exp(-0.5 * x * x / (std * std))) break;
-        continue;
-      }
-      const double radius = std * std::sqrt(-2 * std::log(u)), angle = 2 * M_PI * v;
-      z[j] = radius * std::cos(angle);
-      if (std::fabs(z[j]) <= bound) break;
-      z[j] = radius * std::sin(angle);
-      if (std::fabs(z[j]) <= bound) break;
-    }
+    z[j] = exact_truncated(std, bound, rng, chain, step, prior.dim, j);
   }
   return z;
 }
@@ -97,8 +126,9 @@ SELFTEST(draw_candidates) {
     const MixtureInput in = mixture_inputs(5, shape.components, shape.d).front();
     const std::vector<uint32_t> rows = integers(shape.n, 1, 5), steps = integers(shape.n, 2, 1 << 24);
     const std::vector<Chain> who = chains(shape.n, 3);
-    for (const Prior& prior : priors(shape.d))
+    for (const PriorValues& values : priors(shape.d))
       for (const double alpha : {0.0, 0.4, 1.0}) {
+        const Prior prior = values.view();
         std::vector<double> exact;
         for (size_t i = 0; i < shape.n; ++i) {
           if (rng.uniform(who[i], steps[i], Purpose::candidate_choice) < alpha) {
@@ -119,7 +149,8 @@ SELFTEST(draw_candidates) {
           const Array<uint32_t> row(device, rows), step(device, steps);
           const Array<Chain> chain(device, who);
           Array<float> z(device, shape.n * shape.d);
-          device.kernels().draw_candidates(q.view, prior, alpha, row.data(), chain.data(), step.data(),
+          const DevicePrior p(device, prior, 0, shape.d);
+          device.kernels().draw_candidates(q.view, p.view(), alpha, row.data(), chain.data(), step.data(),
                                            shape.n, rng, z.data());
           return z.values();
         };
@@ -141,7 +172,8 @@ SELFTEST(importance_weights) {
     const std::vector<uint32_t> rows = integers(n, 1, static_cast<uint32_t>(n));
     std::vector<float> energies = normals(n, 2, 5);
     for (size_t i = 2; i < n; i += 7) energies[i] = i % 2 == 0 ? NAN : INFINITY;
-    for (const Prior& prior : priors(shape.d)) {
+    for (const PriorValues& values : priors(shape.d)) {
+      const Prior prior = values.view();
       std::vector<float> z = in.z;
       for (size_t i = 0; i < z.size(); ++i) {  // most rows inside the support, every sixth in one place not
         z[i] = std::fmod(z[i], 0.4f);
@@ -170,7 +202,8 @@ SELFTEST(importance_weights) {
             const Array<uint32_t> row(device, rows);
             const Array<float> here(device, z), e(device, energies);
             Array<double> out(device, n);
-            device.kernels().importance_weights(q.view, prior, alpha, 3, prior_weight, row.data(), n,
+            const DevicePrior p(device, prior, 0, shape.d);
+            device.kernels().importance_weights(q.view, p.view(), alpha, 3, prior_weight, row.data(), n,
                                                 here.data(), e.data(), out.data());
             return out.values();
           };

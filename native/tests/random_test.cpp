@@ -1,7 +1,8 @@
 #include <array>
+#include <cmath>
 #include <limits>
 
-#include "core/prior.h"
+#include "core/prior_elements.h"
 #include "core/rng.h"
 #include "tests/check.h"
 
@@ -115,4 +116,74 @@ TEST(priors) {
   CHECK_CODE("ERR_INVALID_ARGUMENT", make(Prior::Kind::uniform, 1, 1, 0, 2, 2).check());
   CHECK_CODE("ERR_INVALID_ARGUMENT", make(Prior::Kind::normal, 0, 1, 0, 0, 0).check());
   CHECK_CODE("ERR_INVALID_ARGUMENT", make(Prior::Kind::normal, 1, std::nanf(""), 0, 0, 0).check());
+}
+
+namespace {
+
+constexpr float kInf = std::numeric_limits<float>::infinity();
+
+PriorValues elements(const std::vector<PriorElement>& list) {
+  Prior prior;
+  prior.kind = Prior::Kind::elements;
+  prior.dim = list.size();
+  return PriorValues(prior, list);
+}
+
+}  // namespace
+
+TEST(prior_of_elements) {
+  const PriorElement normal{2, 1.7f, -kInf, kInf}, wide{-1, 1, -3, 1}, narrow{0.5f, 5, 0, 1},
+      flat{0, kInf, -1, 3};
+  check_prior(elements({normal}).view(), -15, 20);
+  check_prior(elements({wide}).view(), -3, 1);
+  check_prior(elements({narrow}).view(), 0, 1);
+  check_prior(elements({flat}).view(), -1, 3);
+
+  // All of them side by side: densities add up, and no two draw from the same random numbers.
+  const PriorValues mixed = elements({normal, wide, narrow, flat, normal, wide, flat});
+  const Prior prior = mixed.view();
+  prior.check();
+  const float z[7] = {1, -2, 0.25f, 2.5f, 3, 0, 0}, outside[7] = {1, -2, 1.5f, 2.5f, 3, 0, 0};
+  double sum = 0, entropy = 0;
+  const PriorElement* e = prior.elements;
+  for (size_t j = 0; j < 7; ++j) {
+    const PriorValues one = elements({e[j]});
+    sum += one.view().log_density(z + j);
+    entropy += one.view().entropy();
+  }
+  CHECK_NEAR(prior.log_density(z), sum, 1e-12);
+  CHECK_NEAR(prior.entropy(), entropy, 1e-12);
+  CHECK(prior.log_density(outside) == -std::numeric_limits<double>::infinity());
+  CHECK(prior.energy(outside) == std::numeric_limits<double>::infinity());
+  float gradient[7] = {};
+  prior.add_energy_gradient(z, 2, gradient);
+  for (size_t j = 0; j < 7; ++j)
+    CHECK_NEAR(static_cast<double>(gradient[j]),
+               2.0 * (static_cast<double>(z[j]) - static_cast<double>(e[j].mean)) /
+                   (static_cast<double>(e[j].std) * static_cast<double>(e[j].std)),
+               1e-6);
+
+  const Philox rng(11);
+  constexpr uint32_t draws = 40'000;
+  double first[7] = {}, second[7][7] = {};
+  for (uint32_t i = 0; i < draws; ++i) {
+    float x[7];
+    prior.draw(rng, {1, i}, 2, Purpose::prior, x);
+    CHECK(prior.contains(x));
+    for (size_t j = 0; j < 7; ++j) first[j] += static_cast<double>(x[j]) / draws;
+    for (size_t j = 0; j < 7; ++j)
+      for (size_t k = 0; k < 7; ++k)
+        second[j][k] += static_cast<double>(x[j]) * static_cast<double>(x[k]) / draws;
+  }
+  const double centres[7] = {2, -1, 0.5, 1, 2, -1, 1};
+  for (size_t j = 0; j < 7; ++j) {
+    const auto variance = [&](size_t k) { return second[k][k] - first[k] * first[k]; };
+    CHECK_NEAR(first[j], centres[j], 0.04);
+    for (size_t k = 0; k < j; ++k)
+      CHECK_NEAR((second[j][k] - first[j] * first[k]) / std::sqrt(variance(j) * variance(k)), 0, 0.025);
+  }
+
+  CHECK_CODE("ERR_INVALID_ARGUMENT", elements({{0, kInf, -kInf, kInf}}).view().check());  // no density
+  CHECK_CODE("ERR_INVALID_ARGUMENT", elements({{0, 1, -1, 2}}).view().check());  // not about its mean
+  CHECK_CODE("ERR_INVALID_ARGUMENT", elements({{0, 0, -1, 1}}).view().check());
 }

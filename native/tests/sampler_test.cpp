@@ -53,6 +53,17 @@ Prior standard(size_t dim = 2) {
   return prior;
 }
 
+/// Both dimensions, or `size` of them.
+UpdateGroup sgld(double learning_rate, double noise, double clip, double bound, size_t size = 2) {
+  UpdateGroup group;
+  group.size = size;
+  group.learning_rate = learning_rate;
+  group.noise = noise;
+  group.clip = clip;
+  group.bound = bound;
+  return group;
+}
+
 TranslatorConfig shape() {
   TranslatorConfig config;
   config.condition = 2;
@@ -126,7 +137,7 @@ TEST(mala_reaches_the_posterior) {
     for (const double drift : {10.0, 1.0}) {  // clipping is exact
       config.fidelity = lambda;
       config.max_drift = drift;
-      config.adapt = drift > 5;
+      config.adapt = drift > 5 ? Adapt::chain : Adapt::none;
       const SampleResult result = f.run(objective, config, 20000);
       check_posterior(result, 20000, f.conditions, lambda, 0.012);
       CHECK(result.gradients == 81u * 60000 && result.forwards == 0);
@@ -274,8 +285,7 @@ TEST(candidates_without_energy_have_no_weight) {
   }
   objective.broken = [](const float*) { return false; };
   config.kernel = Kernel::langevin;
-  config.learning_rate = 1e30;
-  config.clip = 0;
+  config.groups = {sgld(1e30, 0.01, 0, 0)};
   config.steps = 10;
   CHECK_CODE("ERR_DIVERGED", f.run(objective, config, 2));
 }
@@ -287,11 +297,9 @@ TEST(langevin_without_noise_against_double) {
   config.start = Start::prior;
   config.kernel = Kernel::langevin;
   config.steps = 20;
-  config.noise = 0;
-  config.bound = 1.2;
+  config.groups = {sgld(0.1, 0, 1, 1.2)};
   config.fidelity = 2;
   config.prior_weight = 0.5;
-  config.learning_rate = 0.1;
   const SampleResult result = f.run(objective, config, 1);
   for (size_t b = 0; b < 3; ++b) {
     float start[2];
@@ -318,11 +326,9 @@ TEST(hybrid_without_noise_against_double) {
   SamplerConfig config;
   config.kernel = Kernel::hybrid;
   config.steps = 20;
-  config.noise = 0;
-  config.bound = 2;
+  config.groups = {sgld(0.1, 0, 1, 2)};
   config.fidelity = 1;
   config.prior_weight = 0;
-  config.learning_rate = 0.1;
   config.weight_learning_rate = 0.05;
   const SampleResult result = f.run(objective, config, 2);
   const Mixture mixture = f.translator.forward(f.conditions.data(), 3);
@@ -376,6 +382,229 @@ TEST(hybrid_without_noise_against_double) {
     for (size_t i = 0; i < 2; ++i)
       for (size_t j = 0; j < 2; ++j)
         CHECK_NEAR(static_cast<double>(result.latents[(b * 2 + i) * 2 + j]), z[j], 1e-4);
+  }
+}
+
+TEST(groups_follow_their_own_rules) {
+  // One dimension by momentum SGD, the other by Adam, both without noise; then one of them held.
+  Fixture f;
+  Quadratic objective;
+  SamplerConfig config;
+  config.start = Start::prior;
+  config.kernel = Kernel::langevin;
+  config.steps = 20;
+  config.prior_weight = 0;
+  UpdateGroup adam = sgld(0.05, 0, 0.5, 1.5, 1);
+  adam.rule = Rule::adam;
+  config.groups = {sgld(0.1, 0, 0.25, 1.2, 1), adam};
+  const SampleResult result = f.run(objective, config, 1);
+  for (size_t b = 0; b < 3; ++b) {
+    float start[2];
+    draw_prior(f.prior, 0, f.streams[b], 0, 1, Purpose::prior, start);
+    double z[2] = {static_cast<double>(start[0]), static_cast<double>(start[1])}, momentum = 0, m = 0, v = 0;
+    for (int t = 1; t <= 20; ++t) {
+      const double x = z[0] - static_cast<double>(f.conditions[2 * b]);
+      const double y = z[1] - static_cast<double>(f.conditions[2 * b + 1]);
+      const double g0 = 3 * x + y, g1 = x + 2 * y;  // each clipped by the norm of its own group
+      momentum = (t == 1 ? 0 : 0.99 * momentum) + g0 * std::fmin(1.0, 0.25 / (std::fabs(g0) + 1e-6));
+      const double g = g1 * std::fmin(1.0, 0.5 / (std::fabs(g1) + 1e-6));
+      m = 0.9 * m + 0.1 * g;
+      v = 0.999 * v + 0.001 * g * g;
+      const double step =
+          0.05 * (m / (1 - std::pow(0.9, t))) / (std::sqrt(v / (1 - std::pow(0.999, t))) + 1e-8);
+      z[0] = std::fmax(-1.2, std::fmin(1.2, z[0] - 0.1 * momentum));
+      z[1] = std::fmax(-1.5, std::fmin(1.5, z[1] - step));
+    }
+    CHECK_NEAR(static_cast<double>(result.latents[2 * b]), z[0], 1e-4);
+    CHECK_NEAR(static_cast<double>(result.latents[2 * b + 1]), z[1], 1e-4);
+  }
+  config.groups[1].rule = Rule::fixed;
+  for (const Kernel kernel : {Kernel::langevin, Kernel::hybrid}) {
+    config.kernel = kernel;
+    config.start = kernel == Kernel::hybrid ? Start::mode : Start::prior;
+    std::vector<float> first;
+    const SampleResult held = f.run(objective, config, 2, 0, 0, 3, [&](const SampleProgress& p) {
+      if (p.step == 0) first.assign(p.latents, p.latents + 12);
+    });
+    for (size_t i = 0; i < 6; ++i)
+      CHECK(held.latents[2 * i] != first[2 * i] && held.latents[2 * i + 1] == first[2 * i + 1]);
+  }
+  config.groups = {sgld(0.1, 0, 1, 0, 1)};
+  CHECK_CODE("ERR_SHAPE_MISMATCH", f.run(objective, config, 1));
+}
+
+TEST(groups_draw_numbers_of_their_own) {
+  Fixture f;
+  Quadratic objective;
+  SamplerConfig config;
+  config.start = Start::prior;
+  config.kernel = Kernel::langevin;
+  config.steps = 1;
+  config.fidelity = 0;
+  config.prior_weight = 0;
+  config.groups = {sgld(0, 1, 1, 0, 1), sgld(0, 1, 1, 0, 1)};
+  constexpr size_t n = 4000;
+  std::vector<float> first;
+  const SampleResult moved = f.run(objective, config, n, 0, 0, 1, [&](const SampleProgress& p) {
+    if (p.step == 0) first.assign(p.latents, p.latents + 2 * n);
+  });
+  double variance[2] = {}, covariance = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const double u = static_cast<double>(moved.latents[2 * i] - first[2 * i]),
+                 v = static_cast<double>(moved.latents[2 * i + 1] - first[2 * i + 1]);
+    variance[0] += u * u / n;
+    variance[1] += v * v / n;
+    covariance += u * v / n;
+  }
+  CHECK_NEAR(variance[0], 1, 0.1);
+  CHECK_NEAR(variance[1], 1, 0.1);
+  CHECK_NEAR(covariance, 0, 0.08);
+}
+
+namespace {
+
+/// Mean and covariance of the target that Quadratic has with a standard normal prior, against samples of the
+/// first condition.
+void check_posterior(const Fixture& f, const SampleResult& result, size_t n, double tolerance) {
+  const double p00 = Quadratic::kA[0][0] + 1, p01 = Quadratic::kA[0][1], p11 = Quadratic::kA[1][1] + 1;
+  const double det = p00 * p11 - p01 * p01;
+  const double s00 = p11 / det, s01 = -p01 / det, s11 = p00 / det;
+  const double c0 = static_cast<double>(f.conditions[0]), c1 = static_cast<double>(f.conditions[1]);
+  const double a0 = 3 * c0 + c1, a1 = c0 + 2 * c1;
+  double mean[2] = {}, cov[3] = {};
+  for (size_t i = 0; i < n; ++i)
+    for (size_t j = 0; j < 2; ++j)
+      mean[j] += static_cast<double>(result.latents[2 * i + j]) / static_cast<double>(n);
+  for (size_t i = 0; i < n; ++i) {
+    const double u = static_cast<double>(result.latents[2 * i]) - mean[0],
+                 v = static_cast<double>(result.latents[2 * i + 1]) - mean[1];
+    cov[0] += u * u / static_cast<double>(n);
+    cov[1] += u * v / static_cast<double>(n);
+    cov[2] += v * v / static_cast<double>(n);
+  }
+  CHECK_NEAR(mean[0], s00 * a0 + s01 * a1, tolerance);
+  CHECK_NEAR(mean[1], s01 * a0 + s11 * a1, tolerance);
+  CHECK_NEAR(cov[0], s00, tolerance);
+  CHECK_NEAR(cov[1], s01, tolerance);
+  CHECK_NEAR(cov[2], s11, tolerance);
+}
+
+}  // namespace
+
+TEST(rounds_come_closer_to_the_posterior) {
+  Fixture f;
+  Quadratic objective;
+  SamplerConfig config;
+  config.kernel = Kernel::none;
+  config.candidates = 4;
+  config.max_candidates = 4;
+  config.rounds = 12;
+  constexpr size_t n = 20000;
+  const SampleResult result = f.run(objective, config, n, 0, 0, 1);
+  check_posterior(f, result, n, 0.015);
+  CHECK(result.forwards == n * 4 * 12);
+  config.rounds = 2;
+  config.kernel = Kernel::mala;
+  config.steps = 3;
+  config.candidates = 16;
+  config.adapt = Adapt::none;
+  std::vector<size_t> steps;
+  const SampleResult both = f.run(objective, config, n, 0, 0, 1, [&](const SampleProgress& p) {
+    CHECK(p.steps == 6);
+    steps.push_back(p.step);
+  });
+  check_posterior(f, both, n, 0.02);
+  CHECK((steps == std::vector<size_t>{0, 1, 2, 3, 4, 5, 6}));
+  CHECK(both.gradients == n * 8 && both.trace.size() == 7);
+  CHECK(both.acceptance[0] > 0.3f && both.acceptance[0] < 1);
+}
+
+TEST(pilots_freeze_the_step_size) {
+  Fixture f;
+  Quadratic objective;
+  SamplerConfig config;
+  config.start = Start::prior;
+  config.adapt = Adapt::pilot;
+  config.step_size = 3;  // far too large
+  config.target_accept = 0.57;
+  config.pilot_steps = 200;
+  config.pilot_chains = 16;
+  config.steps = 60;
+  const SampleResult result = f.run(objective, config, 400);
+  for (size_t b = 0; b < 3; ++b) {
+    std::printf("  h %.3f, acceptance %.3f\n", static_cast<double>(result.step_sizes[b]),
+                static_cast<double>(result.acceptance[b]));
+    CHECK_NEAR(static_cast<double>(result.acceptance[b]), 0.57, 0.1);
+    CHECK(result.step_sizes[b] < 1.5f);
+    // Alone and with fewer chains: the same pilots, the same step size.
+    const SampleResult part = f.run(objective, config, 3, 0, b, 1);
+    CHECK(part.step_sizes[0] == result.step_sizes[b]);
+    CHECK(same(result.latents, b * 800, part.latents));
+  }
+  CHECK(result.gradients == 3 * (400 * 61 + 16 * 201));
+  check_posterior(f, result, 400, 0.15);
+}
+
+TEST(rounds_and_groups_do_not_depend_on_the_split) {
+  Fixture f;
+  Quadratic objective;
+  for (const Kernel kernel : {Kernel::none, Kernel::mala, Kernel::langevin, Kernel::hybrid}) {
+    SamplerConfig config;
+    config.kernel = kernel;
+    config.seed = 8;
+    config.rounds = 3;
+    config.candidates = 2;
+    config.max_candidates = 32;
+    config.fidelity = 3;
+    config.groups = {sgld(0.1, 0.1, 1, 0, 1), sgld(0.2, 0.1, 1, 0, 1)};
+    config.groups[1].rule = Rule::adam;
+    const SampleResult whole = f.run(objective, config, 20);
+    for (size_t b = 0; b < 3; ++b)
+      for (const size_t first : {0u, 3u, 19u}) {
+        const SampleResult part =
+            f.run(objective, config, std::min<size_t>(20 - first, 3), static_cast<uint32_t>(first), b, 1);
+        CHECK(same(whole.latents, (b * 20 + first) * 2, part.latents));
+        CHECK(same(whole.energies, b * 20 + first, part.energies));
+      }
+  }
+}
+
+TEST(starts_that_are_given) {
+  Fixture f;
+  Quadratic objective;
+  SamplerConfig config;
+  config.start = Start::prior;
+  config.kernel = Kernel::none;
+  const std::vector<float> starts{1, 2, 3, 4};
+  SampleRequest request;
+  request.conditions = f.conditions.data();
+  request.condition_count = 2;
+  request.streams = f.streams.data();
+  request.starts = starts.data();
+  CHECK(sample(objective, nullptr, f.prior, config, request, f.cancel, {}).latents == starts);
+}
+
+TEST(divergence_tells_the_energies) {
+  Fixture f;
+  Quadratic objective;
+  objective.broken = [](const float* z) { return std::fabs(z[0]) > 1e4f; };
+  SamplerConfig config;
+  config.start = Start::prior;
+  config.kernel = Kernel::langevin;
+  config.steps = 100;
+  config.groups = {sgld(3, 0, 0, 0)};
+  std::vector<float> seen;
+  try {
+    f.run(objective, config, 2, 0, 1, 1, [&](const SampleProgress& p) {
+      seen.push_back(static_cast<float>(
+          0.5 * (static_cast<double>(p.energies[0]) + static_cast<double>(p.energies[1]))));
+    });
+    CHECK(false);
+  } catch (const Error& error) {
+    CHECK(error.code() == "ERR_DIVERGED");
+    CHECK(error.trace().size() == seen.size() + 1 && seen.size() > 2);
+    CHECK(std::equal(seen.begin(), seen.end(), error.trace().begin()));
+    CHECK(std::isnan(error.trace().back()));
   }
 }
 

@@ -66,7 +66,7 @@ const bad: [string, unknown, RegExp][] = [
   [
     "a number for a switch",
     { sample: { sampler: { kind: "mala", adapt: 1 } } },
-    /adapt: expected true or false, got 1/,
+    /adapt: expected true or false or one of "pilot", got 1/,
   ],
   ["a word of no choice", { precision: "half" }, /^precision: expected one of "fp32", "tf32", got "half"/],
   ["an unknown device", { device: "gpu" }, /^device: expected text like/],
@@ -183,7 +183,7 @@ describe("the configuration file", () => {
     same(Object.keys(samplers), Object.keys(sampler), "samplers");
     for (const [kind, options] of Object.entries(samplers)) {
       const made = (sampler[kind as Sampler["kind"]] as (o: object) => Sampler)(
-        kind === "langevin" || kind === "hybrid" ? { bound: 1 } : {},
+        kind === "langevin" || kind === "hybrid" ? { bound: 1, groups: {} } : {},
       );
       same(options, Object.keys(made.options), kind);
     }

@@ -84,6 +84,8 @@ describe("sampler", () => {
         targetAccept: 0.57,
         maxDrift: 10,
         adapt: true,
+        pilotSteps: 50,
+        rounds: 1,
       },
     });
     assert.equal(samplerSteps(sampler.resample({ fidelity: 10 }), undefined), 16);
@@ -117,6 +119,7 @@ describe("sampler", () => {
     assert.deepEqual(config, {
       start: "translator",
       kernel: "langevin",
+      groups: undefined,
       steps: 3,
       fidelity: 1,
       priorWeight: 0,
@@ -154,7 +157,7 @@ describe("sampler", () => {
       [() => sampler.resample({ fidelity: wrong("3") }), /fidelity: expected a finite number ≥ 0, got "3"/],
       [() => sampler.mala({ targetAccept: 1 }), /targetAccept/],
       [() => sampler.mala({ stepSize: 0 }), /stepSize/],
-      [() => sampler.mala({ adapt: wrong(1) }), /adapt: expected true or false/],
+      [() => sampler.mala({ adapt: wrong(1) }), /adapt: expected true, false or "pilot"/],
       [
         () => sampler.mala({ start: wrong("resample") }),
         /start: expected one of "translator", "mode", "prior"/,

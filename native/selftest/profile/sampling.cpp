@@ -46,8 +46,8 @@ Workload langevin(size_t n, size_t d) {
             const Array<float> gradients(device, normals(n * d, 2));
             Array<float> momenta(device, normals(n * d, 3)), z(device, normals(n * d, 4));
             measured([&] {
-              device.kernels().langevin_update(n, d, who.data(), kStep, rng(), false, 0.1f, 0.99f, 0.01f, 1,
-                                               2, gradients.data(), momenta.data(), z.data());
+              device.kernels().langevin_update(n, d, who.data(), kStep, 0, rng(), false, 0.1f, 0.99f, 0.01f,
+                                               1, 2, gradients.data(), momenta.data(), z.data());
             });
           }};
 }
@@ -113,8 +113,8 @@ Workload hybrid(size_t n, size_t components, size_t d) {
               kernels.hybrid_combine(n, components, d, means.data(), weights.data(), z.data());
               kernels.hybrid_gradients(n, components, d, means.data(), weights.data(), z.data(),
                                        gradients.data(), d_means.data(), d_weights.data());
-              kernels.langevin_update(n, components * d, who.data(), kStep, rng(), false, 0.1f, 0.99f, 0.01f,
-                                      1, 2, d_means.data(), momenta.data(), means.data());
+              kernels.langevin_update(n, components * d, who.data(), kStep, 0, rng(), false, 0.1f, 0.99f,
+                                      0.01f, 1, 2, d_means.data(), momenta.data(), means.data());
               kernels.adam_rows(step, n, components * d, d_weights.data(), m.data(), v.data(),
                                 weights.data());
             });

@@ -22,8 +22,8 @@ export const samplers: readonly Mutation[] = [
   },
   {
     file: "langevin_update.cu",
-    find: "normals(draw, static_cast<uint32_t>(at / 4))",
-    replace: "normals(draw, static_cast<uint32_t>(at))",
+    find: "normals(draw, first_block + static_cast<uint32_t>(at / 4))",
+    replace: "normals(draw, first_block + static_cast<uint32_t>(at))",
     what: "the wrong counter for random numbers",
   },
   {
