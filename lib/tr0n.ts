@@ -37,6 +37,7 @@ import {
   type NativeSampleProgress,
   type NativeSampleRequest,
   type NativeSampleResult,
+  type NativeSamplerConfig,
 } from "./native.js";
 import { checkNoise, checkNoiseSize, type ConditionNoise } from "./noise.js";
 import type { Objective, PairFunction } from "./objective.js";
@@ -684,9 +685,15 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const seed = o.seed === undefined ? randomSeed() : checkSeed("seed", o.seed);
     checkFunction("onProgress", o.onProgress);
     checkSignal("signal", o.signal);
+    this.samplerConfig(chosen, steps, seed); // refuses what does not fit the latent
     if (needsTranslator(chosen)) this.trained();
     const allSteps = steps * (chosen.kind === "resample" ? chosen.options.rounds : 1);
     return { count, steps, allSteps, sampler: chosen, seed, signal: o.signal };
+  }
+
+  private samplerConfig(chosen: Sampler, steps: number, seed: number): NativeSamplerConfig {
+    const { flat, latent } = this.objective;
+    return nativeSampler(chosen, steps, flat.prior, latent, seed, this.auxiliary?.name);
   }
 
   private plan(run: Run, rows: ConditionRows): Plan {
@@ -719,9 +726,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
     latents: boolean,
   ): Promise<NativeSampleResult> {
     const { rows, count, steps, sampler, seed } = plan;
-    const { latent, flat, source } = this.objective;
-    // Checked before anything is opened.
-    const config = nativeSampler(sampler, steps, flat.prior, latent, seed, this.auxiliary?.name);
+    const { source } = this.objective;
+    const config = this.samplerConfig(sampler, steps, seed);
     const streams = conditionStreams(rows);
     const starts =
       startsAtPrior(sampler) && !source.exact ? await this.priorStarts(plan, streams, signal) : undefined;
