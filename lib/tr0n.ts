@@ -738,7 +738,9 @@ export class Tr0n implements Disposable, AsyncDisposable {
       device: this.device,
       prior: source.density,
       config,
-      ...(this.auxiliary ? { auxiliary: { begin: this.auxiliary.begin, stds: this.spread } } : {}),
+      ...(this.auxiliary && needsTranslator(sampler)
+        ? { auxiliary: { begin: this.auxiliary.begin, stds: this.spread } }
+        : {}),
       conditions: rows.data,
       translatorConditions: rows.translator,
       conditionCount: rows.count,
