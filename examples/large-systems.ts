@@ -1,11 +1,12 @@
 /**
- * docs/large-systems.md run from end to end: BigGAN, StyleGAN2 and NVAE, each with a CLIP image tower and an augmented cosine
- * energy, on the files of scripts/large-systems/export.py. Their weights are random, so the images are noise: what it shows
+ * docs/large-systems.md run from end to end: BigGAN with its class embeddings, StyleGAN2 in w-space and NVAE with all of its
+ * groups, each with a CLIP image tower and an augmented cosine energy, on the files of scripts/large-systems/export.py. Their weights are random, so the images are noise: what it shows
  * is that every part fits, and that the energy falls.
  *
  *     python3 scripts/large-systems/export.py .cache/large-systems --small
  *     npx tsx examples/large-systems.ts .cache/large-systems
  */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { argv } from "node:process";
 import { pathToFileURL } from "node:url";
@@ -16,23 +17,73 @@ import {
   loadModel,
   sampler,
   stage,
+  tensor,
   Tr0n,
   writeImages,
   type Latent,
   type Model,
   type Samples,
+  type TrainOptions,
+  type Tr0nOptions,
 } from "../lib/index.js";
 
+/** The models of a system. */
+export interface Parts {
+  generator: Model;
+  /** StyleGAN's z → w. */
+  mapping?: Model;
+  /** BigGAN's class embeddings, one a row. */
+  classes?: number[][];
+}
+
 /** What differs from system to system: the paper's settings. */
-export const systems: Record<
-  string,
-  { latent: (dim: number) => Latent; learningRate: number; noise: number }
-> = {
-  // A truncated normal of bound 2, within which component means and chains stay, too.
-  biggan: { latent: (dim) => latent.truncatedNormal(dim, 2), learningRate: 5, noise: 0.5 },
-  stylegan2: { latent: (dim) => latent.normal(dim), learningRate: 0.1, noise: 0.2 },
-  // Temperature 0.6, as for FFHQ.
-  nvae: { latent: (dim) => latent.normal(dim, { std: 0.6 }), learningRate: 0.1, noise: 0.2 },
+interface System {
+  latent: (parts: Parts) => Latent;
+  translator?: Tr0nOptions["translator"];
+  train?: TrainOptions;
+  learningRate: number;
+  noise: number;
+}
+
+/** Numbers of one row of an input. */
+function size(model: Model, input: number): number {
+  return model.inputs[input]!.shape.slice(1).reduce<number>((product, side) => product * side!, 1);
+}
+
+export const systems: Record<string, System> = {
+  // z is truncated at 2, within which component means and chains stay, too. The class embedding has a head of its own,
+  // one vector a chain, which the hybrid sampler moves by Adam.
+  biggan: {
+    latent: ({ generator, classes }) =>
+      latent.product({
+        z: latent.truncatedNormal(size(generator, 0), 2),
+        y: latent.table(tensor(classes!.flat(), [classes!.length, classes![0]!.length])),
+      }),
+    translator: { auxiliary: "y" },
+    train: { preset: "official" },
+    learningRate: 5,
+    noise: 0.5,
+  },
+  // Translator and chains work in w, which goes into every layer. Its scale is not known beforehand.
+  stylegan2: {
+    latent: ({ mapping }) => latent.mapped(mapping!, latent.normal(size(mapping!, 0))),
+    translator: { space: "w" },
+    train: { calibrate: true },
+    learningRate: 0.1,
+    noise: 0.2,
+  },
+  // Temperature 0.6, as for FFHQ, in all groups.
+  nvae: {
+    latent: ({ generator }) =>
+      latent.hierarchical(
+        Object.fromEntries(generator.inputs.map(({ name }, i) => [name, size(generator, i)])),
+        {
+          temperature: 0.6,
+        },
+      ),
+    learningRate: 0.1,
+    noise: 0.2,
+  },
 };
 
 export interface RunOptions {
@@ -46,27 +97,40 @@ export interface RunOptions {
   stepNoise?: number;
 }
 
+/** The models of a folder that scripts/large-systems/export.py wrote. */
+export async function openSystem(name: string, folder: string): Promise<Parts> {
+  const generator = await loadModel(join(folder, `${name}.onnx`));
+  if (name === "stylegan2")
+    return { generator, mapping: await loadModel(join(folder, `${name}-mapping.onnx`)) };
+  if (name !== "biggan") return { generator };
+  const classes = JSON.parse(readFileSync(join(folder, `${name}-classes.json`), "utf8")) as number[][];
+  return { generator, classes };
+}
+
 /** Trains a translator and samples for one condition, as one would for the embedding of a text. */
 export async function runSystem(
   name: string,
-  generator: Model,
+  parts: Parts,
   encoder: Model,
   o: RunOptions,
 ): Promise<{ start: Samples; samples: Samples }> {
-  const { latent: prior, learningRate, noise } = systems[name]!;
-  const dim = generator.inputs[0]!.shape.slice(1).reduce<number>((product, size) => product * size!, 1);
-  const size = encoder.inputs[0]!.shape[3]!;
+  const system = systems[name]!;
   using tr0n = await Tr0n.create({
-    generator,
+    generator: parts.generator,
     encoder,
-    latent: prior(dim),
+    latent: system.latent(parts),
     energy: energy.cosine(),
-    preprocess: [stage.clip({ size })],
+    preprocess: [stage.clip({ size: encoder.inputs[0]!.shape[3]! })],
     augment: augmentation.policy({ copies: o.copies }),
-    translator: { conditionNoise: { kind: "isotropic", scale: noise }, hidden: 256, components: 4 },
+    translator: {
+      conditionNoise: { kind: "isotropic", scale: system.noise },
+      hidden: 256,
+      components: 4,
+      ...system.translator,
+    },
     seed: 1,
   });
-  await tr0n.train({ pairs: o.pairs, epochs: 2, batchSize: 16 });
+  await tr0n.train({ pairs: o.pairs, epochs: 2, batchSize: 16, ...system.train });
   // In place of a text's embedding: that of an image which the generator can make.
   const target = await tr0n.encode(await tr0n.drawPrior(1, { seed: 7 }));
   const sample = (steps: number): Promise<Samples> =>
@@ -75,7 +139,7 @@ export async function runSystem(
       {
         count: o.count,
         seed: 3,
-        sampler: sampler.hybrid({ learningRate: o.learningRate ?? learningRate, noise: o.stepNoise }),
+        sampler: sampler.hybrid({ learningRate: o.learningRate ?? system.learningRate, noise: o.stepNoise }),
         steps,
       },
     );
@@ -87,16 +151,18 @@ async function main(folder: string | undefined): Promise<void> {
   using encoder = await loadModel(join(folder, "clip_vit.onnx"));
   for (const name of Object.keys(systems)) {
     const started = performance.now();
-    using generator = await loadModel(join(folder, `${name}.onnx`));
+    const parts = await openSystem(name, folder);
     const o = { pairs: 64, copies: 2, steps: 5, count: 2 };
-    const { start, samples } = await runSystem(name, generator, encoder, o);
+    const { start, samples } = await runSystem(name, parts, encoder, o);
+    for (const model of [parts.generator, parts.mapping]) model?.[Symbol.dispose]();
     const out = join(folder, `${name}.png`);
     await writeImages(out, samples.images);
     const mean = (values: Float32Array): string =>
       (values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(3);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     console.log(
-      `${name}: energy ${mean(start.energies)} → ${mean(samples.energies)} in ${o.steps} steps, ${seconds} s in all, ${out}`,
+      `${name}: ${samples.latents.shape[1]} latents, energy ${mean(start.energies)} → ${mean(samples.energies)} in ` +
+        `${o.steps} steps, ${seconds} s in all, ${out}`,
     );
   }
 }

@@ -1,5 +1,6 @@
 /** A translator's first values from the moments of the latents that it will be trained on. */
 import { runJob, throwIfAborted } from "./job.js";
+import type { Tensor } from "./tensor.js";
 import type { Translator } from "./translator.js";
 
 /** Rows between which other work of this thread gets its turn. */
@@ -34,11 +35,13 @@ export async function moments(
  * Turns a fresh translator into one that speaks of latents in units of their spread about their mean: the means' layer
  * is scaled by each dimension's deviation and begins at its mean (through the bound, where there is one), and the log
  * standard deviations begin at the deviations' unless `stds` is false. For latents of N(0, I) that changes next to nothing.
+ * The auxiliary head is turned likewise by `y`.
  */
 export async function calibrate(
   translator: Translator,
   z: Float32Array,
   stds: boolean,
+  y: Tensor | undefined,
   signal?: AbortSignal,
 ): Promise<void> {
   const { latent: d, hidden: h, components, bound } = translator;
@@ -47,19 +50,21 @@ export async function calibrate(
     bound > 0 ? Math.atanh(Math.min(nearBound, Math.max(-nearBound, m / bound))) : m,
   );
   const scale = std.map((s, j) => (bound > 0 ? s / (bound * (1 - Math.tanh(centre[j]!) ** 2)) : s));
+  const auxiliary = y && (await moments(y.data, y.shape[1]!, signal));
   const values = await runJob("training", signal, () => translator.native.copyValues());
   const at = (name: string): number =>
     translator.native.parameters.find((p) => p.name === name)?.offset ?? -1;
-  const [weight, bias, logStds] = ["z_layer.weight", "z_layer.bias", "z_log_stds"].map(at) as [
-    number,
-    number,
-    number,
-  ];
-  for (let row = 0; row < components * d; row++) {
-    const j = row % d;
-    for (let i = weight + row * h; i < weight + (row + 1) * h; i++) values[i]! *= scale[j]!;
-    values[bias + row] = values[bias + row]! * scale[j]! + centre[j]!;
-  }
+  const turn = (layer: string, rows: number, factors: Float64Array, centres: Float64Array): void => {
+    const [weight, bias] = [at(`${layer}.weight`), at(`${layer}.bias`)];
+    for (let row = 0; row < rows; row++) {
+      const j = row % factors.length;
+      for (let i = weight + row * h; i < weight + (row + 1) * h; i++) values[i]! *= factors[j]!;
+      values[bias + row] = values[bias + row]! * factors[j]! + centres[j]!;
+    }
+  };
+  turn("z_layer", components * d, scale, centre);
+  if (auxiliary) turn("y_layer", translator.auxiliary, auxiliary.std, auxiliary.mean);
+  const logStds = at("z_log_stds");
   if (stds && logStds >= 0) {
     const count = translator.stds === "component" ? components * d : d;
     for (let i = 0; i < count; i++) values[logStds + i] = Math.log(Math.max(1e-6, std[i % d]!));

@@ -252,6 +252,11 @@ export function groupBound(prior: GroupLatent): number | undefined {
 
 /** The half-width of the whole support around 0; undefined where a dimension has none or groups differ. */
 export function latentBound(prior: Latent): number | undefined {
-  const bounds = new Set(latentGroups(prior).map((group) => groupBound(group.latent)));
+  return commonBound(latentGroups(prior).map((group) => group.latent));
+}
+
+/** The same of some groups. */
+export function commonBound(groups: readonly GroupLatent[]): number | undefined {
+  const bounds = new Set(groups.map(groupBound));
   return bounds.size === 1 ? [...bounds][0] : undefined;
 }

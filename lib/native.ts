@@ -202,6 +202,8 @@ export interface NativeTrainerConfig {
   /** "relaxed": mean energy of relaxed draws; createTrainer then needs an objective with a gradient. Default "latent". */
   loss?: "latent" | "relaxed";
   temperature?: number;
+  /** "relaxed": where the auxiliary head's y begins in the objective's latent. */
+  auxiliaryBegin?: number;
   sampleLabels?: boolean;
   noise?: "none" | "isotropic" | "adaptive" | "covariance";
   noiseScale?: number;
@@ -226,6 +228,13 @@ export interface NativeTrainerState {
   secondMoment: Float32Array;
 }
 
+export interface NativeHeldOut {
+  /** Mean −log q, a deterministic translator's squared error, or the relaxed energy. */
+  loss: number;
+  /** [auxiliary], mean (y − ŷ)² of each number. */
+  residuals: Float64Array;
+}
+
 export interface NativeTrainer {
   readonly steps: number;
   /** Runs at most `count` further steps; resolves with the last progress. */
@@ -234,8 +243,8 @@ export interface NativeTrainer {
   state(): NativeJob<NativeTrainerState>;
   /** Sets the translator's parameters, too. */
   setState(state: NativeTrainerState): NativeJob<void>;
-  /** Mean loss over held-out pairs: −log q, a deterministic translator's squared error, or the relaxed energy. */
-  heldOutLoss(z: Float32Array, c: Float32Array, n: number): NativeJob<number>;
+  /** What other pairs say; y may be null, and then there are no residuals. */
+  heldOut(z: Float32Array, c: Float32Array, y: Float32Array | null, n: number): NativeJob<NativeHeldOut>;
   dispose(): void;
 }
 
@@ -410,6 +419,11 @@ export interface NativeSampleRequest {
   device?: DeviceId;
   prior: NativePrior;
   config: NativeSamplerConfig;
+  /**
+   * For a translator with an auxiliary head: where its y lies in the latent, and the deviations [auxiliary] about it of
+   * candidates' y, which "resample" needs.
+   */
+  auxiliary?: { begin: number; stds?: Float32Array | null };
   /** [B, m] */ conditions: Float32Array;
   /** [B, m], the translator's, where they are not the objective's. */ translatorConditions?: Float32Array;
   conditionCount: number;

@@ -53,7 +53,10 @@ export interface ResampleOptions extends MalaOptions {
 
 /** How the numbers of one group of a latent.product() move. What is left out is the sampler's. */
 export interface GroupUpdate {
-  /** "sgld": momentum SGD with noise; "adam": Adam (0.9, 0.999); "fixed": not at all. Default "sgld", for tables "adam". */
+  /**
+   * "sgld": momentum SGD with noise; "adam": Adam (0.9, 0.999); "fixed": not at all. Default "sgld", for tables and the
+   * translator's auxiliary group "adam".
+   */
   rule?: "sgld" | "adam" | "fixed";
   /** Default for "adam": 0.005. */
   learningRate?: number;
@@ -211,7 +214,8 @@ const langevinNames = [
 export const sampler = {
   /**
    * The default: importance resampling among draws of the translator and the prior, then a few MALA steps. Its target
-   * is p(z)·exp(−λE); the effective sample size it reports says how well the translator covers it.
+   * is p(z)·exp(−λE); the effective sample size it reports says how well the translator covers it. Of an auxiliary group
+   * candidates are draws of a normal about the head's output, with the deviations that it had on the pairs held out.
    */
   resample(options?: ResampleOptions): Sampler {
     const o = checkOptions("sampler.resample options", options, [
@@ -261,7 +265,7 @@ export const sampler = {
   },
   /**
    * The paper's sampler: all K component means at once by momentum SGD with noise, their weights by Adam. The latent
-   * is the weighted mean.
+   * is the weighted mean. The translator's auxiliary group is one vector a chain.
    */
   hybrid(options?: HybridOptions): Sampler {
     const o = checkOptions("sampler.hybrid options", options, [...langevinNames, "weightLearningRate"]);
@@ -316,6 +320,7 @@ export function needsTranslator(chosen: Sampler): boolean {
 function updateGroups(
   o: (Sampler & { kind: "langevin" | "hybrid" })["options"],
   prior: Latent,
+  auxiliary: string | undefined,
 ): NativeUpdateGroup[] | undefined {
   const groups = latentGroups(prior);
   const given = o.groups ?? {};
@@ -327,7 +332,8 @@ function updateGroups(
   if (prior.kind !== "product" && prior.kind !== "table") return undefined;
   return groups.map(({ name, latent: group }) => {
     const own = (name === null ? undefined : given[name]) ?? {};
-    const rule = own.rule ?? (group.kind === "table" ? "adam" : "sgld");
+    const rule =
+      own.rule ?? (group.kind === "table" || (name !== null && name === auxiliary) ? "adam" : "sgld");
     return {
       size: group.dim,
       rule,
@@ -342,7 +348,8 @@ function updateGroups(
 
 /**
  * As the addon wants it. `priorTerms` is the summed weight of the energy's prior() terms, null without one: then the
- * weight is 1 for samplers with a target density (resample, mala, direct) and 0 for langevin and hybrid.
+ * weight is 1 for samplers with a target density (resample, mala, direct) and 0 for langevin and hybrid. `auxiliary` is the
+ * group of the translator's auxiliary head.
  */
 export function nativeSampler(
   chosen: Sampler,
@@ -350,6 +357,7 @@ export function nativeSampler(
   priorTerms: number | null,
   prior: Latent,
   seed: number,
+  auxiliary?: string,
 ): NativeSamplerConfig {
   const bound = latentBound(prior) ?? 0;
   const common = { steps, seed: BigInt(seed) };
@@ -374,7 +382,7 @@ export function nativeSampler(
         bound,
         ...chosen.options,
         ...common,
-        groups: updateGroups(chosen.options, prior),
+        groups: updateGroups(chosen.options, prior, auxiliary),
         kernel: steps > 0 ? "langevin" : "none",
         priorWeight: priorTerms ?? 0,
       };
@@ -383,7 +391,7 @@ export function nativeSampler(
         bound,
         ...chosen.options,
         ...common,
-        groups: updateGroups(chosen.options, prior),
+        groups: updateGroups(chosen.options, prior, auxiliary),
         start: "mode",
         kernel: steps > 0 ? "hybrid" : "none",
         priorWeight: priorTerms ?? 0,

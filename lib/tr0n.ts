@@ -1,5 +1,6 @@
 /** The method: a frozen generator, a frozen encoder, and a translator between conditions and latents. */
 import { reason, writeFileAtomic } from "./atomic-write.js";
+import { auxiliaryGroup, checkAuxiliaryName, type AuxiliaryGroup } from "./auxiliary.js";
 import { checkAugmentation, type Augmentation } from "./augment.js";
 import {
   checkFunction,
@@ -36,6 +37,7 @@ import {
   type NativeSampleProgress,
   type NativeSampleRequest,
   type NativeSampleResult,
+  type NativeSamplerConfig,
 } from "./native.js";
 import { checkNoise, checkNoiseSize, type ConditionNoise } from "./noise.js";
 import type { Objective, PairFunction } from "./objective.js";
@@ -75,7 +77,13 @@ export interface Tr0nOptions extends ModelsOptions {
     stds?: Stds;
     /** Names of the heads' tensors in files: z_… (default), or w_… as the paper's code has them for mapped latents. */
     space?: Space;
-    /** Component means stay within ±bound; 0 leaves them free. Default: the latent's bound, if it has one. */
+    /**
+     * Name of one group of a latent.product(), such as BigGAN's class embeddings "y", that the translator regresses: a
+     * head of its own gives one y for each condition, trained by mean squared error, and the mixture covers the other
+     * groups. Chains start at that y, and the hybrid sampler moves it as one vector. Default: none, the mixture covers all.
+     */
+    auxiliary?: string;
+    /** Component means stay within ±bound; 0 leaves them free. Default: the bound of the latent that the mixture covers, if it has one. */
     bound?: number;
     /** Noise on conditions while training. Default none. */
     conditionNoise?: ConditionNoise;
@@ -199,6 +207,9 @@ interface Plan extends Run {
 export class Tr0n implements Disposable, AsyncDisposable {
   private readonly lifetime = new Lifetime("the Tr0n");
   private current: Translator | null = null;
+  /** Deviations of the auxiliary group about its head's output; null without one. */
+  private spread: Float32Array | null = null;
+  private readonly auxiliary: AuxiliaryGroup | null;
   private lastReport: TrainReport | null = null;
   private readonly owned: Model[] = [];
   /** The saved Tr0n had a pairEncoder that was not given to load(). */
@@ -216,7 +227,10 @@ export class Tr0n implements Disposable, AsyncDisposable {
     readonly textEncoder: TextFunction | undefined,
     /** Keeps the device open from one call to the next. */
     private readonly opened: NativeDevice,
-  ) {}
+  ) {
+    const { latent } = objective;
+    this.auxiliary = auxiliaryGroup("translator.auxiliary", translatorSettings.auxiliary, latent);
+  }
 
   /**
    * Joins generator, stages, encoder and energy, and checks that they fit by running both models once.
@@ -241,6 +255,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const objective = await createObjective(o, o.signal);
     try {
       checkNoiseSize(translator.conditionNoise, objective.conditionSize);
+      auxiliaryGroup("translator.auxiliary", translator.auxiliary, objective.latent);
       const opened = await openDevice(place.device, o.signal);
       return new Tr0n(objective, translator, seed, o.seed !== undefined, place, texts, opened);
     } catch (error) {
@@ -324,10 +339,11 @@ export class Tr0n implements Disposable, AsyncDisposable {
         o.signal,
       );
       opened = await openDevice(place.device, o.signal);
-      const translator = tensors(objective, place);
+      const { translator, spread } = tensors(objective, place);
       const { seed, fixedSeed } = config;
       const tr0n = new Tr0n(objective, config.translator, seed, fixedSeed, place, texts, opened);
       tr0n.current = translator;
+      tr0n.spread = spread;
       tr0n.lastReport = config.training;
       tr0n.owned.push(...owned);
       tr0n.missingPairEncoder = config.models.pairEncoder !== null && o.pairEncoder === undefined;
@@ -398,14 +414,15 @@ export class Tr0n implements Disposable, AsyncDisposable {
    */
   async train(options?: TrainOptions): Promise<TrainReport> {
     this.lifetime.check();
-    const o = checkTrainOptions(options, this.objective);
+    const o = checkTrainOptions(options, this.objective, this.auxiliary);
     if (this.missingPairEncoder)
       throw new ArgumentError(
         "pairEncoder: this Tr0n was trained with one; give it to Tr0n.load to train again",
       );
     return this.lifetime.run("train", o.signal, async (signal) => {
-      const { translator, report } = await trainTranslator(
+      const { translator, spread, report } = await trainTranslator(
         this.objective,
+        this.auxiliary,
         this.translatorSettings,
         o,
         this.seed,
@@ -417,6 +434,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       this.lifetime.check();
       this.current?.dispose();
       this.current = translator;
+      this.spread = spread;
       this.lastReport = report;
       return report;
     });
@@ -596,7 +614,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     checkPath("path", path);
     this.lifetime.check();
     const translator = this.trained();
-    const bytes = await encodeTranslatorFile(this.objective, translator, {
+    const bytes = await encodeTranslatorFile(this.objective, translator, this.spread, {
       translator: this.translatorSettings,
       seed: this.seed,
       fixedSeed: this.fixedSeed,
@@ -667,11 +685,15 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const seed = o.seed === undefined ? randomSeed() : checkSeed("seed", o.seed);
     checkFunction("onProgress", o.onProgress);
     checkSignal("signal", o.signal);
-    // Groups that the latent does not have are known before there is a translator.
-    nativeSampler(chosen, steps, this.objective.flat.prior, this.objective.latent, seed);
+    this.samplerConfig(chosen, steps, seed); // refuses what does not fit the latent
     if (needsTranslator(chosen)) this.trained();
     const allSteps = steps * (chosen.kind === "resample" ? chosen.options.rounds : 1);
     return { count, steps, allSteps, sampler: chosen, seed, signal: o.signal };
+  }
+
+  private samplerConfig(chosen: Sampler, steps: number, seed: number): NativeSamplerConfig {
+    const { flat, latent } = this.objective;
+    return nativeSampler(chosen, steps, flat.prior, latent, seed, this.auxiliary?.name);
   }
 
   private plan(run: Run, rows: ConditionRows): Plan {
@@ -704,9 +726,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
     latents: boolean,
   ): Promise<NativeSampleResult> {
     const { rows, count, steps, sampler, seed } = plan;
-    const { latent, flat, source } = this.objective;
-    // Checked before anything is opened.
-    const config = nativeSampler(sampler, steps, flat.prior, latent, seed);
+    const { source } = this.objective;
+    const config = this.samplerConfig(sampler, steps, seed);
     const streams = conditionStreams(rows);
     const starts =
       startsAtPrior(sampler) && !source.exact ? await this.priorStarts(plan, streams, signal) : undefined;
@@ -717,6 +738,9 @@ export class Tr0n implements Disposable, AsyncDisposable {
       device: this.device,
       prior: source.density,
       config,
+      ...(this.auxiliary && needsTranslator(sampler)
+        ? { auxiliary: { begin: this.auxiliary.begin, stds: this.spread } }
+        : {}),
       conditions: rows.data,
       translatorConditions: rows.translator,
       conditionCount: rows.count,
@@ -801,6 +825,7 @@ function checkTranslator(value: Tr0nOptions["translator"]): TranslatorSettings {
     "depth",
     "stds",
     "space",
+    "auxiliary",
     "bound",
     "conditionNoise",
   ]);
@@ -816,6 +841,7 @@ function checkTranslator(value: Tr0nOptions["translator"]): TranslatorSettings {
     depth,
     stds,
     space,
+    auxiliary: checkAuxiliaryName("translator.auxiliary", o.auxiliary),
     bound: given(o.bound, checkNumber("translator.bound", o.bound, 0, { min: 0 })),
     conditionNoise: checkNoise("translator.conditionNoise", o.conditionNoise),
   };

@@ -12,6 +12,7 @@ import { ArgumentError } from "./errors.js";
 import { Lifetime, callNative, runJob, runJobWithProgress } from "./job.js";
 import {
   native,
+  type NativeHeldOut,
   type NativeObjective,
   type NativeTrainer,
   type NativeTrainerProgress,
@@ -53,7 +54,9 @@ export interface TrainerInternals {
   /** The numbers are known to be finite: they are not looked at again. */
   checked?: boolean;
   /** The loss is the mean energy of relaxed draws, through this objective. */
-  relaxed?: { readonly objective: NativeObjective; readonly temperature: number } | undefined;
+  relaxed?:
+    | { readonly objective: NativeObjective; readonly temperature: number; readonly auxiliaryBegin?: number }
+    | undefined;
 }
 
 const optionNames = [
@@ -103,7 +106,7 @@ export class Trainer implements Disposable {
       alpha: checkNumber("alpha", o.alpha, 1, { min: 0 }),
       sampleLabels: checkBoolean("sampleLabels", o.sampleLabels, false),
       ...nativeNoise(checkKnownNoise("conditionNoise", o.conditionNoise), translator.condition),
-      ...(own.relaxed ? { loss: "relaxed" as const, temperature: own.relaxed.temperature } : {}),
+      ...(own.relaxed ? { ...own.relaxed, objective: undefined, loss: "relaxed" as const } : {}),
       seed: BigInt(checkSeed("seed", o.seed)),
     };
     this.handle = callNative(() =>
@@ -146,12 +149,20 @@ export class Trainer implements Disposable {
 
   /** Mean −log q(z|c) of other pairs, in nats; their mean squared error where the translator is deterministic. */
   async heldOutLoss(z: Tensor, c: Tensor, options?: { signal?: AbortSignal }): Promise<number> {
+    return (await this.heldOut({ z, c }, options)).loss;
+  }
+
+  /** The same, and the mean squared error of each number of y where there is one. For tr0n's own modules. */
+  async heldOut(
+    { z, c, y }: { z: Tensor; c: Tensor; y?: Tensor | undefined },
+    options?: { signal?: AbortSignal },
+  ): Promise<NativeHeldOut> {
     const o = checkOptions("options", options, ["signal"]);
     checkSignal("options.signal", o.signal);
     checkTensor("z", z);
     checkTensor("c", c);
     return this.lifetime.run("heldOutLoss", o.signal, (signal) =>
-      runJob("heldOutLoss", signal, () => this.native.heldOutLoss(z.data, c.data, z.shape[0]!)),
+      runJob("heldOutLoss", signal, () => this.native.heldOut(z.data, c.data, y?.data ?? null, z.shape[0]!)),
     );
   }
 

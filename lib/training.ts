@@ -1,4 +1,11 @@
 /** Training the translator of a Tr0n: pairs, the loop over epochs, checkpoints, and the report. */
+import {
+  mixtureDensity,
+  mixtureGroups,
+  splitLatents,
+  withoutAuxiliary,
+  type AuxiliaryGroup,
+} from "./auxiliary.js";
 import { calibrate } from "./calibration.js";
 import {
   checkBoolean,
@@ -15,17 +22,18 @@ import { checkSameRun, readCheckpoint, writeCheckpoint, type Checkpoint } from "
 import type { Place } from "./devices.js";
 import { FileError, Tr0nError, invalid } from "./errors.js";
 import { callNative, runJob, throwIfAborted } from "./job.js";
-import { latentBound } from "./latent.js";
+import { commonBound } from "./latent.js";
 import { checkMemory } from "./limits.js";
 import { native } from "./native.js";
 import { knownNoise, noiseToJson, type ConditionNoise } from "./noise.js";
 import type { Objective } from "./objective.js";
 import { drawPairs, readPairs, type Pairs } from "./pairs.js";
 import { modelSettings } from "./settings.js";
-import { Trainer } from "./trainer.js";
+import type { Tensor } from "./tensor.js";
+import { Trainer, type TrainerOptions } from "./trainer.js";
 import { parameterCount, type Space, type Stds } from "./translator-shape.js";
 import { Translator } from "./translator.js";
-import { Validation } from "./validation.js";
+import { Validation, mean } from "./validation.js";
 
 export interface TrainOptions {
   /** How many pairs to make, or a folder from generatePairs(). Default 50,000; 20,000 or more are recommended. */
@@ -34,7 +42,8 @@ export interface TrainOptions {
    * Settings that the other options start from. "recommended" (default): 6 epochs, batches of 256, rate 1e-3, alpha 1,
    * log standard deviations that start at the prior's. "official": the paper's 10 epochs, batches of 16, rate 1e-4, alpha
    * 1e-4, log standard deviations that start at log 0.01; on far fewer pairs than the paper's million, so that it
-   * finishes, and the fit is too narrow for it.
+   * finishes, and the fit is too narrow for it. With `translator.auxiliary` "official" is the paper's loss for BigGAN, and
+   * "recommended" has another `alpha`.
    */
   preset?: "recommended" | "official";
   /**
@@ -53,7 +62,12 @@ export interface TrainOptions {
   learningRate?: number;
   /** Norm to which the whole gradient is clipped; 0 switches it off. Default 1. */
   clip?: number;
-  /** Weight of the loss on the latent. */
+  /**
+   * Weight of the loss on the latent; an auxiliary head's mean squared error has weight 1. Default of "recommended": 1
+   * without such a head. With one 2v/n, v being the variance of the group's n numbers under the prior: then the sum is
+   * (times a factor) the negative log-likelihood of both groups, of y under a normal of variance v about the head's
+   * output. Likewise for the loss "mse"; 1 for "cosine".
+   */
   alpha?: number;
   /** Where the log standard deviations start. */
   initialLogStd?: number;
@@ -113,16 +127,22 @@ export interface TrainReport {
   readonly bestEpoch: number;
   /** Whether `patience` ended the training. */
   readonly stopped: boolean;
-  /** Mean loss of the pairs held out, of the translator that was kept: nats, a squared error or −cos, without alpha. */
+  /** Mean loss of the pairs held out, of the translator that was kept: nats, a squared error or −cos, without alpha; with
+   * an auxiliary head alpha times that plus y's squared error. */
   readonly heldOutLoss: number;
   /** The same after each epoch. */
   readonly validation: readonly number[];
   /** Of all runs, where a checkpoint was continued. */
   readonly seconds: number;
-  /** Mean loss of the last epoch: alpha times nats a pair. */
+  /** Mean loss of the last epoch: alpha times nats a pair, plus the squared error of an auxiliary head. */
   readonly trainLoss: number;
-  /** Mean −log q(z|c) of the pairs held out, in nats; NaN for a deterministic translator, which has no density. */
+  /**
+   * Mean −log q(z|c) of the pairs held out, in nats; NaN for a deterministic translator, which has no density. With an
+   * auxiliary head z are the other groups' numbers, here and in `priorEntropy`.
+   */
   readonly heldOutNll: number;
+  /** Mean squared error of the auxiliary head on the pairs held out; NaN without one. */
+  readonly heldOutAuxiliary: number;
   /** Entropy of the prior, in nats. */
   readonly priorEntropy: number;
   /** heldOutNll − priorEntropy, or NaN. Below 0 the translator knows more about z than the prior does. */
@@ -137,6 +157,7 @@ export interface TranslatorSettings {
   depth?: number;
   stds?: Stds;
   space?: Space;
+  auxiliary?: string;
   bound?: number;
   conditionNoise?: ConditionNoise;
 }
@@ -174,7 +195,11 @@ const recommendedPairs = 20_000;
 type Settings = ReturnType<typeof checkTrainOptions>;
 
 /** @throws ArgumentError */
-export function checkTrainOptions(options: TrainOptions | undefined, objective: Objective) {
+export function checkTrainOptions(
+  options: TrainOptions | undefined,
+  objective: Objective,
+  auxiliary: AuxiliaryGroup | null = null,
+) {
   const o = checkOptions("options", options, optionNames);
   const preset = checkChoice("preset", o.preset, "recommended", ["recommended", "official"]);
   const defaults = presets[preset];
@@ -192,7 +217,10 @@ export function checkTrainOptions(options: TrainOptions | undefined, objective: 
   if (o.temperature !== undefined && loss !== "cosine")
     throw invalid("temperature", `nothing, for it is of the loss "cosine" and not "${loss}"`, o.temperature);
   const calibrated = checkBoolean("calibrate", o.calibrate, false);
-  const logStds = preset === "official" ? [Math.log(0.01)] : Array.from(objective.source.stds, Math.log);
+  const logStds =
+    preset === "official"
+      ? [Math.log(0.01)]
+      : Array.from(withoutAuxiliary(objective.source.stds, auxiliary), Math.log);
   const uniform = logStds.every((value) => value === logStds[0]);
   const startLogStd = uniform ? logStds[0]! : logStds.reduce((sum, value) => sum + value / logStds.length, 0);
   return {
@@ -201,7 +229,14 @@ export function checkTrainOptions(options: TrainOptions | undefined, objective: 
     batchSize: checkInteger("batchSize", o.batchSize, defaults.batchSize, { min: 1, max: 2 ** 20 }),
     learningRate: checkNumber("learningRate", o.learningRate, defaults.learningRate, { above: 0 }),
     clip: checkNumber("clip", o.clip, 1, { min: 0 }),
-    alpha: checkNumber("alpha", o.alpha, defaults.alpha, { above: 0 }),
+    alpha: checkNumber(
+      "alpha",
+      o.alpha,
+      preset === "recommended" && auxiliary
+        ? balancedAlpha(loss, objective.source.stds, auxiliary)
+        : defaults.alpha,
+      { above: 0 },
+    ),
     loss,
     temperature: checkNumber("temperature", o.temperature, 1, { above: 0 }),
     initialLogStd: checkNumber("initialLogStd", o.initialLogStd, startLogStd, { min: -20, max: 20 }),
@@ -219,9 +254,24 @@ export function checkTrainOptions(options: TrainOptions | undefined, objective: 
   };
 }
 
+/** Of the loss on z, beside y's mean squared error: see TrainOptions.alpha. */
+function balancedAlpha(
+  loss: "nll" | "mse" | "cosine",
+  stds: Float64Array,
+  { begin, size }: AuxiliaryGroup,
+): number {
+  if (loss === "cosine") return 1;
+  const variance = (deviations: Float64Array): number => mean(deviations.map((std) => std * std));
+  const nats = (2 * variance(stds.subarray(begin, begin + size))) / size;
+  if (loss === "nll") return nats;
+  const z = withoutAuxiliary(stds, { name: "", begin, size });
+  return (nats * z.length) / (2 * variance(z));
+}
+
 /** A translator of the right sizes for an objective, not trained. */
 function freshTranslator(
   objective: Objective,
+  auxiliary: AuxiliaryGroup | null,
   t: TranslatorSettings,
   o: Settings,
   seed: number,
@@ -230,13 +280,14 @@ function freshTranslator(
   const { initialLogStds } = o;
   const translator = new Translator({
     condition: objective.conditionSize,
-    latent: objective.latentSize,
+    latent: objective.latentSize - (auxiliary?.size ?? 0),
+    auxiliary: auxiliary?.size,
     components: t.components,
     hidden: t.hidden,
     depth: t.depth,
     stds: t.stds,
     space: t.space,
-    bound: t.bound ?? latentBound(objective.latent),
+    bound: t.bound ?? commonBound(mixtureGroups(objective.latent, auxiliary)),
     deterministic: o.loss === "mse",
     initialLogStd: o.initialLogStd,
     seed,
@@ -253,27 +304,28 @@ function freshTranslator(
 }
 
 /**
- * Trains a new translator.
+ * Trains a new translator. `spread` are the deviations of an auxiliary group about the head's output, on the pairs held out.
  *
  * @param seed used unless the options or the checkpoint have one
  * @param fixedSeed whether `seed` was chosen by the caller, so that a checkpoint must have it too
  */
 export async function trainTranslator(
   objective: Objective,
+  auxiliary: AuxiliaryGroup | null,
   translatorSettings: TranslatorSettings,
   o: Settings,
   seed: number,
   fixedSeed: boolean,
   place: Place,
   signal: AbortSignal,
-): Promise<{ translator: Translator; report: TrainReport }> {
+): Promise<{ translator: Translator; spread: Float32Array | null; report: TrainReport }> {
   const started = performance.now();
   const before = o.checkpoint === undefined ? null : await readCheckpoint(o.checkpoint);
   const ownSeed = o.seed ?? (before && !fixedSeed ? before.seed : seed);
   const folder = typeof o.pairs === "string" ? await readPairs(o.pairs, objective, signal) : null;
   if (folder && folder.count < minPairs)
     throw invalid("pairs", `at least ${minPairs} pairs in the folder`, folder.count);
-  const translator = freshTranslator(objective, translatorSettings, o, ownSeed, place);
+  const translator = freshTranslator(objective, auxiliary, translatorSettings, o, ownSeed, place);
   let trainer: Trainer | undefined;
   try {
     const run: Record<string, unknown> = {
@@ -285,6 +337,7 @@ export async function trainTranslator(
         conditionNoise: noiseToJson(translatorSettings.conditionNoise),
         depth: translator.depth,
         stds: translator.stds,
+        ...(auxiliary ? { auxiliary: auxiliary.name } : {}),
       },
       pairs: folder ? folder.identity : o.pairs,
       epochs: o.epochs,
@@ -310,10 +363,20 @@ export async function trainTranslator(
     if (heldOut >= pairs.count)
       throw invalid("heldOut", `fewer than the ${pairs.count} pairs there are`, heldOut);
     const trained = pairs.count - heldOut;
-    const { latentSize: d, conditionSize: m } = objective;
-    const trainerOptions = {
-      z: { data: pairs.z.subarray(0, trained * d), shape: [trained, d] },
-      c: { data: pairs.c.subarray(0, trained * m), shape: [trained, m] },
+    const { conditionSize: m } = objective;
+    const { latent: d, auxiliary: size } = translator;
+    const { z, y } = await splitLatents(pairs.z, objective.latentSize, auxiliary, signal);
+    const rows = (data: Float32Array, width: number, from: number, to: number): Tensor => ({
+      data: data.subarray(from * width, to * width),
+      shape: [to - from, width],
+    });
+    const part = (from: number, to: number) => ({
+      z: rows(z, d, from, to),
+      c: rows(pairs.c, m, from, to),
+      ...(y ? { y: rows(y, size, from, to) } : {}),
+    });
+    const trainerOptions: TrainerOptions = {
+      ...part(0, trained),
       epochs: o.epochs,
       batchSize: o.batchSize,
       learningRate: o.learningRate,
@@ -322,14 +385,18 @@ export async function trainTranslator(
       sampleLabels: objective.conditionKind === "probabilities",
       conditionNoise: await knownNoise(
         translatorSettings.conditionNoise,
-        { data: pairs.c.subarray(0, trained * m), shape: [trained, m] },
+        rows(pairs.c, m, 0, trained),
         signal,
       ),
       seed: ownSeed,
     };
     const relaxed =
       o.loss === "cosine"
-        ? { objective: await objective.cosine(signal), temperature: o.temperature }
+        ? {
+            objective: await objective.cosine(signal),
+            temperature: o.temperature,
+            auxiliaryBegin: auxiliary?.begin ?? 0,
+          }
         : undefined;
     trainer = new Trainer(translator, trainerOptions, { checked: true, relaxed });
     if (before && before.state.step > 0) {
@@ -339,22 +406,21 @@ export async function trainTranslator(
           `${o.checkpoint}: not a sound checkpoint: expected at most step ${trainer.steps}, got ${before.state.step}`,
         );
       await trainer.setState(before.state);
-    } else if (o.calibrate) await calibrate(translator, trainerOptions.z.data, o.calibrateStds, signal);
-    const validation = new Validation(
-      trainer,
-      translator,
-      { data: pairs.z.subarray(trained * d), shape: [heldOut, d] },
-      { data: pairs.c.subarray(trained * m), shape: [heldOut, m] },
-      before,
-    );
+    } else if (o.calibrate)
+      await calibrate(translator, trainerOptions.z.data, o.calibrateStds, trainerOptions.y, signal);
+    const validation = new Validation(trainer, translator, part(trained, pairs.count), o.alpha, before);
     const loop = new Loop(trainer, validation, o, run, ownSeed, before, started);
     const trainLoss = await loop.run(signal);
     const heldOutLoss = validation.keepBest();
     const heldOutNll = await validation.nll(o.loss, signal);
-    const priorEntropy = callNative(() => native().priorEntropy(objective.source.density));
+    const priorEntropy = callNative(() =>
+      native().priorEntropy(mixtureDensity(objective.source.density, auxiliary)),
+    );
     const gap = heldOutNll - priorEntropy;
+    const residuals = await validation.residuals(signal);
     return {
       translator,
+      spread: auxiliary && residuals && spreadOf(residuals, objective.source.stds, auxiliary),
       report: {
         pairs: pairs.count,
         heldOut,
@@ -368,6 +434,7 @@ export async function trainTranslator(
         seconds: loop.seconds(),
         trainLoss,
         heldOutNll,
+        heldOutAuxiliary: residuals ? mean(residuals) : Number.NaN,
         priorEntropy,
         gap,
         warnings: warnings(pairs.count, o.loss === "nll" ? gap : Number.NaN),
@@ -380,6 +447,14 @@ export async function trainTranslator(
   } finally {
     trainer?.dispose();
   }
+}
+
+/**
+ * Deviations of y about the head's output. What it has learned by heart still gets a thousandth of the prior's: a density
+ * needs some, and importance weights are right with any.
+ */
+function spreadOf(residuals: Float64Array, stds: Float64Array, { begin }: AuxiliaryGroup): Float32Array {
+  return Float32Array.from(residuals, (square, j) => Math.max(Math.sqrt(square), 1e-3 * stds[begin + j]!));
 }
 
 async function firstCheckpoint(

@@ -1,4 +1,5 @@
 /** The .safetensors file of a trained Tr0n: the translator's tensors, and the rest as JSON in the header. */
+import { auxiliaryGroup, checkAuxiliaryName } from "./auxiliary.js";
 import { checkAugmentation } from "./augment.js";
 import { checkSeed } from "./check.js";
 import type { Place } from "./devices.js";
@@ -8,12 +9,14 @@ import { checkDescription, latentTables, splitTables } from "./latent-descriptio
 import { noiseFromJson, noiseToJson } from "./noise.js";
 import type { Objective } from "./objective.js";
 import { checkStages } from "./preprocess.js";
-import { decodeSafetensors, type Safetensors } from "./safetensors.js";
+import { decodeSafetensors, takeTensor, type Safetensors } from "./safetensors.js";
 import { modelSettings, settingsDifference, type ModelRecord, type ModelSettings } from "./settings.js";
 import type { TrainReport, TranslatorSettings } from "./training.js";
 import { checkArchitecture } from "./translator-shape.js";
 import { translatorFromFile, type Translator } from "./translator.js";
 
+/** Deviations of y about the auxiliary head's output. */
+const spreadName = "latent.auxiliary_stds";
 const format = "tr0n-translator";
 const version = 1;
 
@@ -29,6 +32,7 @@ export interface TranslatorFileConfig {
 export async function encodeTranslatorFile(
   objective: Objective,
   translator: Translator,
+  spread: Float32Array | null,
   rest: Omit<TranslatorFileConfig, "models">,
 ): Promise<Uint8Array> {
   const { hidden, depth, stds, space, bound } = translator;
@@ -43,6 +47,7 @@ export async function encodeTranslatorFile(
       stds,
       space,
       bound,
+      ...(rest.translator.auxiliary === undefined ? {} : { auxiliary: rest.translator.auxiliary }),
       conditionNoise: noiseToJson(rest.translator.conditionNoise),
     },
     seed: rest.seed,
@@ -50,7 +55,10 @@ export async function encodeTranslatorFile(
     training: rest.training,
   };
   const metadata = { format, version: String(version), config: JSON.stringify(config) };
-  return translator.toSafetensors(metadata, latentTables(objective.latent));
+  return translator.toSafetensors(metadata, {
+    ...latentTables(objective.latent),
+    ...(spread ? { [spreadName]: { data: spread, shape: [spread.length] } } : {}),
+  });
 }
 
 /**
@@ -64,7 +72,7 @@ export function decodeTranslatorFile(
 ): {
   config: TranslatorFileConfig;
   tables: Safetensors;
-  tensors: (objective: Objective, place: Place) => Translator;
+  tensors: (objective: Objective, place: Place) => { translator: Translator; spread: Float32Array | null };
 } {
   const fail = (what: string, cause?: unknown): FileError =>
     new FileError("ERR_FILE_INVALID", `${path}: not a sound translator file: ${what}`, { cause });
@@ -82,19 +90,45 @@ export function decodeTranslatorFile(
     throw fail(`its configuration is not as expected (${(error as Error).message})`, error);
   }
   const { rest, tables } = splitTables(file);
-  const tensors = (objective: Objective, place: Place): Translator => {
+  const tensors = (objective: Objective, place: Place) => {
+    let size: number;
+    try {
+      size = auxiliaryGroup("auxiliary", config.translator.auxiliary, objective.latent)?.size ?? 0;
+    } catch (error) {
+      throw fail((error as Error).message, error);
+    }
+    const spread = size > 0 ? takeTensor(tables, path, spreadName, [size]) : null;
+    if (spread?.some((std) => !(std > 0 && std < Infinity)))
+      throw fail(`${spreadName}: expected finite deviations above 0`);
     const translator = translatorFromFile(rest, path, config.translator.bound ?? 0, place);
-    const got = { latent: translator.latent, condition: translator.condition };
-    const wanted = { latent: objective.latentSize, condition: objective.conditionSize };
+    const got = {
+      latent: translator.latent,
+      condition: translator.condition,
+      auxiliary: translator.auxiliary,
+    };
+    const wanted = {
+      latent: objective.latentSize - size,
+      condition: objective.conditionSize,
+      auxiliary: size,
+    };
     const difference = settingsDifference(got, wanted);
-    if (difference === null && translator.auxiliary === 0) return translator;
+    if (difference === null) return { translator, spread };
     translator.dispose();
-    throw fail(`its tensors do not fit the models: ${difference ?? "there is an auxiliary head"}`);
+    throw fail(`its tensors do not fit the models: ${difference}`);
   };
   return { config, tables, tensors };
 }
 
-const translatorKeys = ["components", "hidden", "depth", "stds", "space", "bound", "conditionNoise"];
+const translatorKeys = [
+  "components",
+  "hidden",
+  "depth",
+  "stds",
+  "space",
+  "auxiliary",
+  "bound",
+  "conditionNoise",
+];
 
 /** JSON has no NaN, and files of older versions have fewer fields. */
 function restoredReport(report: TrainReport): TrainReport {
@@ -108,6 +142,7 @@ function restoredReport(report: TrainReport): TrainReport {
     trainLoss: number(report.trainLoss),
     heldOutLoss: number(report.heldOutLoss ?? report.heldOutNll),
     heldOutNll: number(report.heldOutNll),
+    heldOutAuxiliary: number(report.heldOutAuxiliary),
     gap: number(report.gap),
   };
 }
@@ -147,6 +182,7 @@ function checkConfig(given: TranslatorFileConfig): TranslatorFileConfig {
     translator: {
       ...checkArchitecture("", translator, { components: 10, hidden: 4 }),
       components: translator.components,
+      auxiliary: checkAuxiliaryName("auxiliary", translator.auxiliary),
       bound: translator.bound,
       conditionNoise: noiseFromJson(translator.conditionNoise),
     },

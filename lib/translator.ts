@@ -4,6 +4,7 @@ import { checkDevice, checkPrecision, type Device, type Precision } from "./devi
 import { ArgumentError, FileError, Tr0nError, invalid } from "./errors.js";
 import { Lifetime, callNative, runJob } from "./job.js";
 import { native, type DeviceId, type NativeTranslator } from "./native.js";
+import { splitTables } from "./latent-description.js";
 import { decodeSafetensors, encodeSafetensors, takeTensor, type Safetensors } from "./safetensors.js";
 import { checkTensor, type Tensor } from "./tensor.js";
 import { Trainer, type TrainerOptions } from "./trainer.js";
@@ -290,7 +291,8 @@ export class Translator implements TranslatorShape, Disposable {
     const bound = o.bound ?? (stored === undefined ? 0 : Number(stored));
     if (!(Number.isFinite(bound) && bound >= 0))
       throw new FileError("ERR_FILE_INVALID", `bytes: its bound ${JSON.stringify(stored)} is no number ≥ 0`);
-    return translatorFromFile(file, "bytes", bound, o);
+    // A file of a Tr0n has tensors of its latent, too.
+    return translatorFromFile(splitTables(file).rest, "bytes", bound, o);
   }
 
   /** Parameters by the names that files have, and where they are among the flat values. */

@@ -6,17 +6,17 @@ import type { Trainer } from "./trainer.js";
 import type { Translator } from "./translator.js";
 
 export class Validation {
-  /** By epoch. */
+  /** By epoch: the loss on the latent, or with an auxiliary head the training's own, alpha times that and y's. */
   readonly losses: number[];
   /** The parameters after the best epoch; null before the first. */
   best: Float32Array | null;
 
-  /** @param z [n, d] and c [n, m], held out */
+  /** @param pairs z [n, d] and c [n, m], held out, and y of an auxiliary head */
   constructor(
     private readonly trainer: Trainer,
     private readonly translator: Translator,
-    private readonly z: Tensor,
-    private readonly c: Tensor,
+    private readonly pairs: { readonly z: Tensor; readonly c: Tensor; readonly y?: Tensor | undefined },
+    private readonly alpha: number,
     before: Checkpoint | null,
   ) {
     this.losses = [...(before?.validation ?? [])];
@@ -35,7 +35,8 @@ export class Validation {
    */
   async after(epochs: number, signal: AbortSignal): Promise<number> {
     if (this.losses.length < epochs) {
-      const loss = await this.trainer.heldOutLoss(this.z, this.c, { signal });
+      const heldOut = await this.trainer.heldOut(this.pairs, { signal });
+      const loss = this.pairs.y ? this.alpha * heldOut.loss + mean(heldOut.residuals) : heldOut.loss;
       // Compared with the best so far as bestEpoch does: a NaN is never better.
       const better = epochs === 1 || loss < this.losses[this.bestEpoch - 1]!;
       if (better) this.best = await runJob("training", signal, () => this.translator.native.copyValues());
@@ -53,9 +54,21 @@ export class Validation {
 
   /** Mean −log q(z|c) of the translator as it is; NaN where it has no density. */
   async nll(loss: "nll" | "mse" | "cosine", signal: AbortSignal): Promise<number> {
-    if (loss === "nll") return this.losses[this.bestEpoch - 1]!;
     if (loss === "mse") return Number.NaN;
-    const logs = await this.translator.logProb(this.z, this.c, { signal });
+    if (loss === "nll")
+      return this.pairs.y
+        ? (await this.trainer.heldOut(this.pairs, { signal })).loss
+        : this.losses[this.bestEpoch - 1]!;
+    const logs = await this.translator.logProb(this.pairs.z, this.pairs.c, { signal });
     return -logs.reduce((sum, log) => sum + log, 0) / logs.length;
   }
+
+  /** Mean squared error of each number of y, of the translator as it is; null without an auxiliary head. */
+  async residuals(signal: AbortSignal): Promise<Float64Array | null> {
+    return this.pairs.y ? (await this.trainer.heldOut(this.pairs, { signal })).residuals : null;
+  }
+}
+
+export function mean(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

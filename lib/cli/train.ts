@@ -126,11 +126,16 @@ function describeTraining(out: string, device: string, report: TrainReport): str
   const lines = [
     `${out}: trained on ${report.pairs} pairs, ${report.epochs} epochs, ${report.seconds.toFixed(1)} s on ${device}, seed ${report.seed}`,
     Number.isNaN(report.gap)
-      ? `held-out mean squared error: ${report.heldOutLoss.toFixed(4)}`
+      ? `held-out mean squared error${Number.isNaN(report.heldOutAuxiliary) ? "" : ", weighed together"}: ${report.heldOutLoss.toFixed(4)}`
       : `held-out −log q(z|c): ${report.heldOutNll.toFixed(3)} nats, ${Math.abs(report.gap).toFixed(3)} ` +
         `${report.gap < 0 ? "below" : "above"} the prior's entropy (below is right)`,
   ];
-  if (report.loss === "cosine") lines.push(`held-out cosine: ${(-report.heldOutLoss).toFixed(4)}`);
+  if (!Number.isNaN(report.heldOutAuxiliary))
+    lines.push(
+      `held-out mean squared error of the auxiliary group: ${report.heldOutAuxiliary.toPrecision(4)}`,
+    );
+  if (report.loss === "cosine" && Number.isNaN(report.heldOutAuxiliary))
+    lines.push(`held-out cosine: ${(-report.heldOutLoss).toFixed(4)}`);
   if (report.stopped || report.bestEpoch < report.epochs)
     lines.push(
       `${report.stopped ? "stopped early; " : ""}kept epoch ${report.bestEpoch}, the best on the pairs held out`,

@@ -17,6 +17,11 @@ export const translatorOptions = {
     value: "NAME",
     help: "shared, or component: one for each, CPU only (default: shared)",
   },
+  auxiliary: {
+    type: "string",
+    value: "GROUP",
+    help: "a group of --latent that the network regresses, beside the mixture of the others (BigGAN: y)",
+  },
   bound: { type: "string", value: "X", help: "means stay within ±X; 0: free (default: the prior's)" },
   "condition-noise": {
     type: "string",
@@ -44,6 +49,7 @@ export async function readTranslatorOptions(
       hidden: args.integer("hidden", 1),
       depth: args.integer("depth", 1),
       stds: args.choice("stds", ["shared", "component"]),
+      auxiliary: args.text("auxiliary"),
       bound: args.number("bound", { atLeast: 0 }),
       conditionNoise: await readNoise(args),
     },

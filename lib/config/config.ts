@@ -48,6 +48,7 @@ export interface RunConfig {
     hidden?: number;
     depth?: number;
     stds?: "shared" | "component";
+    auxiliary?: string;
     bound?: number;
     conditionNoise?: { kind: string; scale?: number; covariance?: number[][]; from?: "pairs" };
   };

@@ -151,7 +151,8 @@ Napi::Value sample_job(const Napi::CallbackInfo& info) {
     const SamplerConfig config = read_config(fields.get("config"), d);
     mismatch("prior.dim, against the objective's latent", d, prior.view().dim);
     if (translator) {
-      mismatch("the translator's latent, against the objective's", d, translator->config().latent);
+      mismatch("the translator's latent and auxiliary y, against the objective's latent", d,
+               translator->config().latent + translator->config().auxiliary);
       mismatch("the translator's condition, against the objective's", m, translator->config().condition);
     } else if (config.start != Start::prior || config.kernel == Kernel::hybrid) {
       throw_invalid(fields.path("translator"), "a translator for this start and kernel",
@@ -186,6 +187,15 @@ Napi::Value sample_job(const Napi::CallbackInfo& info) {
       request.translator_conditions = own.data;
     }
     request.streams = streams.data;
+    ArrayInput<float> stds;
+    if (fields.has("auxiliary")) {
+      const Fields auxiliary(fields.get("auxiliary"), fields.path("auxiliary"));
+      request.auxiliary_begin = auxiliary.size("begin", 0, d);
+      if (auxiliary.has("stds"))
+        stds = reader.read<float>(auxiliary.get("stds"), auxiliary.path("stds"),
+                                  translator ? translator->config().auxiliary : 0);
+      request.auxiliary_stds = stds.data;
+    }
     // Latents, drift, proposal and its drift, at least.
     const size_t chains = product({request.condition_count, request.count}, fields.path("count"));
     require_memory(product({chains, d, 4, sizeof(float)}, fields.path("count")),
@@ -197,8 +207,8 @@ Napi::Value sample_job(const Napi::CallbackInfo& info) {
                                   product({chains, d}, fields.path("count")));
     request.starts = starts.data;
 
-    // conditions, own, streams and starts own what the request points to.
-    const auto work = [=, conditions = conditions, own = own, streams = streams,
+    // conditions, own, streams, stds and starts own what the request points to.
+    const auto work = [=, conditions = conditions, own = own, streams = streams, stds = stds,
                        starts = starts](Job& job) -> MakeValue {
       const Reporter reporter(job, every, latents, d);
       std::function<void(const SampleProgress&)> progress;

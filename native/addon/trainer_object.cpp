@@ -21,6 +21,7 @@ TrainerConfig read_config(const Napi::Value& value, size_t m) {
   if (fields.has("loss"))
     config.loss = fields.choice<Loss>("loss", {{"latent", Loss::latent}, {"relaxed", Loss::relaxed}});
   fields.optional("temperature", config.temperature);
+  fields.optional("auxiliaryBegin", config.auxiliary_begin);
   fields.optional("sampleLabels", config.sample_labels);
   if (fields.has("noise"))
     config.noise = fields.choice<ConditionNoise>("noise", {{"none", ConditionNoise::none},
@@ -127,7 +128,7 @@ Napi::Function TrainerObject::define(Napi::Env env) {
                       InstanceMethod<&TrainerObject::step>("step", napi_enumerable),
                       InstanceMethod<&TrainerObject::state>("state", napi_enumerable),
                       InstanceMethod<&TrainerObject::set_state>("setState", napi_enumerable),
-                      InstanceMethod<&TrainerObject::held_out_loss>("heldOutLoss", napi_enumerable),
+                      InstanceMethod<&TrainerObject::held_out>("heldOut", napi_enumerable),
                       InstanceMethod<&TrainerObject::dispose_it>("dispose", napi_enumerable)});
 }
 
@@ -236,18 +237,27 @@ Napi::Value TrainerObject::set_state(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Value TrainerObject::held_out_loss(const Napi::CallbackInfo& info) {
+Napi::Value TrainerObject::held_out(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto trainer = live();
     const auto translator = trainer->translator().current();
-    const size_t n = read_size(info[2], "n");
+    const size_t n = read_size(info[3], "n");
     InputReader reader;
     const auto z = reader.read<float>(info[0], "z", product({n, translator->config().latent}, "z"));
     const auto c = reader.read<float>(info[1], "c", product({n, translator->config().condition}, "c"));
-    const auto work = [trainer, translator, z, c, n](Job& job) -> MakeValue {
-      const double loss = Trainer::held_out_loss(translator->get(), trainer->config(), z.data, c.data, n,
-                                                 trainer->objective(), job.token());
-      return [loss](Napi::Env env) { return Napi::Number::New(env, loss); };
+    ArrayInput<float> y;
+    if (!absent(info[2]))
+      y = reader.read<float>(info[2], "y", product({n, translator->config().auxiliary}, "y"));
+    const auto work = [trainer, translator, z, c, y, n](Job& job) -> MakeValue {
+      auto held_out =
+          std::make_shared<HeldOut>(Trainer::held_out(translator->get(), trainer->config(), z.data, c.data,
+                                                      y.data, n, trainer->objective(), job.token()));
+      return [held_out](Napi::Env env) -> Napi::Value {
+        Napi::Object result = Napi::Object::New(env);
+        result.Set("loss", held_out->loss);
+        result.Set("residuals", to_array(env, std::move(held_out->residuals)));
+        return result;
+      };
     };
     return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
   });

@@ -75,7 +75,7 @@ class TrainerObject : public NativeObject<TrainerObject, SharedTrainer> {
   Napi::Value step(const Napi::CallbackInfo& info);
   Napi::Value state(const Napi::CallbackInfo& info);
   Napi::Value set_state(const Napi::CallbackInfo& info);
-  Napi::Value held_out_loss(const Napi::CallbackInfo& info);
+  Napi::Value held_out(const Napi::CallbackInfo& info);
   void dispose_it(const Napi::CallbackInfo& info);
   /// More references to the pairs, for a job: it outlives a dispose().
   Environment::Kept keep_pairs();

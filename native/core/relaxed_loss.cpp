@@ -78,20 +78,25 @@ void RelaxedDraw::gradients(const Mixtures& q, const float* dz, double scale, do
                  d_log_stds, [](double sum) { return static_cast<float>(sum); });
 }
 
-RelaxedLoss::RelaxedLoss(Device& device, Objective& objective, size_t capacity, size_t components,
-                         size_t latent, double temperature, uint64_t seed)
+RelaxedLoss::RelaxedLoss(Device& device, const TranslatorConfig& sizes, Objective& objective, size_t capacity,
+                         size_t auxiliary_begin, double temperature, uint64_t seed)
     : device_(device),
       objective_(objective),
+      auxiliary_{auxiliary_begin, sizes.auxiliary},
       rng_(seed),
-      draw_(capacity, components, latent, temperature, seed),
-      logits_(capacity * components),
-      means_(logits_.size() * latent),
-      log_stds_(components * latent),
+      draw_(capacity, sizes.components, sizes.latent, temperature, seed),
+      logits_(capacity * sizes.components),
+      means_(logits_.size() * sizes.latent),
+      log_stds_(sizes.components * sizes.latent),
+      y_(capacity * auxiliary_.size),
       d_logits_(logits_.size()),
       d_means_(means_.size()),
       d_log_stds_(log_stds_.size()),
-      z_(capacity * latent),
+      d_y_(y_.size()),
+      z_(capacity * sizes.latent),
       dz_(z_.size()),
+      latents_(y_.empty() ? 0 : z_.size() + y_.size()),
+      d_latents_(latents_.size()),
       energies_(capacity),
       losses_(capacity) {}
 
@@ -102,29 +107,46 @@ void RelaxedLoss::prepare(const Chain* chains, uint32_t step, const float* condi
   cancel_ = &cancel;
 }
 
-void RelaxedLoss::evaluate(const MixtureView& q, float bound, double weight, double* energies,
-                           float* d_logits, float* d_means, float* d_log_stds) {
+void RelaxedLoss::evaluate(const MixtureView& q, const float* y, float bound, double weight, double* energies,
+                           const Gradients& gradients) {
   const size_t n = q.n, logits = n * q.components, means = logits * q.latent,
-               stds = q.component_stds ? q.components * q.latent : q.latent;
+               stds = q.component_stds ? q.components * q.latent : q.latent, own = auxiliary_.size,
+               d = q.latent + own;
   device_.download(logits_.data(), q.logits, logits * sizeof(float));
   device_.download(means_.data(), q.means, means * sizeof(float));
   device_.download(log_stds_.data(), q.log_stds, stds * sizeof(float));
   const RelaxedDraw::Mixtures mixtures{
       n, q.components, q.latent, logits_.data(), means_.data(), log_stds_.data(), q.component_stds};
   draw_.draw(mixtures, chains_, step_, z_.data());
+  if (own > 0) {
+    device_.download(y_.data(), y, n * own * sizeof(float));
+    for (size_t i = 0; i < n; ++i)
+      auxiliary_.join(z_.data() + i * q.latent, y_.data() + i * own, d, latents_.data() + i * d);
+  }
+  const float* at = own > 0 ? latents_.data() : z_.data();
+  float* slope = own > 0 ? d_latents_.data() : dz_.data();
   const EnergyDraws draws{rng_, chains_, step_};
-  if (d_logits == nullptr)
-    objective_.energy(z_.data(), conditions_, n, draws, energies_.data(), *cancel_);
+  if (gradients.logits == nullptr)
+    objective_.energy(at, conditions_, n, draws, energies_.data(), *cancel_);
   else
-    objective_.evaluate(z_.data(), conditions_, n, draws, energies_.data(), dz_.data(), *cancel_);
+    objective_.evaluate(at, conditions_, n, draws, energies_.data(), slope, *cancel_);
   std::copy_n(energies_.begin(), n, losses_.begin());
   device_.upload(energies, losses_.data(), n * sizeof(double));
-  if (d_logits == nullptr) return;
+  if (gradients.logits == nullptr) return;
+  if (own > 0) {
+    device_.download(d_y_.data(), gradients.y, n * own * sizeof(float));
+    for (size_t i = 0; i < n; ++i) {
+      auxiliary_.split(slope + i * d, d, dz_.data() + i * q.latent, y_.data());
+      for (size_t j = 0; j < own; ++j)
+        d_y_[i * own + j] += static_cast<float>(weight * static_cast<double>(y_[j]));
+    }
+    device_.upload(gradients.y, d_y_.data(), n * own * sizeof(float));
+  }
   draw_.gradients(mixtures, dz_.data(), weight, static_cast<double>(bound), d_logits_.data(), d_means_.data(),
                   d_log_stds_.data());
-  device_.upload(d_logits, d_logits_.data(), logits * sizeof(float));
-  device_.upload(d_means, d_means_.data(), means * sizeof(float));
-  device_.upload(d_log_stds, d_log_stds_.data(), stds * sizeof(float));
+  device_.upload(gradients.logits, d_logits_.data(), logits * sizeof(float));
+  device_.upload(gradients.means, d_means_.data(), means * sizeof(float));
+  device_.upload(gradients.log_stds, d_log_stds_.data(), stds * sizeof(float));
 }
 
 }  // namespace tr0n

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/auxiliary_place.h"
 #include "core/cancel.h"
 #include "core/device.h"
 #include "core/objective.h"
 #include "core/rng.h"
+#include "core/translator.h"
 
 namespace tr0n {
 
@@ -43,30 +45,41 @@ class RelaxedDraw {
 
 /// Mean E(z, c) over relaxed draws z of a batch's mixtures, in the place of the loss on z: with
 /// E = −cos(c, f(G(z))), the paper's cosine loss in c-space. The mixtures come from a device's memory and
-/// their gradients go there; f∘G runs where the objective does.
+/// their gradients go there; f∘G runs where the objective does. With an auxiliary head the latent is (z,
+/// ŷ(c)).
 class RelaxedLoss {
  public:
-  RelaxedLoss(Device& device, Objective& objective, size_t capacity, size_t components, size_t latent,
-              double temperature, uint64_t seed);
+  /// For mixtures and heads of such a translator; its y begins at `auxiliary_begin` of the objective's
+  /// latents.
+  RelaxedLoss(Device& device, const TranslatorConfig& sizes, Objective& objective, size_t capacity,
+              size_t auxiliary_begin, double temperature, uint64_t seed);
+
+  /// Where gradients go, in the device's memory; null together.
+  struct Gradients {
+    float *logits = nullptr, *means = nullptr, *log_stds = nullptr;  ///< overwritten
+    float* y = nullptr;                                              ///< [n, auxiliary], added to
+  };
 
   /// What the next evaluate() draws with: chains [n] and conditions [n, m] on the host, as f gave them.
   void prepare(const Chain* chains, uint32_t step, const float* conditions, CancelToken& cancel);
 
-  /// energies [n] (double) and the gradients of weight·Σ_i E_i, all in the device's memory; the gradients may
-  /// be null together. @see Kernels::mixture_nll for `bound`
-  void evaluate(const MixtureView& q, float bound, double weight, double* energies, float* d_logits,
-                float* d_means, float* d_log_stds);
+  /// energies [n] (double) and the gradients of weight·Σ_i E_i, all in the device's memory, as is ŷ `y` [n,
+  /// auxiliary]. @see Kernels::mixture_nll for `bound`
+  void evaluate(const MixtureView& q, const float* y, float bound, double weight, double* energies,
+                const Gradients& gradients);
 
  private:
   Device& device_;
   Objective& objective_;
+  const AuxiliaryPlace auxiliary_;
   Philox rng_;
   RelaxedDraw draw_;
   const Chain* chains_ = nullptr;
   uint32_t step_ = 0;
   const float* conditions_ = nullptr;
   CancelToken* cancel_ = nullptr;
-  std::vector<float> logits_, means_, log_stds_, d_logits_, d_means_, d_log_stds_, z_, dz_, energies_;
+  std::vector<float> logits_, means_, log_stds_, y_, d_logits_, d_means_, d_log_stds_, d_y_;
+  std::vector<float> z_, dz_, latents_, d_latents_, energies_;  ///< latents: z with y
   std::vector<double> losses_;
 };
 

@@ -90,6 +90,37 @@ void check_memory(const Prior& prior, const SamplerConfig& config, const SampleR
                     " MiB, more than there is: ask for fewer at once");
 }
 
+/// The translator's latent and its y against the objective's latent.
+void check_auxiliary(const Objective& objective, const Translator& translator, const SamplerConfig& config,
+                     const SampleRequest& request) {
+  const size_t d = objective.latent_size(), z = translator.config().latent, y = translator.config().auxiliary;
+  check_fit(y == 0 ? "the translator's latent" : "the translator's latent with its auxiliary y", z + y,
+            "objective's", d);
+  if (y == 0) return;
+  if (request.auxiliary_begin > z)
+    fail("auxiliary begin: expected at most " + std::to_string(z) + ", so that y fits into the latent, got " +
+         std::to_string(request.auxiliary_begin));
+  const bool hybrid = config.kernel == Kernel::hybrid && config.steps > 0;
+  if (config.start == Start::resample && !hybrid && request.auxiliary_stds == nullptr)
+    fail("auxiliary stds: resampling weighs candidates by a density of y, expected its deviations, got none");
+  for (size_t j = 0; request.auxiliary_stds != nullptr && j < y; ++j)
+    if (!(std::isfinite(request.auxiliary_stds[j]) && request.auxiliary_stds[j] > 0))
+      fail("auxiliary stds: expected finite values above 0, got " +
+           std::to_string(request.auxiliary_stds[j]) + " at " + std::to_string(j));
+  size_t begin = 0;
+  for (size_t i = 0; hybrid && i < std::max<size_t>(1, config.groups.size()); ++i) {
+    const size_t size = config.groups.empty() ? d : config.groups[i].size;
+    if (AuxiliaryPlace{request.auxiliary_begin, y}.cuts(begin, size))
+      fail(
+          "groups: the hybrid sampler moves y of an auxiliary head as one vector, expected groups that have "
+          "none of "
+          "it or nothing else, got one of dimensions " +
+          std::to_string(begin) + " to " + std::to_string(begin + size) + " beside y's from " +
+          std::to_string(request.auxiliary_begin));
+    begin += size;
+  }
+}
+
 void check_request(const Objective& objective, const Translator* translator, const Prior& prior,
                    const SamplerConfig& config, const SampleRequest& request) {
   prior.check();
@@ -97,7 +128,7 @@ void check_request(const Objective& objective, const Translator* translator, con
   check_fit("the prior's latent", prior.dim, "objective's", objective.latent_size());
   if (config.start != Start::prior) {
     if (translator == nullptr) fail("this start needs a translator, got none");
-    check_fit("the translator's latent", translator->config().latent, "objective's", objective.latent_size());
+    check_auxiliary(objective, *translator, config, request);
     if (config.start == Start::resample && translator->config().deterministic)
       fail(
           "start: resampling weighs candidates by the translator's density, and a deterministic translator "

@@ -4,6 +4,7 @@
 #include <functional>
 #include <vector>
 
+#include "core/auxiliary_place.h"
 #include "core/cancel.h"
 #include "core/objective.h"
 #include "core/prior.h"
@@ -40,7 +41,8 @@ enum class Rule {
   fixed  ///< not at all
 };
 
-/// So many dimensions of a latent with their rule. Gradients are clipped per chain and group.
+/// So many dimensions of a latent with their rule. Gradients are clipped per chain and group. Under
+/// Kernel::hybrid none may have both of an auxiliary head's y and of z.
 struct UpdateGroup {
   size_t size = 0;
   Rule rule = Rule::sgld;
@@ -87,7 +89,12 @@ struct SampleRequest {
   const float* conditions = nullptr;  ///< [B, m]
   /// [B, m], what the translator is fed with where that is not what the objective takes; null: `conditions`.
   const float* translator_conditions = nullptr;
-  size_t condition_count = 0;         ///< B
+  size_t condition_count = 0;  ///< B
+  /// y of the translator's auxiliary head in the objective's latent; its size is the head's.
+  size_t auxiliary_begin = 0;
+  /// s [auxiliary], above 0: candidates have y ~ N(ŷ(c), diag s²). Needed at Start::resample. Chains of other
+  /// starts of the translator begin at ŷ(c) itself.
+  const float* auxiliary_stds = nullptr;
   const uint32_t* streams = nullptr;  ///< [B]
   size_t count = 1;
   uint32_t first = 0;

@@ -75,10 +75,10 @@ std::vector<std::unique_ptr<SamplerGroup>> make_groups(SamplerRun& run, size_t p
   std::vector<std::unique_ptr<SamplerGroup>> groups;
   size_t begin = 0, block = 0;
   for (const UpdateGroup& update : updates) {
-    groups.push_back(
-        std::make_unique<SamplerGroup>(run, update, begin, points, static_cast<uint32_t>(block)));
+    const size_t own = run.auxiliary.holds(begin, update.size) ? 1 : points;
+    groups.push_back(std::make_unique<SamplerGroup>(run, update, begin, own, static_cast<uint32_t>(block)));
     begin += update.size;
-    block += (points * update.size + 3) / 4;
+    block += (own * update.size + 3) / 4;
   }
   return groups;
 }

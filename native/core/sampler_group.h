@@ -10,7 +10,7 @@ namespace tr0n {
 /// and its state: what langevin and hybrid move.
 class SamplerGroup {
  public:
-  /// `points` of so many numbers move for each dimension: 1, or the components' means. `noise_block` is where
+  /// `points` numbers move for each dimension: 1, or the components' means. `noise_block` is where
   /// their random numbers begin.
   SamplerGroup(SamplerRun& run, const UpdateGroup& update, size_t begin, size_t points, uint32_t noise_block);
 
@@ -24,6 +24,12 @@ class SamplerGroup {
   void give_latents();  ///< into the run's, the host's copy
   /// This group's columns of ∂E/∂z [n, d], turned into the target's gradient at latents().
   void take_gradients(const float* rows);
+  /// Step t (from 1) of one point a dimension, by ∂E/∂z [n, d].
+  void move_latents(size_t t, const float* rows) {
+    take_gradients(rows);
+    move(t, gradients(), latents());
+    give_latents();
+  }
   /// Step t (from 1) of the rule: x [n, points·size] by its gradients, overwritten or not.
   void move(size_t t, const float* gradients, float* x);
 
@@ -37,7 +43,7 @@ class SamplerGroup {
   Buffer<float> momenta_, second_moments_, scratch_;
 };
 
-/// The groups of run.config, one behind the other.
+/// The groups of run.config, one behind the other. Of an auxiliary head's y there is one point in any case.
 std::vector<std::unique_ptr<SamplerGroup>> make_groups(SamplerRun& run, size_t points);
 
 }  // namespace tr0n

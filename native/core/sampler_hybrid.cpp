@@ -1,6 +1,11 @@
 /// The official sampler: method.md "Sampling (official)". Every chain moves all K means of its mixture by the
 /// rules of their groups, and soft weights over them by Adam; its latent is their blend. From the prior there
 /// is one component, a draw of it.
+///
+/// An auxiliary head's y is one vector a chain, as in the official code, and has no weights. K copies of it
+/// in the place of the means would blend to the same y, and their weights would never move (μ_k − z = 0); but
+/// copy k has the gradient π_k·g, so that clipping sees another norm and momentum SGD another step: only
+/// unclipped Adam, which does not mind the factor, would do the same, but for its epsilon.
 #include <algorithm>
 #include <memory>
 #include <vector>
@@ -68,9 +73,14 @@ class Blend {
   Buffer<float> d_means_, d_weights_, first_moments_, second_moments_;
 };
 
-void start_blends(SamplerRun& run, std::vector<std::unique_ptr<Blend>>& blends) {
+/// Groups that move as one vector a chain, whose start is in the run's latents.
+using Points = std::vector<SamplerGroup*>;
+
+void start_parts(SamplerRun& run, std::vector<std::unique_ptr<Blend>>& blends, const Points& points) {
   const auto start = [&](size_t chain, const float* means, const float* logits) {
     for (const auto& blend : blends) blend->start(chain, means, logits);
+    for (const SamplerGroup* point : points)  // the same in all means
+      std::copy_n(means + point->begin(), point->size(), run.z.host() + chain * run.d + point->begin());
   };
   if (run.config.start == Start::prior) {
     start_chains(run);
@@ -89,6 +99,7 @@ void start_blends(SamplerRun& run, std::vector<std::unique_ptr<Blend>>& blends) 
     blend->push();
     blend->combine();
   }
+  for (SamplerGroup* point : points) point->take_latents();
 }
 
 }  // namespace
@@ -99,8 +110,14 @@ void run_hybrid(SamplerRun& run) {
   std::vector<float> gradients(run.n * run.d);
   std::vector<std::unique_ptr<SamplerGroup>> groups = make_groups(run, components);
   std::vector<std::unique_ptr<Blend>> blends;
-  for (const auto& group : groups) blends.push_back(std::make_unique<Blend>(run, *group, components));
-  start_blends(run, blends);
+  Points points;
+  for (const auto& group : groups) {
+    if (run.auxiliary.holds(group->begin(), group->size()))
+      points.push_back(group.get());
+    else
+      blends.push_back(std::make_unique<Blend>(run, *group, components));
+  }
+  start_parts(run, blends, points);
   run.require_finite_latents(0);
 
   for (size_t t = 1; t <= steps; ++t) {
@@ -109,6 +126,7 @@ void run_hybrid(SamplerRun& run) {
     run.report(t - 1);
     run.cancel.throw_if_cancelled();
     for (const auto& blend : blends) blend->move(t, gradients.data());
+    for (SamplerGroup* point : points) point->move_latents(t, gradients.data());
     run.require_finite_latents(t);
   }
   run.energy(run.all(run.z.host()), run.energies.host());

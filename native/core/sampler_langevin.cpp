@@ -18,11 +18,7 @@ void run_langevin(SamplerRun& run) {
     run.require_finite_energies(t - 1);
     run.report(t - 1);
     run.cancel.throw_if_cancelled();
-    for (const auto& group : groups) {
-      group->take_gradients(gradients.data());
-      group->move(t, group->gradients(), group->latents());
-      group->give_latents();
-    }
+    for (const auto& group : groups) group->move_latents(t, gradients.data());
     run.require_finite_latents(t);
   }
   run.energy(run.all(run.z.host()), run.energies.host());

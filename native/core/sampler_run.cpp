@@ -35,6 +35,8 @@ SamplerRun::SamplerRun(Objective& run_objective, const Translator* run_translato
       rng(run_config.seed),
       n(run_request.condition_count * run_request.count),
       d(run_prior.dim),
+      auxiliary{run_request.auxiliary_begin,
+                run_translator != nullptr ? run_translator->config().auxiliary : 0},
       rows_per_call(bounded_rows(d, run_objective.condition_size())),
       device_prior(device, run_prior, 0, d),
       chains(device, n),
@@ -64,8 +66,8 @@ SamplerRun::SamplerRun(Objective& run_objective, const Translator* run_translato
 const ConditionMixture& SamplerRun::mixture() {
   if (!mixture_) {
     const float* own = request.translator_conditions;
-    mixture_.reset(new ConditionMixture(*translator, own != nullptr ? own : request.conditions,
-                                        request.condition_count));
+    mixture_.reset(new ConditionMixture(*translator, auxiliary, request.auxiliary_stds,
+                                        own != nullptr ? own : request.conditions, request.condition_count));
   }
   return *mixture_;
 }

@@ -28,6 +28,7 @@ class SamplerRun {
   const Kernels& kernels;
   const Philox rng;
   const size_t n, d;               ///< chains, latent size
+  const AuxiliaryPlace auxiliary;  ///< of the translator's head; size 0 without one
   const size_t rows_per_call;      ///< at most so many rows go into one call of the objective: bounds memory
   const DevicePrior device_prior;  ///< `prior` for the kernels
 

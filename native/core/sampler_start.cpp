@@ -20,6 +20,15 @@ void start_at_modes(SamplerRun& run) {
   run.z.push();
 }
 
+/// y of every chain is the auxiliary head's, which has no density to draw from.
+void start_at_auxiliary(SamplerRun& run) {
+  const auto [begin, size] = run.auxiliary;
+  if (size == 0) return;
+  for (size_t i = 0; i < run.n; ++i)
+    std::copy_n(run.mixture().auxiliary(run.conditions.host()[i]), size, run.z.host() + i * run.d + begin);
+  run.z.push();
+}
+
 }  // namespace
 
 bool start_chains(SamplerRun& run) {
@@ -38,6 +47,7 @@ bool start_chains(SamplerRun& run) {
                                Purpose::candidate_component, Purpose::candidate_normal, run.rng,
                                run.z.device());
       run.z.pull();
+      start_at_auxiliary(run);
       break;
     case Start::prior:
       if (run.request.starts != nullptr) {

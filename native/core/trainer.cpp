@@ -80,12 +80,16 @@ void check_objective(const TranslatorConfig& translator, const TrainerConfig& co
     throw Error("ERR_NO_GRADIENT", "training: a relaxed loss needs ∂E/∂z, and the objective has no gradient");
   if (translator.deterministic)
     fail("a relaxed loss draws from a mixture, and this translator is deterministic");
-  if (objective->latent_size() != translator.latent || objective->condition_size() != translator.condition)
+  const size_t latent = translator.latent + translator.auxiliary;
+  if (objective->latent_size() != latent || objective->condition_size() != translator.condition)
     throw Error("ERR_SHAPE_MISMATCH", "training: the objective has latents of " +
                                           std::to_string(objective->latent_size()) + " and conditions of " +
                                           std::to_string(objective->condition_size()) +
-                                          " numbers, the translator of " + std::to_string(translator.latent) +
-                                          " and " + std::to_string(translator.condition));
+                                          " numbers, the translator of " + std::to_string(latent) +
+                                          ", y included, and " + std::to_string(translator.condition));
+  if (config.auxiliary_begin > translator.latent)
+    fail("auxiliary begin: expected at most " + std::to_string(translator.latent) +
+         ", so that y fits into the latent, got " + std::to_string(config.auxiliary_begin));
 }
 
 const TrainerConfig& checked(const Translator& translator, const TrainerConfig& config, const float* z,
@@ -125,8 +129,8 @@ struct Trainer::Impl {
         batches(target, config, z, c, y, n),
         pass(target, std::min(config.batch, n), TranslatorPass::Purpose::training),
         relaxed(config.loss == Loss::relaxed
-                    ? std::make_unique<RelaxedLoss>(target.device(), *objective, std::min(config.batch, n),
-                                                    target.config().components, target.config().latent,
+                    ? std::make_unique<RelaxedLoss>(target.device(), target.config(), *objective,
+                                                    std::min(config.batch, n), config.auxiliary_begin,
                                                     static_cast<double>(config.temperature), config.seed)
                     : nullptr),
         fused(std::min(config.batch, n) <= target.device().kernels().fused_update_rows()),
@@ -299,12 +303,14 @@ void Trainer::set_state(const TrainerState& state) {
   impl_->done = state.step;
 }
 
-double Trainer::held_out_loss(const Translator& translator, const TrainerConfig& config, const float* z,
-                              const float* c, size_t n, Objective* objective, CancelToken& cancel) {
+HeldOut Trainer::held_out(const Translator& translator, const TrainerConfig& config, const float* z,
+                          const float* c, const float* y, size_t n, Objective* objective,
+                          CancelToken& cancel) {
   if (n == 0) fail("expected at least one held-out pair, got 0");
   const TranslatorConfig& sizes = translator.config();
   check_pairs(sizes, config, z, c, n);
   check_objective(sizes, config, objective);
+  if (y != nullptr) check_rows("y", y, n, sizes.auxiliary);
   constexpr size_t rows = 1024;
   const size_t m = sizes.condition, d = sizes.latent, capacity = std::min(rows, n);
   ConditionSampler conditions(translator.device(), config, capacity, m);
@@ -312,15 +318,19 @@ double Trainer::held_out_loss(const Translator& translator, const TrainerConfig&
   Mirror<Chain> chains(translator.device(), capacity);
   Buffer<float> logits(translator.device(), capacity * sizes.components),
       means(translator.device(), logits.size() * d), latents(translator.device(), capacity * d),
-      y(translator.device(), capacity * sizes.auxiliary);
+      heads(translator.device(), capacity * sizes.auxiliary);
   Buffer<double> errors(translator.device(), capacity);
   std::vector<double> losses(capacity);
+  std::vector<float> given(heads.size());
   TranslatorPass pass(translator, capacity, TranslatorPass::Purpose::inference);
   std::unique_ptr<RelaxedLoss> relaxed;
   if (config.loss == Loss::relaxed)
-    relaxed = std::make_unique<RelaxedLoss>(translator.device(), *objective, capacity, sizes.components, d,
-                                            static_cast<double>(config.temperature), config.seed);
+    relaxed = std::make_unique<RelaxedLoss>(translator.device(), sizes, *objective, capacity,
+                                            config.auxiliary_begin, static_cast<double>(config.temperature),
+                                            config.seed);
   const Kernels& kernels = translator.device().kernels();
+  HeldOut result;
+  result.residuals.assign(y != nullptr ? sizes.auxiliary : 0, 0.0);
   double sum = 0;
   for (size_t begin = 0; begin < n; begin += capacity) {
     cancel.throw_if_cancelled();
@@ -331,12 +341,12 @@ double Trainer::held_out_loss(const Translator& translator, const TrainerConfig&
     chains.push(count);
     latents.upload(z + begin * d, count * d);
     conditions.apply(chains.device(), 0, count, batch.device());
-    pass.forward(batch.device(), count, logits.data(), means.data(), y.data());
+    pass.forward(batch.device(), count, logits.data(), means.data(), heads.data());
     const MixtureView q = pass.view(count, logits.data(), means.data());
     double sign = 1;
     if (relaxed) {
       relaxed->prepare(chains.host(), 0, c + begin * m, cancel);
-      relaxed->evaluate(q, sizes.bound, 1, errors.data(), nullptr, nullptr, nullptr);
+      relaxed->evaluate(q, heads.data(), sizes.bound, 1, errors.data(), {});
     } else if (sizes.deterministic) {
       kernels.squared_error(count, d, means.data(), latents.data(), 1, 0, errors.data(), nullptr);
     } else {
@@ -345,8 +355,16 @@ double Trainer::held_out_loss(const Translator& translator, const TrainerConfig&
     }
     errors.download(losses.data(), count);
     for (size_t i = 0; i < count; ++i) sum += sign * losses[i];
+    if (y == nullptr) continue;
+    heads.download(given.data(), count * sizes.auxiliary);
+    for (size_t i = 0; i < count * sizes.auxiliary; ++i) {
+      const double error =
+          static_cast<double>(y[begin * sizes.auxiliary + i]) - static_cast<double>(given[i]);
+      result.residuals[i % sizes.auxiliary] += error * error / static_cast<double>(n);
+    }
   }
-  return sum / static_cast<double>(n);
+  result.loss = sum / static_cast<double>(n);
+  return result;
 }
 
 }  // namespace tr0n

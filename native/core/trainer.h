@@ -26,6 +26,7 @@ struct TrainerConfig {
   float alpha = 1.0f;
   Loss loss = Loss::latent;
   float temperature = 1.0f;    ///< relaxed: of the draw's component
+  size_t auxiliary_begin = 0;  ///< relaxed: where the auxiliary head's y lies in the objective's latent
   bool sample_labels = false;  ///< c holds probabilities: feed one-hot(y), y ~ c, drawn afresh each epoch
   ConditionNoise noise = ConditionNoise::none;
   float noise_scale = 0.0f;             ///< isotropic: s. adaptive: ε is rescaled to noise_scale·‖c‖
@@ -38,6 +39,12 @@ struct TrainerProgress {
   double loss = 0;           ///< mean over the steps since the last report
   double learning_rate = 0;  ///< of the last step
   double gradient_norm = 0;  ///< of the last step, before clipping
+};
+
+/// What held-out pairs say.
+struct HeldOut {
+  double loss = 0;                ///< mean −log q(z|c) in nats, mean squared error of z, or energy
+  std::vector<double> residuals;  ///< [auxiliary], mean (y − ŷ)² of each number; empty without y
 };
 
 /// Adam's state and the place in the schedule: with the translator's values all that a resumed run needs.
@@ -63,10 +70,11 @@ class Trainer {
   void run(size_t count, CancelToken& cancel, const std::function<void(const TrainerProgress&)>& progress);
   TrainerState state() const;
   void set_state(const TrainerState& state);
-  /// Mean loss over held-out pairs, with labels, noise and relaxed draws drawn once where they are on: −log
-  /// q(z|c) in nats, the mean squared error, or the energy.
-  static double held_out_loss(const Translator& translator, const TrainerConfig& config, const float* z,
-                              const float* c, size_t n, Objective* objective, CancelToken& cancel);
+  /// Mean losses over held-out pairs, with labels, noise and relaxed draws drawn once where they are on. y
+  /// [n, auxiliary] may be null.
+  static HeldOut held_out(const Translator& translator, const TrainerConfig& config, const float* z,
+                          const float* c, const float* y, size_t n, Objective* objective,
+                          CancelToken& cancel);
   ~Trainer();
 
  private:

@@ -90,8 +90,12 @@ void TranslatorPass::run(const Batch& batch, float alpha, double* loss, float* d
   const double count = static_cast<double>(n), weight = static_cast<double>(alpha) / count;
   float *d_logits = differentiate ? d_logits_.data() : nullptr,
         *d_means = differentiate ? d_means_.data() : nullptr;
+  if (config_.auxiliary > 0)
+    kernels_.squared_error(n, config_.auxiliary, y_.data(), batch.y, static_cast<float>(1 / count), 0,
+                           auxiliary_losses_.data(), differentiate ? d_y_.data() : nullptr);
   if (batch.relaxed != nullptr) {
-    batch.relaxed->evaluate(q, config_.bound, weight, losses_.data(), d_logits, d_means, d_log_stds);
+    batch.relaxed->evaluate(q, y_.data(), config_.bound, weight, losses_.data(),
+                            {d_logits, d_means, d_log_stds, differentiate ? d_y_.data() : nullptr});
   } else if (config_.deterministic) {
     kernels_.squared_error(n, config_.latent, means_.data(), batch.z, static_cast<float>(weight),
                            config_.bound, losses_.data(), d_means);
@@ -99,9 +103,6 @@ void TranslatorPass::run(const Batch& batch, float alpha, double* loss, float* d
     kernels_.mixture_nll(q, batch.z, static_cast<float>(weight), config_.bound, losses_.data(), d_logits,
                          d_means, d_log_stds, differentiate ? rows_.data() : nullptr);
   }
-  if (config_.auxiliary > 0)
-    kernels_.squared_error(n, config_.auxiliary, y_.data(), batch.y, static_cast<float>(1 / count), 0,
-                           auxiliary_losses_.data(), differentiate ? d_y_.data() : nullptr);
   kernels_.weighted_sum(n, losses_.data(), weight, auxiliary_losses_.data(), 1 / count, loss);
   if (differentiate) backward(batch);
 }

@@ -45,21 +45,24 @@ class Waves final : public Objective {
   bool gradient = true;
 };
 
-constexpr size_t kRows = 5, kComponents = 4, kLatent = 3;
+constexpr size_t kRows = 5, kComponents = 4;
 
 struct Parts {
-  std::vector<double> logits, u, log_stds;
+  size_t latent;  ///< of the mixture; the auxiliary head gives the rest of the objective's 3
+  size_t begin;   ///< where that lies
+  std::vector<double> logits, u, log_stds, y;
 };
 
 /// Mean energy of relaxed draws in float64, straight from the formula, with the same random numbers.
 double reference(const Parts& parts, bool by_component, double bound, double temperature, uint64_t seed,
                  const Chain* chains, uint32_t step, const float* c) {
   const Philox rng(seed);
+  const size_t d = parts.latent;
   double total = 0;
   for (size_t i = 0; i < kRows; ++i) {
-    double w[kComponents], norm = 0, z[kLatent] = {};
-    float noise[kLatent];
-    rng.normal(chains[i], step, Purpose::relaxed_normal, noise, kLatent);
+    double w[kComponents], norm = 0, z[3] = {}, whole[3];
+    float noise[3];
+    rng.normal(chains[i], step, Purpose::relaxed_normal, noise, d);
     const auto words = rng.bits(chains[i], step, Purpose::relaxed_component, 0);
     for (size_t k = 0; k < kComponents; ++k) {
       const double gumbel = -std::log(-std::log(Philox::unit(words[k])));
@@ -67,12 +70,15 @@ double reference(const Parts& parts, bool by_component, double bound, double tem
       norm += w[k];
     }
     for (size_t k = 0; k < kComponents; ++k)
-      for (size_t j = 0; j < kLatent; ++j) {
-        const double u = parts.u[(i * kComponents + k) * kLatent + j];
-        const double std = std::exp(parts.log_stds[by_component ? k * kLatent + j : j]) + 1e-6;
+      for (size_t j = 0; j < d; ++j) {
+        const double u = parts.u[(i * kComponents + k) * d + j];
+        const double std = std::exp(parts.log_stds[by_component ? k * d + j : j]) + 1e-6;
         z[j] += w[k] / norm * ((bound > 0 ? bound * std::tanh(u) : u) + std * static_cast<double>(noise[j]));
       }
-    total += Waves::value(z, c + 3 * i);
+    const AuxiliaryPlace place{parts.begin, 3 - d};
+    for (size_t j = 0, own = 0, other = 0; j < 3; ++j)
+      whole[j] = place.holds(j, 1) ? parts.y[i * place.size + own++] : z[other++];
+    total += Waves::value(whole, c + 3 * i);
   }
   return total / static_cast<double>(kRows);
 }
@@ -90,29 +96,39 @@ TEST(relaxed_loss_gradients_against_finite_differences) {
   CancelToken cancel;
   for (const bool by_component : {false, true})
     for (const double bound : {0.0, 1.5})
-      for (const double temperature : {0.5, 2.0}) {
-        Parts parts{widened(normals(kRows * kComponents, 2)),
-                    widened(normals(kRows * kComponents * kLatent, 3)),
-                    widened(normals(by_component ? kComponents * kLatent : kLatent, 4))};
-        const std::vector<float> logits = narrowed(parts.logits), log_stds = narrowed(parts.log_stds);
+      for (const auto& [d, begin] : {std::pair<size_t, size_t>{3, 0}, {2, 1}, {1, 0}, {1, 1}}) {
+        const double temperature = bound > 0 ? 0.5 : 2.0;
+        TranslatorConfig sizes;
+        sizes.latent = d;
+        sizes.components = kComponents;
+        sizes.auxiliary = 3 - d;
+        Parts parts{d,
+                    begin,
+                    widened(normals(kRows * kComponents, 2)),
+                    widened(normals(kRows * kComponents * d, 3)),
+                    widened(normals(by_component ? kComponents * d : d, 4)),
+                    widened(normals(kRows * sizes.auxiliary, 5))};
+        const std::vector<float> logits = narrowed(parts.logits), log_stds = narrowed(parts.log_stds),
+                                 y = narrowed(parts.y);
         std::vector<float> means;
         for (const double u : parts.u)
           means.push_back(static_cast<float>(bound > 0 ? bound * std::tanh(u) : u));
-        RelaxedLoss loss(cpu_device(), waves, kRows + 2, kComponents, kLatent, temperature, 11);
+        RelaxedLoss loss(cpu_device(), sizes, waves, kRows + 2, begin, temperature, 11);
         std::vector<double> energies(kRows);
-        std::vector<float> d_logits(logits.size()), d_means(means.size()), d_log_stds(log_stds.size());
+        std::vector<float> d_logits(logits.size()), d_means(means.size()), d_log_stds(log_stds.size()),
+            d_y(y.size(), 0.25f);
         loss.prepare(chains.data(), 2, c.data(), cancel);
-        const MixtureView q{kRows,        kComponents,     kLatent,     logits.data(),
+        const MixtureView q{kRows,        kComponents,     d,           logits.data(),
                             means.data(), log_stds.data(), by_component};
-        loss.evaluate(q, static_cast<float>(bound), 1.0 / kRows, energies.data(), d_logits.data(),
-                      d_means.data(), d_log_stds.data());
+        loss.evaluate(q, y.data(), static_cast<float>(bound), 1.0 / kRows, energies.data(),
+                      {d_logits.data(), d_means.data(), d_log_stds.data(), d_y.data()});
         const auto value = [&] {
           return reference(parts, by_component, bound, temperature, 11, chains.data(), 2, c.data());
         };
         double mean = 0;
         for (const double e : energies) mean += e / kRows;
         CHECK_NEAR(mean, value(), 1e-5);
-        const auto check = [&](std::vector<double>& x, const std::vector<float>& got) {
+        const auto check = [&](std::vector<double>& x, const std::vector<float>& got, double before = 0) {
           for (size_t p = 0; p < x.size(); ++p) {
             const double kept = x[p];
             x[p] = kept + 1e-5;
@@ -120,12 +136,13 @@ TEST(relaxed_loss_gradients_against_finite_differences) {
             x[p] = kept - 1e-5;
             const double below = value();
             x[p] = kept;
-            CHECK_NEAR(static_cast<double>(got[p]), (above - below) / 2e-5, 2e-5);
+            CHECK_NEAR(static_cast<double>(got[p]) - before, (above - below) / 2e-5, 2e-5);
           }
         };
         check(parts.logits, d_logits);
         check(parts.u, d_means);
         check(parts.log_stds, d_log_stds);
+        check(parts.y, d_y, 0.25);
       }
 }
 
@@ -150,10 +167,10 @@ TEST(relaxed_training_lowers_the_energy_and_resumes) {
   Waves waves;
   CancelToken cancel;
   Translator whole(cpu_device(), sizes, 1);
-  const double before = Trainer::held_out_loss(whole, config, z.data(), c.data(), n, &waves, cancel);
+  const double before = Trainer::held_out(whole, config, z.data(), c.data(), nullptr, n, &waves, cancel).loss;
   Trainer trainer(whole, config, z.data(), c.data(), nullptr, n, &waves);
   trainer.run(1000, cancel, {});
-  const double after = Trainer::held_out_loss(whole, config, z.data(), c.data(), n, &waves, cancel);
+  const double after = Trainer::held_out(whole, config, z.data(), c.data(), nullptr, n, &waves, cancel).loss;
   std::printf("  mean energy %.3f before, %.3f after\n", before, after);
   CHECK(after < before - 0.5);
   Translator first(cpu_device(), sizes, 1), second(cpu_device(), sizes, 2);
@@ -189,10 +206,12 @@ TEST(deterministic_training_regresses) {
   }
   Translator translator(cpu_device(), sizes, 1);
   CancelToken cancel;
-  const double before = Trainer::held_out_loss(translator, config, z.data(), c.data(), n, nullptr, cancel);
+  const double before =
+      Trainer::held_out(translator, config, z.data(), c.data(), nullptr, n, nullptr, cancel).loss;
   Trainer trainer(translator, config, z.data(), c.data(), nullptr, n);
   trainer.run(10000, cancel, {});
-  const double after = Trainer::held_out_loss(translator, config, z.data(), c.data(), n, nullptr, cancel);
+  const double after =
+      Trainer::held_out(translator, config, z.data(), c.data(), nullptr, n, nullptr, cancel).loss;
   CHECK(before > 0.3);
   CHECK(after < 0.01);
 }

@@ -151,10 +151,12 @@ TEST(training_learns_a_conditional_density) {
   config.learning_rate = 5e-3f;
   config.sample_labels = true;
   CancelToken cancel;
-  const double before = Trainer::held_out_loss(translator, config, z.data(), c.data(), n, nullptr, cancel);
+  const double before =
+      Trainer::held_out(translator, config, z.data(), c.data(), nullptr, n, nullptr, cancel).loss;
   Trainer trainer(translator, config, z.data(), c.data(), nullptr, n);
   trainer.run(~size_t{0}, cancel, {});
-  const double after = Trainer::held_out_loss(translator, config, z.data(), c.data(), n, nullptr, cancel);
+  const double after =
+      Trainer::held_out(translator, config, z.data(), c.data(), nullptr, n, nullptr, cancel).loss;
   const double entropy = 4 * (std::log(0.5) + 0.5 * std::log(2 * 3.14159265358979323846) + 0.5);
   std::printf("  held-out NLL %.4f -> %.4f, entropy %.4f\n", before, after, entropy);
   CHECK_NEAR(after, entropy, 0.06);

@@ -1,12 +1,14 @@
 """Exports the generators and the CLIP tower of docs/large-systems.md at random weights, for examples/large-systems.ts.
 
     python3 scripts/large-systems/export.py FOLDER            widths and depths as published, small images; 0.7 GB
-    python3 scripts/large-systems/export.py FOLDER --small    everything narrow, for a quick look
+    python3 scripts/large-systems/export.py FOLDER --small    everything narrow, for a quick look and the tests:
+                                                              test/fixtures/large-systems
 
 Needs torch (1.13 was used). With real checkpoints only the modules change: the wrapper and the export stay as they are.
 """
 
 import argparse
+import json
 import os
 import sys
 import warnings
@@ -24,44 +26,73 @@ from nvae import Nvae  # noqa: E402
 from stylegan2 import StyleGan2  # noqa: E402
 
 
-class OneClass(nn.Module):
-    """BigGAN with a class embedding that stays fixed: tr0n's generators take one input."""
+class Synthesis(nn.Module):
+    """StyleGAN2 without its mapping network: w [N, layers, style], which tr0n fills with one w."""
 
-    def __init__(self, biggan, embedding):
+    def __init__(self, stylegan2):
         super().__init__()
-        self.biggan = biggan
-        self.register_buffer("embedding", embedding)
+        self.stylegan2 = stylegan2
 
-    def forward(self, z):
-        return self.biggan(z, self.embedding.expand(z.shape[0], -1))
+    def forward(self, w):
+        return self.stylegan2.synthesis(w)
 
 
-def biggan(small):
+class Groups(nn.Module):
+    """NVAE with an input for each of its groups."""
+
+    def __init__(self, nvae):
+        super().__init__()
+        self.nvae = nvae
+
+    def forward(self, *noises):
+        return self.nvae.decode(noises)
+
+
+def biggan(small, folder):
     sizes = {"width": 8, "multipliers": (4, 2, 1, 1), "chunk": 4, "embedding": 8}
     if not small:
         # BigGAN at 64 pixels: blocks of 1536 … 96 channels, attention at 32 × 32, chunks of 20 and a class embedding of 128.
         sizes = {"width": 96, "multipliers": (16, 8, 4, 2, 1), "chunk": 20, "embedding": 128, "attention": 2}
     module = BigGan(**sizes, spectral=False)
-    settle(module, [torch.randn(4, module.latent), torch.randn(4, module.embedding)])
-    return OneClass(module, torch.randn(1, module.embedding)), module.latent
+    # With real weights: the generator's nn.Embedding (shared.weight) as it is.
+    classes = 0.2 * torch.randn(10 if small else 1000, module.embedding)
+    settle(module, [torch.randn(4, module.latent), classes[:4]])
+    path = os.path.join(folder, "biggan-classes.json")
+    with open(path, "w") as file:
+        json.dump([[round(v, 6) for v in row] for row in classes.tolist()], file)
+        file.write("\n")
+    print(path, flush=True)
+    export(module, {"z": torch.randn(2, module.latent), "y": classes[:2]}, os.path.join(folder, "biggan.onnx"), "image")
 
 
-def stylegan2(small):
-    sizes = {} if small else {"latent": 512, "style": 512, "width": 512, "size": 64, "layers": 8}
-    return StyleGan2(**sizes), sizes.get("latent", 16)
+def stylegan2(small, folder):
+    sizes = {"size": 16} if small else {"latent": 512, "style": 512, "width": 512, "size": 64, "layers": 8}
+    module = StyleGan2(**sizes)
+    z = torch.randn(2, sizes.get("latent", 16))
+    export(module.mapping, {"z": z}, os.path.join(folder, "stylegan2-mapping.onnx"), "w")
+    w = module.mapping(z)[:, None].repeat(1, module.layers, 1)
+    export(Synthesis(module), {"w": w}, os.path.join(folder, "stylegan2.onnx"), "image")
 
 
-def nvae(small):
-    module = Nvae() if small else Nvae(width=128, scales=3, groups=2, latent=20, components=10)
+def nvae(small, folder):
+    module = Nvae(width=16, scales=2) if small else Nvae(width=128, scales=3, groups=2, latent=20, components=10)
     settle(module, [torch.randn(4, module.size)])
-    return module, module.size
+    noises = {f"z{i}": torch.randn(2, *shape) for i, shape in enumerate(module.shapes)}
+    export(Groups(module), noises, os.path.join(folder, "nvae.onnx"), "image")
 
 
-def export(module, example, path, name, output):
+def clip(small, folder):
+    # ViT-B/32.
+    size = 32 if small else 224
+    tower = ClipVit(size, 8, 32, 2, 4, 16) if small else ClipVit(size, 32, 768, 12, 12, 512)
+    export(tower, {"x": torch.randn(2, 3, size, size)}, os.path.join(folder, "clip_vit.onnx"), "embedding")
+
+
+def export(module, inputs, path, output):
     module.eval().requires_grad_(False)
     torch.onnx.export(
-        module, example, path, opset_version=17, input_names=[name], output_names=[output],
-        dynamic_axes={name: {0: "batch"}, output: {0: "batch"}},
+        module, tuple(inputs.values()), path, opset_version=17, input_names=list(inputs), output_names=[output],
+        dynamic_axes={name: {0: "batch"} for name in [*inputs, output]},
     )
     print(path, flush=True)
 
@@ -75,15 +106,8 @@ def main():
     warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
     torch.manual_seed(1)
     os.makedirs(arguments.folder, exist_ok=True)
-    for name, build in [("biggan", biggan), ("stylegan2", stylegan2), ("nvae", nvae)]:
-        module, latent = build(arguments.small)
-        path = os.path.join(arguments.folder, f"{name}.onnx")
-        export(module, torch.randn(2, latent), path, "z", "image")
-    # ViT-B/32.
-    size = 32 if arguments.small else 224
-    tower = ClipVit() if arguments.small else ClipVit(size, 32, 768, 12, 12, 512)
-    path = os.path.join(arguments.folder, "clip_vit.onnx")
-    export(tower, torch.randn(2, 3, size, size), path, "x", "embedding")
+    for build in [biggan, stylegan2, nvae, clip]:
+        build(arguments.small, arguments.folder)
 
 
 if __name__ == "__main__":

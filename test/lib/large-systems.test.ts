@@ -1,29 +1,34 @@
-/** docs/large-systems.md on the narrow networks of the fixtures: StyleGAN2 and NVAE with a CLIP tower. */
+/**
+ * docs/large-systems.md on narrow networks (scripts/large-systems/export.py --small): BigGAN with class embeddings, StyleGAN2 in
+ * w-space and hierarchical NVAE with a CLIP tower.
+ */
 import assert from "node:assert/strict";
-import { fileURLToPath } from "node:url";
-import { runSystem } from "../../examples/large-systems.js";
+import { join } from "node:path";
+import { openSystem, runSystem } from "../../examples/large-systems.js";
 import { loadModel } from "../../lib/index.js";
-
-const file = (name: string): string =>
-  fileURLToPath(new URL(`../fixtures/architectures/${name}.onnx`, import.meta.url));
+import { packageRoot } from "../../lib/native.js";
 
 describe("large systems", function () {
   this.timeout(180_000);
+  const folder = join(packageRoot, "test", "fixtures", "large-systems");
   // Random weights leave CLIP almost nothing to say: NVAE's gradients are tiny, and the paper's noise would drown them.
-  for (const [name, learningRate] of [
-    ["stylegan2", 0.1],
-    ["nvae", 1000],
+  for (const [name, learningRate, size] of [
+    ["biggan", 5, 16 + 8],
+    ["stylegan2", 0.3, 16],
+    ["nvae", 1000, 2 * 4 * (16 + 64)],
   ] as const)
     it(`${name} with CLIP and an augmented cosine energy`, async () => {
-      using generator = await loadModel(file(name));
-      using encoder = await loadModel(file("clip_vit"));
+      const parts = await openSystem(name, folder);
+      using encoder = await loadModel(join(folder, "clip_vit.onnx"));
       const o = { pairs: 64, copies: 8, steps: 20, count: 2, learningRate, stepNoise: 0 };
-      const { start, samples } = await runSystem(name, generator, encoder, o);
+      const { start, samples } = await runSystem(name, parts, encoder, o);
+      for (const model of [parts.generator, parts.mapping]) model?.[Symbol.dispose]();
       for (let i = 0; i < o.count; i++)
         assert.ok(
           samples.energies[i]! < start.energies[i]!,
           `chain ${i}: ${start.energies[i]} → ${samples.energies[i]}`,
         );
+      assert.deepEqual(samples.latents.shape, [2, size]);
       assert.deepEqual(samples.images.shape.slice(0, 2), [2, 3]);
     });
 });

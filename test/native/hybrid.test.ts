@@ -12,8 +12,15 @@ interface Fixture {
   w2: number[];
   conditions: number[];
   translator: Record<string, number[]>;
-  /** [condition][step][dimension] and [condition][step] */
-  runs: Record<string, { latents: number[][][]; energies: number[][] }>;
+  runs: Record<string, Trajectories>;
+  auxiliary: Trajectories & { translator: Record<string, number[]> };
+}
+
+interface Trajectories {
+  /** [condition][step][dimension] */
+  latents: number[][][];
+  /** [condition][step] */
+  energies: number[][];
 }
 
 const [m, h, d, components, hidden, steps] = [4, 7, 5, 3, 6, 20];
@@ -22,6 +29,11 @@ const groups: Record<string, NativeUpdateGroup[] | undefined> = {
   "two groups": [
     { size: 3, rule: "sgld", learningRate: 0.1, momentum: 0.99, noise: 0, clip: 0.5, bound: 0.6 },
     { size: 2, rule: "adam", learningRate: 0.02, noise: 0, clip: 1, bound: 0 },
+  ],
+  "an auxiliary head's y between them": [
+    { size: 1, rule: "sgld", learningRate: 0.1, momentum: 0.99, noise: 0, clip: 0.5, bound: 0.6 },
+    { size: 2, rule: "adam", learningRate: 0.02, noise: 0, clip: 0.5, bound: 0 },
+    { size: 2, rule: "sgld", learningRate: 0.1, momentum: 0.99, noise: 0, clip: 1, bound: 0 },
   ],
 };
 
@@ -36,13 +48,24 @@ onDevices("the hybrid sampler without noise", (name) => {
   const path = join(packageRoot, "test", "fixtures", "lib", "hybrid.json");
   const fixture = JSON.parse(readFileSync(path, "utf8")) as Fixture;
 
-  for (const [run, expected] of Object.entries(fixture.runs))
+  const { auxiliary } = fixture;
+  const runs: [string, Trajectories, Record<string, number[]>, number][] = [
+    ...Object.entries(fixture.runs).map(
+      ([run, expected]): (typeof runs)[number] => [run, expected, fixture.translator, 0],
+    ),
+    ["an auxiliary head's y between them", auxiliary, auxiliary.translator, 2],
+  ];
+  for (const [run, expected, parameters, size] of runs)
     it(`follows PyTorch for ${steps} steps, soft weights and Adam included: ${run}`, async () => {
       const device = checkDevice("device", name);
-      const translator = native().createTranslator({ condition: m, hidden, latent: d, components }, 0n, device);
+      const translator = native().createTranslator(
+        { condition: m, hidden, latent: d - size, components, auxiliary: size },
+        0n,
+        device,
+      );
       const values = new Float32Array(translator.values().length);
       for (const parameter of translator.parameters) {
-        const given = fixture.translator[parameter.name]!;
+        const given = parameters[parameter.name]!;
         assert.equal(given.length, parameter.size);
         values.set(given, parameter.offset);
       }
@@ -71,6 +94,7 @@ onDevices("the hybrid sampler without noise", (name) => {
           translator,
           prior: { kind: "normal", dim: d },
           config,
+          ...(size > 0 ? { auxiliary: { begin: 1 } } : {}),
           conditions: Float32Array.from(fixture.conditions),
           conditionCount: count,
           streams: new Uint32Array(count),
