@@ -85,6 +85,42 @@ describe("command line, latents", () => {
     assert.equal((report["evaluations"] as { gradients: number }).gradients, 4 * 51 + 2 * 4 * 4);
   });
 
+  it("regresses a group, named on the line or in a configuration file", async () => {
+    const prior = ["--latent", `z=truncated:2:2,y=table:${path("table.json")}`];
+    const report = await done(train("g.onnx", ...prior, "--auxiliary", "y", "--preset", "official"));
+    assert.equal(typeof report["heldOutAuxiliary"], "number");
+    const inspected = await done(["translator", path("t.safetensors"), "--json"]);
+    assert.deepEqual([inspected["latent"], inspected["auxiliary"], inspected["bound"]], [2, 3, 2]);
+    for (const name of ["resample", "hybrid", "direct"]) await done(sample("g.onnx", "--sampler", name));
+    const { out } = await tr0n(train("g.onnx", ...prior, "--auxiliary", "y"));
+    assert.match(out, /mean squared error of the auxiliary group: [0-9.e-]+/);
+
+    const group = { kind: "table", file: "table.json" };
+    const run = {
+      generator: "g.onnx",
+      encoder: "f.onnx",
+      latent: { kind: "product", groups: { z: { kind: "normal" }, y: group } },
+      energy: { kind: "squaredError" },
+      translator: { auxiliary: "y" },
+      train: { pairs: 300, epochs: 1 },
+      outputs: { translator: "t.safetensors" },
+      seed: 1,
+    };
+    const config = async (translator: object): Promise<string[]> => {
+      await writeFile(path("run.json"), JSON.stringify({ ...run, translator }));
+      return ["train", "--config", path("run.json")];
+    };
+    const fromFile = await done(await config({ auxiliary: "y" }));
+    assert.equal(typeof fromFile["heldOutAuxiliary"], "number");
+    const overridden = await done([...(await config({ auxiliary: "z" })), "--auxiliary", "y"]);
+    assert.equal(overridden["heldOutAuxiliary"], fromFile["heldOutAuxiliary"]);
+    const wrong = await tr0n(await config({ auxiliary: "x" }));
+    assert.notEqual(wrong.code, 0);
+    assert.match(wrong.error, /translator\.auxiliary: expected one of the latent's groups, z, y, got "x"/);
+    const number = await tr0n(await config({ auxiliary: 1 }));
+    assert.match(number.error, /translator\.auxiliary: expected a text that is not empty, got 1/);
+  });
+
   it("trains and samples in the space of a mapping network", async () => {
     await done(train("layers.onnx", "--latent", "mapped:uniform", "--mapping", path("m.onnx")));
     await done(sample("layers.onnx", "--mapping", path("m.onnx")));

@@ -240,7 +240,13 @@ describe("a latent's auxiliary group", function () {
     );
 
     using tr0n = await create(normals, {}, { energy: energy.cosine() });
-    const cosine = await tr0n.train({ pairs: 1000, epochs: 4, loss: "cosine" });
+    const cosine = await tr0n.train({
+      pairs: 2000,
+      epochs: 8,
+      batchSize: 64,
+      learningRate: 1e-2,
+      loss: "cosine",
+    });
     assert.ok(cosine.validation.at(-1)! < cosine.validation[0]!);
     const start = await tr0n.sample(condition, { sampler: sampler.direct(), count: 200, seed: 1 });
     const prior = await tr0n.sample(condition, {

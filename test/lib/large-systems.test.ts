@@ -14,7 +14,7 @@ describe("large systems", function () {
   // Random weights leave CLIP almost nothing to say: NVAE's gradients are tiny, and the paper's noise would drown them.
   for (const [name, learningRate, size] of [
     ["biggan", 5, 16 + 8],
-    ["stylegan2", 0.3, 16],
+    ["stylegan2", 1, 16],
     ["nvae", 1000, 2 * 4 * (16 + 64)],
   ] as const)
     it(`${name} with CLIP and an augmented cosine energy`, async () => {
