@@ -97,7 +97,7 @@ function page(summaries: readonly Summary[], sizes: Sizes): string {
   const minutes = (seconds / 60).toFixed(0);
   return [
     "# The paper's ablation at this scale",
-    `\`npm run reproduce\` measures this page again and writes it. Numbers are means ± standard deviations over ${seeds} seeds, each of which trains its own translators and draws its own samples. Measured on ${availableParallelism()} cores of ${cpus()[0]?.model.trim() ?? "a processor"}; all cells together took ${minutes} minutes there.`,
+    `\`npm run reproduce\` measures this page again and writes it. Numbers are means ± standard deviations over ${seeds} ${seeds === 1 ? "seed" : "seeds"}, each of which trains its own translators and draws its own samples. Measured on ${availableParallelism()} cores of ${cpus()[0]?.model.trim() ?? "a processor"}; all cells together took ${minutes} minutes there.`,
     "![Fréchet distance over its floor against evaluations](reproduce/distance.svg)",
     "![Accuracy of each way to sample](reproduce/accuracy.svg)",
     mustHold(summaries),
@@ -175,10 +175,10 @@ function mustHold(summaries: readonly Summary[]): string {
 function rowsText(): string {
   return [
     `- **${rowNames.ours}**: the default sampler, \`sampler.resample()\`, at fidelity 1 by class and ${textFidelity} by text: candidates of the translator (and one in ten of the prior), one of which is kept by its weight, then 4 (by text 16) MALA steps.`,
-    "- **translator alone**, **translator + resampling**: the paper's “without Langevin”, without and with the candidates. **translator + the same steps**: MALA from one draw of the translator.",
-    `- **naive** rows have no translator: as many MALA steps as ours from a draw of the prior; as many as cost what ours does, a gradient counted as ${gradientCost} forward passes; or as many candidates as ours had, drawn from the prior, and the same steps.`,
+    "- **translator alone**, **translator + resampling**: the paper's “without Langevin”, without and with the candidates. **no resampling**: MALA from one draw of the translator, with as many steps as ours, and with as many as cost what ours does, a gradient counted as ${gradientCost} forward passes.",
+    `- **naive** rows have no translator: as many MALA steps as ours from a draw of the prior; as many as cost what ours does; or as many candidates as ours had, drawn from the prior, and the same steps.`,
     '- **deterministic translator**: trained by the squared error (`loss: "mse"`), the same point for every sample of a condition; MALA steps at equal evaluations.',
-    "- **official settings**: `preset: \"official\"` (10 epochs, batches of 16, Adam 1e-4, log-std from log 0.01; by text condition noise 0.2) and `sampler.hybrid()` (100 steps, momentum 0.99, η 0.1, noise 0.01), no prior term. With our number of pairs instead of a million, and without the paper's 50 augmented copies an energy: the demo's encoders gain nothing from those, and they would take fifty times as long.",
+    '- **official settings**: `preset: "official"` (10 epochs, batches of 16, Adam 1e-4, log-std from log 0.01) and `sampler.hybrid()` (100 steps, momentum 0.99, η 0.1, noise 0.01), no prior term. With our number of pairs instead of a million; without the 50 augmented copies an energy, which would take fifty times as long; and by text without condition noise, whose scale in the paper is made for CLIP\'s embeddings: 0.2 a dimension is longer than an embedding of 64 dimensions and length 1.',
   ].join("\n");
 }
 
@@ -210,7 +210,7 @@ function howText(sizes: Sizes, text: boolean, rareToo: boolean, summaries: reado
   }
   if (rareToo)
     parts.push(
-      `**The rare condition** is a ${rare.digits.join(" or a ")} with unusually thin strokes: the attribute classifier's heads are joined into one distribution over digit and (ordinary, unusual), where unusual is a width whose log-odds of thin against normal exceed ${rare.threshold} (\`examples/reproduce/rare.ts\`). Reference samples are exact, by rejection; ${sizes.rare.samples} samples a condition against ${sizes.rare.reference}, in the 128 features. The translator learns from ${sizes.rarePairs.toLocaleString("en")} pairs, of which so many have the condition as its share of the prior says; ours is the default sampler, which doubles its candidates where their effective sample size is small; the candidates from the prior may double, too.`,
+      `**The rare condition** is a digit, ${rare.digits.join(" or ")}, with unusually thin strokes: the attribute classifier's heads are joined into one distribution over digit and (ordinary, unusual), where unusual is a width whose log-odds of thin against normal exceed ${rare.threshold} (\`examples/reproduce/rare.ts\`). Reference samples are exact, by rejection; ${sizes.rare.samples} samples a condition against ${sizes.rare.reference}, in the 128 features. The translator learns from ${sizes.rarePairs.toLocaleString("en")} pairs, of which so many have the condition as its share of the prior says; ours is the default sampler, which doubles its candidates where their effective sample size is small; the candidates from the prior may double, too.`,
     );
   return parts.join("\n\n");
 }

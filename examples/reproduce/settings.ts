@@ -38,13 +38,13 @@ export interface Sizes {
 export const full: Sizes = {
   pairs: 20_000,
   rarePairs: 100_000,
-  class: { samples: 200, reference: 500 },
-  text: { samples: 100, reference: 300, pool: 80_000, prompts: 8 },
-  rare: { samples: 150, reference: 300 },
+  class: { samples: 150, reference: 400 },
+  text: { samples: 60, reference: 200, pool: 80_000, prompts: 8 },
+  rare: { samples: 100, reference: 200 },
 };
 /** A look at every setting in a few minutes; too small for conclusions. */
 export const quick: Sizes = {
-  pairs: 5000,
+  pairs: 10_000,
   rarePairs: 10_000,
   class: { samples: 50, reference: 150 },
   text: { samples: 40, reference: 80, pool: 8000, prompts: 2 },
@@ -88,7 +88,7 @@ export const textPrompts = (count: number): readonly string[] => {
 };
 
 /** A Tr0n for text, and the models that it needs. */
-export async function openText(generator: Generator, seed: number, official = false): Promise<Tr0n> {
+export async function openText(generator: Generator, seed: number): Promise<Tr0n> {
   const [G, encoder, texts] = await Promise.all([
     openGenerator(generator),
     loadModel(file("image-encoder.onnx")),
@@ -100,8 +100,6 @@ export async function openText(generator: Generator, seed: number, official = fa
     encoder,
     energy: energy.cosine(),
     textEncoder: textEncoder({ model: texts, tokenizer }),
-    // The paper's, against the gap between embeddings of texts and of images.
-    translator: official ? { conditionNoise: { kind: "isotropic", scale: 0.2 } } : undefined,
     seed,
   });
 }
@@ -181,7 +179,7 @@ export async function measureText(
   progress: Progress,
 ): Promise<Cell> {
   const started = performance.now();
-  const { translators, training } = await train((o) => openText(generator, seed, o), s.pairs, progress);
+  const { translators, training } = await train(() => openText(generator, seed), s.pairs, progress);
   using judge = await Judge.open(await attributeClassifier());
   const table = new TextTable(translators.ours, judge, textPrompts(s.text.prompts), s.text.samples, seed);
   const exact = await table.prepare(reference);
@@ -207,7 +205,7 @@ export async function measureText(
 
 export async function makeReference(generator: Generator, s: Sizes, progress: Progress): Promise<Reference> {
   using tr0n = await openText(generator, 1);
-  return textReference(tr0n, textPrompts(s.text.prompts), textFidelity, 1, s.text, progress);
+  return await textReference(tr0n, textPrompts(s.text.prompts), textFidelity, 1, s.text, progress);
 }
 
 export async function measureRare(
