@@ -73,7 +73,7 @@ function distancePanel(summary: Summary, left: number, top: number, width: numbe
   const x = (value: number): number => left + (width * Math.log(value / 0.8)) / Math.log(xMax / 0.8);
   const y = (value: number): number =>
     top + height - (height * Math.log(Math.max(value, yMin) / yMin)) / Math.log(yMax / yMin);
-  const parts = [text(left, top - 12, summary.title, 'font-weight="bold"')];
+  const parts = [text(left, top - 12, `${summary.title}: FD / floor`, 'font-weight="bold"')];
   const ticks = [1, 2, 5, 10, 20, 50, 100, 200, 500];
   for (const value of ticks.filter((tick) => tick <= yMax && tick >= yMin))
     parts.push(
@@ -92,7 +92,6 @@ function distancePanel(summary: Summary, left: number, top: number, width: numbe
       "evaluations a sample, in forward passes",
       'text-anchor="middle"',
     ),
-    text(left + 2, top + 11, "FD / floor"),
   );
   for (const row of shown) {
     const { mean, std } = ratio(row);
@@ -107,7 +106,7 @@ function accuracy(summaries: readonly Summary[]): string {
   const recipes = (Object.keys(rowNames) as RowName[]).filter((recipe) =>
     summaries.some((s) => s.rows.some((row) => row.recipe === recipe)),
   );
-  const [nameWidth, column, gap, step, top] = [330, 110, 18, 22, 46];
+  const [nameWidth, column, gap, step, top] = [380, 110, 30, 22, 46];
   const bottom = top + step * recipes.length;
   const parts = recipes.map((recipe, i) =>
     text(nameWidth - 12, top + step * (i + 0.5) + 4, rowNames[recipe], 'text-anchor="end"'),
