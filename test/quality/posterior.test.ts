@@ -20,7 +20,7 @@ for (const generator of ["gan", "vae"] as const)
 
     before(async () => {
       using tr0n = await demo(generator, { seed: 1 });
-      report = await tr0n.train({ pairs: 30_000 });
+      report = await tr0n.train();
       table = await evaluate(tr0n, {
         seed: 2,
         // So many that a point of accuracy is two and a half standard errors of the difference.
