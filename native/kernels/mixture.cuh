@@ -1,5 +1,4 @@
 #pragma once
-#include "core/kernels.h"
 #include "kernels/mixture_stds.cuh"
 
 // Log-densities of mixtures (core/mixture_math.cpp), a block of 128 threads for each row.
@@ -12,18 +11,21 @@ namespace tr0n::cuda {
 
 constexpr double kHalfLog2Pi = 0.91893853320467274178;
 
-/// What a block keeps of the row it is at.
+/// What a block keeps in static shared memory: of the stds, and of the row it is at. One struct, so that one
+/// register addresses all of it.
+template <class Stds>
 struct MixtureBlock {
+  typename Stds::Memory stds;
   double z[kTile];
   double weights_norm, logits_norm;
 };
 
 /// Makes the tile at `first` the one that the block holds, of the stds and of z.
 template <class Stds>
-__device__ inline void select_tile(MixtureBlock& block, Stds& stds, const float* z, unsigned first,
-                                   unsigned d) {
+__device__ inline void select_tile(MixtureBlock<Stds>& block, Stds& stds, const float* log_stds,
+                                   const float* z, unsigned first, unsigned d) {
   __syncthreads();  // the tile before is no longer read
-  stds.select(first);
+  stds.select(first, log_stds, d);
   const unsigned width = min(kTile, d - first);
   for (unsigned j = threadIdx.x; j < width; j += kMixtureThreads)
     block.z[j] = static_cast<double>(z[first + j]);
@@ -50,12 +52,12 @@ __device__ inline double warp_log_sum_exp(const T* values, unsigned n) {
 /// softmax are the responsibilities, weights_norm and logits_norm their log-sum-exps; `staged` [components,
 /// d], in shared memory, gets the means where it is not null.
 template <class Stds>
-__device__ inline double log_density(MixtureBlock& block, Stds& stds, const float* logits, const float* means,
-                                     const float* z, unsigned components, unsigned d, double* weights,
-                                     float* staged) {
+__device__ inline double log_density(MixtureBlock<Stds>& block, Stds& stds, const float* log_stds,
+                                     const float* logits, const float* means, const float* z,
+                                     unsigned components, unsigned d, double* weights, float* staged) {
   const unsigned warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   for (unsigned first = 0; first < d; first += kTile) {
-    select_tile(block, stds, z, first, d);
+    select_tile(block, stds, log_stds, z, first, d);
     const unsigned width = min(kTile, d - first);
     for (unsigned k = warp; k < components; k += kMixtureWarps) {
       const size_t base = static_cast<size_t>(k) * d + first;

@@ -5,6 +5,8 @@
 // logits [·, K], means [·, K, d], log_stds [d], or [K, d] in …_by_component, z [n, d]; results in double, by
 // which candidates are chosen. Moves n·(K·d + K + d) floats; rows of one mixture that follow one another find
 // it in the cache.
+#include <type_traits>
+
 #include "kernels/mixture.cuh"
 #include "kernels/prior.cuh"
 
@@ -31,17 +33,31 @@ __device__ double log_add(double x, double y) {
   return isfinite(largest) ? largest + log(exp(x - largest) + exp(y - largest)) : largest;
 }
 
+__device__ void begin(SharedStds& stds, const MixtureView& q) {
+  stds.begin(q.log_stds, static_cast<unsigned>(q.latent));
+}
+__device__ void begin(ComponentStds& stds, const MixtureView&) { stds.begin(); }
+
 template <class Stds>
-__device__ void log_densities(Stds stds, const MixtureView& q, const uint32_t* __restrict__ rows,
+__device__ Stds stds_of(MixtureBlock<Stds>& block, const MixtureView& q, bool keep) {
+  if constexpr (std::is_same_v<Stds, SharedStds>)
+    return SharedStds(block.stds);
+  else
+    return ComponentStds(dynamic_shared + q.components, keep, q);
+}
+
+template <class Stds>
+__device__ void log_densities(const MixtureView& q, bool keep, const uint32_t* __restrict__ rows,
                               const float* __restrict__ z, size_t n, double* __restrict__ out) {
-  __shared__ MixtureBlock block;
+  __shared__ MixtureBlock<Stds> block;
   const unsigned components = static_cast<unsigned>(q.components), d = static_cast<unsigned>(q.latent);
-  stds.begin();
+  Stds stds = stds_of<Stds>(block, q, keep);
+  begin(stds, q);
   for (size_t i = blockIdx.x; i < n; i += gridDim.x) {
     const size_t row = rows == nullptr ? i : rows[i];
     const double density =
-        log_density(block, stds, q.logits + row * components, q.means + row * components * d, z + i * d,
-                    components, d, dynamic_shared, nullptr);
+        log_density(block, stds, q.log_stds, q.logits + row * components, q.means + row * components * d,
+                    z + i * d, components, d, dynamic_shared, nullptr);
     if (threadIdx.x == 0) out[i] = density;
   }
 }
@@ -52,14 +68,15 @@ struct Proposal {
 };
 
 template <class Stds>
-__device__ void weights_of(Stds stds, const MixtureView& q, const Prior& prior, double prior_at_mode,
+__device__ void weights_of(const MixtureView& q, bool keep, const Prior& prior, double prior_at_mode,
                            const Proposal& proposal, double fidelity, double prior_weight,
                            const uint32_t* __restrict__ rows, size_t n, const float* __restrict__ z,
                            const float* __restrict__ energies, double* __restrict__ log_weights) {
-  __shared__ MixtureBlock block;
+  __shared__ MixtureBlock<Stds> block;
   const unsigned components = static_cast<unsigned>(q.components), d = static_cast<unsigned>(q.latent);
+  Stds stds = stds_of<Stds>(block, q, keep);
   const double infinity = __longlong_as_double(kInfinityBits);
-  if (proposal.alpha < 1) stds.begin();
+  if (proposal.alpha < 1) begin(stds, q);
   for (size_t i = blockIdx.x; i < n; i += gridDim.x) {
     const float* latent = z + i * d;
     const double energy = static_cast<double>(energies[i]);
@@ -70,8 +87,8 @@ __device__ void weights_of(Stds stds, const MixtureView& q, const Prior& prior, 
       if (proposal.alpha < 1) {
         const size_t row = rows[i];
         const double log_q =
-            log_density(block, stds, q.logits + row * components, q.means + row * components * d, latent,
-                        components, d, dynamic_shared, nullptr);
+            log_density(block, stds, q.log_stds, q.logits + row * components, q.means + row * components * d,
+                        latent, components, d, dynamic_shared, nullptr);
         log_proposal =
             proposal.alpha <= 0 ? log_q : log_add(proposal.log_alpha + log_prior, proposal.log_rest + log_q);
       }
@@ -87,8 +104,7 @@ __device__ void weights_of(Stds stds, const MixtureView& q, const Prior& prior, 
 extern "C" __global__ void __launch_bounds__(kMixtureThreads, 8)
     mixture_log_density(MixtureView q, const uint32_t* __restrict__ rows, const float* __restrict__ z,
                         size_t n, double* __restrict__ out) {
-  __shared__ SharedStds::Memory memory;
-  log_densities(SharedStds(memory, q.log_stds, static_cast<unsigned>(q.latent)), q, rows, z, n, out);
+  log_densities<SharedStds>(q, false, rows, z, n, out);
 }
 
 extern "C" __global__ void __launch_bounds__(kMixtureThreads, 8)
@@ -96,19 +112,16 @@ extern "C" __global__ void __launch_bounds__(kMixtureThreads, 8)
                        double log_rest, double fidelity, double prior_weight,
                        const uint32_t* __restrict__ rows, size_t n, const float* __restrict__ z,
                        const float* __restrict__ energies, double* __restrict__ log_weights) {
-  __shared__ SharedStds::Memory memory;
-  weights_of(SharedStds(memory, q.log_stds, static_cast<unsigned>(q.latent)), q, prior, prior_at_mode,
-             {alpha, log_alpha, log_rest}, fidelity, prior_weight, rows, n, z, energies, log_weights);
+  weights_of<SharedStds>(q, false, prior, prior_at_mode, {alpha, log_alpha, log_rest}, fidelity, prior_weight,
+                         rows, n, z, energies, log_weights);
 }
 
-// With stds of each component, whose terms stay in shared memory where `keep` is not 0.
+// With stds of each component, which are kept in shared memory where `keep` is not 0.
 
 extern "C" __global__ void __launch_bounds__(kMixtureThreads, 8)
     mixture_log_density_by_component(MixtureView q, int keep, const uint32_t* __restrict__ rows,
                                      const float* __restrict__ z, size_t n, double* __restrict__ out) {
-  const unsigned components = static_cast<unsigned>(q.components), d = static_cast<unsigned>(q.latent);
-  log_densities(ComponentStds(dynamic_shared + components, keep != 0, q.log_stds, components, d), q, rows, z,
-                n, out);
+  log_densities<ComponentStds>(q, keep != 0, rows, z, n, out);
 }
 
 extern "C" __global__ void __launch_bounds__(kMixtureThreads, 8)
@@ -116,10 +129,8 @@ extern "C" __global__ void __launch_bounds__(kMixtureThreads, 8)
                                     double log_alpha, double log_rest, double fidelity, double prior_weight,
                                     const uint32_t* __restrict__ rows, size_t n, const float* __restrict__ z,
                                     const float* __restrict__ energies, double* __restrict__ log_weights) {
-  const unsigned components = static_cast<unsigned>(q.components), d = static_cast<unsigned>(q.latent);
-  weights_of(ComponentStds(dynamic_shared + components, keep != 0, q.log_stds, components, d), q, prior,
-             prior_at_mode, {alpha, log_alpha, log_rest}, fidelity, prior_weight, rows, n, z, energies,
-             log_weights);
+  weights_of<ComponentStds>(q, keep != 0, prior, prior_at_mode, {alpha, log_alpha, log_rest}, fidelity,
+                            prior_weight, rows, n, z, energies, log_weights);
 }
 
 }  // namespace tr0n::cuda

@@ -1,4 +1,5 @@
 #pragma once
+#include "core/kernels.h"
 #include "kernels/reduce.cuh"
 
 // What a block of 128 threads keeps of a mixture's standard deviations from row to row: shared by its
@@ -35,14 +36,13 @@ class SharedStds {
     unsigned tile;  ///< first dimension of what `inverse` and `slope` hold
   };
 
-  __device__ SharedStds(Memory& memory, const float* log_stds, unsigned d)
-      : memory_(memory), log_stds_(log_stds), d_(d) {}
+  __device__ explicit SharedStds(Memory& memory) : memory_(memory) {}
 
   /// Once per block, before the first row: the first tile, and Σ log σ over all of them.
-  __device__ void begin() {
+  __device__ void begin(const float* log_stds, unsigned d) {
     double log_sum = 0;
-    for (unsigned first = kTile; first < d_; first += kTile) log_sum += load(first);
-    log_sum += load(0);
+    for (unsigned first = kTile; first < d; first += kTile) log_sum += load(first, log_stds, d);
+    log_sum += load(0, log_stds, d);
     log_sum = warp_sum(log_sum);
     if (threadIdx.x % kWarp == 0) memory_.parts[threadIdx.x / kWarp] = log_sum;
     __syncthreads();
@@ -56,8 +56,8 @@ class SharedStds {
   }
 
   /// Between two barriers: makes the tile at `first` the one that is held. select_done() follows them.
-  __device__ void select(unsigned first) {
-    if (memory_.tile != first) load(first);
+  __device__ void select(unsigned first, const float* log_stds, unsigned d) {
+    if (memory_.tile != first) load(first, log_stds, d);
   }
   __device__ void select_done(unsigned first) {
     if (threadIdx.x == 0) memory_.tile = first;
@@ -73,11 +73,11 @@ class SharedStds {
 
  private:
   /// The terms of dimensions first … into the block's memory; this thread's share of Σ log σ.
-  __device__ double load(unsigned first) {
+  __device__ double load(unsigned first, const float* log_stds, unsigned d) {
     double log_sum = 0;
-    const unsigned width = min(kTile, d_ - first);
+    const unsigned width = min(kTile, d - first);
     for (unsigned j = threadIdx.x; j < width; j += kMixtureThreads) {
-      const StdTerms terms = std_terms(log_stds_[first + j]);
+      const StdTerms terms = std_terms(log_stds[first + j]);
       memory_.inverse[j] = terms.inverse;
       memory_.slope[j] = static_cast<float>(terms.slope);
       log_sum += terms.log;
@@ -86,22 +86,27 @@ class SharedStds {
   }
 
   Memory& memory_;
-  const float* log_stds_;
-  unsigned d_;
 };
 
 /// log_stds [K, d]: in dynamic shared memory, Σ log σ of every component, and the terms of every dimension
 /// where the launch has room for them (`kept`); otherwise they are made anew wherever they are read.
 class ComponentStds {
  public:
-  __device__ ComponentStds(double* log_sums, bool kept, const float* log_stds, unsigned components,
-                           unsigned d)
-      : log_sums_(log_sums),
-        inverses_(kept ? log_sums + components : nullptr),
-        slopes_(kept ? reinterpret_cast<float*>(inverses_ + components * d) : nullptr),
-        log_stds_(log_stds),
-        components_(components),
-        d_(d) {}
+  struct Memory {};  ///< no static shared memory
+
+  /// `dynamic`: K doubles, and what K·d doubles and floats take more if `kept`.
+  __device__ ComponentStds(double* dynamic, bool kept, const MixtureView& q)
+      : components_(static_cast<unsigned>(q.components)),
+        d_(static_cast<unsigned>(q.latent)),
+        log_stds_(q.log_stds),
+        log_sums_(dynamic),
+        inverses_(kept ? dynamic + components_ : nullptr),
+        slopes_(kept ? reinterpret_cast<float*>(inverses_ + components_ * d_) : nullptr) {}
+  /// What follows in dynamic shared memory.
+  __device__ float* end() const {
+    return inverses_ == nullptr ? reinterpret_cast<float*>(log_sums_ + components_)
+                                : slopes_ + components_ * d_;
+  }
 
   /// Once per block, before the first row; a warp takes a component at a time.
   __device__ void begin() {
@@ -122,13 +127,7 @@ class ComponentStds {
     __syncthreads();
   }
 
-  /// What follows in shared memory.
-  __device__ float* end() const {
-    if (inverses_ == nullptr) return reinterpret_cast<float*>(log_sums_ + components_);
-    return slopes_ + static_cast<size_t>(components_) * d_;
-  }
-
-  __device__ void select(unsigned) {}
+  __device__ void select(unsigned, const float*, unsigned) {}
   __device__ void select_done(unsigned) {}
 
   __device__ double inverse(unsigned k, unsigned first, unsigned j) const {
@@ -143,11 +142,10 @@ class ComponentStds {
   __device__ double log_sum_of(unsigned k) const { return log_sums_[k]; }
 
  private:
-  double* log_sums_;
-  double* inverses_;
-  float* slopes_;
-  const float* log_stds_;
   unsigned components_, d_;
+  const float* log_stds_;
+  double *log_sums_, *inverses_;
+  float* slopes_;
 };
 
 }  // namespace tr0n::cuda
