@@ -1,6 +1,6 @@
 // mixture_nll with stds of each component, s = log_stds [K, d]. The same (mixture_nll.cu), but that
 //   d_log_stds [K, d] = scale·Σ_i γ_k (1 − u²)·dlogσ/ds
-// and that `rows` is [n, K, d]. Moves 3·n·K·d + 2·n·K + n·d floats.
+// and that `rows` is [n, K, d]. Moves 4·n·K·d + 2·n·K + n·d floats.
 #include "kernels/mixture_nll.cuh"
 
 namespace tr0n::cuda {

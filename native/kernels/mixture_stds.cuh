@@ -108,7 +108,8 @@ class ComponentStds {
                                 : slopes_ + components_ * d_;
   }
 
-  /// Once per block, before the first row; a warp takes a component at a time.
+  /// Once per block, before the first row, whose first tile's barriers come before anything is read. A warp
+  /// takes a component at a time.
   __device__ void begin() {
     for (unsigned k = threadIdx.x / kWarp; k < components_; k += kMixtureWarps) {
       double log_sum = 0;
@@ -124,7 +125,6 @@ class ComponentStds {
       log_sum = warp_sum(log_sum);
       if (threadIdx.x % kWarp == 0) log_sums_[k] = log_sum;
     }
-    __syncthreads();
   }
 
   __device__ void select(unsigned, const float*, unsigned) {}
