@@ -73,7 +73,7 @@ export interface Tr0nOptions extends ModelsOptions {
     hidden?: number;
     /** Residual blocks. Default 1, the paper's. */
     depth?: number;
-    /** One vector of standard deviations for all components (default), or one for each: "component", on the CPU only. */
+    /** One vector of standard deviations for all components (default), or one for each: "component". */
     stds?: Stds;
     /** Names of the heads' tensors in files: z_… (default), or w_… as the paper's code has them for mapped latents. */
     space?: Space;

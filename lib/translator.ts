@@ -35,9 +35,7 @@ export interface TranslatorOptions {
   bound?: number;
   /** Size of a second, regressed latent y. Default 0: none. */
   auxiliary?: number;
-  /**
-   * One vector of standard deviations for all components (default), or one for each: "component", on the CPU only.
-   */
+  /** One vector of standard deviations for all components (default), or one for each: "component". */
   stds?: Stds;
   /**
    * A point for each condition (`means`, K = 1), trained by mean squared error, in the place of a density. Default false.
@@ -117,10 +115,6 @@ export class Translator implements TranslatorShape, Disposable {
     const initialLogStd = checkNumber("initialLogStd", o.initialLogStd, 0, { min: -20, max: 20 });
     const seed = checkSeed("seed", o.seed);
     this.device = checkDevice("device", o.device);
-    if (this.stds === "component" && this.device !== "cpu")
-      throw new ArgumentError(
-        `stds: "component" works on the CPU only, but the device is ${this.device}; add \`device: "cpu"\` or leave \`stds\` out`,
-      );
     this.handle = callNative(() =>
       native().createTranslator(
         {

@@ -15,7 +15,7 @@ export const translatorOptions = {
   stds: {
     type: "string",
     value: "NAME",
-    help: "shared, or component: one for each, CPU only (default: shared)",
+    help: "shared, or component: one for each (default: shared)",
   },
   auxiliary: {
     type: "string",

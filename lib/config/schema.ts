@@ -332,7 +332,7 @@ export const configSchema: Schema & { $schema: string; title: string; definition
         components: integer("default 10", 1, 4096),
         hidden: integer("width; default 4 × the condition's size", 1, 2 ** 20),
         depth: integer("residual blocks; default 1", 1, 64),
-        stds: choice("of all components or of each, on the CPU only; default shared", "shared", "component"),
+        stds: choice("of all components or of each; default shared", "shared", "component"),
         auxiliary: text("group of a product that the network regresses, beside the mixture of the others"),
         bound: number("means stay within ± this, 0: free; default the prior's", atLeast0),
         conditionNoise,

@@ -84,7 +84,7 @@ struct MixtureView {
   const float* logits = nullptr;    ///< [n, K]
   const float* means = nullptr;     ///< [n, K, d]
   const float* log_stds = nullptr;  ///< s [d], or [K, d]
-  bool component_stds = false;      ///< each component has its own; a GPU's kernels take none such
+  bool component_stds = false;      ///< each component has its own: log_stds [K, d]
 };
 
 /// Adam's constants of one step (Kingma & Ba 2015, as torch.optim.Adam without weight decay): eps stands

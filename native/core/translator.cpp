@@ -105,21 +105,8 @@ std::vector<Parameter> Translator::layout(const TranslatorConfig& config) {
   return parameters;
 }
 
-namespace {
-
-/// @throws Error ERR_INVALID_ARGUMENT for what the device's kernels cannot do
-Device& able(Device& device, const TranslatorConfig& config) {
-  if (config.component_stds && !device.host_memory())
-    throw Error("ERR_INVALID_ARGUMENT",
-                "translator: stds of each component: expected the CPU, got a GPU, whose kernels take shared "
-                "stds only");
-  return device;
-}
-
-}  // namespace
-
 Translator::Translator(Device& device, const TranslatorConfig& config)
-    : device_(able(device, config)),
+    : device_(device),
       config_(config),
       parameters_(layout(config)),
       parameter_count_(total(parameters_)),

@@ -23,7 +23,7 @@ struct TranslatorConfig {
   float initial_log_std = 0.0f;
   /// A point for each condition instead of a density: K = 1, and no logits or stds.
   bool deterministic = false;
-  bool component_stds = false;  ///< log-stds [K, d] instead of [d]; on the CPU only
+  bool component_stds = false;  ///< log-stds [K, d] instead of [d]
 
   size_t log_std_count() const {
     if (deterministic) return 0;

@@ -11,24 +11,32 @@ namespace {
 constexpr unsigned kThreads = 128;          // kMixtureThreads
 constexpr size_t kStaticShared = 11 << 10;  // at most what the kernels declare
 constexpr size_t kMostStaged = 24 << 10;    // bytes of means in shared memory: several blocks still fit
+constexpr size_t kMostKept = 48 << 10;      // bytes of stds of each component in shared memory
 constexpr size_t kMostBlocks = 1024;        // what mixture_nll's two levels of groups hold
 
-/// Bytes for the K log-weights of a row.
-size_t weights_bytes(const Queue& queue, size_t components) {
-  const size_t most = (queue.max_shared_bytes() - kStaticShared) / sizeof(double);
-  if (components > most)
+/// Dynamic shared memory of a block.
+struct Shared {
+  size_t
+      bytes;  ///< weights [K]; of stds of each component Σ log σ [K], and, if `keep`, 1/σ and slopes [K, d]
+  int keep;
+};
+
+Shared shared_of(const Queue& queue, const MixtureView& q) {
+  const size_t each = (q.component_stds ? 2 : 1) * sizeof(double);
+  const size_t room = queue.max_shared_bytes() - kStaticShared, most = room / each;
+  if (q.components > most)
     throw Error("ERR_INVALID_ARGUMENT", "components: expected at most " + std::to_string(most) +
-                                            " on this device, got " + std::to_string(components));
-  return components * sizeof(double);
+                                            " on this device, got " + std::to_string(q.components));
+  const size_t bytes = q.components * each;
+  const size_t terms = q.components * q.latent * (sizeof(double) + sizeof(float));
+  if (!q.component_stds || terms > kMostKept || bytes + terms > room) return {bytes, 0};
+  return {bytes + terms, 1};
 }
 
 /// Blocks that go from row to row: enough to fill the device.
-Launch density_launch(const Queue& queue, const char* kernel, const MixtureView& q, size_t n) {
+Launch density_launch(const Queue& queue, const char* kernel, size_t shared, size_t n) {
   const size_t most = 16 * static_cast<size_t>(queue.multiprocessors());
-  return {kernel,
-          {block_count(std::min(n, most), 1), 1, 1},
-          {kThreads, 1, 1},
-          static_cast<unsigned>(weights_bytes(queue, q.components))};
+  return {kernel, {block_count(std::min(n, most), 1), 1, 1}, {kThreads, 1, 1}, static_cast<unsigned>(shared)};
 }
 
 }  // namespace
@@ -36,19 +44,25 @@ Launch density_launch(const Queue& queue, const char* kernel, const MixtureView&
 void CudaKernels::mixture_nll(const MixtureView& q, const float* z, float scale, float bound, double* nll,
                               float* d_logits, float* d_means, float* d_log_stds, float* rows) const {
   if (q.n == 0) {
-    if (d_log_stds != nullptr) queue_.zero(d_log_stds, q.latent * sizeof(float));
+    const size_t width = q.component_stds ? q.components * q.latent : q.latent;
+    if (d_log_stds != nullptr) queue_.zero(d_log_stds, width * sizeof(float));
     return;
   }
+  const Shared shared = shared_of(queue_, q);
   const size_t means = q.components * q.latent * sizeof(float);
-  const bool stage = d_means != nullptr && means <= kMostStaged;
-  const size_t shared = weights_bytes(queue_, q.components) + (stage ? means : 0);
-  const size_t rows_per_block = (q.n + kMostBlocks - 1) / kMostBlocks;
-  queue_.launch({"mixture_nll",
-                 {block_count(q.n, rows_per_block), 1, 1},
-                 {kThreads, 1, 1},
-                 static_cast<unsigned>(shared)},
-                q, static_cast<unsigned>(rows_per_block), stage ? 1 : 0, z, scale, bound, nll, d_logits,
-                d_means, d_log_stds, rows);
+  const bool stage = d_means != nullptr && means <= kMostStaged &&
+                     shared.bytes + means <= queue_.max_shared_bytes() - kStaticShared;
+  const auto rows_per_block = static_cast<unsigned>((q.n + kMostBlocks - 1) / kMostBlocks);
+  const Launch shape{q.component_stds ? "mixture_nll_by_component" : "mixture_nll",
+                     {block_count(q.n, rows_per_block), 1, 1},
+                     {kThreads, 1, 1},
+                     static_cast<unsigned>(shared.bytes + (stage ? means : 0))};
+  if (q.component_stds)
+    queue_.launch(shape, q, rows_per_block, shared.keep, stage ? 1 : 0, z, scale, bound, nll, d_logits,
+                  d_means, d_log_stds, rows);
+  else
+    queue_.launch(shape, q, rows_per_block, stage ? 1 : 0, z, scale, bound, nll, d_logits, d_means,
+                  d_log_stds, rows);
 }
 
 void CudaKernels::mixture_draw(const MixtureView& q, const uint32_t* rows, const Chain* chains, size_t n,
@@ -60,15 +74,26 @@ void CudaKernels::mixture_draw(const MixtureView& q, const uint32_t* rows, const
 
 void CudaKernels::mixture_log_density(const MixtureView& q, const uint32_t* rows, const float* z, size_t n,
                                       double* out) const {
-  queue_.launch(density_launch(queue_, "mixture_log_density", q, n), q, rows, z, n, out);
+  const Shared shared = shared_of(queue_, q);
+  if (q.component_stds)
+    queue_.launch(density_launch(queue_, "mixture_log_density_by_component", shared.bytes, n), q, shared.keep,
+                  rows, z, n, out);
+  else
+    queue_.launch(density_launch(queue_, "mixture_log_density", shared.bytes, n), q, rows, z, n, out);
 }
 
 void CudaKernels::importance_weights(const MixtureView& q, const Prior& prior, double alpha, double fidelity,
                                      double prior_weight, const uint32_t* rows, size_t n, const float* z,
                                      const float* energies, double* log_weights) const {
-  queue_.launch(density_launch(queue_, "importance_weights", q, n), q, prior, prior.log_peak(), alpha,
-                std::log(alpha), std::log1p(-alpha), fidelity, prior_weight, rows, n, z, energies,
-                log_weights);
+  const Shared shared = shared_of(queue_, q);
+  const double peak = prior.log_peak(), log_alpha = std::log(alpha), log_rest = std::log1p(-alpha);
+  if (q.component_stds)
+    queue_.launch(density_launch(queue_, "importance_weights_by_component", shared.bytes, n), q, shared.keep,
+                  prior, peak, alpha, log_alpha, log_rest, fidelity, prior_weight, rows, n, z, energies,
+                  log_weights);
+  else
+    queue_.launch(density_launch(queue_, "importance_weights", shared.bytes, n), q, prior, peak, alpha,
+                  log_alpha, log_rest, fidelity, prior_weight, rows, n, z, energies, log_weights);
 }
 
 }  // namespace tr0n::cuda

@@ -48,8 +48,9 @@ __device__ inline void draw_component(const MixtureView& q, size_t row, unsigned
                                       bool vector, float* z) {
   const size_t d = q.latent;
   const float* mean = q.means + (row * q.components + component) * d;
+  const float* log_stds = q.component_stds ? q.log_stds + component * d : q.log_stds;
   for (size_t at = 4 * threadIdx.x; at < d; at += 4 * blockDim.x) {
-    const float4 stds = map4([](float s) { return std_value(s); }, load4(q.log_stds, at, d, vector));
+    const float4 stds = map4([](float s) { return std_value(s); }, load4(log_stds, at, d, vector));
     store4(z, at, d, vector,
            map4([](float s, float e, float mu) { return multiply_add(s, e, mu); }, stds,
                 normals(draw, static_cast<uint32_t>(at / 4)), load4(mean, at, d, vector)));

@@ -1,6 +1,6 @@
 // z_i ~ q_row(i), i < n: the component by inverse CDF of one uniform (purpose `choice`), then μ_k + σ ⊙ ε
-// (purpose `normal`); logits [·, K], means [·, K, d], log_stds [d], z [n, d]. rows [n] may be null: row i.
-// Moves n·(K + 2d) floats and the d log-stds.
+// (purpose `normal`); logits [·, K], means [·, K, d], log_stds [d] or [K, d], z [n, d]. rows [n] may be null:
+// row i. Moves n·(K + 2d) floats and the log-stds.
 #include "kernels/draws.cuh"
 
 namespace tr0n::cuda {

@@ -1,6 +1,6 @@
 // The mixture's negative log-likelihood and its gradients in one pass and one launch. Row i of n: logits [K],
-// means [K, d], z [d]; σ = e^s + 1e-6, s = log_stds [d] shared. γ = softmax_k(log π_k + log N_k), u = (z −
-// μ)/σ:
+// means [K, d], z [d]; σ = e^s + 1e-6, s = log_stds [d] shared by the components. γ = softmax_k(log π_k + log
+// N_k), u = (z − μ)/σ:
 //   nll_i = −log Σ_k π_k N(z; μ_k, diag σ²)          d_logits = scale·(π − γ)
 //   d_means = −scale·γ_k·u/σ (times bound − μ²/bound where bound > 0)
 //   d_log_stds = scale·Σ_i (1 − Σ_k γ_k u²)·dlogσ/ds
@@ -9,61 +9,26 @@
 // group of 32 to get there adds up its group's, and the last group adds up the groups', in the order of the
 // blocks. Log-densities in double (mixture.cuh), and gradients with them: u reaches 10^44 at the floor of σ.
 // Moves 2·n·K·d + 2·n·K + 3·n·d floats; the means are read once where K·d of them fit into shared memory.
-#include "kernels/mixture.cuh"
+#include "kernels/mixture_nll.cuh"
 
 namespace tr0n::cuda {
 namespace {
 
-constexpr unsigned kGroup = 32, kMaxGroups = 32;
-
-extern __shared__ double dynamic_shared[];  // weights [K], then the staged means [K, d] if any
-__device__ unsigned arrived_in_group[kMaxGroups], arrived_groups;
-
-/// Whether this block is the last of `expected` to get here; all threads of the block call it. What the
-/// others wrote before they came can be read with __ldcg.
-__device__ bool last_to_arrive(unsigned* arrived, unsigned expected) {
-  __shared__ bool last;
-  __threadfence();
-  __syncthreads();
-  if (threadIdx.x == 0) last = atomicInc(arrived, expected - 1) == expected - 1;
-  __syncthreads();
-  if (last) __threadfence();
-  return last;
-}
-
-/// Σ over `count` rows that stand `stride` floats apart.
-__device__ float column_sum(const float* column, unsigned count, size_t stride) {
-  CompensatedSum sum;
-#pragma unroll 8
-  for (unsigned i = 0; i < count; ++i) sum.add(__ldcg(column + i * stride));
-  return sum.value();
-}
-
-struct Gradients {
-  float *logits, *means, *log_stds, *rows;
-};
-
 /// Of one row, after log_density(): d_logits and d_means, and the row's share of d_log_stds added to `slopes`
 /// [d], or written there if it is the block's first. Leaves the responsibilities in `weights`.
-__device__ void backward(MixtureBlock& block, const MixtureView& q, size_t row, const float* z, double scale,
-                         double bound, const Gradients& gradients, double* weights, const float* staged,
-                         float* slopes, bool first_row) {
+__device__ void backward(MixtureBlock<SharedStds>& block, SharedStds& stds, const MixtureView& q, size_t row,
+                         const float* z, double scale, double bound, const Gradients& gradients,
+                         double* weights, const float* staged, float* slopes, bool first_row) {
   const unsigned components = static_cast<unsigned>(q.components), d = static_cast<unsigned>(q.latent);
-  for (unsigned k = threadIdx.x; k < components; k += kMixtureThreads) {
-    const size_t at = row * components + k;
-    const double responsibility = exp(weights[k] - block.weights_norm);
-    const double probability = exp(static_cast<double>(q.logits[at]) - block.logits_norm);
-    gradients.logits[at] = static_cast<float>(scale * (probability - responsibility));
-    weights[k] = responsibility;
-  }
+  logits_gradient(block, q, row, scale, gradients.logits, weights);
   const float* means = staged != nullptr ? staged : q.means + row * components * d;
   float* d_means = gradients.means + row * components * d;
   for (unsigned first = 0; first < d; first += kTile) {
-    if (d > kTile) select_tile(block, q.log_stds, z + row * d, first, d);
+    if (d > kTile) select_tile(block, stds, q.log_stds, z + row * d, first, d);
     __syncthreads();
     const unsigned width = min(kTile, d - first);
     for (unsigned j = threadIdx.x; j < width; j += kMixtureThreads) {
-      const double here = block.z[j], inverse = block.inverse[j], factor = -scale * inverse;
+      const double here = block.z[j], inverse = stds.inverse(0, first, j), factor = -scale * inverse;
       double squares = 0;
 #pragma unroll 4
       for (unsigned k = 0; k < components; ++k) {
@@ -75,22 +40,10 @@ __device__ void backward(MixtureBlock& block, const MixtureView& q, size_t row, 
         d_means[at] = static_cast<float>(gradient);
         squares += share * u;
       }
-      const float slope = static_cast<float>((1.0 - squares) * static_cast<double>(block.slope[j]));
+      const float slope = static_cast<float>((1.0 - squares) * stds.slope(0, first, j));
       slopes[first + j] = first_row ? slope : slopes[first + j] + slope;
     }
   }
-}
-
-/// d_log_stds from the blocks' rows.
-__device__ void add_up(const Gradients& gradients, unsigned d, float scale) {
-  const unsigned group = blockIdx.x / kGroup, groups = (gridDim.x + kGroup - 1) / kGroup;
-  const unsigned members = min(kGroup, gridDim.x - group * kGroup);
-  if (!last_to_arrive(&arrived_in_group[group], members)) return;
-  float* own = gradients.rows + static_cast<size_t>(group) * kGroup * d;
-  for (unsigned j = threadIdx.x; j < d; j += kMixtureThreads) own[j] = column_sum(own + j, members, d);
-  if (!last_to_arrive(&arrived_groups, groups)) return;
-  for (unsigned j = threadIdx.x; j < d; j += kMixtureThreads)
-    gradients.log_stds[j] = scale * column_sum(gradients.rows + j, groups, static_cast<size_t>(kGroup) * d);
 }
 
 }  // namespace
@@ -100,20 +53,21 @@ extern "C" __global__ void __launch_bounds__(kMixtureThreads, 6)
     mixture_nll(MixtureView q, unsigned rows_per_block, int stage, const float* __restrict__ z, float scale,
                 float bound, double* __restrict__ nll, float* d_logits, float* d_means, float* d_log_stds,
                 float* rows) {
-  __shared__ MixtureBlock block;
+  __shared__ MixtureBlock<SharedStds> block;
   const unsigned components = static_cast<unsigned>(q.components), d = static_cast<unsigned>(q.latent);
   const Gradients gradients{d_logits, d_means, d_log_stds, rows};
   float* staged = stage != 0 ? reinterpret_cast<float*>(dynamic_shared + components) : nullptr;
-  begin_mixture(block, q.log_stds, d);
+  SharedStds stds(block.stds);
+  stds.begin(q.log_stds, d);
   const size_t first = static_cast<size_t>(blockIdx.x) * rows_per_block;
   const size_t end = min(q.n, first + rows_per_block);
   for (size_t row = first; row < end; ++row) {
     const double density =
-        log_density(block, q.log_stds, q.logits + row * components, q.means + row * components * d,
+        log_density(block, stds, q.log_stds, q.logits + row * components, q.means + row * components * d,
                     z + row * d, components, d, dynamic_shared, staged);
     if (threadIdx.x == 0) nll[row] = -density;
     if (rows != nullptr)
-      backward(block, q, row, z, static_cast<double>(scale), static_cast<double>(bound), gradients,
+      backward(block, stds, q, row, z, static_cast<double>(scale), static_cast<double>(bound), gradients,
                dynamic_shared, staged, rows + blockIdx.x * static_cast<size_t>(d), row == first);
   }
   if (rows != nullptr) add_up(gradients, d, scale);

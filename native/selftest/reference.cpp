@@ -96,14 +96,29 @@ std::vector<MixtureInput> mixture_inputs(size_t n, size_t components, size_t lat
   return all;
 }
 
+std::vector<MixtureInput> by_component(std::vector<MixtureInput> inputs) {
+  for (MixtureInput& in : inputs) {
+    const std::vector<float> shared = in.log_stds;
+    in.log_stds.clear();
+    in.component_stds = true;
+    // Not at the extremes: there all of σ is the floor or the float's largest.
+    for (size_t k = 0; k < in.components; ++k)
+      for (const float s : shared) in.log_stds.push_back(s + 0.25f * static_cast<float>(k));
+  }
+  return inputs;
+}
+
 Density exact_density(const MixtureInput& q, size_t row, const float* z) {
   const std::vector<long double> probabilities = q.probabilities(row);
-  std::vector<long double> joint(q.components), stds(q.latent);
-  for (size_t j = 0; j < q.latent; ++j) stds[j] = q.std(j);
+  std::vector<long double> joint(q.components);
+  std::vector<long double> stds(q.log_stds.size());
+  for (size_t s = 0; s < stds.size(); ++s)
+    stds[s] = std::exp(static_cast<long double>(q.log_stds[s])) + 1e-6L;
   for (size_t k = 0; k < q.components; ++k) {
     joint[k] = std::log(probabilities[k]);
     for (size_t j = 0; j < q.latent; ++j) {
-      const long double mean = q.means[(row * q.components + k) * q.latent + j], sigma = stds[j];
+      const long double mean = q.means[(row * q.components + k) * q.latent + j],
+                        sigma = stds[q.std_index(k, j)];
       const long double u = (static_cast<long double>(z[j]) - mean) / sigma;
       joint[k] -= 0.5L * u * u + std::log(sigma) + 0.5L * std::log(2 * kPi);
     }

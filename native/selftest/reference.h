@@ -19,15 +19,21 @@ size_t exact_choice(const std::vector<long double>& weights, double u);
 struct MixtureInput {
   const char* name;
   size_t n, components, latent;
-  std::vector<float> logits, means, log_stds, z;
+  std::vector<float> logits, means, log_stds, z;  ///< log_stds [d], or [K, d]
+  bool component_stds = false;
 
   std::vector<long double> probabilities(size_t row) const;
-  long double std(size_t j) const { return std::exp(static_cast<long double>(log_stds[j])) + 1e-6L; }
+  size_t std_index(size_t k, size_t j) const { return (component_stds ? k * latent : 0) + j; }
+  long double std(size_t k, size_t j) const {
+    return std::exp(static_cast<long double>(log_stds[std_index(k, j)])) + 1e-6L;
+  }
 };
 
 /// Inputs of every kind: usual ones, σ = 0.01, log-stds of ±80 and ±1e4, logits of ±1e4, components that are
 /// alike, points and means as far apart as floats allow.
 std::vector<MixtureInput> mixture_inputs(size_t n, size_t components, size_t latent);
+/// The same inputs with log-stds of each component, each component's larger than those of the one before.
+std::vector<MixtureInput> by_component(std::vector<MixtureInput> inputs);
 
 /// log q_row(z) and the responsibilities.
 struct Density {
@@ -36,9 +42,9 @@ struct Density {
 };
 Density exact_density(const MixtureInput& q, size_t row, const float* z);
 
-/// log p(z), −infinity outside its support.
 /// Elements of every kind, one after the other; all hold ±0.4.
 PriorElement mixed_element(size_t j);
+/// log p(z), −infinity outside its support.
 double exact_log_prior(const Prior& prior, const float* z);
 
 }  // namespace tr0n::selftest

@@ -48,9 +48,15 @@ const char* name_of(const Prior& prior) {
   return prior.bound >= prior.std ? "truncated" : "narrow";
 }
 
-std::string name_of(const Shape& shape, const Prior& prior, double alpha) {
+std::string name_of(const Shape& shape, const Prior& prior, double alpha, bool own_stds) {
   return "n " + std::to_string(shape.n) + ", K " + std::to_string(shape.components) + ", d " +
-         std::to_string(shape.d) + ", " + name_of(prior) + ", α " + std::to_string(alpha).substr(0, 4);
+         std::to_string(shape.d) + ", " + name_of(prior) + ", α " + std::to_string(alpha).substr(0, 4) +
+         (own_stds ? ", stds of each component" : "");
+}
+
+MixtureInput usual_input(size_t n, const Shape& shape, bool own_stds) {
+  const std::vector<MixtureInput> all = mixture_inputs(n, shape.components, shape.d);
+  return own_stds ? by_component(all).front() : all.front();
 }
 
 /// N(0, std²) cut to ±bound; attempt r reads block r·d + j.
@@ -113,107 +119,129 @@ struct DeviceMixture {
       : logits(device, in.logits),
         means(device, in.means),
         log_stds(device, in.log_stds),
-        view{in.n, in.components, in.latent, logits.data(), means.data(), log_stds.data()} {}
+        view{in.n,         in.components,   in.latent,        logits.data(),
+             means.data(), log_stds.data(), in.component_stds} {}
   Array<float> logits, means, log_stds;
   MixtureView view;
 };
 
 }  // namespace
 
-SELFTEST(draw_candidates) {
+namespace {
+
+/// With stds of each component under the first prior only: they have nothing to do with the prior.
+std::vector<PriorValues> priors_for(size_t d, bool own_stds) {
+  std::vector<PriorValues> all = priors(d);
+  if (own_stds) all.resize(1);
+  return all;
+}
+
+void candidates(Test& test, const Shape& shape, bool own_stds) {
   const Philox rng(31);
-  for (const Shape& shape : shapes(test.quick)) {
-    const MixtureInput in = mixture_inputs(5, shape.components, shape.d).front();
-    const std::vector<uint32_t> rows = integers(shape.n, 1, 5), steps = integers(shape.n, 2, 1 << 24);
-    const std::vector<Chain> who = chains(shape.n, 3);
-    for (const PriorValues& values : priors(shape.d))
-      for (const double alpha : {0.0, 0.4, 1.0}) {
-        const Prior prior = values.view();
+  const MixtureInput in = usual_input(5, shape, own_stds);
+  const std::vector<uint32_t> rows = integers(shape.n, 1, 5), steps = integers(shape.n, 2, 1 << 24);
+  const std::vector<Chain> who = chains(shape.n, 3);
+  for (const PriorValues& values : priors_for(shape.d, own_stds))
+    for (const double alpha : {0.0, 0.4, 1.0}) {
+      const Prior prior = values.view();
+      std::vector<double> exact;
+      for (size_t i = 0; i < shape.n; ++i) {
+        if (rng.uniform(who[i], steps[i], Purpose::candidate_choice) < alpha) {
+          const std::vector<double> z = exact_prior(prior, rng, who[i], steps[i]);
+          exact.insert(exact.end(), z.begin(), z.end());
+          continue;
+        }
+        const size_t k = exact_choice(in.probabilities(rows[i]),
+                                      rng.uniform(who[i], steps[i], Purpose::candidate_component));
+        const std::vector<double> epsilon =
+            exact_normals(rng, who[i], steps[i], Purpose::candidate_normal, shape.d);
+        for (size_t j = 0; j < shape.d; ++j)
+          exact.push_back(static_cast<double>(in.means[(rows[i] * shape.components + k) * shape.d + j]) +
+                          static_cast<double>(in.std(k, j)) * epsilon[j]);
+      }
+      const auto on = [&](Device& device) {
+        const DeviceMixture q(device, in);
+        const Array<uint32_t> row(device, rows), step(device, steps);
+        const Array<Chain> chain(device, who);
+        Array<float> z(device, shape.n * shape.d);
+        const DevicePrior p(device, prior, 0, shape.d);
+        device.kernels().draw_candidates(q.view, p.view(), alpha, row.data(), chain.data(), step.data(),
+                                         shape.n, rng, z.data());
+        return z.values();
+      };
+      const std::vector<float> got = on(test.device);
+      bool inside = true;
+      for (size_t i = 0; alpha == 1 && i < shape.n; ++i) inside &= prior.contains(got.data() + i * shape.d);
+      test.row(name_of(shape, prior, alpha, own_stds))
+          .close("z", got, exact, 1e-6)
+          .agrees("z", got, on(test.cpu), 1e-6)
+          .that("inside the support", inside);
+    }
+}
+
+}  // namespace
+
+SELFTEST(draw_candidates) {
+  for (const Shape& shape : shapes(test.quick))
+    for (const bool own_stds : {false, true}) candidates(test, shape, own_stds);
+}
+
+namespace {
+
+void weights(Test& test, const Shape& shape, bool own_stds) {
+  const size_t n = shape.n;
+  const MixtureInput in = usual_input(n, shape, own_stds);
+  const std::vector<uint32_t> rows = integers(n, 1, static_cast<uint32_t>(n));
+  std::vector<float> energies = normals(n, 2, 5);
+  for (size_t i = 2; i < n; i += 7) energies[i] = i % 2 == 0 ? NAN : INFINITY;
+  for (const PriorValues& values : priors_for(shape.d, own_stds)) {
+    const Prior prior = values.view();
+    std::vector<float> z = in.z;
+    for (size_t i = 0; i < z.size(); ++i) {  // most rows inside the support, every sixth in one place not
+      z[i] = std::fmod(z[i], 0.4f);
+      if (i / shape.d % 6 == 3 && i % shape.d == 0) z[i] = i % 2 == 0 ? 50.0f : NAN;
+    }
+    for (const double alpha : {0.0, 0.1, 1.0})
+      for (const double prior_weight : {1.0, 0.0}) {
         std::vector<double> exact;
-        for (size_t i = 0; i < shape.n; ++i) {
-          if (rng.uniform(who[i], steps[i], Purpose::candidate_choice) < alpha) {
-            const std::vector<double> z = exact_prior(prior, rng, who[i], steps[i]);
-            exact.insert(exact.end(), z.begin(), z.end());
-            continue;
+        for (size_t i = 0; i < n; ++i) {
+          const double log_prior = exact_log_prior(prior, z.data() + i * shape.d);
+          long double mixed = log_prior;  // log q'
+          if (alpha < 1) {
+            const long double log_q = exact_density(in, rows[i], z.data() + i * shape.d).log;
+            const long double share = alpha > 0 ? std::log(static_cast<long double>(alpha)) : -kInfinity;
+            const long double rest = std::log(1 - static_cast<long double>(alpha));
+            const long double a = share + log_prior, b = rest + log_q, largest = std::fmax(a, b);
+            mixed = largest + std::log(std::exp(a - largest) + std::exp(b - largest));
           }
-          const size_t k = exact_choice(in.probabilities(rows[i]),
-                                        rng.uniform(who[i], steps[i], Purpose::candidate_component));
-          const std::vector<double> epsilon =
-              exact_normals(rng, who[i], steps[i], Purpose::candidate_normal, shape.d);
-          for (size_t j = 0; j < shape.d; ++j)
-            exact.push_back(static_cast<double>(in.means[(rows[i] * shape.components + k) * shape.d + j]) +
-                            static_cast<double>(in.std(j)) * epsilon[j]);
+          exact.push_back(std::isfinite(energies[i]) && std::isfinite(log_prior)
+                              ? prior_weight * log_prior - 3 * static_cast<double>(energies[i]) -
+                                    static_cast<double>(mixed)
+                              : -kInfinity);
         }
         const auto on = [&](Device& device) {
           const DeviceMixture q(device, in);
-          const Array<uint32_t> row(device, rows), step(device, steps);
-          const Array<Chain> chain(device, who);
-          Array<float> z(device, shape.n * shape.d);
+          const Array<uint32_t> row(device, rows);
+          const Array<float> here(device, z), e(device, energies);
+          Array<double> out(device, n);
           const DevicePrior p(device, prior, 0, shape.d);
-          device.kernels().draw_candidates(q.view, p.view(), alpha, row.data(), chain.data(), step.data(),
-                                           shape.n, rng, z.data());
-          return z.values();
+          device.kernels().importance_weights(q.view, p.view(), alpha, 3, prior_weight, row.data(), n,
+                                              here.data(), e.data(), out.data());
+          return out.values();
         };
-        const std::vector<float> got = on(test.device);
-        bool inside = true;
-        for (size_t i = 0; alpha == 1 && i < shape.n; ++i) inside &= prior.contains(got.data() + i * shape.d);
-        test.row(name_of(shape, prior, alpha))
-            .close("z", got, exact, 1e-6)
-            .agrees("z", got, on(test.cpu), 1e-6)
-            .that("inside the support", inside);
+        const std::vector<double> got = on(test.device);
+        test.row(name_of(shape, prior, alpha, own_stds))
+            .each_close("weights", got, exact, 1e-10)
+            .agrees("weights", got, on(test.cpu), 1e-12);
       }
   }
 }
 
+}  // namespace
+
 SELFTEST(importance_weights) {
-  for (const Shape& shape : shapes(test.quick)) {
-    const size_t n = shape.n;
-    const MixtureInput in = mixture_inputs(n, shape.components, shape.d).front();
-    const std::vector<uint32_t> rows = integers(n, 1, static_cast<uint32_t>(n));
-    std::vector<float> energies = normals(n, 2, 5);
-    for (size_t i = 2; i < n; i += 7) energies[i] = i % 2 == 0 ? NAN : INFINITY;
-    for (const PriorValues& values : priors(shape.d)) {
-      const Prior prior = values.view();
-      std::vector<float> z = in.z;
-      for (size_t i = 0; i < z.size(); ++i) {  // most rows inside the support, every sixth in one place not
-        z[i] = std::fmod(z[i], 0.4f);
-        if (i / shape.d % 6 == 3 && i % shape.d == 0) z[i] = i % 2 == 0 ? 50.0f : NAN;
-      }
-      for (const double alpha : {0.0, 0.1, 1.0})
-        for (const double prior_weight : {1.0, 0.0}) {
-          std::vector<double> exact;
-          for (size_t i = 0; i < n; ++i) {
-            const double log_prior = exact_log_prior(prior, z.data() + i * shape.d);
-            long double mixed = log_prior;  // log q'
-            if (alpha < 1) {
-              const long double log_q = exact_density(in, rows[i], z.data() + i * shape.d).log;
-              const long double share = alpha > 0 ? std::log(static_cast<long double>(alpha)) : -kInfinity;
-              const long double rest = std::log(1 - static_cast<long double>(alpha));
-              const long double a = share + log_prior, b = rest + log_q, largest = std::fmax(a, b);
-              mixed = largest + std::log(std::exp(a - largest) + std::exp(b - largest));
-            }
-            exact.push_back(std::isfinite(energies[i]) && std::isfinite(log_prior)
-                                ? prior_weight * log_prior - 3 * static_cast<double>(energies[i]) -
-                                      static_cast<double>(mixed)
-                                : -kInfinity);
-          }
-          const auto on = [&](Device& device) {
-            const DeviceMixture q(device, in);
-            const Array<uint32_t> row(device, rows);
-            const Array<float> here(device, z), e(device, energies);
-            Array<double> out(device, n);
-            const DevicePrior p(device, prior, 0, shape.d);
-            device.kernels().importance_weights(q.view, p.view(), alpha, 3, prior_weight, row.data(), n,
-                                                here.data(), e.data(), out.data());
-            return out.values();
-          };
-          const std::vector<double> got = on(test.device);
-          test.row(name_of(shape, prior, alpha))
-              .each_close("weights", got, exact, 1e-10)
-              .agrees("weights", got, on(test.cpu), 1e-12);
-        }
-    }
-  }
+  for (const Shape& shape : shapes(test.quick))
+    for (const bool own_stds : {false, true}) weights(test, shape, own_stds);
 }
 
 SELFTEST(resample) {

@@ -102,6 +102,7 @@ export function digest(sources: Sources, mutation: Mutation): string {
 
 /** Names of cases start like those of files, but for these. */
 const casesOf: Record<string, string[]> = {
+  mixture_nll_by_component: ["mixture_nll"],
   mixture_density: ["mixture_log_density", "importance_weights"],
   linear_input: ["linear_backward_input"],
   linear_weight: ["linear_backward_weight"],

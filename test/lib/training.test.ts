@@ -347,12 +347,12 @@ describe("Training", () => {
         space: "w",
         conditionNoise: { kind: "covariance", from: "pairs", scale: 0.3 },
       } as const;
-      using tr0n = await create({ translator, device: "cpu" });
+      using tr0n = await create({ translator });
       await tr0n.train(settings);
       const path = join(folder, "t.safetensors");
       await tr0n.save(path);
       assert.ok(decodeSafetensors(await readFile(path), path).tensors.has("w_log_stds"));
-      using back = await Tr0n.load(path, { generator, encoder: classifier, device: "cpu" });
+      using back = await Tr0n.load(path, { generator, encoder: classifier });
       assert.equal(values(back), values(tr0n));
       const sampled = async (t: Tr0n): Promise<string> =>
         bits((await t.sample({ class: 2 }, { count: 3, seed: 5 })).latents.data);

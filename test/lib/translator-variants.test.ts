@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { Translator, loadModel, tensor, type TranslatorOptions } from "../../lib/index.js";
-import { checkDevice } from "../../lib/devices.js";
 import { decodeSafetensors, encodeSafetensors } from "../../lib/safetensors.js";
 import { parameterCount } from "../../lib/translator-shape.js";
 import { onDevices } from "../support/devices.js";
@@ -14,6 +13,7 @@ const variants: Record<string, Omit<TranslatorOptions, "condition" | "latent">> 
   deep: { components: 3, depth: 3, bound: 1.5, auxiliary: 2 },
   deterministic: { deterministic: true, bound: 2, auxiliary: 2 },
   "of a mapped latent": { components: 2, space: "w" },
+  "with stds of each component": { components: 3, stds: "component", bound: 1.5, auxiliary: 2 },
 };
 
 onDevices("Variants of the translator", (device) => {
@@ -173,57 +173,45 @@ onDevices("Variants of the translator", (device) => {
     await rejects(make({ deterministic: 1 }), "ERR_INVALID_ARGUMENT", /deterministic/);
   });
 
-  if (device === "cpu") {
-    it("has stds of its own for each component, in file, draws and ONNX", async () => {
-      using translator = new Translator({
-        ...shape,
-        components: 3,
-        stds: "component",
-        initialLogStd: -0.5,
-        device,
-      });
-      const values = translator.values();
-      assert.deepEqual(values["z_log_stds"]!.shape, [1, 3, 5]);
-      translator.setValues({ ...values, z_log_stds: tensor(numbers(8, 15), [1, 3, 5]) });
-      using back = Translator.fromSafetensors(translator.toSafetensors(), { device });
-      assert.equal(back.stds, "component");
-      const { logits, means, stds } = await back.forward(c);
-      assert.deepEqual(stds.shape, [3, 5]);
-      close(
-        stds.data,
-        numbers(8, 15).map((s) => Math.exp(s) + 1e-6),
-        1e-6,
-        "stds",
-      );
-      const logs = await back.logProb(z, c);
-      for (let i = 0; i < 7; i++) {
-        const weights = [0, 1, 2].map((k) => Math.exp(logits.data[3 * i + k]!));
-        const total = weights.reduce((p, q) => p + q);
-        const density = weights.reduce((sum, weight, k) => {
-          let p = weight / total;
-          for (let j = 0; j < 5; j++) {
-            const std = stds.data[5 * k + j]!;
-            const u = (z.data[5 * i + j]! - means.data[(3 * i + k) * 5 + j]!) / std;
-            p *= Math.exp(-0.5 * u * u) / (std * Math.sqrt(2 * Math.PI));
-          }
-          return sum + p;
-        }, 0);
-        close([logs[i]!], [Math.log(density)], 1e-5, `pair ${i}`);
-      }
-      using model = await loadModel(back.toOnnx());
-      const got = (await model.run(c))["stds"]!;
-      assert.deepEqual(got.shape, [3, 5]);
-      close(got.data, stds.data, 1e-6, "ONNX");
+  it("has stds of its own for each component, in file, draws and ONNX", async () => {
+    using translator = new Translator({
+      ...shape,
+      components: 3,
+      stds: "component",
+      initialLogStd: -0.5,
+      device,
     });
-  } else {
-    it("refuses stds of each component", async () => {
-      await rejects(
-        () => new Translator({ ...shape, stds: "component", device }),
-        "ERR_INVALID_ARGUMENT",
-        new RegExp(
-          `stds: "component" works on the CPU only, but the device is ${checkDevice("device", device)}`,
-        ),
-      );
-    });
-  }
+    const values = translator.values();
+    assert.deepEqual(values["z_log_stds"]!.shape, [1, 3, 5]);
+    translator.setValues({ ...values, z_log_stds: tensor(numbers(8, 15), [1, 3, 5]) });
+    using back = Translator.fromSafetensors(translator.toSafetensors(), { device });
+    assert.equal(back.stds, "component");
+    const { logits, means, stds } = await back.forward(c);
+    assert.deepEqual(stds.shape, [3, 5]);
+    close(
+      stds.data,
+      numbers(8, 15).map((s) => Math.exp(s) + 1e-6),
+      1e-6,
+      "stds",
+    );
+    const logs = await back.logProb(z, c);
+    for (let i = 0; i < 7; i++) {
+      const weights = [0, 1, 2].map((k) => Math.exp(logits.data[3 * i + k]!));
+      const total = weights.reduce((p, q) => p + q);
+      const density = weights.reduce((sum, weight, k) => {
+        let p = weight / total;
+        for (let j = 0; j < 5; j++) {
+          const std = stds.data[5 * k + j]!;
+          const u = (z.data[5 * i + j]! - means.data[(3 * i + k) * 5 + j]!) / std;
+          p *= Math.exp(-0.5 * u * u) / (std * Math.sqrt(2 * Math.PI));
+        }
+        return sum + p;
+      }, 0);
+      close([logs[i]!], [Math.log(density)], 1e-5, `pair ${i}`);
+    }
+    using model = await loadModel(back.toOnnx());
+    const got = (await model.run(c))["stds"]!;
+    assert.deepEqual(got.shape, [3, 5]);
+    close(got.data, stds.data, 1e-6, "ONNX");
+  });
 });

@@ -23,14 +23,16 @@ struct Mixtures {
   size_t n;
   Sizes sizes;
   Array<float> logits, means, log_stds;
-  Mixtures(Device& device, const Sizes& shape, size_t count)
+  bool component_stds;
+  Mixtures(Device& device, const Sizes& shape, size_t count, bool own_stds = false)
       : n(count),
         sizes(shape),
         logits(device, normals(count * shape.components, 1)),
         means(device, normals(count * shape.components * shape.latent, 2)),
-        log_stds(device, normals(shape.latent, 3, 0.1f)) {}
+        log_stds(device, normals((own_stds ? shape.components : 1) * shape.latent, 3, 0.1f)),
+        component_stds(own_stds) {}
   MixtureView view() const {
-    return {n, sizes.components, sizes.latent, logits.data(), means.data(), log_stds.data()};
+    return {n, sizes.components, sizes.latent, logits.data(), means.data(), log_stds.data(), component_stds};
   }
 };
 
@@ -166,6 +168,30 @@ Workload mixture(const Sizes& sizes, size_t n) {
           }};
 }
 
+Workload component_stds(const Sizes& sizes, size_t n) {
+  return {"mixture with stds of each component", n, Precision::fp32, 0,
+          [=](Device& device, const auto& measured) {
+            const size_t d = sizes.latent, all = sizes.components * d;
+            const Mixtures q(device, sizes, n, true);
+            const Array<Chain> who(device, chains(n, 4));
+            const Array<uint32_t> rows(device, each_row(n, 1));
+            const Array<float> energies(device, normals(n, 5)), target(device, normals(n * d, 6));
+            Array<float> z(device, n * d), d_logits(device, n * sizes.components), d_means(device, n * all),
+                d_log_stds(device, all), workspace(device, n * all);
+            Array<double> density(device, n), weights(device, n), nll(device, n);
+            measured([&] {
+              const Kernels& kernels = device.kernels();
+              kernels.mixture_nll(q.view(), target.data(), 1, 0, nll.data(), d_logits.data(), d_means.data(),
+                                  d_log_stds.data(), workspace.data());
+              kernels.mixture_draw(q.view(), rows.data(), who.data(), n, kStep, Purpose::component,
+                                   Purpose::component_normal, rng(), z.data());
+              kernels.mixture_log_density(q.view(), rows.data(), z.data(), n, density.data());
+              kernels.importance_weights(q.view(), normal_prior(d), 0.1, 1, 1, rows.data(), n, z.data(),
+                                         energies.data(), weights.data());
+            });
+          }};
+}
+
 Workload conditions(const Sizes& sizes, size_t n) {
   return {"condition noise and labels", n, Precision::fp32, 0, [=](Device& device, const auto& measured) {
             const size_t m = sizes.condition;
@@ -193,6 +219,7 @@ std::vector<Workload> sampler_updates(const Sizes& sizes, size_t n) {
           hybrid(n, sizes.components, d),
           resampling(sizes, n),
           mixture(sizes, n),
+          component_stds(sizes, n),
           conditions(sizes, n)};
 }
 

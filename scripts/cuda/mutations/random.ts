@@ -166,4 +166,25 @@ export const random: readonly Mutation[] = [
     replace: "left -= own;",
     what: "the sum of the entries before not carried on",
   },
+  {
+    file: "draws.cuh",
+    find: "q.component_stds ? q.log_stds + component * d : q.log_stds",
+    replace: "q.log_stds",
+    what: "the first component's σ for all",
+    first: ["mixture_draw.cu"],
+  },
+  {
+    file: "prior.cuh",
+    find: "draw.bits(static_cast<uint32_t>(quads + at / 4))",
+    replace: "draw.bits(static_cast<uint32_t>(at / 4))",
+    what: "a uniform element drawn from the bits of the normal ones",
+    first: ["draw_candidates.cu"],
+  },
+  {
+    file: "prior.cuh",
+    find: "__fadd_rn(e.mean, draw_truncated(cut, draw, 2 * quads + at + i))",
+    replace: "draw_truncated(cut, draw, 2 * quads + at + i)",
+    what: "a truncated element drawn about 0",
+    first: ["draw_candidates.cu"],
+  },
 ];

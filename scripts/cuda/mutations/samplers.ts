@@ -164,4 +164,22 @@ export const samplers: readonly Mutation[] = [
     replace: "for (unsigned k = 0; k < components_; ++k) visit(k, weights_[k]);",
     what: "the wrong stride where weights are not kept in registers",
   },
+  {
+    file: "langevin_update.cu",
+    find: "normals(draw, first_block + static_cast<uint32_t>(at / 4))",
+    replace: "normals(draw, static_cast<uint32_t>(at / 4))",
+    what: "every group drawn like the first",
+  },
+  {
+    file: "target_gradient.cu",
+    find: "__fdiv_rn(prior_scale, __fmul_rn(e.std, e.std))",
+    replace: "__fdiv_rn(prior_scale, e.std)",
+    what: "an element's standard deviation instead of its variance",
+  },
+  {
+    file: "target_gradient.cu",
+    find: "const PriorElement e = prior.elements[at + i];",
+    replace: "const PriorElement e = prior.elements[i];",
+    what: "the first four elements' prior for all",
+  },
 ];
