@@ -10,7 +10,7 @@ namespace tr0n::cuda {
 
 /// `prior_scale` is prior_weight/std² where the prior pulls (`pulled`), for elements prior_weight. targets
 /// may be null.
-extern "C" __global__ void __launch_bounds__(512)
+extern "C" __global__ void __launch_bounds__(512, 1)
     target_gradient(Prior prior, double fidelity, double prior_weight, float prior_scale, int pulled,
                     double max_norm, size_t n, const float* __restrict__ z,
                     const float* __restrict__ energies, double* __restrict__ targets,
