@@ -4,7 +4,10 @@ import { ArgumentError, invalid } from "./errors.js";
 import { groupBound, latentBound, latentGroups, type Latent } from "./latent.js";
 import type { NativeSamplerConfig, NativeUpdateGroup } from "./native.js";
 
-/** Where chains start: one draw of the translator, the mean of its heaviest component, or one draw of the prior. */
+/**
+ * Where chains start: one draw of the translator, the mean of its heaviest component, or one draw of the prior. What the
+ * translator puts beyond a bounded prior's support is moved to the nearest point of it.
+ */
 export type Start = "translator" | "mode" | "prior";
 
 /** Options of the Metropolis-adjusted Langevin steps. */

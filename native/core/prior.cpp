@@ -1,5 +1,6 @@
 #include "core/prior.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -144,6 +145,20 @@ bool Prior::contains(const float* z) const {
       break;
   }
   return inside;
+}
+
+void Prior::move_inside(float* z) const {
+  const auto limit = [](float& x, float least, float most) {
+    if (std::isfinite(x)) x = std::clamp(x, least, most);
+  };
+  for (size_t j = 0; j < dim; ++j) {
+    if (kind == Kind::truncated_normal)
+      limit(z[j], -bound, bound);
+    else if (kind == Kind::uniform)
+      limit(z[j], low, high);
+    else if (kind == Kind::elements)
+      limit(z[j], elements[j].low, elements[j].high);
+  }
 }
 
 double log_peak(const PriorElement* elements, size_t count) {

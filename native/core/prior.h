@@ -36,8 +36,10 @@ struct Prior {
   /// gradient added to `gradient` times `weight`.
   double energy(const float* z) const;
   void add_energy_gradient(const float* z, float weight, float* gradient) const;
-  bool contains(const float* z) const;  ///< every element finite and inside the support
-  double entropy() const;               ///< in nats, all dimensions together
+  bool contains(const float* z) const;                   ///< every element finite and inside the support
+  bool bounded() const { return kind != Kind::normal; }  ///< whether anything may be outside the support
+  void move_inside(float* z) const;  ///< to the nearest point of the support; what is not finite stays
+  double entropy() const;            ///< in nats, all dimensions together
 };
 
 /// Σ_j log p_j at the point where each is largest.

@@ -20,6 +20,14 @@ void start_at_modes(SamplerRun& run) {
   run.z.push();
 }
 
+/// The translator knows nothing of the prior's support. Beyond it the target is 0, a chain there could take
+/// no step, and the generator has never seen such a latent.
+void move_inside_support(SamplerRun& run) {
+  if (!run.prior.bounded()) return;
+  for (size_t i = 0; i < run.n; ++i) run.prior.move_inside(run.z.host() + i * run.d);
+  run.z.push();
+}
+
 }  // namespace
 
 bool start_chains(SamplerRun& run) {
@@ -52,6 +60,7 @@ bool start_chains(SamplerRun& run) {
       break;
   }
   run.require_finite_latents(0);
+  if (run.config.start != Start::prior) move_inside_support(run);
   return false;
 }
 

@@ -261,11 +261,15 @@ TEST(bounded_priors_stay_inside) {
   SamplerConfig config;
   config.steps = 20;
   config.step_size = 0.5;
-  for (const Start start : {Start::resample, Start::prior}) {
-    config.start = start;
-    const SampleResult result = f.run(objective, config, 500);
-    for (const float z : result.latents) CHECK(z >= -0.5f && z <= 0.5f);
-  }
+  for (const Start start : {Start::resample, Start::prior, Start::translator, Start::mode})
+    for (const Kernel kernel : {Kernel::mala, Kernel::none}) {
+      config.start = start;
+      config.kernel = kernel;
+      const SampleResult result = f.run(objective, config, 500);
+      for (const float z : result.latents) CHECK(z >= -0.5f && z <= 0.5f);
+      // All of them move, wherever the translator has put them.
+      if (kernel == Kernel::mala) CHECK(result.acceptance[0] > 0.2);
+    }
 }
 
 TEST(candidates_without_energy_have_no_weight) {
