@@ -48,6 +48,7 @@ export interface RunConfig {
     hidden?: number;
     depth?: number;
     stds?: "shared" | "component";
+    space?: "z" | "w";
     bound?: number;
     conditionNoise?: { kind: string; scale?: number; covariance?: number[][]; from?: "pairs" };
   };
@@ -59,6 +60,7 @@ export interface RunConfig {
     classes?: number[];
     samples?: number;
     reference?: number;
+    maxDraws?: number;
     features?: string;
   };
   outputs?: { translator?: string; pairs?: string; image?: string; latents?: string; report?: string };
