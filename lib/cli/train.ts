@@ -83,7 +83,10 @@ export const trainCommand: Command = {
     const run = await readRun(args);
     checkMapping(args, run);
     const out = need(args, args.text("out") ?? run.outputs?.translator, "out", "outputs.translator");
-    const { conditionNoise, ...translator } = over(run.translator, network);
+    const { conditionNoise, ...translator } = over<NonNullable<typeof run.translator>>(
+      run.translator,
+      network,
+    );
     await checkWritable(out);
     const { device, report } = await withModels(args, run, context, async ({ mapping, ...models }) => {
       const tr0n = await Tr0n.create({

@@ -49,6 +49,7 @@ export interface RunConfig {
     depth?: number;
     stds?: "shared" | "component";
     auxiliary?: string;
+    space?: "z" | "w";
     bound?: number;
     conditionNoise?: { kind: string; scale?: number; covariance?: number[][]; from?: "pairs" };
   };
@@ -60,6 +61,7 @@ export interface RunConfig {
     classes?: number[];
     samples?: number;
     reference?: number;
+    maxDraws?: number;
     features?: string;
   };
   outputs?: { translator?: string; pairs?: string; image?: string; latents?: string; report?: string };

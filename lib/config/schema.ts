@@ -334,6 +334,7 @@ export const configSchema: Schema & { $schema: string; title: string; definition
         depth: integer("residual blocks; default 1", 1, 64),
         stds: choice("of all components or of each; default shared", "shared", "component"),
         auxiliary: text("group of a product that the network regresses, beside the mixture of the others"),
+        space: choice("names of the heads in files, z_… or w_…; default z", "z", "w"),
         bound: number("means stay within ± this, 0: free; default the prior's", atLeast0),
         conditionNoise,
       }),
@@ -374,6 +375,7 @@ export const configSchema: Schema & { $schema: string; title: string; definition
         classes: list(integer("class", 0), "default: all"),
         samples: integer("samples a class; default 300", 2),
         reference: integer("exact samples a class; default 500", 2),
+        maxDraws: integer("draws of the prior before giving up on exact samples; default 100 for each", 1),
         features: text("value in the encoder to compare in"),
       }),
       outputs: object({
