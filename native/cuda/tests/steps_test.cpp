@@ -18,13 +18,14 @@ namespace {
 
 constexpr size_t kPairs = 20;
 
-TranslatorConfig shape() {
+/// Trained with a head for y, and sampled without, whose latents are then all of the objective's.
+TranslatorConfig shape(size_t auxiliary = 2) {
   TranslatorConfig config;
   config.condition = 3;
   config.hidden = 12;
   config.latent = 2;
   config.components = 3;
-  config.auxiliary = 2;
+  config.auxiliary = auxiliary;
   return config;
 }
 
@@ -84,7 +85,7 @@ class Distance : public Objective {
 };
 
 SampleResult sample_all(Device& device, Start start, Kernel kernel) {
-  const Translator translator(device, shape(), 9);
+  const Translator translator(device, shape(0), 9);
   Distance objective;
   Prior prior;
   prior.dim = 2;
