@@ -8,7 +8,7 @@ import { demo } from "../support/demo.js";
 const idle = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 describe("in a service", function () {
-  this.timeout(120_000);
+  this.timeout(400_000);
   let tr0n: Tr0n;
   before(async () => {
     tr0n = await demo();
