@@ -216,6 +216,21 @@ SELFTEST(mixture_log_density) {
   }
 }
 
+SELFTEST(mixture_log_density_rows) {
+  // More rows than blocks: every block goes on to a second one.
+  const Shape shape{2500, 3, 5};
+  const std::vector<MixtureInput> usual = {mixture_inputs(shape.n, shape.components, shape.latent).front()};
+  for (const MixtureInput& in : {usual.front(), by_component(usual).front()}) {
+    std::vector<double> exact;
+    for (size_t i = 0; i < in.n; ++i)
+      exact.push_back(static_cast<double>(exact_density(in, i, in.z.data() + i * in.latent).log));
+    const DeviceMixture q(test.device, in);
+    Array<double> out(test.device, in.n);
+    test.device.kernels().mixture_log_density(q.view, nullptr, q.z.data(), in.n, out.data());
+    test.row(name_of(shape, in)).each_close("log q", out.values(), exact, 1e-10);
+  }
+}
+
 SELFTEST(mixture_draw) {
   const Philox rng(77);
   for (const Shape& shape : shapes(test.quick)) {

@@ -200,6 +200,9 @@ void weights(Test& test, const Shape& shape, bool own_stds) {
     for (size_t i = 0; i < z.size(); ++i) {  // most rows inside the support, every sixth in one place not
       z[i] = std::fmod(z[i], 0.4f);
       if (i / shape.d % 6 == 3 && i % shape.d == 0) z[i] = i % 2 == 0 ? 50.0f : NAN;
+      // Between an element's bounds and the same about 0: outside of one kind, inside of another.
+      if (i / shape.d % 6 == 1 && i % shape.d == 1) z[i] = -2.0f;
+      if (i / shape.d % 6 == 5 && i % shape.d == 2) z[i] = -1.5f;
     }
     for (const double alpha : {0.0, 0.1, 1.0})
       for (const double prior_weight : {1.0, 0.0}) {
