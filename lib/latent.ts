@@ -2,7 +2,7 @@
 import { checkInteger, checkNumber, checkOptions, shapeText } from "./check.js";
 import { ArgumentError, invalid } from "./errors.js";
 import { loadedModel, type Model } from "./model.js";
-import { checkTensor, type Tensor } from "./tensor.js";
+import { checkTensor, knownElementCount, type Tensor } from "./tensor.js";
 
 /** A factorised prior over `dim` numbers. Plain data: it can be compared, logged and stored. */
 export type SimpleLatent =
@@ -108,7 +108,7 @@ export const latent = {
     const checked = checkSimple("base", base);
     const [input] = model.inputs;
     const row = input?.shape.slice(1) ?? [];
-    const known = row.reduce<number>((product, dim) => product * (dim ?? 1), 1);
+    const known = knownElementCount(row);
     const fits = row.includes(null) ? checked.dim % known === 0 : checked.dim === known;
     if (model.inputs.length !== 1 || row.length === 0 || !fits)
       throw new ArgumentError(
@@ -117,7 +117,7 @@ export const latent = {
         { code: "ERR_SHAPE_MISMATCH" },
       );
     const told = model.outputs[0]?.shape.slice(1) ?? [null];
-    const size = told.includes(null) ? undefined : told.reduce<number>((product, dim) => product * dim!, 1);
+    const size = told.includes(null) ? undefined : knownElementCount(told);
     if (o.dim === undefined && size === undefined)
       throw new ArgumentError(`mapping: the output of ${model.name} does not tell its size; pass { dim }`);
     const dim = checkInteger("dim", o.dim, size ?? 0, dims);

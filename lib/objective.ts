@@ -24,7 +24,7 @@ import { native, type NativeObjective, type NativeRowMap, type NativeSession } f
 import { compose, graphToRun, removeDead, type Graph } from "./onnx/index.js";
 import { Pipeline, type PipelineOptions } from "./pipeline.js";
 import type { Stage } from "./preprocess.js";
-import { elementCount, type Tensor } from "./tensor.js";
+import { elementCount, knownElementCount, type Tensor } from "./tensor.js";
 import { openGraph } from "./weights.js";
 
 /** A function from images [n, C, H, W], as the generator gives them, to conditions [n, m]. */
@@ -389,7 +389,7 @@ async function openMapping(
   const [input] = model.inputs;
   const [output] = model.outputs;
   const declared = input!.shape.slice(1);
-  const known = declared.reduce<number>((product, size) => product * (size ?? 1), 1);
+  const known = knownElementCount(declared);
   const fixedBatch = input!.shape[0] ?? 0;
   const pipeline = new Pipeline(
     fixedBatch || "batch",

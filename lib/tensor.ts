@@ -11,6 +11,11 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, dim) => product * dim, 1);
 }
 
+/** The same of a shape with open sizes, each counted as 1. */
+export function knownElementCount(shape: readonly (number | null)[]): number {
+  return elementCount(shape.map((dim) => dim ?? 1));
+}
+
 /**
  * A float32 tensor over `data` (kept without a copy when it already is a Float32Array).
  *

@@ -57,6 +57,7 @@ import { checkTextFunction, type TextFunction } from "./text-encoder.js";
 import {
   checkTrainOptions,
   trainTranslator,
+  translatorNames,
   type TrainOptions,
   type TrainReport,
   type TranslatorSettings,
@@ -819,16 +820,7 @@ function checkPlace(prefix: string, o: { device?: Device; precision?: Precision 
 }
 
 function checkTranslator(value: Tr0nOptions["translator"]): TranslatorSettings {
-  const o = checkOptions("translator", value, [
-    "components",
-    "hidden",
-    "depth",
-    "stds",
-    "space",
-    "auxiliary",
-    "bound",
-    "conditionNoise",
-  ]);
+  const o = checkOptions("translator", value, translatorNames);
   const { components, hidden, depth, stds, space } = checkArchitecture("translator.", o, {
     components: 10,
     hidden: 1,

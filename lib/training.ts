@@ -162,6 +162,17 @@ export interface TranslatorSettings {
   conditionNoise?: ConditionNoise;
 }
 
+export const translatorNames = [
+  "components",
+  "hidden",
+  "depth",
+  "stds",
+  "space",
+  "auxiliary",
+  "bound",
+  "conditionNoise",
+] as const satisfies readonly (keyof TranslatorSettings)[];
+
 const optionNames = [
   "pairs",
   "preset",
@@ -412,12 +423,11 @@ export async function trainTranslator(
     const loop = new Loop(trainer, validation, o, run, ownSeed, before, started);
     const trainLoss = await loop.run(signal);
     const heldOutLoss = validation.keepBest();
-    const heldOutNll = await validation.nll(o.loss, signal);
+    const { nll: heldOutNll, residuals } = await validation.kept(o.loss, signal);
     const priorEntropy = callNative(() =>
       native().priorEntropy(mixtureDensity(objective.source.density, auxiliary)),
     );
     const gap = heldOutNll - priorEntropy;
-    const residuals = await validation.residuals(signal);
     return {
       translator,
       spread: auxiliary && residuals && spreadOf(residuals, objective.source.stds, auxiliary),

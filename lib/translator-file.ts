@@ -11,7 +11,7 @@ import type { Objective } from "./objective.js";
 import { checkStages } from "./preprocess.js";
 import { decodeSafetensors, takeTensor, type Safetensors } from "./safetensors.js";
 import { modelSettings, settingsDifference, type ModelRecord, type ModelSettings } from "./settings.js";
-import type { TrainReport, TranslatorSettings } from "./training.js";
+import { translatorNames, type TrainReport, type TranslatorSettings } from "./training.js";
 import { checkArchitecture } from "./translator-shape.js";
 import { translatorFromFile, type Translator } from "./translator.js";
 
@@ -119,17 +119,6 @@ export function decodeTranslatorFile(
   return { config, tables, tensors };
 }
 
-const translatorKeys = [
-  "components",
-  "hidden",
-  "depth",
-  "stds",
-  "space",
-  "auxiliary",
-  "bound",
-  "conditionNoise",
-];
-
 /** JSON has no NaN, and files of older versions have fewer fields. */
 function restoredReport(report: TrainReport): TrainReport {
   const number = (x: unknown): number => (typeof x === "number" ? x : Number.NaN);
@@ -161,7 +150,9 @@ function checkConfig(given: TranslatorFileConfig): TranslatorFileConfig {
     return { name, sha256, output };
   };
   const translator = { ...given.translator };
-  const unknown = Object.keys(translator).find((key) => !translatorKeys.includes(key));
+  const unknown = Object.keys(translator).find(
+    (key) => !(translatorNames as readonly string[]).includes(key),
+  );
   if (unknown !== undefined)
     throw new TypeError(
       `translator: unknown setting ${JSON.stringify(unknown)}; a newer tr0n may have written it`,

@@ -52,20 +52,20 @@ export class Validation {
     return losses[bestEpoch - 1]!;
   }
 
-  /** Mean −log q(z|c) of the translator as it is; NaN where it has no density. */
-  async nll(loss: "nll" | "mse" | "cosine", signal: AbortSignal): Promise<number> {
-    if (loss === "mse") return Number.NaN;
-    if (loss === "nll")
-      return this.pairs.y
-        ? (await this.trainer.heldOut(this.pairs, { signal })).loss
-        : this.losses[this.bestEpoch - 1]!;
+  /**
+   * Of the translator as it is: mean −log q(z|c), NaN where it has no density, and the mean squared error of each number of
+   * y, null without an auxiliary head.
+   */
+  async kept(
+    loss: "nll" | "mse" | "cosine",
+    signal: AbortSignal,
+  ): Promise<{ nll: number; residuals: Float64Array | null }> {
+    const heldOut = this.pairs.y ? await this.trainer.heldOut(this.pairs, { signal }) : null;
+    const residuals = heldOut?.residuals ?? null;
+    if (loss === "mse") return { nll: Number.NaN, residuals };
+    if (loss === "nll") return { nll: heldOut?.loss ?? this.losses[this.bestEpoch - 1]!, residuals };
     const logs = await this.translator.logProb(this.pairs.z, this.pairs.c, { signal });
-    return -logs.reduce((sum, log) => sum + log, 0) / logs.length;
-  }
-
-  /** Mean squared error of each number of y, of the translator as it is; null without an auxiliary head. */
-  async residuals(signal: AbortSignal): Promise<Float64Array | null> {
-    return this.pairs.y ? (await this.trainer.heldOut(this.pairs, { signal })).residuals : null;
+    return { nll: -logs.reduce((sum, log) => sum + log, 0) / logs.length, residuals };
   }
 }
 

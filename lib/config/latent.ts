@@ -6,7 +6,7 @@ import type { Model } from "../model.js";
 import { readEmbedding } from "../read-embedding.js";
 import { readWholeFile } from "../read-file.js";
 import { decodeSafetensors } from "../safetensors.js";
-import type { Tensor } from "../tensor.js";
+import { knownElementCount, type Tensor } from "../tensor.js";
 
 export interface SimpleLatentSpec {
   kind: "normal" | "truncatedNormal" | "uniform";
@@ -28,21 +28,17 @@ export type LatentSpec =
 /**
  * The prior over the generator's input; undefined leaves it to the library.
  *
- * @throws ArgumentError for a mapping network without a mapped latent, or the other way round; FileError for a table
- *   that cannot be read
+ * @throws ArgumentError for a mapped latent without its mapping network; FileError for a table that cannot be read
  */
 export async function buildLatent(
   spec: LatentSpec | undefined,
   generator: Model,
   mapping: Model | undefined,
 ): Promise<Latent | undefined> {
-  const parts = spec?.kind === "product" ? Object.values(spec.groups) : [spec];
-  if (mapping && !parts.some((part) => part?.kind === "mapped"))
-    throw new ArgumentError("mapping: expected a mapped latent with it; without one leave it out");
   if (!spec) return undefined;
   const size = (name: string | null): number => {
     const input = generator.inputs.find((value) => name === null || value.name === name);
-    return rowSize(input?.shape.slice(1) ?? []);
+    return knownElementCount(input?.shape.slice(1) ?? []);
   };
   switch (spec.kind) {
     case "hierarchical":
@@ -58,10 +54,6 @@ export async function buildLatent(
   }
 }
 
-function rowSize(row: readonly (number | null)[]): number {
-  return row.reduce<number>((product, side) => product * (side ?? 1), 1);
-}
-
 async function buildGroup(
   spec: GroupLatentSpec,
   size: number,
@@ -73,7 +65,7 @@ async function buildGroup(
     case "mapped": {
       if (!mapping) throw new ArgumentError("mapping: a mapped latent needs its mapping network, got none");
       const base = spec.base ?? { kind: "normal" };
-      const dim = rowSize(mapping.inputs[0]?.shape.slice(1) ?? []);
+      const dim = knownElementCount(mapping.inputs[0]?.shape.slice(1) ?? []);
       return latent.mapped(mapping, buildSimple(base, dim), { dim: spec.dim });
     }
     default:
