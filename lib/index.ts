@@ -36,6 +36,7 @@ export {
   type Sampler,
   type Start,
 } from "./sampler.js";
+export { decisionText, type Decision, type DecisionListener } from "./decisions.js";
 export type { Condition, WeightedCondition } from "./condition.js";
 export { loadTokenizer, type EncodedText, type Tokenizer, type WordTokenizer } from "./tokenizer.js";
 export { textEncoder, type TextEncoder, type TextEncoderOptions, type TextFunction } from "./text-encoder.js";

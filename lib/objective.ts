@@ -4,6 +4,7 @@
  * on tr0n's pool, so results do not depend on how a batch is split.
  */
 import { augmentGraph, checkAugmentable, nativeAugmentation, type Augmentation } from "./augment.js";
+import type { Decisions } from "./decisions.js";
 import { differentiateSimplified } from "./differentiate-model.js";
 import {
   energy as energies,
@@ -41,6 +42,8 @@ export interface ObjectiveOptions {
   augment?: Augmentation;
   pairEncoder?: LoadedModel | PairFunction;
   maxBatch: number;
+  /** Takes down what is decided. */
+  decisions: Decisions;
   signal?: AbortSignal;
 }
 
@@ -62,6 +65,7 @@ export class Objective {
   readonly flat: FlatEnergy;
   readonly generatorOutput: string;
   readonly encoderOutput: string;
+  readonly decisions: Decisions;
   private opened: { dispose(): void }[] = [];
   private readonly lazy = new Map<string, Promise<unknown>>();
   private readonly maxBatch: number;
@@ -79,6 +83,7 @@ export class Objective {
     this.augment = options.augment;
     this.pairEncoder = options.pairEncoder;
     this.maxBatch = options.maxBatch;
+    this.decisions = options.decisions;
     this.latent = parts.latent;
     this.latentShape = parts.latentShape;
     this.imageShape = parts.imageShape;

@@ -1,7 +1,8 @@
 /** The options that say what models are joined and how, and the record of them that files keep. */
 import { basename } from "node:path";
 import { checkAugmentation, type Augmentation } from "./augment.js";
-import { checkInteger } from "./check.js";
+import { checkFunction, checkInteger } from "./check.js";
+import { Decisions, type DecisionListener } from "./decisions.js";
 import { checkDevice, type Device } from "./devices.js";
 import { checkEnergy, describeEnergy, type Energy } from "./energy.js";
 import { invalid } from "./errors.js";
@@ -45,6 +46,8 @@ export interface ModelsOptions {
   maxBatch?: number;
   /** Where translator and samplers compute; the models run on the CPU. Default "auto". */
   device?: Device;
+  /** Called with what tr0n decided where no option said it. Default: a line on standard error, a warning where it is not certain. */
+  onDecision?: DecisionListener;
 }
 
 export const modelOptionNames = [
@@ -59,11 +62,13 @@ export const modelOptionNames = [
   "pairEncoder",
   "maxBatch",
   "device",
+  "onDecision",
 ] as const;
 
 /** Checks the options and joins the models. @throws as Tr0n.create */
 export async function createObjective(o: ModelsOptions, signal?: AbortSignal): Promise<Objective> {
   checkDevice("device", o.device);
+  checkFunction("onDecision", o.onDecision);
   const text = (name: string, value: unknown): string | undefined => {
     if (value !== undefined && (typeof value !== "string" || value === ""))
       throw invalid(name, "an output's name", value);
@@ -84,6 +89,7 @@ export async function createObjective(o: ModelsOptions, signal?: AbortSignal): P
         ? pairEncoder
         : loadedModel("pairEncoder", pairEncoder),
     maxBatch: checkInteger("maxBatch", o.maxBatch, 64, { min: 1, max: 4096 }),
+    decisions: new Decisions(o.onDecision),
     signal,
   });
 }

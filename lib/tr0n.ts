@@ -15,6 +15,7 @@ import {
 } from "./check.js";
 import { conditionStreams, interpolated, type Condition, type ConditionRows } from "./condition.js";
 import { readCondition } from "./condition-reader.js";
+import type { Decision, DecisionListener } from "./decisions.js";
 import {
   checkDevice,
   checkPrecision,
@@ -117,6 +118,8 @@ export interface LoadModels {
   device?: Device;
   /** Default "fp32". */
   precision?: Precision;
+  /** As for {@link Tr0n.create}; what the file says is not decided again. */
+  onDecision?: DecisionListener;
   signal?: AbortSignal;
 }
 
@@ -284,6 +287,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       "maxBatch",
       "device",
       "precision",
+      "onDecision",
       "signal",
     ]);
     checkSignal("models.signal", o.signal);
@@ -336,6 +340,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
           pairEncoder: o.pairEncoder,
           maxBatch: o.maxBatch,
           device: place.device,
+          onDecision: o.onDecision,
         },
         o.signal,
       );
@@ -365,6 +370,11 @@ export class Tr0n implements Disposable, AsyncDisposable {
   /** What the last training said; null before. */
   get report(): TrainReport | null {
     return this.lastReport;
+  }
+
+  /** What was decided where no option said it, in the order of deciding. */
+  get decisions(): readonly Decision[] {
+    return this.objective.decisions.all;
   }
 
   /** Where translator and samplers compute: what "auto" turned out to be. */
