@@ -9,8 +9,10 @@ import {
 } from "onnx-buf";
 import { ModelError } from "../errors.js";
 import { describeNode, type Node } from "./graph.js";
+import { exactInteger, toInt64 } from "./int64.js";
 
-export type AttributeValue = number | readonly number[] | string | readonly string[] | TensorProto;
+export type AttributeValue =
+  number | bigint | readonly (number | bigint)[] | string | readonly string[] | TensorProto;
 
 /** Numbers of these names are floats in the standard operators (some in old ones only), all others are integers. */
 const floats = new Set(
@@ -20,21 +22,13 @@ const floats = new Set(
   ).split(" "),
 );
 
-const int64Max = (1n << 63n) - 1n;
-const int64Min = -(1n << 63n);
-
-/** A number as int64, saturated: 2⁶³ stands for "to the end" in slices. */
-export function toInt64(value: number): bigint {
-  const big = BigInt(Math.trunc(value));
-  return big > int64Max ? int64Max : big < int64Min ? int64Min : big;
-}
-
+/** @throws ModelError ERR_MODEL_INVALID for an integer that 64 bits do not hold exactly */
 export function makeAttribute(name: string, value: AttributeValue): AttributeProto {
   const isFloat = floats.has(name);
-  if (typeof value === "number")
+  if (typeof value === "number" || typeof value === "bigint")
     return create(
       AttributeProtoSchema,
-      isFloat ? { name, type: Type.FLOAT, f: value } : { name, type: Type.INT, i: toInt64(value) },
+      isFloat ? { name, type: Type.FLOAT, f: Number(value) } : { name, type: Type.INT, i: toInt64(value) },
     );
   if (typeof value === "string")
     return create(AttributeProtoSchema, { name, type: Type.STRING, s: encodeText(value) });
@@ -45,16 +39,16 @@ export function makeAttribute(name: string, value: AttributeValue): AttributePro
       type: Type.STRINGS,
       strings: (value as readonly string[]).map(encodeText),
     });
-  const numbers = value as readonly number[];
+  const numbers = value as readonly (number | bigint)[];
   return create(
     AttributeProtoSchema,
     isFloat
-      ? { name, type: Type.FLOATS, floats: [...numbers] }
+      ? { name, type: Type.FLOATS, floats: numbers.map(Number) }
       : { name, type: Type.INTS, ints: numbers.map(toInt64) },
   );
 }
 
-function isList(value: AttributeValue): value is readonly number[] | readonly string[] {
+function isList(value: AttributeValue): value is readonly (number | bigint)[] | readonly string[] {
   return Array.isArray(value);
 }
 
@@ -81,17 +75,47 @@ function read<T>(
   return value;
 }
 
-/** An integer attribute, or `otherwise` when the node has none. */
+/**
+ * An integer attribute, or `otherwise` when the node has none.
+ *
+ * @throws ModelError ERR_MODEL_INVALID for one beyond 2⁵³: nothing that is counted with it exists
+ */
 export function int(node: Node, name: string, otherwise: number): number {
-  return read(node, name, Type.INT, (a) => Number(a.i), otherwise);
+  return read(node, name, Type.INT, (a) => counted(node, name, a.i), otherwise);
+}
+
+/** An integer attribute with all its bits, for bounds that may mean "to the end" and for values that only move. */
+export function wholeInt(node: Node, name: string, otherwise: bigint): bigint {
+  return read(node, name, Type.INT, (a) => a.i, otherwise);
+}
+
+function counted(node: Node, name: string, value: bigint): number {
+  const number = exactInteger(value);
+  if (typeof number === "number") return number;
+  throw new ModelError(
+    "ERR_MODEL_INVALID",
+    `${describeNode(node)}: expected attribute "${name}" within ±2⁵³, got ${value}`,
+  );
 }
 
 export function float(node: Node, name: string, otherwise: number): number {
   return read(node, name, Type.FLOAT, (a) => a.f, otherwise);
 }
 
+/** @throws as {@link int} */
 export function ints(node: Node, name: string): number[] | null {
-  return read<number[] | null>(node, name, Type.INTS, (a) => a.ints.map(Number), null);
+  return read<number[] | null>(
+    node,
+    name,
+    Type.INTS,
+    (a) => a.ints.map((value) => counted(node, name, value)),
+    null,
+  );
+}
+
+/** As {@link wholeInt}, for a list. */
+export function wholeInts(node: Node, name: string): bigint[] | null {
+  return read<bigint[] | null>(node, name, Type.INTS, (a) => [...a.ints], null);
 }
 
 export function floatList(node: Node, name: string): number[] | null {

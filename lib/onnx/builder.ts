@@ -55,7 +55,9 @@ export class Builder {
     const given = Object.entries(attributes).filter(([, value]) => value !== undefined);
     const key = given.some(([, value]) => typeof value === "object" && !Array.isArray(value))
       ? null
-      : JSON.stringify([opType, inputs, outputs, given]);
+      : JSON.stringify([opType, inputs, outputs, given], (_, value: unknown) =>
+          typeof value === "bigint" ? `${value}n` : value,
+        );
     const before = key === null ? undefined : this.emitted.get(key);
     if (before) return before;
     const name = this.names.fresh(`${this.prefix}${opType}`);
@@ -130,7 +132,7 @@ export class Builder {
     this.graph.outputs.push({ ...this.shapes.valueInfo(value), name });
   }
 
-  constant(data: ArrayLike<number>, dims: readonly number[], elemType: number): string {
+  constant(data: ArrayLike<number | bigint>, dims: readonly number[], elemType: number): string {
     const small = data.length <= 64;
     const key = small
       ? `${elemType}[${dims.join(",")}]${Array.from(data, (x) => (Object.is(x, -0) ? "-0" : x)).join(",")}`
@@ -144,12 +146,12 @@ export class Builder {
   }
 
   /** An int64 vector: axes, shapes, pads. */
-  ints(values: readonly number[]): string {
+  ints(values: readonly (number | bigint)[]): string {
     return this.constant(values, [values.length], DataType.INT64);
   }
 
   /** An int64 scalar. */
-  int(value: number): string {
+  int(value: number | bigint): string {
     return this.constant([value], [], DataType.INT64);
   }
 
@@ -195,7 +197,8 @@ export class Builder {
   /** The number of elements, an int64 scalar. */
   count(value: string): string {
     const dims = this.shapes.staticDims(value);
-    return dims ? this.int(dims.reduce((p, q) => p * q, 1)) : this.op("Size", [value]);
+    const count = dims?.reduce((p, q) => p * q, 1);
+    return Number.isSafeInteger(count) ? this.int(count!) : this.op("Size", [value]);
   }
 
   /** 1 / (the number of elements along `axes`), a scalar of the type of `value`. */

@@ -67,9 +67,13 @@ export function decodeModel(bytes: Uint8Array, name = "the model"): Graph {
     tensorDims(tensor);
     initializers.set(tensor.name, tensor);
   }
+  const version = (value: bigint, what: string): number => {
+    if (value > -(1n << 31n) && value < 1n << 31n) return Number(value);
+    throw new ModelError("ERR_MODEL_INVALID", `${name}: ${value} is no version of ${what}`);
+  };
   const graph: Graph = {
     name: proto.name,
-    irVersion: Number(model.irVersion),
+    irVersion: version(model.irVersion, "ONNX"),
     opsets: new Map(),
     inputs: proto.input.filter((input) => !initializers.has(input.name)).map(decodeValue),
     outputs: proto.output.map(decodeValue),
@@ -80,7 +84,10 @@ export function decodeModel(bytes: Uint8Array, name = "the model"): Graph {
     metadata: new Map(model.metadataProps.map((entry) => [entry.key, entry.value])),
   };
   for (const entry of model.opsetImport)
-    graph.opsets.set(standardDomain(entry.domain), Number(entry.version));
+    graph.opsets.set(
+      standardDomain(entry.domain),
+      version(entry.version, `the operators of "${entry.domain || "ai.onnx"}"`),
+    );
   sortGraph(graph, name);
   return graph;
 }

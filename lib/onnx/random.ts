@@ -44,7 +44,7 @@ function isTraining(node: Node, graph: Graph): boolean {
 }
 
 /** A scalar that is an initializer or made by a Constant; null for anything else. */
-function constantNumber(name: string, graph: Graph): number | null {
+function constantNumber(name: string, graph: Graph): number | bigint | null {
   const maker = graph.nodes.find((node) => node.outputs.includes(name));
   const value =
     graph.initializers.get(name) ??

@@ -10,7 +10,7 @@ import { onNode, type Dim, type Graph, type Node, type ValueInfo } from "./graph
 import { fromFile, isStatic, toFile } from "./shapes/dims.js";
 import type { InferContext, TensorType } from "./shapes/context.js";
 import { operators } from "./shapes/operators.js";
-import { allNumbers, maxEntries, type SmallValue } from "./shapes/values.js";
+import { allNumbers, asBound, asSizes, maxEntries, stored, type SmallValue } from "./shapes/values.js";
 import { DataType, readNumbers, tensorDims, tensorSize } from "./tensors.js";
 
 export type { TensorType };
@@ -57,7 +57,7 @@ export class Shapes {
     return isStatic(dims) ? dims : null;
   }
 
-  /** The entries of a small tensor, each a number, a symbol or null; null when nothing is known. */
+  /** The entries of a small tensor, each a number (or bigint), a symbol or null; null when nothing is known. */
   value(name: string): SmallValue | null {
     const known = this.values.get(name);
     if (known) return known;
@@ -70,9 +70,20 @@ export class Shapes {
     return value;
   }
 
-  /** The entries of a small tensor when all of them are known numbers. */
+  /** The entries of a small tensor when all of them are known numbers, which integers beyond 2⁵³ are not. */
   numbers(name: string): number[] | null {
     return allNumbers(this.value(name));
+  }
+
+  /** The entries of a small tensor as sizes, null for one that is too large to be one. */
+  sizes(name: string): Dim[] | null {
+    return asSizes(this.value(name));
+  }
+
+  /** The entries of a small tensor as bounds of a slice, when all of them are known: good for nothing else. */
+  bounds(name: string): (number | bigint)[] | null {
+    const bounds = this.value(name)?.data.map(asBound);
+    return bounds?.every((bound) => bound !== null) ? bounds : null;
   }
 
   /** The type as a file spells it. */
@@ -119,6 +130,7 @@ export class Shapes {
       type: (i) => (name(i) === "" ? unknown : this.type(name(i))),
       dims: (i) => (name(i) === "" ? null : this.dims(name(i))),
       value: (i) => (name(i) === "" ? null : this.value(name(i))),
+      sizes: (i) => (name(i) === "" ? null : this.sizes(name(i))),
       numbers: (i) => (name(i) === "" ? null : this.numbers(name(i))),
       derive: (formula) => this.derive(formula),
       body: (branch) => {
@@ -139,12 +151,8 @@ export class Shapes {
       setValue: (value) => {
         const output = node.outputs[0];
         if (!output || !value || value.data.length > maxEntries) return;
-        const elemType = this.elemType(output);
-        // Numbers as the type holds them; half precision is not modelled.
-        const rounded = (x: Dim): Dim => (typeof x === "number" ? Math.fround(x) : x);
-        if (elemType === DataType.FLOAT) this.values.set(output, { ...value, data: value.data.map(rounded) });
-        else if (elemType !== DataType.FLOAT16 && elemType !== DataType.BFLOAT16)
-          this.values.set(output, value);
+        const known = stored(this.elemType(output), value);
+        if (known) this.values.set(output, known);
       },
     };
   }

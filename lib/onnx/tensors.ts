@@ -7,6 +7,7 @@ import {
   type TensorProto,
 } from "onnx-buf";
 import { ModelError } from "../errors.js";
+import { exactInteger, isWithin, toInt64 } from "./int64.js";
 
 export { DataType };
 
@@ -39,6 +40,27 @@ export function typeName(elemType: number): string {
   return elemType === 0 ? "unknown" : (DataType[elemType]?.toLowerCase() ?? `type ${elemType}`);
 }
 
+/** The least and the greatest value of each integer type. */
+const ranges = new Map<number, readonly [bigint, bigint]>(
+  [8, 16, 32, 64].flatMap((bits) => {
+    const half = 1n << BigInt(bits - 1);
+    return [
+      [DataType[`INT${bits}` as "INT8"], [-half, half - 1n]],
+      [DataType[`UINT${bits}` as "UINT8"], [0n, 2n * half - 1n]],
+    ] as [number, [bigint, bigint]][];
+  }),
+).set(DataType.BOOL, [0n, 1n]);
+
+export function isInteger(elemType: number): boolean {
+  return elemType !== DataType.BOOL && ranges.has(elemType);
+}
+
+/** Whether an integer type (BOOL among them) has a value. */
+export function holds(elemType: number, value: number | bigint): boolean {
+  const range = ranges.get(elemType);
+  return range !== undefined && isWithin(value, ...range);
+}
+
 /** Types that can carry an adjoint. */
 export function isFloat(elemType: number): boolean {
   return (
@@ -52,36 +74,45 @@ export function isFloat(elemType: number): boolean {
 /**
  * A constant of `elemType` with the given numbers. float32 and float64 data that already have the right type are
  * kept without a copy.
+ *
+ * @throws ModelError ERR_MODEL_INVALID for an integer that the type does not hold exactly
  */
 export function makeTensor(
   name: string,
   elemType: number,
   dims: readonly number[],
-  data: ArrayLike<number>,
+  data: ArrayLike<number | bigint>,
 ): TensorProto {
   return create(TensorProtoSchema, {
     name,
     dataType: elemType,
-    dims: dims.map(BigInt),
+    dims: dims.map(toInt64),
     rawData: encodeNumbers(elemType, data),
   });
 }
 
-function encodeNumbers(elemType: number, data: ArrayLike<number>): Uint8Array<ArrayBuffer> {
+function encodeNumbers(elemType: number, data: ArrayLike<number | bigint>): Uint8Array<ArrayBuffer> {
+  const small = (value: number | bigint): number => {
+    if (holds(elemType, value)) return Number(value);
+    throw new ModelError(
+      "ERR_MODEL_INVALID",
+      `expected a number of type ${typeName(elemType)}, got ${value}`,
+    );
+  };
   switch (elemType) {
     case DataType.FLOAT:
-      return bytesOf(data instanceof Float32Array ? data : Float32Array.from(data));
+      return bytesOf(data instanceof Float32Array ? data : Float32Array.from(data, Number));
     case DataType.DOUBLE:
-      return bytesOf(data instanceof Float64Array ? data : Float64Array.from(data));
+      return bytesOf(data instanceof Float64Array ? data : Float64Array.from(data, Number));
     case DataType.INT64:
-      return bytesOf(BigInt64Array.from(Array.from(data), (value) => BigInt(Math.trunc(value))));
+      return bytesOf(BigInt64Array.from(Array.from(data), toInt64));
     case DataType.INT32:
-      return bytesOf(Int32Array.from(data));
+      return bytesOf(Int32Array.from(data, small));
     case DataType.BOOL:
     case DataType.UINT8:
-      return bytesOf(Uint8Array.from(data));
+      return bytesOf(Uint8Array.from(data, small));
     case DataType.FLOAT16:
-      return bytesOf(Uint16Array.from(Array.from(data), toFloat16));
+      return bytesOf(Uint16Array.from(Array.from(data, Number), toFloat16));
     default:
       throw new ModelError("ERR_MODEL_UNSUPPORTED", `constants of type ${typeName(elemType)} cannot be made`);
   }
@@ -115,19 +146,27 @@ export function tensorBytes(tensor: TensorProto): number | null {
   return size === undefined ? null : size * tensorSize(tensor);
 }
 
+/** As {@link readNumbers}, of floating-point constants; null for any other. */
+export function readFloats(tensor: TensorProto): ArrayLike<number> | null {
+  return isFloat(tensor.dataType) ? (readNumbers(tensor) as ArrayLike<number> | null) : null;
+}
+
 /**
  * The numbers of a constant, row-major: a view for aligned float32 and float64, else a copy. null when the data
- * is in another file or of a type without numbers. 64-bit integers beyond 2⁵³ are rounded.
+ * is in another file or of a type without numbers. 64-bit integers beyond 2⁵³ are bigints, all others numbers.
  *
  * @throws ModelError when data and dimensions disagree.
  */
-export function readNumbers(tensor: TensorProto): ArrayLike<number> | null {
+export function readNumbers(tensor: TensorProto): ArrayLike<number | bigint> | null {
   if (isExternal(tensor)) return null;
   const size = elementBytes.get(tensor.dataType);
   if (size === undefined) return null;
   const count = tensorSize(tensor);
   const raw = tensor.rawData;
-  if (raw.length === 0 && count > 0) return checkCount(tensor, typedNumbers(tensor), count);
+  if (raw.length === 0 && count > 0) {
+    const typed = typedNumbers(tensor);
+    return typed && checkCount(tensor, typed, count);
+  }
   if (raw.length !== count * size)
     throw new ModelError(
       "ERR_MODEL_INVALID",
@@ -136,7 +175,7 @@ export function readNumbers(tensor: TensorProto): ArrayLike<number> | null {
   return decodeRaw(tensor.dataType, raw, count);
 }
 
-function checkCount(tensor: TensorProto, data: ArrayLike<number>, count: number): ArrayLike<number> {
+function checkCount<T extends ArrayLike<number | bigint>>(tensor: TensorProto, data: T, count: number): T {
   if (data.length !== count)
     throw new ModelError(
       "ERR_MODEL_INVALID",
@@ -145,25 +184,27 @@ function checkCount(tensor: TensorProto, data: ArrayLike<number>, count: number)
   return data;
 }
 
-function typedNumbers(tensor: TensorProto): ArrayLike<number> {
+function typedNumbers(tensor: TensorProto): ArrayLike<number | bigint> | null {
   switch (tensor.dataType) {
     case DataType.FLOAT:
       return tensor.floatData;
     case DataType.DOUBLE:
       return tensor.doubleData;
     case DataType.INT64:
-      return tensor.int64Data.map(Number);
+      return tensor.int64Data.map(exactInteger);
     case DataType.UINT32:
     case DataType.UINT64:
-      return tensor.uint64Data.map(Number);
+      return tensor.uint64Data.map(exactInteger);
     case DataType.FLOAT16:
       return tensor.int32Data.map(fromFloat16);
+    case DataType.BFLOAT16:
+      return null;
     default:
       return tensor.int32Data;
   }
 }
 
-function decodeRaw(elemType: number, raw: Uint8Array, count: number): ArrayLike<number> | null {
+function decodeRaw(elemType: number, raw: Uint8Array, count: number): ArrayLike<number | bigint> | null {
   const size = elementBytes.get(elemType)!;
   // Not slice(): a Node Buffer has its own, which makes a view.
   const aligned = raw.byteOffset % size === 0 ? raw : new Uint8Array(raw);
@@ -174,9 +215,9 @@ function decodeRaw(elemType: number, raw: Uint8Array, count: number): ArrayLike<
     case DataType.DOUBLE:
       return new Float64Array(...at);
     case DataType.INT64:
-      return Array.from(new BigInt64Array(...at), Number);
+      return Array.from(new BigInt64Array(...at), exactInteger);
     case DataType.UINT64:
-      return Array.from(new BigUint64Array(...at), Number);
+      return Array.from(new BigUint64Array(...at), exactInteger);
     case DataType.INT32:
       return new Int32Array(...at);
     case DataType.UINT32:

@@ -9,10 +9,11 @@ import {
   float,
   floatList,
   int,
-  ints,
   makeAttribute,
   string,
   tensor,
+  wholeInt,
+  wholeInts,
   type AttributeValue,
 } from "./attributes.js";
 import { mapBodies } from "./body.js";
@@ -41,7 +42,7 @@ interface Upgrade {
   /** What is known of the values before the node, in the new spelling. */
   shapes: Shapes;
   /** A new constant. */
-  constant(data: readonly number[], dims: readonly number[], elemType: number): string;
+  constant(data: readonly (number | bigint)[], dims: readonly number[], elemType: number): string;
   /** A node before this one. */
   emit(opType: string, inputs: string[], attributes?: Record<string, AttributeValue>): string;
   fail(why: string): ModelError;
@@ -74,7 +75,7 @@ function setInput(node: Node, index: number, value: string): void {
 
 /** Moves an integer list from an attribute to an input. */
 function intsToInput(u: Upgrade, attribute: string, index: number): void {
-  const values = ints(u.node, attribute);
+  const values = wholeInts(u.node, attribute);
   u.node.attributes.delete(attribute);
   if (values) setInput(u.node, index, u.constant(values, [values.length], DataType.INT64));
 }
@@ -155,7 +156,7 @@ define("Slice", 10, (u) => {
   intsToInput(u, "axes", 3);
 });
 define("TopK", 10, (u) => {
-  const k = int(u.node, "k", 1);
+  const k = wholeInt(u.node, "k", 1n);
   u.node.attributes.delete("k");
   setInput(u.node, 1, u.constant([k], [1], DataType.INT64));
 });
@@ -219,7 +220,7 @@ define("GridSample", 20, (u) => {
 });
 define("DFT", 20, (u) => {
   if (u.to < 20) return;
-  const axis = int(u.node, "axis", 1);
+  const axis = wholeInt(u.node, "axis", 1n);
   u.node.attributes.delete("axis");
   setInput(u.node, 2, u.constant([axis], [], DataType.INT64));
 });
@@ -306,7 +307,7 @@ function upgradeNodes(graph: Graph, from: number, to: number): void {
   const shapes = new Shapes(graph);
   const constant: Upgrade["constant"] = (data, dims, elemType) => {
     const name = names.fresh("upgrade/const");
-    graph.initializers.set(name, makeTensor(name, elemType, dims, data as number[]));
+    graph.initializers.set(name, makeTensor(name, elemType, dims, data));
     return name;
   };
 

@@ -85,7 +85,7 @@ describe("onnx: reading and writing", () => {
 
   it("numbers of every kind of constant", () => {
     const read = (elemType: number, data: number[]): number[] =>
-      Array.from(readNumbers(makeTensor("t", elemType, [data.length], data))!);
+      Array.from(readNumbers(makeTensor("t", elemType, [data.length], data))!, Number);
     for (const elemType of [DataType.FLOAT, DataType.DOUBLE, DataType.FLOAT16])
       assert.deepEqual(read(elemType, [0, -0, 1.5, -2, 65504, 2 ** -24, Infinity]), [
         0,

@@ -22,8 +22,14 @@ const integers = (...values: number[]) => ({
   values: () => values,
 });
 
-function slice(dims: Dim[], starts: number[], ends: number[], axes?: number[], steps?: number[]): Case {
-  return move(`Slice ${JSON.stringify([dims, starts, ends, axes, steps])}`, dims, (b, x) =>
+function slice(
+  dims: Dim[],
+  starts: number[],
+  ends: (number | bigint)[],
+  axes?: number[],
+  steps?: number[],
+): Case {
+  return move(`Slice ${JSON.stringify([dims, starts, ends.map(String), axes, steps])}`, dims, (b, x) =>
     b.op("Slice", [
       x,
       b.ints(starts),
@@ -107,10 +113,10 @@ const cases: Case[] = [
     build: (b, { x }) => b.ops("Split", [x!], 2, { axis: -1, num_outputs: 2 }),
   },
   slice(["batch", 6], [1], [4], [1]),
-  slice(["batch", 6, 5], [1, -3], [2 ** 62, -1], [1, 2]),
+  slice(["batch", 6, 5], [1, -3], [2n ** 62n, -1], [1, 2]),
   slice(["batch", 7], [0], [7], [1], [2]),
   slice(["batch", 7, 4], [1, 1], [6, 4], [1, -1], [3, 2]),
-  slice(["batch", 6], [-1], [-(2 ** 62)], [1], [-1]),
+  slice(["batch", 6], [-1], [-(2n ** 62n)], [1], [-1]),
   slice(["batch", 8, 2], [6], [0], [1], [-2]),
   slice([5, 4], [1, 0], [3, 3]),
   slice([5, 4], [3], [3], [0]),

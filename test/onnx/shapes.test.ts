@@ -88,7 +88,7 @@ describe("onnx: shapes", () => {
     assert.deepEqual(b.shapes.dims(huge), [2 ** 40, 2 ** 40]);
     assert.equal(b.shapes.value(huge), null);
     assert.deepEqual(b.shapes.dims(b.op("Tile", [huge, b.ints([2 ** 40, 1])]))!.at(-1), 2 ** 40);
-    b.op("Range", [b.int(0), b.int(2 ** 60), b.int(1)]);
+    b.op("Range", [b.int(0), b.int(2n ** 60n), b.int(1)]);
   });
 
   // Every value of the PyTorch fixtures becomes an output: what was inferred must be what ONNX Runtime computes.

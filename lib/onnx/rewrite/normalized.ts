@@ -1,6 +1,6 @@
 /** BatchNormalization behind a transposed convolution. */
 import { float, int } from "../attributes.js";
-import { DataType, readNumbers, tensorDims } from "../tensors.js";
+import { DataType, readFloats, tensorDims } from "../tensors.js";
 import type { Rewrite } from "./pass.js";
 
 /**
@@ -17,7 +17,7 @@ export const normalizedConvTranspose: Rewrite = (c, node) => {
     return null;
   const numbers = (name: string | undefined): ArrayLike<number> | null => {
     const constant = b.graph.initializers.get(name ?? "");
-    return constant?.dataType === DataType.FLOAT ? readNumbers(constant) : null;
+    return constant?.dataType === DataType.FLOAT ? readFloats(constant) : null;
   };
   const [scale, shift, mean, variance] = names.map(numbers);
   const [from, weights, bias] = convolution.inputs as [string, string, string?];

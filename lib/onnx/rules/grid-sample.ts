@@ -122,7 +122,7 @@ define(
   "AffineGrid",
   expanded(({ b, x, node, rank, fail }) => {
     const theta = x[0]!;
-    const sizes = b.shapes.value(x[1]!)?.data.slice(2) ?? null;
+    const sizes = b.shapes.sizes(x[1]!)?.slice(2) ?? null;
     if (!isStatic(sizes) || rank(theta) !== 3) throw fail("the sizes of its grid are known only at run time");
     const d = sizes.length;
     const aligned = int(node, "align_corners", 0) !== 0;

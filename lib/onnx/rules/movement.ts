@@ -2,8 +2,9 @@
 import { int, ints, string } from "../attributes.js";
 import type { Builder } from "../builder.js";
 import type { Node } from "../graph.js";
+import { int64Min } from "../int64.js";
 import { isStatic } from "../shapes/dims.js";
-import { sliceLength } from "../shapes/values.js";
+import { cutOf } from "../shapes/values.js";
 import { DataType } from "../tensors.js";
 import { applyTransposed, checkMapSize, selection } from "./linear-map.js";
 import { define, type InputAdjoint, type RuleContext } from "./rule.js";
@@ -99,31 +100,31 @@ define("Slice", (c) => [() => padSlice(c) ?? scatterSlice(c), null, null, null, 
 /** The adjoint as padding, where the sliced axes and bounds are known. */
 function padSlice({ b, g, x, axis: normal }: RuleContext): string | null {
   const dims = b.shapes.dims(x[0]!);
-  const [starts, ends] = [b.shapes.numbers(x[1]!), b.shapes.numbers(x[2]!)];
+  const [starts, ends] = [b.shapes.bounds(x[1]!), b.shapes.bounds(x[2]!)];
   const axes = x[3] ? b.shapes.numbers(x[3]) : starts && starts.map((_, i) => i);
-  const steps = x[4] ? b.shapes.numbers(x[4]) : starts && starts.map(() => 1);
+  const steps = x[4] ? b.shapes.bounds(x[4]) : starts && starts.map(() => 1);
   if (!dims || !starts || !ends || !axes || !steps) return null;
   const cuts = axes.map((axis, i) => {
     const at = normal(axis, dims.length);
-    return { axis: at, size: dims[at]!, start: starts[i]!, end: ends[i]!, step: steps[i]! };
+    const size = dims[at]!;
+    const cut = typeof size === "number" ? cutOf(size, starts[i]!, ends[i]!, steps[i]!) : null;
+    return cut && { ...cut, axis: at, size: size as number };
   });
+  if (!cuts.every((cut) => cut !== null)) return null;
   // A fixed batch can be spread by Reshape, a second free axis cannot.
   const spreads = cuts.filter((cut) => Math.abs(cut.step) > 1);
   const free = dims.flatMap((dim, axis) => (typeof dim === "number" ? [] : [axis]));
-  if (cuts.some((cut) => typeof cut.size !== "number") || (spreads.length > 0 && free.length > 1))
-    return null;
+  if (spreads.length > 0 && free.length > 1) return null;
 
   const before = new Array<number>(dims.length).fill(0);
   const after = new Array<number>(dims.length).fill(0);
   const current = [...(b.shapes.dims(g) ?? dims)];
   let value = g;
-  for (const { axis, size, start, end, step } of cuts as (typeof cuts)[number][] & { size: number }[]) {
-    const length = sliceLength(size as number, start, end, step);
+  for (const { axis, size, first, length, step } of cuts) {
     if (length === 0) return b.filledLike(0, x[0]!);
-    const first = Math.min(Math.max(start < 0 ? start + (size as number) : start, 0), (size as number) - 1);
     const low = step > 0 ? first : first + step * (length - 1);
     if (step < 0)
-      value = b.op("Slice", [value, b.ints([-1]), b.ints([-(2 ** 63)]), b.ints([axis]), b.ints([-1])]);
+      value = b.op("Slice", [value, b.ints([-1]), b.ints([int64Min]), b.ints([axis]), b.ints([-1])]);
     const stride = Math.abs(step);
     current[axis] = length;
     if (stride > 1) {
@@ -136,7 +137,7 @@ function padSlice({ b, g, x, axis: normal }: RuleContext): string | null {
       value = b.reshape(b.op("Pad", [apart, b.ints(widths)]), merged);
     }
     before[axis] = low;
-    after[axis] = (size as number) - low - length * stride;
+    after[axis] = size - low - length * stride;
   }
   return [...before, ...after].every((pad) => pad === 0)
     ? value

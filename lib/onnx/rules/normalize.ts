@@ -1,7 +1,7 @@
 /** Normalisation layers. */
 import { float, int, ints } from "../attributes.js";
 import type { Builder } from "../builder.js";
-import { DataType, readNumbers } from "../tensors.js";
+import { DataType, readFloats } from "../tensors.js";
 import { define, expanded, type RuleContext } from "./rule.js";
 
 /** A per-channel vector [C] against [N, C, ...]: [C, 1, ...]. */
@@ -44,7 +44,7 @@ define("BatchNormalization", (c) => {
 function foldedFactor({ b, x, g }: RuleContext, rank: number, epsilon: number): string | null {
   const [scale, variance] = [x[1]!, x[4]!].map((name) => {
     const constant = b.graph.initializers.get(name);
-    return constant ? readNumbers(constant) : null;
+    return constant ? readFloats(constant) : null;
   });
   if (!scale || !variance) return null;
   const factor = Array.from(scale, (value, i) => value / Math.sqrt(variance[i]! + epsilon));

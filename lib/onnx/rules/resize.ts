@@ -64,7 +64,7 @@ function resizedAxes(c: RuleContext): Axis[] {
   const to = b.shapes.dims(y);
   const axes = ints(node, "axes")?.map((axis) => c.axis(axis, rank)) ?? from.map((_, axis) => axis);
   const scales = x[2] ? b.shapes.numbers(x[2]) : null;
-  const sizes = x[3] ? (b.shapes.value(x[3])?.data ?? null) : null;
+  const sizes = x[3] ? b.shapes.sizes(x[3]) : null;
   const policy = string(node, "keep_aspect_ratio_policy", "stretch");
   if (!scales && !sizes) throw fail("its scales are known only at run time");
   let common: number | null = null;

@@ -19,7 +19,9 @@ export interface InferContext {
   dims(i: number): Dim[] | null;
   /** The entries of a small integer or float tensor, where they are known (maybe as symbols). */
   value(i: number): SmallValue | null;
-  /** As `value`, but only when every entry is a number. */
+  /** The entries as sizes, null for one that is too large to be one; null when nothing is known. */
+  sizes(i: number): Dim[] | null;
+  /** As `value`, but only when every entry is a number, which integers beyond 2⁵³ are not. */
   numbers(i: number): number[] | null;
   has(i: number): boolean;
   /** A dimension that nothing is known of, the same one for the same formula. */

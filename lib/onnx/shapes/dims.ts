@@ -58,8 +58,9 @@ export function divide(a: Dim, b: Dim): Dim {
     if (at < 0) return null;
     symbols.splice(at, 1);
   }
-  const coefficient = x.coefficient / y.coefficient;
-  return Number.isInteger(coefficient) ? format({ coefficient, symbols }) : null;
+  return x.coefficient % y.coefficient === 0
+    ? format({ coefficient: x.coefficient / y.coefficient, symbols })
+    : null;
 }
 
 export function product(dims: readonly Dim[]): Dim {

@@ -1,11 +1,10 @@
 /** Shape rules of operators that work element by element, with their constant folding. */
 import { int } from "../attributes.js";
-import type { Dim } from "../graph.js";
-import { DataType } from "../tensors.js";
+import { DataType, isInteger } from "../tensors.js";
 import type { InferContext } from "./context.js";
-import { broadcast, divide, multiply, same } from "./dims.js";
+import { broadcast, divide, multiply } from "./dims.js";
 import { define, finite, merge, normalAxis, sameAsInput, type ShapeRule } from "./table.js";
-import { zip, type SmallValue } from "./values.js";
+import { zip, type Entry, type SmallValue } from "./values.js";
 
 define(
   "Relu LeakyRelu Elu Selu Celu PRelu ThresholdedRelu Sigmoid HardSigmoid HardSwish Tanh Softplus Softsign Exp Log " +
@@ -45,21 +44,34 @@ const elementwise =
   };
 
 const fold2 =
-  (f: (c: InferContext) => (x: Dim, y: Dim) => Dim) =>
+  (f: (c: InferContext) => (x: Entry, y: Entry) => Entry) =>
   (c: InferContext): SmallValue | null => {
     const [a, b] = [c.value(0), c.value(1)];
     return a && b && c.node.inputs.length === 2 ? zip(a, b, f(c)) : null;
   };
 
-const isInteger = (c: InferContext): boolean =>
-  [DataType.INT64, DataType.INT32].includes(c.type(0).elemType) &&
-  [DataType.INT64, DataType.INT32].includes(c.type(1).elemType);
+const ofIntegers = (c: InferContext): boolean =>
+  isInteger(c.type(0).elemType) && isInteger(c.type(1).elemType);
 
 /** Both numbers: `f`; else null, as the result may be negative and so is not a dimension. */
 const numeric =
   (f: (x: number, y: number) => number) =>
-  (x: Dim, y: Dim): Dim =>
+  (x: Entry, y: Entry): Entry =>
     typeof x === "number" && typeof y === "number" ? finite(f(x, y)) : null;
+
+/** Whether two entries are the same for certain. */
+const same = (x: Entry, y: Entry): boolean => x !== null && x === y;
+
+/** ONNX Runtime's Min and Max of int64 compare the low 32 bits: numbers that need more are what it makes of them. */
+const picked =
+  (first: (x: number, y: number) => boolean) =>
+  (x: Entry, y: Entry): Entry => {
+    if (same(x, y)) return x;
+    const small = (z: Entry): z is number => typeof z === "number" && Math.abs(z) < 2 ** 31;
+    return small(x) && small(y) ? (first(x, y) ? x : y) : null;
+  };
+
+const isNumeric = (x: Entry): x is number | bigint => typeof x === "number" || typeof x === "bigint";
 
 define(
   "Add",
@@ -81,12 +93,14 @@ define(
     undefined,
     fold2(
       () => (x, y) =>
-        typeof x === "number" && typeof y === "number"
-          ? finite(x * y)
-          : (typeof x === "number" && !(Number.isInteger(x) && x >= 0)) ||
-              (typeof y === "number" && !(Number.isInteger(y) && y >= 0))
-            ? null
-            : multiply(x, y),
+        typeof x === "bigint" || typeof y === "bigint"
+          ? null
+          : typeof x === "number" && typeof y === "number"
+            ? finite(x * y)
+            : (typeof x === "number" && !(Number.isInteger(x) && x >= 0)) ||
+                (typeof y === "number" && !(Number.isInteger(y) && y >= 0))
+              ? null
+              : multiply(x, y),
     ),
   ),
 );
@@ -95,10 +109,11 @@ define(
   elementwise(
     undefined,
     fold2((c) => (x, y) => {
-      if (typeof x === "number" && typeof y === "number")
-        return finite(isInteger(c) ? Math.trunc(x / y) : x / y);
       if (y === 1) return x;
-      return isInteger(c) && (typeof y !== "number" || y > 0) && (typeof x !== "number" || x >= 0)
+      if (typeof x === "bigint" || typeof y === "bigint") return null;
+      if (typeof x === "number" && typeof y === "number")
+        return finite(ofIntegers(c) ? (x - (x % y)) / y : x / y);
+      return ofIntegers(c) && (typeof y !== "number" || y > 0) && (typeof x !== "number" || x >= 0)
         ? divide(x, y)
         : null;
     }),
@@ -115,14 +130,14 @@ define(
   "Min",
   elementwise(
     undefined,
-    fold2(() => (x, y) => (same(x, y) ? x : numeric(Math.min)(x, y))),
+    fold2(() => picked((x, y) => x < y)),
   ),
 );
 define(
   "Max",
   elementwise(
     undefined,
-    fold2(() => (x, y) => (same(x, y) ? x : numeric(Math.max)(x, y))),
+    fold2(() => picked((x, y) => x > y)),
   ),
 );
 define("Sum Mean BitShift BitwiseAnd BitwiseOr BitwiseXor", elementwise());
@@ -130,10 +145,10 @@ define("Pow", (c) => {
   elementwise()(c);
   c.set(0, c.type(0).elemType, c.dims(0) && c.dims(1) && broadcast(c.dims(0)!, c.dims(1)!, merge(c)));
 });
-const compare = (f: (x: number, y: number) => boolean): ShapeRule =>
+const compare = (f: (x: number | bigint, y: number | bigint) => boolean): ShapeRule =>
   elementwise(
     DataType.BOOL,
-    fold2(() => numeric((x, y) => Number(f(x, y)))),
+    fold2(() => (x, y) => (isNumeric(x) && isNumeric(y) ? Number(f(x, y)) : null)),
   );
 define(
   "Equal",
@@ -164,27 +179,29 @@ define("Not IsNaN IsInf", (c) => {
   );
 });
 const unaryFold =
-  (f: (x: number) => number): ShapeRule =>
+  <T extends number | bigint>(f: (x: T) => Entry, accepts: (x: Entry) => boolean): ShapeRule =>
   (c) => {
     sameAsInput(c);
     const value = c.value(0);
-    c.setValue(value && { ...value, data: value.data.map((x) => (typeof x === "number" ? f(x) : null)) });
+    c.setValue(value && { ...value, data: value.data.map((x) => (accepts(x) ? f(x as T) : null)) });
   };
+const isNumber = (x: Entry): boolean => typeof x === "number";
 define(
   "Neg",
-  unaryFold((x) => -x),
+  unaryFold<number | bigint>((x) => -x, isNumeric),
 );
-define("Floor", unaryFold(Math.floor));
-define("Ceil", unaryFold(Math.ceil));
+define("Floor", unaryFold(Math.floor, isNumber));
+define("Ceil", unaryFold(Math.ceil, isNumber));
+/** Marks the entries that come from the other branch: no symbol is spelled like this. */
+const otherBranch = "\0";
 define("Where", (c) => {
   const [cond, a, b] = [c.dims(0), c.dims(1), c.dims(2)];
   const branches = a && b && broadcast(a, b, merge(c));
   c.set(0, c.type(1).elemType || c.type(2).elemType, cond && branches && broadcast(cond, branches, merge(c)));
   const [test, x, y] = [c.value(0), c.value(1), c.value(2)];
   if (!test || !x || !y) return;
-  // NaN marks the entries that come from the other branch.
-  const yes = zip(test, x, (t, v) => (t === null ? null : t !== 0 ? v : NaN));
-  c.setValue(yes && zip(yes, y, (v, w) => (Number.isNaN(v) ? w : v)));
+  const yes = zip(test, x, (t, v) => (t === null ? null : t !== 0 ? v : otherBranch));
+  c.setValue(yes && zip(yes, y, (v, w) => (v === otherBranch ? w : v)));
 });
 define("Identity", (c) => {
   sameAsInput(c);
@@ -195,14 +212,13 @@ define("Cast", (c) => {
   c.set(0, to, c.dims(0));
   const value = c.value(0);
   if (!value) return;
-  const truncates = to === DataType.INT64 || to === DataType.INT32;
-  const numeric = truncates || to === DataType.FLOAT || to === DataType.DOUBLE;
-  if (numeric)
-    c.setValue({
-      ...value,
-      data: value.data.map((x) => (typeof x === "number" && truncates ? Math.trunc(x) : x)),
-    });
-  else if (to === DataType.BOOL)
-    c.setValue({ ...value, data: value.data.map((x) => (typeof x === "number" ? Number(x !== 0) : null)) });
+  if (to === DataType.BOOL)
+    return c.setValue({ ...value, data: value.data.map((x) => (isNumeric(x) ? Number(x != 0) : null)) });
+  // A size that is known only at run time may not fit into few bits, and is rounded by a float. What a number becomes in a
+  // type that does not hold it is not defined.
+  const keepsSizes = [DataType.INT64, DataType.INT32, DataType.FLOAT, DataType.DOUBLE].includes(to);
+  const cast = (x: Entry): Entry =>
+    typeof x === "number" && isInteger(to) ? Math.trunc(x) : typeof x === "string" && !keepsSizes ? null : x;
+  c.setValue({ ...value, data: value.data.map(cast) });
 });
 define("CastLike", (c) => c.set(0, c.type(1).elemType, c.dims(0)));

@@ -13,7 +13,7 @@ define("DFT", (c) => {
   const given = attribute ? int(c.node, "axis", 1) : c.has(2) ? c.numbers(2)?.[0] : c.opset < 20 ? 1 : -2;
   const axis = x && given !== undefined ? normalAxis(given, x.length) : null;
   if (!x || axis === null) return c.set(0, c.type(0).elemType, x && x.map(() => null));
-  const length = c.has(1) ? (c.value(1)?.data[0] ?? null) : x[axis]!;
+  const length = c.has(1) ? (c.sizes(1)?.[0] ?? null) : x[axis]!;
   const half = int(c.node, "onesided", 0) !== 0;
   const known = !(half && int(c.node, "inverse", 0) !== 0);
   const size = (dim: Dim, at: number): Dim =>

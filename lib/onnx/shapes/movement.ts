@@ -3,21 +3,22 @@ import { int, ints } from "../attributes.js";
 import type { Dim } from "../graph.js";
 import { DataType } from "../tensors.js";
 import type { InferContext } from "./context.js";
-import { broadcast, divide, multiply, product, same } from "./dims.js";
+import { broadcast, divide, multiply, product } from "./dims.js";
 import { define, merge, normalAxis, rankOnly } from "./table.js";
 import {
-  allNumbers,
+  asBound,
   concat,
   maxEntries,
-  sliceLength,
-  slicePositions,
+  cutOf,
+  positionsOf,
   take,
   transpose,
   zip,
+  type Entry,
 } from "./values.js";
 
 define("Reshape", (c) => {
-  const [x, target] = [c.dims(0), c.value(1)?.data];
+  const [x, target] = [c.dims(0), c.sizes(1)];
   const type = c.type(0).elemType;
   if (!target) return c.set(0, type, rankOnly(c.dims(1)));
   const allowZero = int(c.node, "allowzero", 0) !== 0;
@@ -96,16 +97,16 @@ define("Transpose", (c) => {
   if (value && value.dims.length === perm.length) c.setValue(transpose(value, perm));
 });
 define("Expand", (c) => {
-  const [x, target] = [c.dims(0), c.value(1)?.data ?? rankOnly(c.dims(1))];
+  const [x, target] = [c.dims(0), c.sizes(1) ?? rankOnly(c.dims(1))];
   c.set(0, c.type(0).elemType, x && target && broadcast(x, target, merge(c)));
   const value = c.value(0);
-  const known = allNumbers(c.value(1));
-  const count = known?.reduce((p, q) => p * q, 1) ?? Infinity;
+  const known = c.numbers(1);
+  const count = known?.every((size) => size >= 0) ? known.reduce((p, q) => p * q, 1) : Infinity;
   if (value && known && count <= maxEntries)
-    c.setValue(zip(value, { dims: known, data: new Array<Dim>(count).fill(0) }, (x) => x));
+    c.setValue(zip(value, { dims: known, data: new Array<Entry>(count).fill(0) }, (x) => x));
 });
 define("Tile", (c) => {
-  const [x, repeats] = [c.dims(0), c.value(1)?.data];
+  const [x, repeats] = [c.dims(0), c.sizes(1)];
   c.set(
     0,
     c.type(0).elemType,
@@ -137,7 +138,7 @@ define("Concat", (c) => {
 define("Split", (c) => {
   const x = c.dims(0);
   const axis = x && normalAxis(int(c.node, "axis", 0), x.length);
-  const sizes = c.value(1)?.data;
+  const sizes = c.sizes(1);
   const parts = c.node.outputs.length;
   const length = axis === null ? null : x![axis]!;
   c.node.outputs.forEach((_, i) => {
@@ -150,7 +151,7 @@ define("Split", (c) => {
     c.set(i, c.type(0).elemType, axis === null ? null : x!.map((dim, a) => (a === axis ? size : dim)));
   });
   const value = c.value(0);
-  if (value && axis === 0 && sizes && typeof sizes[0] === "number")
+  if (value && axis === 0 && typeof sizes?.[0] === "number")
     c.setValue(
       take(
         value,
@@ -174,7 +175,7 @@ define("Slice", (c) => {
   const [starts, ends, steps] = [
     c.value(1)?.data,
     c.value(2)?.data,
-    c.has(4) ? c.numbers(4) : axes?.map(() => 1),
+    c.has(4) ? c.value(4)?.data : axes?.map(() => 1),
   ];
   if (!axes || axes.includes(null))
     return c.set(
@@ -186,25 +187,22 @@ define("Slice", (c) => {
     const at = axes.indexOf(axis);
     if (at < 0) return size;
     const [start, end, step] = [starts?.[at], ends?.[at], steps?.[at]];
-    if (
-      step === 1 &&
-      start === 0 &&
-      (same(end ?? null, size) || (typeof end === "number" && end >= 2 ** 31 - 1))
-    )
-      return size;
-    if (typeof start !== "number" || typeof end !== "number" || step === undefined || size === null)
-      return null;
-    if (typeof size === "number") return sliceLength(size, start, end, step);
+    const [from, to, by] = [asBound(start), asBound(end), asBound(step)];
+    if (by === 1 && from === 0 && (end === size || (to !== null && to >= 2 ** 31 - 1))) return size;
+    if (from === null || to === null || by === null || size === null) return null;
+    if (typeof size === "number") return cutOf(size, from, to, by)?.length ?? null;
     return c.derive(`slice(${size},${start},${end},${step})`);
   });
   c.set(0, type, dims);
   let value = c.value(0);
   axes.forEach((axis, i) => {
-    const [start, end, step] = [starts?.[i], ends?.[i], steps?.[i]];
-    value =
-      value && typeof start === "number" && typeof end === "number" && step !== undefined
-        ? take(value, axis!, slicePositions(value.dims[axis!]!, start, end, step))
+    const [start, end, step] = [asBound(starts?.[i]), asBound(ends?.[i]), asBound(steps?.[i])];
+    const cut =
+      value && start !== null && end !== null && step !== null
+        ? cutOf(value.dims[axis!]!, start, end, step)
         : null;
+    const positions = cut && positionsOf(cut);
+    value = positions && take(value!, axis!, positions);
   });
   c.setValue(value);
 });
@@ -235,7 +233,7 @@ define("GatherND", (c) => {
   c.set(0, c.type(0).elemType, known ? [...indices.slice(0, -1), ...x.slice(batch + depth)] : null);
 });
 define("Pad", (c) => {
-  const [x, pads] = [c.dims(0), c.value(1)?.data];
+  const [x, pads] = [c.dims(0), c.sizes(1)];
   if (!x) return c.set(0, c.type(0).elemType, null);
   const axes = c.has(3) ? c.numbers(3)?.map((axis) => normalAxis(axis, x.length)) : x.map((_, axis) => axis);
   const count = axes?.length ?? 0;
@@ -246,7 +244,7 @@ define("Pad", (c) => {
     const [before, after] = [pads[at] ?? null, pads[at + count] ?? null];
     if (typeof before !== "number" || typeof after !== "number" || size === null) return null;
     if (typeof size === "number") return size + before + after;
-    return before + after === 0 ? size : c.derive(`${size}+${before + after}`);
+    return before + after === 0 ? size : c.derive(`${size}+${before}+${after}`);
   });
   c.set(0, c.type(0).elemType, dims);
 });
@@ -260,7 +258,7 @@ define("Unique", (c) => {
   c.set(2, DataType.INT64, [null]);
 });
 define("CenterCropPad", (c) => {
-  const [x, target] = [c.dims(0), c.value(1)?.data];
+  const [x, target] = [c.dims(0), c.sizes(1)];
   const axes = ints(c.node, "axes")?.map((axis) => normalAxis(axis, x?.length ?? 0));
   const size = (dim: Dim, axis: number): Dim => {
     const at = axes ? axes.indexOf(axis) : axis;
@@ -287,7 +285,7 @@ define("Compress", (c) => {
 define("TopK", (c) => {
   const x = c.dims(0);
   const axis = x && normalAxis(int(c.node, "axis", -1), x.length);
-  const dims = axis === null ? null : x!.map((dim, i) => (i === axis ? (c.value(1)?.data[0] ?? null) : dim));
+  const dims = axis === null ? null : x!.map((dim, i) => (i === axis ? (c.sizes(1)?.[0] ?? null) : dim));
   c.set(0, c.type(0).elemType, dims);
   c.set(1, DataType.INT64, dims);
 });

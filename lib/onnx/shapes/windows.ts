@@ -19,6 +19,7 @@ function slide(
   const mode = string(c.node, "auto_pad", "NOTSET");
   if (typeof kernel !== "number" || !(stride > 0) || size === null) return null;
   const reach = dilation * (kernel - 1) + 1;
+  if (!Number.isSafeInteger(reach) || !Number.isSafeInteger(pads[0] + pads[1])) return null;
   if (mode === "SAME_UPPER" || mode === "SAME_LOWER")
     return typeof size === "number"
       ? Math.ceil(size / stride)
@@ -99,6 +100,7 @@ define("ConvTranspose", (c) => {
     if (mode.startsWith("SAME")) return multiply(size, strides[i]!);
     const padding = mode === "VALID" ? 0 : pads[i]! + pads[i + spatial]!;
     const rest = extra[i]! + dilations[i]! * (kernel - 1) + 1 - padding - strides[i]!;
+    if (!Number.isSafeInteger(rest)) return null;
     if (typeof size === "number") return strides[i]! * size + rest;
     return rest === 0 ? multiply(size, strides[i]!) : c.derive(`${strides[i]}*${size}+${rest}`);
   });
@@ -107,7 +109,7 @@ define("ConvTranspose", (c) => {
 define("MaxUnpool", (c) => {
   const [x, kernel] = [c.dims(0), ints(c.node, "kernel_shape")];
   const type = c.type(0).elemType;
-  if (c.has(2)) return c.set(0, type, c.value(2)?.data ?? rankOnly(c.dims(2)));
+  if (c.has(2)) return c.set(0, type, c.sizes(2) ?? rankOnly(c.dims(2)));
   const spatial = kernel?.length ?? 0;
   const strides = ints(c.node, "strides") ?? new Array<number>(spatial).fill(1);
   const pads = ints(c.node, "pads") ?? new Array<number>(2 * spatial).fill(0);
@@ -122,12 +124,12 @@ define("GridSample", (c) => {
   c.set(0, c.type(0).elemType, known ? [x[0]!, x[1]!, ...grid.slice(1, -1)] : null);
 });
 define("AffineGrid", (c) => {
-  const [theta, size] = [c.dims(0), c.value(1)?.data];
+  const [theta, size] = [c.dims(0), c.sizes(1)];
   const known = theta?.length === 3 && size && size.length >= 3;
   c.set(0, c.type(0).elemType, known ? [theta[0]!, ...size.slice(2), size.length - 2] : null);
 });
 define("Col2Im", (c) => {
-  const [x, image, block] = [c.dims(0), c.value(1)?.data, c.value(2)?.data];
+  const [x, image, block] = [c.dims(0), c.sizes(1), c.sizes(2)];
   const known = x?.length === 3 && image && block;
   c.set(0, c.type(0).elemType, known ? [x[0]!, divide(x[1]!, product(block)), ...image] : null);
 });
@@ -136,7 +138,7 @@ define("Resize", (c) => {
   const type = c.type(0).elemType;
   if (!x) return c.set(0, type, null);
   const axes = ints(c.node, "axes")?.map((axis) => normalAxis(axis, x.length)) ?? x.map((_, i) => i);
-  const [scales, sizes] = [c.numbers(2), c.value(3)?.data];
+  const [scales, sizes] = [c.numbers(2), c.sizes(3)];
   const exact = string(c.node, "keep_aspect_ratio_policy", "stretch") === "stretch";
   c.set(
     0,
