@@ -12,6 +12,7 @@ export type Tr0nErrorCode =
   | "ERR_MODEL_UNSUPPORTED" // a valid model that this build cannot run
   | "ERR_NO_GRADIENT" // an operator without a differentiation rule lies on the gradient's path
   | "ERR_RUN_FAILED" // the runtime failed while it ran a model
+  | "ERR_OUTPUTS_DIFFER" // a model's outputs in a pipeline or a gradient are not those of its run()
   | "ERR_RUNTIME_MISSING" // the addon, ONNX Runtime or libtorch cannot be loaded
   | "ERR_DEVICE_UNAVAILABLE" // the device asked for is not there
   | "ERR_KERNEL_FAILED" // a kernel on a GPU did what the GPU does not allow; the device is lost with it
@@ -53,7 +54,8 @@ export class ModelError extends Tr0nError {
       | "ERR_MODEL_INVALID"
       | "ERR_MODEL_UNSUPPORTED"
       | "ERR_NO_GRADIENT"
-      | "ERR_RUN_FAILED",
+      | "ERR_RUN_FAILED"
+      | "ERR_OUTPUTS_DIFFER",
     message: string,
     options?: { cause?: unknown },
   ) {

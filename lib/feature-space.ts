@@ -51,7 +51,7 @@ export class FeatureSpace {
       const { encoder } = objective;
       let name: string;
       if (encoder instanceof OnnxModel)
-        name = appendOnnx(pipeline, await encoder.graph(signal), objective, feature);
+        name = appendOnnx(pipeline, await encoder.graph(signal), objective, encoder, feature);
       else {
         const model = await encoder.withFeatures(objective.encoderOutput, feature, signal);
         owned.unshift(model);
@@ -64,6 +64,7 @@ export class FeatureSpace {
         fixedBatch: objective.fixedBatch,
         maxBatch: blockRows,
         open,
+        probe: objective.latentProbe,
       });
       owned.unshift(rows);
       const width = Number(pipeline.dims[1]) - objective.conditionSize;
@@ -108,7 +109,8 @@ export class FeatureSpace {
 function appendOnnx(
   pipeline: Pipeline,
   graph: Graph,
-  { encoder, encoderOutput, conditionSize }: Objective,
+  { encoderOutput, conditionSize }: Objective,
+  encoder: OnnxModel,
   feature: string | undefined,
 ): string {
   const value =
@@ -129,10 +131,11 @@ function appendOnnx(
     graph,
     columns,
     { features: value.name, scores: encoderOutput },
-    { prefix: "columns/", keepOutputs: [] },
+    { prefix: "columns/", keepOutputs: [encoderOutput] },
   );
   const row = [elementCount(value.row) + conditionSize];
-  pipeline.graph(joined, { name: encoder.name, row, prefix: "encoder/" });
+  const own = { model: encoder, output: encoderOutput, index: 0 };
+  pipeline.graph(joined, { name: encoder.name, row, prefix: "encoder/", own });
   return value.name;
 }
 

@@ -44,6 +44,12 @@ export interface Parts {
   readonly pair: FittedEncoder | null;
   readonly energy: Energy;
   readonly flat: FlatEnergy;
+  /** Latents of the prior that the generator was tried with, as it takes them, and the images it made. */
+  readonly tried: {
+    readonly latents: Float32Array;
+    readonly inputs: Record<string, Tensor>;
+    readonly images: Tensor;
+  };
 }
 
 /**
@@ -59,9 +65,11 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
   const plain = taken.length === 1 && !only!.broadcast;
   const latentShape = plain ? only!.row : [latent.dim];
   const source = await LatentSource.create(latent, openMapping, signal);
+  let drawn: Pick<Parts["tried"], "latents" | "inputs"> = { latents: new Float32Array(0), inputs: {} };
   const images = await tryRows("generator", generator, declared, signal, async (n) => {
-    const z = await source.draw(probeSeed, 0, 0, n, { signal });
-    return (await generator.run(latentTensors(z, n, taken), { signal }))[generatorOutput]!;
+    const latents = await source.draw(probeSeed, 0, 0, n, { signal });
+    drawn = { latents, inputs: latentTensors(latents, n, taken) };
+    return (await generator.run(drawn.inputs, { signal }))[generatorOutput]!;
   });
   if (images.tensor.shape.length < 2 || images.tensor.shape[0] !== images.rows)
     throw new ArgumentError(
@@ -110,6 +118,7 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
     pair,
     energy,
     flat,
+    tried: { ...drawn, images: images.tensor },
   };
 }
 

@@ -133,6 +133,7 @@ export function toTr0nError(error: unknown): Tr0nError {
     case "ERR_MODEL_UNSUPPORTED":
     case "ERR_NO_GRADIENT":
     case "ERR_RUN_FAILED":
+    case "ERR_OUTPUTS_DIFFER":
       return new ModelError(code, message, { cause: error });
     case "ERR_FILE_INVALID":
     case "ERR_FILE_MISMATCH":

@@ -16,13 +16,14 @@ import {
 import { ArgumentError, Tr0nError } from "./errors.js";
 import { fit, joinedBatch, stagedShape, type FittedEncoder, type Parts } from "./fit.js";
 import { conditionGraph, energyGraph, stageGraph } from "./graphs.js";
-import { abortable, callNative } from "./job.js";
+import { abortable, callNative, runJob } from "./job.js";
 import type { Latent, MappedLatent } from "./latent.js";
-import { latentGraph, type LatentInput } from "./latent-inputs.js";
+import { latentGraph, latentTensors, type LatentInput } from "./latent-inputs.js";
 import type { LatentSource } from "./latent-source.js";
 import { OnnxModel, loadedModel, type LoadedModel } from "./model.js";
 import { native, type NativeObjective, type NativeRowMap, type NativeSession } from "./native.js";
 import { compose, graphToRun, removeDead, type Graph } from "./onnx/index.js";
+import { probeOf, ReferenceRuns, type Probe } from "./output-guard.js";
 import { Pipeline, type PipelineOptions } from "./pipeline.js";
 import type { Stage } from "./preprocess.js";
 import { elementCount, knownElementCount, type Tensor } from "./tensor.js";
@@ -69,6 +70,7 @@ export class Objective {
   private opened: { dispose(): void }[] = [];
   private readonly lazy = new Map<string, Promise<unknown>>();
   private readonly maxBatch: number;
+  private readonly runs = new ReferenceRuns();
   private disposed = false;
 
   private constructor(
@@ -92,6 +94,8 @@ export class Objective {
     this.flat = parts.flat;
     this.generatorOutput = parts.generatorOutput;
     this.encoderOutput = parts.encoder.output;
+    const { inputs, images } = parts.tried;
+    this.runs.note(this.generator, inputs, { [this.generatorOutput]: images });
   }
 
   /**
@@ -137,7 +141,9 @@ export class Objective {
     return this.once("images", signal, async () => {
       const pipeline = await this.generated();
       const name = `${this.generator.name} (images)`;
-      return this.keep(await pipeline.rowMap(this.opening(name, this.parts.generatorBatch)));
+      return this.keep(
+        await pipeline.rowMap(this.opening(name, this.parts.generatorBatch, this.latentProbe)),
+      );
     });
   }
 
@@ -150,7 +156,8 @@ export class Objective {
       const fitted = pairEncoder ? this.parts.pair! : this.parts.encoder;
       const pipeline = await this.encoded(encoder, fitted);
       this.appendCondition(pipeline, fitted);
-      return this.keep(await pipeline.rowMap(this.opening("generator → encoder", this.batchWith(fitted))));
+      const options = this.opening("generator → encoder", this.batchWith(fitted), this.latentProbe);
+      return this.keep(await pipeline.rowMap(options));
     });
   }
 
@@ -164,7 +171,14 @@ export class Objective {
     return this.once(gradient ? "gradient" : "energy", signal, () =>
       this.augment
         ? this.augmented(this.augment, gradient)
-        : this.withEnergy("energy", this.flat, () => this.staged(), this.fixedBatch, gradient),
+        : this.withEnergy(
+            "energy",
+            this.flat,
+            () => this.staged(),
+            this.fixedBatch,
+            gradient,
+            this.latentProbe,
+          ),
     );
   }
 
@@ -187,6 +201,7 @@ export class Objective {
         () => this.staged(),
         this.fixedBatch,
         true,
+        this.latentProbe,
       ),
     );
   }
@@ -198,21 +213,23 @@ export class Objective {
     start: () => Promise<Pipeline>,
     fixedBatch: number,
     gradient: boolean,
+    probe: Probe,
   ): Promise<NativeObjective> {
     const fitted = this.parts.encoder;
     const pipeline = await start();
     await this.appendEncoder(pipeline, this.encoder, fitted);
     const energy = energyGraph(flat, pipeline.dims, this.conditionSize, fitted.probabilities);
     pipeline.graph(energy, { name: "energy", row: [], prefix: "energy/" });
-    const options = this.sharing("generator → energy", fixedBatch, what);
+    const options = this.sharing("generator → energy", fixedBatch, what, probe);
     return this.keep(await pipeline.objective(gradient, this.conditionSize, options));
   }
 
   /** The mean of the energy over augmented copies, which are rows of their own behind the generator. */
   private async augmented(augment: Augmentation, gradient: boolean): Promise<NativeObjective> {
     const { encoderBatch, imageShape, maxBatch } = this;
-    const { open } = this.sharing("", 0, "energy");
-    const generator = await (await this.generated()).parts(gradient, open);
+    const sharing = this.sharing("generator", this.parts.generatorBatch, "energy", this.latentProbe);
+    const { open } = sharing;
+    const generator = await (await this.generated()).parts(gradient, sharing);
     const graph = augmentGraph(augment, imageShape);
     const objective = await this.withEnergy(
       "energy",
@@ -220,6 +237,7 @@ export class Objective {
       async () => this.stagedImages(),
       encoderBatch,
       gradient,
+      this.imageProbe,
     );
     const config = {
       generator,
@@ -247,7 +265,8 @@ export class Objective {
       const pipeline = this.stagedImages();
       await this.appendEncoder(pipeline, this.encoder, this.parts.encoder);
       this.appendCondition(pipeline, this.parts.encoder);
-      return this.keep(await pipeline.rowMap(this.opening("image → condition", this.encoderBatch)));
+      const options = this.opening("image → condition", this.encoderBatch, this.imageProbe);
+      return this.keep(await pipeline.rowMap(options));
     });
   }
 
@@ -291,7 +310,12 @@ export class Objective {
         inputs.map((input, index) => [input.name, split.outputs[index]!.name]),
       );
       const joined = compose(split, graph, connections, { prefix: output.prefix, keepOutputs: [] });
-      pipeline.graph(joined, { ...output, name: this.generator.name });
+      const own = {
+        model: this.generator,
+        output: this.generatorOutput,
+        inputs: ({ data, shape }: Tensor) => latentTensors(data, shape[0]!, inputs),
+      };
+      pipeline.graph(joined, { ...output, name: this.generator.name, own });
       return pipeline;
     }
     if (split) pipeline.graph(split, { name: "latent", row: inputs[0]!.row, prefix: "latent/" });
@@ -334,15 +358,27 @@ export class Objective {
     pipeline.graph(condition, { name: "condition", row: [this.conditionSize], prefix: "condition/" });
   }
 
-  private opening(name: string, fixedBatch: number): PipelineOptions {
+  /** Latents of the prior, for pipelines that begin with the generator. */
+  get latentProbe(): Probe {
+    const { latents } = this.parts.tried;
+    const n = latents.length / this.latentSize;
+    return probeOf({ data: latents, shape: [n, ...this.latentShape] }, this.runs);
+  }
+
+  /** The images of these, for pipelines that begin behind the generator. */
+  private get imageProbe(): Probe {
+    return probeOf(this.parts.tried.images, this.runs);
+  }
+
+  private opening(name: string, fixedBatch: number, probe: Probe): PipelineOptions {
     const open = async (graph: Graph, session: string): Promise<NativeSession> =>
       this.keep(await openGraph(graph, { threads: 1, name: session, what: "opening a session" }));
-    return { name, fixedBatch, maxBatch: this.maxBatch, open };
+    return { name, fixedBatch, maxBatch: this.maxBatch, open, probe };
   }
 
   /** As {@link opening}; the energies alone and with the gradient share the sessions that they have in common. */
-  private sharing(name: string, fixedBatch: number, what: string): PipelineOptions {
-    const { open, ...options } = this.opening(name, fixedBatch);
+  private sharing(name: string, fixedBatch: number, what: string, probe: Probe): PipelineOptions {
+    const { open, ...options } = this.opening(name, fixedBatch, probe);
     const shared: PipelineOptions["open"] = (graph, session) =>
       this.once(`${what} session: ${session}`, undefined, () => open(graph, session));
     return { ...options, open: shared };
@@ -396,10 +432,13 @@ async function openMapping(
   const declared = input!.shape.slice(1);
   const known = knownElementCount(declared);
   const fixedBatch = input!.shape[0] ?? 0;
-  const pipeline = new Pipeline(
-    fixedBatch || "batch",
-    declared.map((size) => size ?? base.dim / known),
-  );
+  const row = declared.map((size) => size ?? base.dim / known);
+  const rows = async (n: number): Promise<Tensor> => {
+    const count = n || 2;
+    const data = await runJob("drawing latents", undefined, () => native().drawPrior(base, 0n, 0, 0, count));
+    return { data, shape: [count, ...row] };
+  };
+  const pipeline = new Pipeline(fixedBatch || "batch", row);
   await pipeline.model(model, { output: output!.name, row: [dim], prefix: "mapping/" });
   const keep = <T extends { dispose(): void }>(item: T): T => {
     opened.push(item);
@@ -410,6 +449,7 @@ async function openMapping(
       name: `${model.name} (mapping)`,
       fixedBatch,
       maxBatch,
+      probe: { rows, runs: new ReferenceRuns() },
       open: async (graph, name) =>
         keep(await openGraph(graph, { threads: 1, name, what: "opening a session" })),
     }),

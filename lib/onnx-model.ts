@@ -8,11 +8,23 @@ import { Lifetime, runJob } from "./job.js";
 import { hashBytes, hashFiles, readGraphInPlace, type Source } from "./model-source.js";
 import { feed, fits, floats, publicInfo } from "./model-values.js";
 import type { Model, RunOptions, ValueInfo } from "./model.js";
-import { native, type NativeSession } from "./native.js";
-import { decodeModel, externalFiles, type Graph } from "./onnx/index.js";
+import { native, type NativeSession, type NativeTensor } from "./native.js";
+import { decodeModel, externalFiles, randomNodes, roundsCoarsely, type Graph } from "./onnx/index.js";
 import { looksLikeClassifier, type OutputFacts } from "./output-facts.js";
+import { checkSame } from "./output-guard.js";
 import type { Tensor } from "./tensor.js";
 import { openGraph } from "./weights.js";
+
+/** A differentiated model. */
+interface GradientSession {
+  readonly session: NativeSession;
+  /** The outputs that must be those of a run: all but those that depend on random numbers. */
+  readonly comparable: readonly string[];
+  readonly coarse: boolean;
+  readonly simplified: boolean;
+  /** Whether they have been compared. */
+  checked: boolean;
+}
 
 /** An ONNX model in ONNX Runtime; the rest of lib uses what {@link Model} does not show. */
 export class OnnxModel implements Model {
@@ -21,7 +33,7 @@ export class OnnxModel implements Model {
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
   private readonly lifetime: Lifetime;
-  private readonly gradientSessions = new Map<string, Promise<NativeSession>>();
+  private readonly gradientSessions = new Map<string, Promise<GradientSession>>();
   private hash: Promise<string> | undefined;
 
   constructor(
@@ -62,8 +74,8 @@ export class OnnxModel implements Model {
       throw new ArgumentError("cotangents: expected at least one output's cotangent, got none");
     for (const name of seeded) feeds[`grad_${name}`] = seeds[name]!;
     return this.lifetime.run("vjp", o.signal, async (signal) => {
-      const session = await this.gradientSession(seeded);
-      const results = await runJob("vjp", signal, () => session.run(feeds));
+      const gradient = await this.gradientSession(seeded);
+      const results = await runJob("vjp", signal, () => gradient.session.run(feeds));
       const all = floats(results);
       const outputs: Record<string, Tensor> = {};
       const gradients: Record<string, Tensor> = {};
@@ -76,6 +88,10 @@ export class OnnxModel implements Model {
             `cotangents.${name}: expected the shape ${shapeText(wanted)} of this output, got ${shapeText(got)}`,
             { code: "ERR_SHAPE_MISMATCH" },
           );
+      }
+      if (!gradient.checked) {
+        await this.checkOutputs(gradient, feeds, outputs, signal);
+        gradient.checked = true;
       }
       for (const { name } of this.inputs) if (all[`grad_${name}`]) gradients[name] = all[`grad_${name}`]!;
       return { outputs, gradients };
@@ -113,6 +129,11 @@ export class OnnxModel implements Model {
     };
   }
 
+  /** Whether it is folded by ONNX Runtime's optimiser before it is differentiated. */
+  get simplify(): boolean {
+    return this.options.simplify;
+  }
+
   /** @throws Tr0nError ERR_DISPOSED */
   checkUsable(): void {
     this.lifetime.check();
@@ -123,7 +144,7 @@ export class OnnxModel implements Model {
     this.session.dispose();
     for (const session of this.gradientSessions.values())
       session.then(
-        (opened) => opened.dispose(),
+        ({ session: opened }) => opened.dispose(),
         () => undefined,
       );
     this.gradientSessions.clear();
@@ -134,7 +155,7 @@ export class OnnxModel implements Model {
   }
 
   /** One session for each set of seeded outputs. */
-  private gradientSession(seeded: readonly string[]): Promise<NativeSession> {
+  private gradientSession(seeded: readonly string[]): Promise<GradientSession> {
     const key = JSON.stringify([...seeded].sort());
     let session = this.gradientSessions.get(key);
     if (!session) {
@@ -145,13 +166,34 @@ export class OnnxModel implements Model {
     return session;
   }
 
-  private async openGradientSession(seeded: readonly string[]): Promise<NativeSession> {
+  /** At the first call of each session: one more run, on the caller's own inputs. */
+  private async checkOutputs(
+    { comparable, coarse, simplified }: GradientSession,
+    feeds: Record<string, NativeTensor>,
+    outputs: Record<string, Tensor>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const names = comparable.filter((name) => outputs[name]);
+    if (names.length === 0) return;
+    const inputs = Object.fromEntries(this.inputs.map(({ name }) => [name, feeds[name]!]));
+    const expected = floats(await runJob("vjp", signal, () => this.session.run(inputs, names)));
+    for (const output of names)
+      await checkSame(outputs[output]!, expected[output]!, {
+        model: this.name,
+        output,
+        where: "its gradient, vjp(),",
+        coarse,
+        simplified,
+      });
+  }
+
+  private async openGradientSession(seeded: readonly string[]): Promise<GradientSession> {
     const graph = await this.graph();
     const wrt = this.inputs.filter((input) => input.type === "float32").map((input) => input.name);
     if (wrt.length === 0)
       throw new ModelError("ERR_NO_GRADIENT", `${this.name}: it has no float32 input to differentiate`);
     const { simplify, allowRandom } = this.options;
-    const { graph: differentiated } = await differentiateSimplified(
+    const { graph: differentiated, kept } = await differentiateSimplified(
       graph,
       { wrt, outputs: [...seeded], allowRandom },
       { name: this.name, simplify },
@@ -163,7 +205,14 @@ export class OnnxModel implements Model {
     });
     if (this.lifetime.disposed) session.dispose();
     this.lifetime.check();
-    return session;
+    const names = this.outputs.map(({ name }) => name);
+    return {
+      session,
+      comparable: names.filter((name) => randomNodes(graph, [name]).length === 0),
+      coarse: roundsCoarsely(graph),
+      simplified: kept === null,
+      checked: false,
+    };
   }
 
   private async computeFingerprint(): Promise<string> {

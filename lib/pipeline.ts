@@ -4,17 +4,22 @@
  */
 import { differentiateSimplified } from "./differentiate-model.js";
 import { Tr0nError } from "./errors.js";
-import { callNative } from "./job.js";
+import { callNative, runJob } from "./job.js";
+import { floats } from "./model-values.js";
 import { OnnxModel, type LoadedModel } from "./model.js";
 import {
   native,
   type NativeObjective,
+  type NativeOnnxSegment,
   type NativeRowMap,
   type NativeSegment,
   type NativeSession,
   type NativeTorchModel,
 } from "./native.js";
-import { compose, cutGradient, graphToRun, type Dim, type Graph } from "./onnx/index.js";
+import { compose, cutGradient, graphToRun, roundsCoarsely, type Dim, type Graph } from "./onnx/index.js";
+import { checkSame, type Comparison, type Probe } from "./output-guard.js";
+import { checkSession, observed, type ModelWithin } from "./pipeline-guard.js";
+import type { Tensor } from "./tensor.js";
 
 /** What a pipeline is opened with besides itself. */
 export interface PipelineOptions {
@@ -26,13 +31,30 @@ export interface PipelineOptions {
   maxBatch: number;
   /** Opens a session with one thread, and owns it. */
   open: (graph: Graph, name: string) => Promise<NativeSession>;
+  /** Rows on which the models in it must give what they give by themselves. */
+  probe: Probe;
+}
+
+/** The model that a graph is, or is the main part of. */
+export interface OwnModel {
+  readonly model: OnnxModel;
+  /** The model's output, and which of the graph's outputs it is; default: the one that goes on. */
+  readonly output: string;
+  readonly index?: number;
+  /** What the model takes, made of what the graph takes; default: the same. */
+  readonly inputs?: (value: Tensor) => Record<string, Tensor>;
 }
 
 interface GraphLink {
   readonly kind: "graph";
   readonly name: string;
+  /** With what {@link observed} names among its outputs. */
   readonly graph: Graph;
   readonly inputShape: readonly number[];
+  /** The name of the output that goes on. */
+  readonly output: string;
+  readonly within: readonly ModelWithin[];
+  readonly simplify: boolean;
 }
 
 interface TorchLink {
@@ -74,23 +96,45 @@ export class Pipeline {
     if (!(model instanceof OnnxModel)) return this.torch(model.native, model.name, output, row);
     const graph = await model.graph();
     graph.outputs = graph.outputs.filter(({ name }) => name === output);
-    this.graph(graph, { name: model.name, row, prefix });
+    this.graph(graph, { name: model.name, row, prefix, own: { model, output } });
   }
 
-  /** Appends a graph: its first input takes what comes out here, its first output is what comes out then. */
-  graph(graph: Graph, { name, row, prefix }: { name: string; row: readonly number[]; prefix: string }): void {
+  /** Appends a graph: its first input takes what comes out here, its last output is what comes out then. */
+  graph(
+    graph: Graph,
+    { name, row, prefix, own }: { name: string; row: readonly number[]; prefix: string; own?: OwnModel },
+  ): void {
     const last = this.links.at(-1);
     const input = graph.inputs[0]!;
+    const coarse = own !== undefined && roundsCoarsely(graph);
+    const simplify = own?.model.simplify ?? true;
+    const before = last?.kind === "graph" ? last : null;
+    const from = before?.output ?? null;
     let joined = graph;
-    if (last?.kind === "graph") {
-      const connections = { [input.name]: last.graph.outputs[0]!.name };
-      joined = compose(last.graph, graph, connections, { prefix, keepOutputs: [] });
-      this.links[this.links.length - 1] = { ...last, graph: joined, name: `${last.name} → ${name}` };
-    } else {
-      input.dims = [input.dims?.[0] ?? this.batch, ...this.row];
-      this.links.push({ kind: "graph", graph, name, inputShape: this.row });
+    let kept = 0;
+    if (before) {
+      // What models take and give stays an output, to be compared with what they give by themselves.
+      const keepOutputs = [...new Set([...observed(before.within), ...(own ? [before.output] : [])])];
+      kept = keepOutputs.length;
+      joined = compose(before.graph, graph, { [input.name]: before.output }, { prefix, keepOutputs });
+    } else input.dims = [input.dims?.[0] ?? this.batch, ...this.row];
+    const output = joined.outputs.at(-1)!;
+    const within: ModelWithin[] = [...(before?.within ?? [])];
+    if (own) {
+      const value = own.index === undefined ? output.name : joined.outputs[kept + own.index]!.name;
+      within.push({ model: own.model, output: own.output, value, from, inputs: own.inputs ?? null, coarse });
     }
-    const output = joined.outputs[0]!;
+    const link: GraphLink = {
+      kind: "graph",
+      name: before ? `${before.name} → ${name}` : name,
+      graph: joined,
+      inputShape: before?.inputShape ?? this.row,
+      output: output.name,
+      within,
+      simplify: simplify && (before?.simplify ?? true),
+    };
+    if (before) this.links[this.links.length - 1] = link;
+    else this.links.push(link);
     this.batch = output.dims?.[0] ?? this.batch;
     this.row = row;
     output.dims = this.dims;
@@ -103,20 +147,27 @@ export class Pipeline {
   }
 
   /** Rows in, rows out. */
-  async rowMap({ name, fixedBatch, maxBatch, open }: PipelineOptions): Promise<NativeRowMap> {
+  async rowMap(options: PipelineOptions): Promise<NativeRowMap> {
+    const { name, fixedBatch, maxBatch, open, probe } = options;
     const [only] = this.links;
     if (this.links.length !== 1 || only?.kind !== "graph") {
-      const segments = await this.segments(this.links, false, open);
-      return callNative(() => native().createRowMap({ name, segments, fixedBatch, maxBatch }));
+      const { segments, rows, last } = await this.segments(this.links, false, options);
+      const map = callNative(() => native().createRowMap({ name, segments, fixedBatch, maxBatch }));
+      if (last) {
+        const [got] = await runJob("checking models", undefined, () => map.run(rows.data, rows.shape[0]!));
+        await checkSame({ data: got!.data, shape: last.result.shape }, last.result, last);
+      }
+      return map;
     }
-    const { graph, inputShape } = only;
+    const { graph, inputShape, output } = only;
     const session = await open(graphToRun(graph), name);
+    await checkLink(only, session, await probe.rows(fixedBatch), {}, probe, name);
     return callNative(() =>
       native().createRowMap({
         session,
         input: graph.inputs[0]!.name,
         inputShape,
-        outputs: [graph.outputs[0]!.name],
+        outputs: [output],
         fixedBatch,
         maxBatch,
       }),
@@ -132,27 +183,37 @@ export class Pipeline {
   async objective(
     gradient: boolean,
     conditionSize: number,
-    { name, fixedBatch, maxBatch, open }: PipelineOptions,
+    options: PipelineOptions,
   ): Promise<NativeObjective> {
+    const { name, fixedBatch, maxBatch, open, probe } = options;
     const head = this.links.at(-1);
     if (head?.kind !== "graph") throw new Tr0nError("ERR_INTERNAL", `${name}: it does not end in an energy`);
-    const { graph, inputShape } = head;
+    const { graph, inputShape, output: energyOutput } = head;
     const [input, conditionInput] = graph.inputs.map((value) => value.name) as [string, string];
-    const energyOutput = graph.outputs[0]!.name;
     let gradientSession: NativeSession | null = null;
     if (gradient) {
       const differentiated = await differentiateSimplified(
         graph,
         { wrt: [input], outputs: [energyOutput], seed: "ones" },
-        { name, simplify: true },
+        { name, simplify: head.simplify },
       );
       gradientSession = await open(differentiated.graph, "energy and gradient");
     }
     const energy = await open(graphToRun(graph), "energy");
-    const segments = await this.segments(this.links.slice(0, -1), gradient, open);
-    return callNative(() =>
+    const before = await this.segments(this.links.slice(0, -1), gradient, options);
+    const { rows, result } = before;
+    // Conditions have no part in what the models give. A unit vector serves every energy.
+    const condition = {
+      data: new Float32Array(result.shape[0]! * conditionSize).fill(1 / Math.sqrt(conditionSize)),
+      shape: [result.shape[0]!, conditionSize],
+    };
+    const beside = { [conditionInput]: condition };
+    await checkLink(head, energy, result, beside, probe, `${name}: the energy`);
+    if (gradientSession)
+      await checkLink(head, gradientSession, result, beside, probe, `${name}: the energy and its gradient`);
+    const objective = callNative(() =>
       native().createObjective({
-        segments,
+        segments: before.segments,
         energy,
         gradient: gradientSession,
         input,
@@ -165,34 +226,118 @@ export class Pipeline {
         maxBatch,
       }),
     );
+    if (before.last)
+      await checkEnergies(objective, gradient, head, energy, rows, result, condition, before.last);
+    return objective;
   }
 
   /** What the pipeline is made of, to be run as one part of something else. */
-  parts(gradient: boolean, open: PipelineOptions["open"]): Promise<NativeSegment[]> {
-    return this.segments(this.links, gradient, open);
+  async parts(gradient: boolean, options: PipelineOptions): Promise<NativeSegment[]> {
+    return (await this.segments(this.links, gradient, options)).segments;
   }
 
   private async segments(
     links: readonly (GraphLink | TorchLink)[],
     gradient: boolean,
-    open: PipelineOptions["open"],
-  ): Promise<NativeSegment[]> {
+    { name, fixedBatch, open, probe }: PipelineOptions,
+  ): Promise<Segments> {
     const segments: NativeSegment[] = [];
+    const rows = await probe.rows(fixedBatch);
+    let result = rows;
+    let last = null as Segments["last"];
     for (const link of links) {
       const { inputShape } = link;
-      if (link.kind === "torch") segments.push({ model: link.model, inputShape, output: link.output });
-      else segments.push(await graphSegment(link, gradient, open));
+      // A link takes its rows in the shape that its model declares.
+      const taken: Tensor = { data: result.data, shape: [result.shape[0]!, ...inputShape] };
+      if (link.kind === "torch") {
+        segments.push({ model: link.model, inputShape, output: link.output });
+        const feeds = { [link.model.inputs[0]!.name]: taken };
+        const outputs = floats(await runJob("checking models", undefined, () => link.model.run(feeds)));
+        result = outputs[link.output]!;
+        last = {
+          model: link.name,
+          output: link.output,
+          where: name,
+          coarse: false,
+          simplified: false,
+          result,
+        };
+      } else {
+        const segment = await graphSegment(link, gradient, open);
+        segments.push(segment);
+        await checkLink(link, segment.forward, taken, {}, probe, name);
+        if (segment.recorded)
+          await checkLink(link, segment.recorded, taken, {}, probe, `${name}: the recorded run`);
+        const feeds = { [segment.input]: taken };
+        const run = (): ReturnType<NativeSession["run"]> => segment.forward.run(feeds, [link.output]);
+        result = floats(await runJob("checking models", undefined, run))[link.output]!;
+        if (last) last = { ...last, result };
+      }
     }
-    return segments;
+    return { segments, rows, result, last };
   }
 }
 
+interface Segments {
+  readonly segments: NativeSegment[];
+  /** The probe, and what the links make of it one by one. */
+  readonly rows: Tensor;
+  readonly result: Tensor;
+  /** The last TorchScript model, and what comes out behind it; null without one. */
+  readonly last: (Comparison & { readonly result: Tensor }) | null;
+}
+
+function checkLink(
+  { graph, within, simplify, inputShape }: GraphLink,
+  session: NativeSession,
+  rows: Tensor,
+  beside: Record<string, Tensor>,
+  { runs }: Probe,
+  where: string,
+): Promise<void> {
+  const input = graph.inputs[0]!.name;
+  const shaped = { data: rows.data, shape: [rows.shape[0]!, ...inputShape] };
+  return checkSession(
+    session,
+    { input, within, simplified: simplify },
+    { [input]: shaped, ...beside },
+    runs,
+    where,
+  );
+}
+
+/** Energies of the whole chain are those of its links one by one: models of libtorch have a run of their own there. */
+async function checkEnergies(
+  objective: NativeObjective,
+  gradient: boolean,
+  head: GraphLink,
+  energy: NativeSession,
+  rows: Tensor,
+  result: Tensor,
+  condition: Tensor,
+  last: Comparison,
+): Promise<void> {
+  const [input, conditionInput] = head.graph.inputs.map((value) => value.name) as [string, string];
+  const { output } = head;
+  const n = rows.shape[0]!;
+  const feeds = {
+    [input]: { data: result.data, shape: [n, ...head.inputShape] },
+    [conditionInput]: condition,
+  };
+  const what = "checking models";
+  const expected = floats(await runJob(what, undefined, () => energy.run(feeds, [output])))[output]!;
+  const data = gradient
+    ? (await runJob(what, undefined, () => objective.evaluate(rows.data, condition.data, n))).energies
+    : await runJob(what, undefined, () => objective.energy(rows.data, condition.data, n));
+  await checkSame({ data, shape: expected.shape }, expected, last);
+}
+
 async function graphSegment(
-  { name, graph, inputShape }: GraphLink,
+  { name, graph, inputShape, output, simplify }: GraphLink,
   gradient: boolean,
   open: PipelineOptions["open"],
-): Promise<NativeSegment> {
-  const [input, output] = [graph.inputs[0]!.name, graph.outputs[0]!.name];
+): Promise<NativeOnnxSegment> {
+  const input = graph.inputs[0]!.name;
   const [cotangent, gradientOutput] = [`grad_${output}`, `grad_${input}`];
   const segment = { name, inputShape, input, output, cotangent, gradient: gradientOutput };
   const forward = await open(graphToRun(graph), name);
@@ -200,7 +345,7 @@ async function graphSegment(
   const differentiated = await differentiateSimplified(
     graph,
     { wrt: [input], outputs: [output] },
-    { name, simplify: true },
+    { name, simplify },
   );
   const cut = cutGradient(differentiated.graph, [cotangent], [gradientOutput]);
   const recorded = await open(cut.forward, `${name} (recorded)`);

@@ -29,6 +29,7 @@ export {
   type ValueInfo,
 } from "./graph.js";
 export { Builder, type Attributes } from "./builder.js";
+export { roundsCoarsely } from "./coarse.js";
 export { cutGradient, type CutGradient } from "./cut.js";
 export { compose, type ComposeOptions } from "./compose.js";
 export {

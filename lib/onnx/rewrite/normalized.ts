@@ -38,6 +38,9 @@ export const normalizedConvTranspose: Rewrite = (c, node) => {
       for (let i = 0; i < area; i++, at++) scaled[at] = old[at]! * factor[output]!;
   }
   const moved = factor.map((k, i) => ((before[i] ?? 0) - mean[i]!) * k + shift[i]!);
+  // A weight that leaves float32's range here would make NaN of what the model itself computes.
+  const finite = (list: ArrayLike<number>): boolean => Array.prototype.every.call(list, Number.isFinite);
+  if (![scaled, moved.map(Math.fround)].every(finite)) return null;
   const inputsOf = [
     from,
     b.constant(scaled, dims, DataType.FLOAT),

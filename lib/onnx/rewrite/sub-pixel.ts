@@ -1,7 +1,7 @@
 /** Strided transposed convolutions in sub-pixel form. */
 import { int, ints, string } from "../attributes.js";
 import type { Builder } from "../builder.js";
-import { DataType } from "../tensors.js";
+import { DataType, readFloats } from "../tensors.js";
 import type { Rewrite } from "./pass.js";
 
 /** One axis of the transposed convolution: y[s·i + phase] = Σ_t x[i + first + t] · w[tap + … ]. */
@@ -33,7 +33,8 @@ export const subPixel: Rewrite = ({ b }, node) => {
   const [x, weights, bias] = node.inputs as [string, string, string?];
   const [from, to, W] = [b.shapes.dims(x), b.shapes.dims(node.outputs[0]!), b.shapes.staticDims(weights)];
   if (!from || !to || W?.length !== 4 || b.shapes.elemType(x) !== DataType.FLOAT) return null;
-  if (!b.isConstant(weights) || (bias && !b.isConstant(bias)) || int(node, "group", 1) !== 1) return null;
+  if (![weights, ...(bias ? [bias] : [])].every((name) => isFinite(b, name)) || int(node, "group", 1) !== 1)
+    return null;
   if (string(node, "auto_pad", "NOTSET") !== "NOTSET" || node.attributes.has("output_shape")) return null;
   const strides = ints(node, "strides") ?? [1, 1];
   if (strides[0] !== 2 || strides[1] !== 2 || (ints(node, "dilations") ?? []).some((d) => d !== 1))
@@ -48,6 +49,22 @@ export const subPixel: Rewrite = ({ b }, node) => {
   if (!rows || !columns) return null;
   return woven(b, { x, weights, bias: bias ?? null, rows, columns, channels: W[1]!, height, width });
 };
+
+/**
+ * A constant without NaN and infinities, or made of such constants: the products that weave would spread the others over
+ * whole rows.
+ */
+function isFinite(b: Builder, name: string): boolean {
+  if (!b.isConstant(name)) return false;
+  const leaves = b.graph.initializers.has(name)
+    ? [name]
+    : b.nodesBetween([], name).flatMap(({ inputs }) => inputs);
+  return leaves.every((leaf) => {
+    const constant = b.graph.initializers.get(leaf);
+    const data = constant && readFloats(constant);
+    return !data || Array.prototype.every.call(data, Number.isFinite);
+  });
+}
 
 /** The two phases of an axis; null where one cannot be a convolution of its own. */
 function phasesOf(kernel: number, pad: number, size: number): Phase[] | null {
