@@ -9,6 +9,7 @@ import { checkPath } from "./check.js";
 import { ModelError, Tr0nError, invalid } from "./errors.js";
 import { leaveProducts } from "./in-place.js";
 import { runJob } from "./job.js";
+import { checkBeforeOpening } from "./model-outline.js";
 import { native, type NativeSession } from "./native.js";
 import { decodeModel, type Graph } from "./onnx/index.js";
 import { maxModelBytes, openGraph, resolveExternal, tooLarge } from "./weights.js";
@@ -132,13 +133,14 @@ async function contains(path: string, marker: Buffer): Promise<boolean> {
 }
 
 /**
- * Opens the model as it is. One with weights in other files is read here: the runtime would map those files, and whoever
+ * Opens the model as it is, where the runtime would survive it. One with weights in other files is read here: the runtime would map those files, and whoever
  * shortened one would end this process.
  */
 export async function openSource(
   source: Source,
   options: { threads: number; what: string; signal?: AbortSignal | undefined },
 ): Promise<NativeSession> {
+  await checkBeforeOpening(source.native, source.name);
   if (await source.mayBeSplit())
     return openGraph(await readGraph(source, options.signal), { ...options, name: source.name });
   return runJob(options.what, options.signal, () =>

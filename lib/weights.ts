@@ -5,6 +5,7 @@ import { reason } from "./atomic-write.js";
 import { ModelError, Tr0nError, describe } from "./errors.js";
 import { takeProducts } from "./in-place.js";
 import { runJob } from "./job.js";
+import { checkGraph } from "./model-outline.js";
 import { native, type NativeFileWeight, type NativeSession } from "./native.js";
 import {
   encodeModelGently,
@@ -132,6 +133,7 @@ export async function openGraph(
   given: Graph,
   options: { name: string; threads: number; what: string; signal?: AbortSignal | undefined },
 ): Promise<NativeSession> {
+  checkGraph(given, options.name);
   const { graph, release } = await takeProducts(given, options.name);
   try {
     const weights = fileWeights(graph);

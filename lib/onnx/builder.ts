@@ -10,18 +10,24 @@
  * once (`b.shapes`).
  */
 import { makeAttribute, type AttributeValue } from "./attributes.js";
-import { identity, Names, type Dim, type Graph, type Node } from "./graph.js";
+import { describeNode, identity, Names, type Dim, type Graph, type Node } from "./graph.js";
+import { LimitError, maxAllMadeElements, maxMadeElements, maxNodes } from "./limits.js";
 import { inferShapes, type Shapes } from "./shapes.js";
 import { isStatic, same } from "./shapes/dims.js";
 import { DataType, isFloat, makeTensor } from "./tensors.js";
 
 export type Attributes = Record<string, AttributeValue | undefined>;
 
+/** Rows that are summed by a product with ones, which are a constant as long as the row. */
+const longestRow = 1 << 20;
+
 export class Builder {
   readonly shapes: Shapes;
   readonly names: Names;
   private readonly constants = new Map<string, string>();
   private readonly emitted = new Map<string, string[]>();
+  /** Elements of the constants that were made. */
+  private madeElements = 0;
   /** Where in `graph.nodes` each value is made. */
   private readonly makers = new Map<string, number>();
 
@@ -78,6 +84,8 @@ export class Builder {
 
   /** Appends a node that was made elsewhere. */
   append(node: Node): void {
+    if (this.graph.nodes.length >= maxNodes)
+      throw new LimitError(`the graph would have more than ${maxNodes} nodes, at ${describeNode(node)}`);
     this.graph.nodes.push(node);
     this.made(node, this.graph.nodes.length - 1);
     this.shapes.addNode(node);
@@ -107,13 +115,14 @@ export class Builder {
   /** The nodes on the way from `leaves` (and constants) to `value`, in order. */
   nodesBetween(leaves: readonly string[], value: string): Node[] {
     const found = new Set<number>();
-    const visit = (name: string): void => {
+    // A stack of its own: a file's chains may be longer than JavaScript's.
+    const open = [value];
+    for (let name = open.pop(); name !== undefined; name = open.pop()) {
       const index = leaves.includes(name) ? undefined : this.makers.get(name);
-      if (index === undefined || found.has(index)) return;
+      if (index === undefined || found.has(index)) continue;
       found.add(index);
-      this.graph.nodes[index]!.inputs.forEach(visit);
-    };
-    visit(value);
+      for (const input of this.graph.nodes[index]!.inputs) open.push(input);
+    }
     return [...found].sort((p, q) => p - q).map((index) => this.graph.nodes[index]!);
   }
 
@@ -139,10 +148,24 @@ export class Builder {
       : "";
     const before = small ? this.constants.get(key) : undefined;
     if (before !== undefined) return before;
+    if ((this.madeElements += data.length) > maxAllMadeElements)
+      throw new LimitError(
+        `the constants that the graph would need have more than ${maxAllMadeElements} elements`,
+      );
     const name = this.names.fresh(`${this.prefix}const`);
     this.graph.initializers.set(name, makeTensor(name, elemType, dims, data));
     if (small) this.constants.set(key, name);
     return name;
+  }
+
+  /** A constant of one number again and again, of the element type of `like`. */
+  filled(value: number, dims: readonly number[], like: string): string {
+    const count = dims.reduce((p, q) => p * q, 1);
+    if (!(count <= maxMadeElements))
+      throw new LimitError(
+        `a constant [${dims.join(", ")}] is needed, and ${maxMadeElements} elements are the most that is made`,
+      );
+    return this.constantLike(new Float64Array(count).fill(value), dims, like);
   }
 
   /** An int64 vector: axes, shapes, pads. */
@@ -249,10 +272,12 @@ export class Builder {
     if (axes.length === 0) return value;
     const length = this.oddRowLength(value, axes);
     if (length === null) return this.op("ReduceSum", [value, this.ints(axes)], { keepdims: keep ? 1 : 0 });
-    const column = this.op("MatMul", [
-      value,
-      this.constantLike(new Array<number>(length).fill(1), [length, 1], value),
-    ]);
+    if (length > longestRow) {
+      // Zeros make a multiple of 4 of it.
+      const rows = this.op("Pad", [value, this.ints([0, 4 - (length % 4)]), null, this.ints([-1])]);
+      return this.op("ReduceSum", [rows, this.ints(axes)], { keepdims: keep ? 1 : 0 });
+    }
+    const column = this.op("MatMul", [value, this.filled(1, [length, 1], value)]);
     return keep ? column : this.op("Squeeze", [column, this.ints([-1])]);
   }
 

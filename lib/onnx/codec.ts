@@ -21,6 +21,7 @@ import {
 } from "onnx-buf";
 import { invalid, ModelError } from "../errors.js";
 import { sortGraph, type Dim, type Graph, type Node, type ValueInfo } from "./graph.js";
+import { checkNesting } from "./limits.js";
 import { tensorDims } from "./tensors.js";
 
 /** No field of an ONNX model begins like this. */
@@ -33,7 +34,7 @@ function isZip(bytes: Uint8Array): boolean {
  *
  * @param name how messages call it, such as its file name
  * @throws ModelError ERR_MODEL_INVALID for bytes that are no ONNX model or a graph that cannot be one,
- *   ERR_MODEL_UNSUPPORTED for sparse weights, and for TorchScript
+ *   ERR_MODEL_UNSUPPORTED for sparse weights, for TorchScript, and for what limits.ts does not allow
  */
 export function decodeModel(bytes: Uint8Array, name = "the model"): Graph {
   if (!(bytes instanceof Uint8Array)) throw invalid("onnx", "the bytes of a model (Uint8Array)", bytes);
@@ -51,6 +52,7 @@ export function decodeModel(bytes: Uint8Array, name = "the model"): Graph {
       cause,
     });
   }
+  checkNesting(model, name);
   const proto = model.graph;
   if (proto === undefined || model.opsetImport.length === 0 || model.irVersion <= 0n)
     throw new ModelError("ERR_MODEL_INVALID", `${name}: expected an ONNX model, got ${looksLike(bytes)}`);

@@ -51,7 +51,7 @@ export function cutGradient(
   forward.inputs = inputs;
   forward.outputs = forward.outputs.filter(({ name }) => !gradients.includes(name));
   const given = new Set([...forward.inputs, ...forward.outputs].map(({ name }) => name));
-  forward.outputs.push(...saved.filter((name) => !given.has(name)).map(info));
+  forward.outputs = [...forward.outputs, ...saved.filter((name) => !given.has(name)).map(info)];
   removeDead(forward);
 
   const backward = copyGraph(graph);

@@ -165,7 +165,7 @@ export function subgraphs(node: Node): GraphProto[] {
   const bodies: GraphProto[] = [];
   for (const attribute of node.attributes.values()) {
     if (attribute.g) bodies.push(attribute.g);
-    bodies.push(...attribute.graphs);
+    for (const body of attribute.graphs) bodies.push(body);
   }
   return bodies;
 }
@@ -206,7 +206,7 @@ export function capturedNames(body: GraphProto): Set<string> {
 /** Every value a node reads: its inputs, and what its bodies capture. */
 export function nodeReads(node: Node): string[] {
   const reads = node.inputs.filter((name) => name !== "");
-  for (const body of subgraphs(node)) reads.push(...capturedNames(body));
+  for (const body of subgraphs(node)) for (const name of capturedNames(body)) reads.push(name);
   return reads;
 }
 

@@ -38,12 +38,15 @@ export {
   type DifferentiateOptions,
   type GradientObstacle,
 } from "./differentiate.js";
+export { checkNesting, LimitError } from "./limits.js";
+export { checkSizes } from "./sizes.js";
 export { graphCost, type GraphCost } from "./cost.js";
 export { jvpGraph, type JvpOptions } from "./jvp.js";
 export { inferShapes, Shapes, type TensorType } from "./shapes.js";
 export { inspectGraph, type GraphSummary } from "./inspect.js";
 export { upgradeGraph } from "./upgrade.js";
 export { DataType, isFloat, makeTensor, readNumbers, tensorBytes, tensorDims, typeName } from "./tensors.js";
+export { inlineFunctions } from "./inline.js";
 export { fixBatch } from "./batch.js";
 export { randomNodes } from "./random.js";
 export { graphToRun } from "./prepare.js";

@@ -2,6 +2,7 @@
 import { AttributeProtoSchema, type AttributeProto, type FunctionProto, type GraphProto } from "onnx-buf";
 import { create } from "@bufbuild/protobuf";
 import { ModelError } from "../errors.js";
+import { LimitError, maxCallDepth, maxNodes } from "./limits.js";
 import { graph as graphAttribute } from "./attributes.js";
 import { bodyGraph, functionGraph, mapBodies, renameApart } from "./body.js";
 import { decodeNode, encodeNode } from "./codec.js";
@@ -17,9 +18,8 @@ import {
 } from "./graph.js";
 import { Shapes } from "./shapes.js";
 
-/** Functions that call functions multiply: a hostile model must not fill the memory. */
-const maxNodes = 1_000_000;
-const maxDepth = 64;
+/** Of the name of a call, before the names of its nodes. */
+const longestPrefix = 200;
 
 const keyOf = (domain: string, name: string, overload: string): string => `${domain}:${name}:${overload}`;
 
@@ -36,14 +36,15 @@ export function inlineFunctions(graph: Graph): Graph {
   const names = new Names(result);
   let count = 0;
   const inline = (nodes: readonly Node[], depth: number): Node[] => {
-    if (depth > maxDepth + 1) throw new ModelError("ERR_MODEL_UNSUPPORTED", "the model is nested too deeply");
+    if (depth > maxCallDepth + 1) throw new LimitError("the model is nested too deeply");
     return nodes.flatMap((node) => {
-      if (++count > maxNodes)
-        throw new ModelError("ERR_MODEL_UNSUPPORTED", "the model's functions are too large");
+      if (++count > maxNodes) throw new LimitError("the model's functions are too large");
       const f = functions.get(keyOf(node.domain, node.opType, node.overload));
       if (!f) return [mapBodies(node, (inner) => inline(inner, depth + 1))];
-      if (depth > maxDepth)
-        throw new ModelError("ERR_MODEL_UNSUPPORTED", `the model's function ${f.name} calls itself`);
+      if (depth > maxCallDepth)
+        throw new LimitError(
+          `the model's functions call each other more than ${maxCallDepth} deep, at ${f.name}`,
+        );
       checkOpset(graph, f);
       return inline(
         onNode(node, () => expandCall(node, f, names)),
@@ -80,7 +81,8 @@ function expandCall(node: Node, f: FunctionProto, names: Names): Node[] {
     if (bound.has(name)) after.push(identity(bound.get(name)!, output));
     else bound.set(name, output);
   });
-  renameApart(body, names, bound, `${node.name || node.opType}/`);
+  // Names of names of names must not grow with the depth.
+  renameApart(body, names, bound, `${(node.name || node.opType).slice(-longestPrefix)}/`);
   return [...body.nodes, ...after];
 }
 

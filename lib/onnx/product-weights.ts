@@ -21,20 +21,40 @@ export function productWeights(graph: Graph): string[] {
       else readers.set(name, [node]);
     }
   const outputs = new Set(graph.outputs.map((output) => output.name));
-  const normalized = (value: string): boolean =>
-    (readers.get(value) ?? []).some(
-      (node) =>
-        node.opType === "BatchNormalization" ||
-        (transparent.has(node.opType) && node.outputs.some((output) => normalized(output))),
-    );
-  const multiplies = (name: string): boolean =>
-    !outputs.has(name) &&
-    (readers.get(name) ?? []).every(({ opType, domain, inputs, outputs: [result] }) => {
-      if (domain !== "") return false;
-      if (opType === "Transpose") return multiplies(result!);
-      if (opType !== "MatMul" && opType !== "Gemm") return false;
-      return inputs.every((input, i) => input !== name || i === 1) && !normalized(result!);
-    });
+  /** Every reader of a value, and of what `through` makes of it; no chain is too long for it. */
+  function* reached(value: string, through: (node: Node) => boolean): Generator<[Node, string]> {
+    const seen = new Set([value]);
+    const open = [value];
+    for (let name = open.pop(); name !== undefined; name = open.pop())
+      for (const node of readers.get(name) ?? []) {
+        yield [node, name];
+        if (!through(node)) continue;
+        for (const output of node.outputs) {
+          if (seen.has(output)) continue;
+          seen.add(output);
+          open.push(output);
+        }
+      }
+  }
+  const normalized = (value: string): boolean => {
+    for (const [node] of reached(value, ({ opType }) => transparent.has(opType)))
+      if (node.opType === "BatchNormalization") return true;
+    return false;
+  };
+  const isTurn = ({ opType, domain }: Node): boolean => domain === "" && opType === "Transpose";
+  const multiplies = (weights: string): boolean => {
+    if (outputs.has(weights)) return false;
+    for (const [node, name] of reached(weights, isTurn)) {
+      const { opType, domain, inputs, outputs: results } = node;
+      if (isTurn(node)) {
+        if (results.some((result) => outputs.has(result))) return false;
+        continue;
+      }
+      if (domain !== "" || (opType !== "MatMul" && opType !== "Gemm")) return false;
+      if (!inputs.every((input, i) => input !== name || i === 1) || normalized(results[0]!)) return false;
+    }
+    return true;
+  };
   const found: string[] = [];
   for (const [name, tensor] of graph.initializers) {
     if (!isFloat(tensor.dataType) || (tensorBytes(tensor) ?? 0) < leastBytes) continue;

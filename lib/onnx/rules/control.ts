@@ -72,5 +72,6 @@ function adjointBranch(c: RuleContext, body: GraphProto, wanted: readonly string
 }
 
 function depth(body: GraphProto): number {
-  return 1 + Math.max(0, ...body.node.flatMap((node) => subgraphs(decodeNode(node)).map(depth)));
+  const within = body.node.flatMap((node) => subgraphs(decodeNode(node)).map(depth));
+  return 1 + within.reduce((p, q) => Math.max(p, q), 0);
 }

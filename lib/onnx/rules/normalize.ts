@@ -198,7 +198,7 @@ define(
   expanded(({ b, x, node }) => {
     const size = int(node, "size", 1);
     const rows = b.reshape(b.op("Mul", [x[0]!, x[0]!]), [0, 1, b.sizes(x[0]!, [1]), -1]);
-    const ones = b.constantLike(new Array<number>(size).fill(1), [1, 1, size, 1], rows);
+    const ones = b.filled(1, [1, 1, size, 1], rows);
     const sums = b.op("Conv", [rows, ones], {
       pads: [Math.floor((size - 1) / 2), 0, Math.ceil((size - 1) / 2), 0],
     });

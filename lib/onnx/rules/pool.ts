@@ -127,11 +127,7 @@ function summed(c: RuleContext, share: string, w: Windows): string {
   const axes = w.kernel.map((_, i) => i + 2);
   const images = (value: string): string =>
     b.reshape(value, [-1, 1, ...axes.map((axis) => b.sizes(value, [axis]))]);
-  const ones = b.constantLike(
-    new Float64Array(w.kernel.reduce((p, q) => p * q, 1)).fill(1),
-    [1, 1, ...w.kernel],
-    share,
-  );
+  const ones = b.filled(1, [1, 1, ...w.kernel], share);
   const spreadOut = spread(c, images(share), ones, 1, w, x[0]!);
   return b.op("Reshape", [spreadOut, b.shapeOf(x[0]!)], { allowzero: 1 });
 }
@@ -148,7 +144,7 @@ define(
     if (area > 1 << 20) throw c.fail(`its window of ${area} elements is too large`);
     const powers = power(c, x[0]!);
     const images = b.reshape(powers, [-1, 1, ...axes.map((axis) => b.sizes(powers, [axis]))]);
-    const ones = b.constantLike(new Float64Array(area).fill(1), [1, 1, ...w.kernel], images);
+    const ones = b.filled(1, [1, 1, ...w.kernel], images);
     const sums = b.op("Conv", [images, ones], {
       strides: w.strides,
       dilations: w.dilations,

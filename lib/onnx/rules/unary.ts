@@ -33,7 +33,7 @@ function masked(b: Builder, mask: string, g: string): string {
 function maskedByPositive(b: Builder, y: string, g: string): string {
   if (!hasWholeBlocks(b, y) || !isBlocked(b, y)) return masked(b, b.op("Greater", [y, b.scalar(0, y)]), g);
   const channels = b.shapes.dims(y)![1] as number;
-  const weights = b.constantLike(new Float64Array(channels).fill(steep), [channels, 1, 1, 1], y);
+  const weights = b.filled(steep, [channels, 1, 1, 1], y);
   const scaled = b.op("Conv", [y, weights], { group: channels, kernel_shape: [1, 1] });
   return b.op("Mul", [blocked(b, g), b.op("HardSigmoid", [scaled], { alpha: steep, beta: 0 })]);
 }

@@ -1,0 +1,45 @@
+/** What the values of a graph take. */
+import { copyGraph, describeNode, nodeReads, removeDead, type Graph } from "./graph.js";
+import { LimitError } from "./limits.js";
+import { inferShapes } from "./shapes.js";
+import { elementSize } from "./tensors.js";
+
+/**
+ * Checks that no value of a known size is larger than `bytes`, nor all values together that follow from constants alone,
+ * which the runtime makes when it opens the model. Open sizes count as 1.
+ *
+ * @throws LimitError naming the node
+ */
+export function checkSizes(graph: Graph, bytes: number, name: string): void {
+  const live = copyGraph(graph);
+  removeDead(live);
+  const shapes = inferShapes(live);
+  const variable = new Set(live.inputs.map((input) => input.name));
+  // Sizes are known without the numbers.
+  const read = new Set(
+    live.nodes.flatMap((node) =>
+      node.domain === "" && /^(Shape|Size)$/.test(node.opType) ? [] : nodeReads(node),
+    ),
+  );
+  for (const { name: output } of live.outputs) read.add(output);
+  let folded = 0;
+  for (const node of live.nodes) {
+    const varies = nodeReads(node).some((value) => variable.has(value));
+    for (const output of node.outputs) {
+      if (varies) variable.add(output);
+      const { elemType, dims } = shapes.type(output);
+      if (output === "" || !dims || !read.has(output)) continue;
+      const count = dims.reduce<number>((product, dim) => product * (typeof dim === "number" ? dim : 1), 1);
+      const size = count * (elementSize(elemType) ?? 1);
+      if (!varies) folded += size;
+      if (size > bytes || folded > bytes)
+        throw new LimitError(
+          `${name}: ${describeNode(node)} makes ` +
+            `[${dims.map((dim) => (typeof dim === "number" ? dim : "?")).join(", ")}], ` +
+            `${(Math.max(size, varies ? 0 : folded) / 1e9).toPrecision(3)} GB` +
+            `${size > bytes ? "" : " with the model's other constants"}, and there are ` +
+            `${(bytes / 1e9).toPrecision(3)} GB of memory`,
+        );
+    }
+  }
+}
