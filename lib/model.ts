@@ -25,7 +25,7 @@ export interface ModelOptions {
    * their own.
    */
   inputShapes?: Record<string, (number | null)[]>;
-  /** Fold the model by ONNX Runtime's optimiser before it is differentiated for `vjp`. Default true. */
+  /** Fold the model by ONNX Runtime's optimiser before it is differentiated, for `vjp` and in pipelines. Default true. */
   simplify?: boolean;
   /** Let `vjp` differentiate a model that draws random numbers of its own at every run. Default false. */
   allowRandom?: boolean;
@@ -69,7 +69,8 @@ export interface Model extends Disposable {
    * call differentiates an ONNX model; TorchScript goes through libtorch's autograd.
    *
    * @throws as run(), and ModelError ERR_NO_GRADIENT naming the operator or output, ERR_MODEL_UNSUPPORTED for an ONNX
-   *   model that draws random numbers on the way to a seeded output
+   *   model that draws random numbers on the way to a seeded output, ERR_OUTPUTS_DIFFER at the first call where the
+   *   differentiated model's outputs are not those of run()
    */
   vjp(
     inputs: Tensor | Record<string, Tensor>,
@@ -87,7 +88,8 @@ export interface Model extends Disposable {
  *
  * @param source a path, a file URL, or the model's bytes (copied)
  * @throws ModelError ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID (empty, truncated, neither format, refused by the runtime),
- *   ERR_MODEL_UNSUPPORTED (operators the runtime does not have; TorchScript in half precision or without tensor outputs),
+ *   ERR_MODEL_UNSUPPORTED (operators the runtime does not have; TorchScript in half precision or without tensor outputs; ONNX
+ *   that nests too deeply or makes values larger than the memory there is),
  *   ERR_RUN_FAILED (TorchScript that fails on every shape that was tried); Tr0nError ERR_RUNTIME_MISSING; AbortError;
  *   ArgumentError
  */

@@ -146,7 +146,11 @@ export class Pipeline {
     this.row = row;
   }
 
-  /** Rows in, rows out. */
+  /**
+   * Rows in, rows out.
+   *
+   * @throws ModelError ERR_OUTPUTS_DIFFER where a model gives something else here than by itself
+   */
   async rowMap(options: PipelineOptions): Promise<NativeRowMap> {
     const { name, fixedBatch, maxBatch, open, probe } = options;
     const [only] = this.links;
@@ -178,7 +182,8 @@ export class Pipeline {
    * E(z, c), and ∂E/∂z where `gradient` is true. The last link is a graph whose second input are conditions [N, m] and
    * whose output are energies [N].
    *
-   * @throws ModelError ERR_NO_GRADIENT when the gradient is wanted and an ONNX operator on its path has none
+   * @throws ModelError ERR_NO_GRADIENT when the gradient is wanted and an ONNX operator on its path has none,
+   *   ERR_OUTPUTS_DIFFER
    */
   async objective(
     gradient: boolean,

@@ -456,7 +456,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
    * conditions come alone or together; equal conditions in one call get different chains.
    *
    * @throws Tr0nError ERR_NOT_TRAINED, ERR_OUT_OF_MEMORY before anything is allocated, ERR_DIVERGED naming step and chain;
-   *   ArgumentError; ModelError ERR_NO_GRADIENT naming the operator; AbortError
+   *   ArgumentError; ModelError ERR_NO_GRADIENT naming the operator, ERR_OUTPUTS_DIFFER naming the model; AbortError
    */
   async sample(condition: Condition, options?: SampleOptions): Promise<Samples> {
     this.lifetime.check();
