@@ -43,7 +43,7 @@ export function inlineFunctions(graph: Graph): Graph {
       if (!f) return [mapBodies(node, (inner) => inline(inner, depth + 1))];
       if (depth > maxCallDepth)
         throw new LimitError(
-          `the model's functions call each other more than ${maxCallDepth} deep, at ${f.name}`,
+          `the model's function ${f.name} calls itself, or its functions call each other more than ${maxCallDepth} deep`,
         );
       checkOpset(graph, f);
       return inline(

@@ -174,6 +174,12 @@ describe("onnx: files that ask for too much", function () {
         b.op("Relu", [b.op("Conv", [v, b.input("w", 1, [most, 1, 1, 1])], { group: most })]),
       ),
     ],
+    ...[2 ** 31, 16e10].map((channels): [string, Uint8Array] => [
+      `a mask of ${channels} channels in blocks`,
+      x(["n", channels, 4, 4], (b, v) =>
+        b.op("Relu", [b.op("MaxPool", [v], { kernel_shape: [2, 2], strides: [2, 2] })]),
+      ),
+    ]),
     ["a local response over 2^31 − 1 channels", x(["n", 3, 4, 4], op("LRN", { size: most }))],
     ...["AveragePool", "MaxPool", "LpPool"].flatMap((opType): [string, Uint8Array][] => [
       [
