@@ -30,7 +30,7 @@ let graph = compose(
 );
 graph = compose(
   graph,
-  energyGraph(flattenComplete(energy.crossEntropy()), graph.outputs[0]!.dims!, 10, false),
+  energyGraph(flattenComplete(energy.crossEntropy()), graph.outputs[0]!.dims!, 10, "logits"),
   {
     output: graph.outputs[0]!.name,
   },

@@ -1,6 +1,7 @@
 /** Differentiable augmentation: energies as means over varied copies of each image. */
 import { checkBoolean, checkInteger, checkNumber, checkOptions, shapeText } from "./check.js";
 import { ArgumentError, invalid } from "./errors.js";
+import { defaultRange, type Range } from "./generator-range.js";
 import type { NativeAugmentation } from "./native.js";
 import { Builder, DataType, emptyGraph, type Dim, type Graph } from "./onnx/index.js";
 
@@ -12,13 +13,13 @@ export interface AugmentationOptions {
    * the energy's standard deviation over draws 3.3, 1.8, 1.3, 0.9 and 0.6.
    */
   copies?: number;
-  /** Brightness + U(−½, ½), saturation × U(0, 2), contrast × U(½, 1½). Default true. */
+  /** Of images in [-1, 1], or as much of the generator's range: brightness + U(−½, ½), saturation × U(0, 2), contrast × U(½, 1½). Default true. */
   color?: boolean;
   /** Largest shift in either direction, as a share of the side, in whole pixels; 0 for none. Default 1/8. */
   translation?: number;
-  /** Range of the factor of both sides; the result is cropped, or padded by zeros. Default [0.8, 1.2]; false for none. */
+  /** Range of the factor of both sides; the result is cropped, or padded by the middle of the generator's range. Default [0.8, 1.2]; false for none. */
   resize?: readonly [number, number] | false;
-  /** Sides of the rectangle that is set to zero, as a share of the image's; 0 for none. Default ½. */
+  /** Sides of the rectangle that is set to the middle of the generator's range, as a share of the image's; 0 for none. Default ½. */
   cutout?: number;
 }
 
@@ -137,9 +138,14 @@ type Parameter = (typeof augmentationParameters)[number];
 /**
  * (image [N, C, H, W], parameters [N, 11]) → augmented [N, C, H, W], one copy a row. Shift and resize are one linear map of
  * each axis, x' = R_y · x · R_xᵀ with matrices made of the parameters: row i of R interpolates at position
- * clamp(a·i + b) + t, so what a copy needs are a few numbers instead of two matrices.
+ * clamp(a·i + b) + t, so what a copy needs are a few numbers instead of two matrices. The policy is of images in [-1, 1], where 0
+ * is gray: those of another `range` are brought there, and back.
  */
-export function augmentGraph(a: Augmentation, shape: readonly number[], batch: Dim = "batch"): Graph {
+export function augmentGraph(
+  a: Augmentation,
+  shape: readonly number[],
+  { batch = "batch", range = defaultRange }: { batch?: Dim; range?: Range } = {},
+): Graph {
   const b = new Builder(emptyGraph("tr0n_augment"));
   const image = b.input("image", DataType.FLOAT, [batch, ...shape]);
   const all = b.input("parameters", DataType.FLOAT, [batch, augmentationParameters.length]);
@@ -149,10 +155,15 @@ export function augmentGraph(a: Augmentation, shape: readonly number[], batch: D
     const column = b.op("Slice", [all, b.ints([at]), b.ints([at + 1]), b.ints([1])]);
     return b.unsqueeze(column, [2, 3]);
   };
-  let x = image;
+  const [half, middle] = [(range[1] - range[0]) / 2, (range[0] + range[1]) / 2];
+  const plain = half === 1 && middle === 0;
+  let x = plain
+    ? image
+    : b.op("Mul", [b.op("Sub", [image, b.scalar(middle, image)]), b.scalar(1 / half, image)]);
   if (a.color) x = emitColor(b, x, shape, parameter);
   if (a.translation > 0 || a.resize !== false) x = emitMotion(b, x, shape, parameter);
   if (a.cutout > 0) x = emitCutout(b, x, shape, a.cutout, parameter);
+  if (!plain) x = b.op("Add", [b.op("Mul", [x, b.scalar(half, x)]), b.scalar(middle, x)]);
   b.output("augmented", x);
   return b.graph;
 }

@@ -11,7 +11,7 @@ import { checkTensor, type Tensor } from "./tensor.js";
  *   crossEntropy(), are scaled to length 1 with cosine(), and are taken as they are otherwise;
  * - `class`: a class or several, for an encoder with class scores;
  * - `image`: what the encoder says about an image file, about several, or about a tensor [B, C, H, W] of images as the
- *   generator makes them;
+ *   generator makes them (in its own range, or with theirs as readImage() gives it);
  * - `text`: what the Tr0n's `textEncoder` says about a text or several;
  * - `all`: several of these at once, each with a weight (1). Their energies add up, E(z) = Σ wᵢ·E(z, cᵢ): with
  *   crossEntropy() weights 1 and 1 ask for p(c₁|x)·p(c₂|x), with cosine() for both likenesses. A negative weight means away from a
@@ -76,7 +76,7 @@ export function conditionRows(
   const data = Float32Array.from(given.data, (x) => x + 0); // −0 becomes 0: equal rows have equal bytes
   for (let row = 0; row < count; row++) {
     const values = data.subarray(row * size, (row + 1) * size);
-    if (kind === "probabilities") checkDistribution(`${label}, row ${row}`, values);
+    if (kind === "probabilities") checkDistribution(`${label}, row ${row}`, values, embeddingHint);
     else if (kind === "unit") normalise(`${label}, row ${row}`, values);
   }
   return { data, count, size };
@@ -85,7 +85,8 @@ export function conditionRows(
 function classRows(name: string, value: unknown, size: number, kind: ConditionKind): ConditionRows {
   if (kind !== "probabilities")
     throw new ArgumentError(
-      `${name}: classes need energy.crossEntropy(); this energy takes vectors of ${size} numbers as conditions`,
+      `${name}: classes need energy.crossEntropy(); this energy takes vectors of ${size} numbers as conditions. Where the ` +
+        'encoder is a classifier and was taken for an embedding, encoderKind: "logits" or "probabilities" (Tr0n.create) says so',
     );
   const list: unknown[] =
     typeof value === "number" ? [value] : Array.isArray(value) ? (value as unknown[]) : [];
@@ -103,14 +104,19 @@ function classRows(name: string, value: unknown, size: number, kind: ConditionKi
   return { data, count: list.length, size };
 }
 
-function checkDistribution(name: string, row: Float32Array): void {
+/** What is likely wrong where vectors are given for distributions. */
+const embeddingHint =
+  ". Conditions are distributions over the encoder's classes; where the encoder gives vectors and was taken for a " +
+  'classifier, encoderKind: "embedding" (Tr0n.create) says so';
+
+function checkDistribution(name: string, row: Float32Array, hint = ""): void {
   let sum = 0;
   for (const p of row) {
-    if (p < 0) throw new ArgumentError(`${name}: expected probabilities ≥ 0, got ${p}`);
+    if (p < 0) throw new ArgumentError(`${name}: expected probabilities ≥ 0, got ${p}${hint}`);
     sum += p;
   }
   if (Math.abs(sum - 1) > sumTolerance)
-    throw new ArgumentError(`${name}: expected probabilities that sum to 1, got the sum ${sum}`);
+    throw new ArgumentError(`${name}: expected probabilities that sum to 1, got the sum ${sum}${hint}`);
 }
 
 function normalise(name: string, row: Float32Array): void {

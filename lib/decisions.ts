@@ -15,9 +15,9 @@ export interface Decision {
 /** Called with every decision when it is made. */
 export type DecisionListener = (decision: Decision) => void;
 
-/** "encoderKind: probabilities, because …", and for an uncertain one what to do. */
-export function decisionText({ option, value, reason, certain }: Decision): string {
-  return `${option}: ${value}, because ${reason}${certain ? "" : `; pass ${option} if that is wrong`}`;
+/** "encoderKind: probabilities, because …", and for an uncertain one what to do: to pass `option`, where it has another name. */
+export function decisionText({ option, value, reason, certain }: Decision, name = option): string {
+  return `${option}: ${value}, because ${reason}${certain ? "" : `; pass ${name} if that is wrong`}`;
 }
 
 /** What listens where nobody does: a line each on standard error, uncertain ones as warnings of the process. */

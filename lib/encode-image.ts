@@ -1,5 +1,6 @@
 import { shapeText } from "./check.js";
 import { ArgumentError, invalid } from "./errors.js";
+import { checkRange, sameRange, type Range } from "./generator-range.js";
 import { readImage } from "./image.js";
 import { runJob } from "./job.js";
 import { checkMemory } from "./limits.js";
@@ -9,7 +10,8 @@ import { checkTensor, elementCount, isTensor, type Tensor } from "./tensor.js";
 /**
  * The conditions [B, m] that images stand for: what stages and encoder say about them, in the form of conditions.
  *
- * @param value a path or several, or a Tensor [B, C, H, W] or [C, H, W] as the generator makes them
+ * @param value a path or several, or a Tensor [B, C, H, W] or [C, H, W] as the generator makes them; images that carry another
+ *   range, as readImage() makes them, are brought to the generator's
  * @throws ArgumentError; FileError when a file cannot be read or is no image; AbortError
  */
 export async function encodeImages(
@@ -19,8 +21,8 @@ export async function encodeImages(
   signal: AbortSignal,
 ): Promise<Tensor> {
   const images = isTensor(value)
-    ? checkImages(name, value, objective.imageShape)
-    : await readImages(name, value, objective.imageShape);
+    ? checkImages(name, value, objective)
+    : await readImages(name, value, objective);
   const n = images.length / elementCount(objective.imageShape);
   checkMemory(`${name}: ${n} images`, 2 * 4 * images.length);
   const map = await objective.imageConditions(signal);
@@ -28,7 +30,7 @@ export async function encodeImages(
   return { data: conditions!.data, shape: [n, objective.conditionSize] };
 }
 
-function checkImages(name: string, value: Tensor, shape: readonly number[]): Float32Array {
+function checkImages(name: string, value: Tensor, { imageShape: shape, range }: Objective): Float32Array {
   checkTensor(name, value, { finite: true });
   const got = value.shape.length === shape.length ? [1, ...value.shape] : value.shape;
   if (got.length !== shape.length + 1 || shape.some((side, i) => got[i + 1] !== side))
@@ -37,10 +39,21 @@ function checkImages(name: string, value: Tensor, shape: readonly number[]): Flo
       { code: "ERR_SHAPE_MISMATCH" },
     );
   if (got[0] === 0) throw new ArgumentError(`${name}: expected at least one image, got none`);
-  return value.data;
+  const own = "range" in value ? checkRange(`${name}.range`, value.range) : undefined;
+  return own === undefined || sameRange(own, range, 0) ? value.data : rescaled(value.data, own, range);
 }
 
-async function readImages(name: string, value: unknown, shape: readonly number[]): Promise<Float32Array> {
+function rescaled(data: Float32Array, [low, high]: Range, [newLow, newHigh]: Range): Float32Array {
+  const scale = (newHigh - newLow) / (high - low);
+  return data.map((x) => (x - low) * scale + newLow);
+}
+
+/** In the generator's own range, as stages and encoder get its images. */
+async function readImages(
+  name: string,
+  value: unknown,
+  { imageShape: shape, range }: Objective,
+): Promise<Float32Array> {
   const paths: unknown[] = Array.isArray(value) ? value : [value];
   if (paths.length === 0) throw new ArgumentError(`${name}: expected at least one image, got none`);
   const wrong = paths.findIndex((path) => typeof path !== "string" || path === "");
@@ -57,7 +70,7 @@ async function readImages(name: string, value: unknown, shape: readonly number[]
     );
   const data = new Float32Array(paths.length * elementCount(shape));
   for (const [index, path] of (paths as string[]).entries()) {
-    const image = await readImage(path, { height, width });
+    const image = await readImage(path, { height, width }, { range });
     data.set(channels === 3 ? image.data : luma(image.data), index * elementCount(shape));
   }
   return data;

@@ -23,9 +23,8 @@ export type ConditionKind = "probabilities" | "unit" | "raw";
 
 export const energy = {
   /**
-   * E = −Σ_k t_k · log softmax(f(x))_k with t the target distribution: one-hot for a class. An encoder that ends in
-   * Softmax gives probabilities already (then E = −Σ_k t_k · log max(p_k, 1e-12)); log-probabilities are taken as they
-   * are. Conditions are probabilities [B, classes], or `{ class }`.
+   * E = −Σ_k t_k · log softmax(f(x))_k with t the target distribution: one-hot for a class. Of an encoder that gives
+   * probabilities (see `encoderKind`) E = −Σ_k t_k · log max(p_k, 1e-12); log-probabilities are taken as they are. Conditions are probabilities [B, classes], or `{ class }`.
    */
   crossEntropy(): Energy {
     return Object.freeze({ kind: "crossEntropy" });

@@ -361,6 +361,7 @@ async function checkRecipes(value: unknown, tr0n: Tr0n): Promise<readonly Recipe
       await describeLatent(objective.latent),
       objective.stages,
       objective.encoderOutput,
+      objective.encoderKind,
     ]);
   };
   const own = await identity(tr0n);

@@ -142,6 +142,17 @@ export function softmaxRows(logits: Float32Array, width: number): Float64Array {
   return out;
 }
 
+/** Probabilities as they come, [n, width], each row made to sum to 1. */
+export function normalisedRows(probabilities: Float32Array, width: number): Float64Array {
+  const out = Float64Array.from(probabilities, (p) => Math.max(p, 0));
+  for (let start = 0; start < out.length; start += width) {
+    const row = out.subarray(start, start + width);
+    const sum = row.reduce((a, b) => a + b, 0);
+    for (let j = 0; j < width; j++) row[j]! /= sum || 1;
+  }
+  return out;
+}
+
 /** The index at which the cumulated probabilities pass u. */
 function drawIndex(probabilities: ArrayLike<number>, u: number): number {
   let left = u;

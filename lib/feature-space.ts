@@ -1,6 +1,6 @@
 import { shapeText } from "./check.js";
 import { ArgumentError, describe } from "./errors.js";
-import { softmaxRows, type DrawnRows } from "./exact.js";
+import { normalisedRows, softmaxRows, type DrawnRows } from "./exact.js";
 import { columnsGraph, dimsOf } from "./graphs.js";
 import { runJob } from "./job.js";
 import { OnnxModel } from "./model.js";
@@ -38,7 +38,8 @@ export class FeatureSpace {
     if (objective.conditionKind !== "probabilities")
       throw new ArgumentError(
         "encoder: evaluation needs a classifier with energy.crossEntropy(), for its exact samples are those of a class; " +
-          "this energy takes vectors as conditions",
+          "this energy takes vectors as conditions. Where the encoder is one and was taken for an embedding, " +
+          'encoderKind: "logits" or "probabilities" says so',
       );
     const owned: { dispose(): void }[] = [];
     const open = async (graph: Graph, name: string): Promise<NativeSession> => {
@@ -101,7 +102,8 @@ export class FeatureSpace {
       scores.set(data.subarray(at + width, at + width + classes), i * classes);
     }
     // Log-probabilities come through a softmax unchanged.
-    return { features, probabilities: this.objective.probabilities ? scores : softmaxRows(scores, classes) };
+    const probabilities = this.objective.encoderKind === "probabilities" ? normalisedRows : softmaxRows;
+    return { features, probabilities: probabilities(scores, classes) };
   }
 }
 

@@ -1,7 +1,21 @@
 /** What fits what: models are tried on latents of the prior, and shapes, batches and energies checked against each other. */
 import { shapeText } from "./check.js";
+import {
+  checkFiniteRows,
+  checkKind,
+  decideKind,
+  formerKind,
+  formerKindTold,
+  lookAtRows,
+  type DecidedKind,
+  type EncoderKind,
+  type KindQuestion,
+} from "./encoder-kind.js";
 import { flattenComplete, type Energy, type FlatEnergy, energy as energies } from "./energy.js";
 import { ArgumentError, ModelError, invalid } from "./errors.js";
+import { concatenate } from "./exact.js";
+import { rangeProblems, stagedRanges } from "./expected-range.js";
+import { decideRange, defaultRange, lookAtValues, rangeText, type Range } from "./generator-range.js";
 import { energyGraph, stageChannels } from "./graphs.js";
 import { latent as latents, type GroupLatent, type Latent } from "./latent.js";
 import type { LatentInput } from "./latent-inputs.js";
@@ -11,6 +25,7 @@ import { OnnxModel, fits, type LoadedModel, type Model } from "./model.js";
 import type { ObjectiveOptions } from "./objective.js";
 import type { OutputFacts } from "./output-facts.js";
 import type { Stage } from "./preprocess.js";
+import { cycledRows, probeRows, runRows, runStages } from "./probe.js";
 import { elementCount, type Tensor } from "./tensor.js";
 
 /** Seed of the latents that models are tried with. */
@@ -23,9 +38,18 @@ export interface FittedEncoder {
   readonly row: readonly number[];
   /** Rows it was exported for; 0 where that is open. */
   readonly batch: number;
-  /** Its output is a softmax already. */
-  readonly probabilities: boolean;
+  /** What the numbers of its output mean. */
+  readonly kind: EncoderKind;
   readonly facts: OutputFacts;
+}
+
+/** Images of the generator that encoders are tried with. */
+interface Probe {
+  /** Of one image as the generator makes it, and as encoders take it. */
+  readonly imageShape: readonly number[];
+  readonly shape: readonly number[];
+  /** [n, …shape] */
+  readonly images: Float32Array;
 }
 
 /** What was found out about everything. */
@@ -38,6 +62,8 @@ export interface Parts {
   /** Draws latents, and knows their density. */
   readonly source: LatentSource;
   readonly imageShape: readonly number[];
+  /** The numbers of black and of white. */
+  readonly range: Range;
   readonly generatorOutput: string;
   readonly generatorBatch: number;
   readonly encoder: FittedEncoder;
@@ -53,12 +79,13 @@ export interface Parts {
 }
 
 /**
- * Checks that everything fits, running both models once on latents of the prior.
+ * Checks that everything fits, running both models on latents of the prior: on a few rows where everything is known, else
+ * on as many as it takes to see what their numbers are.
  *
  * @throws as Objective.create()
  */
 export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): Promise<Parts> {
-  const { generator, encoder, signal } = options;
+  const { generator, encoder, signal, decisions, origin } = options;
   const [latent, taken, declared] = fitInputs(generator, options.latent);
   const generatorOutput = pickOutput("generator", generator, options.generatorOutput);
   const [only] = taken;
@@ -66,11 +93,13 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
   const latentShape = plain ? only!.row : [latent.dim];
   const source = await LatentSource.create(latent, openMapping, signal);
   let drawn: Pick<Parts["tried"], "latents" | "inputs"> = { latents: new Float32Array(0), inputs: {} };
-  const images = await tryRows("generator", generator, declared, signal, async (n) => {
-    const latents = await source.draw(probeSeed, 0, 0, n, { signal });
-    drawn = { latents, inputs: latentTensors(latents, n, taken) };
-    return (await generator.run(drawn.inputs, { signal }))[generatorOutput]!;
-  });
+  const generate = async (first: number, n: number): Promise<Tensor> => {
+    const latents = await source.draw(probeSeed, 0, first, n, { signal });
+    const inputs = latentTensors(latents, n, taken);
+    if (first === 0) drawn = { latents, inputs };
+    return (await generator.run(inputs, { signal }))[generatorOutput]!;
+  };
+  const images = await tryRows("generator", generator, declared, signal, (n) => generate(0, n));
   if (images.tensor.shape.length < 2 || images.tensor.shape[0] !== images.rows)
     throw new ArgumentError(
       `generator: expected an output [${images.rows}, …] for ${images.rows} latents, got ${shapeText(images.tensor.shape)} ` +
@@ -82,23 +111,63 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
       "ERR_RUN_FAILED",
       `${generator.name}: gives numbers that are not finite for a latent of the prior`,
     );
-  refuseRandom("generator", generator.name, await generator.facts(generatorOutput, signal));
+  const generatorFacts = await generator.facts(generatorOutput, signal);
+  refuseRandom("generator", generator.name, generatorFacts);
   const imageShape = images.tensor.shape.slice(1);
-  const staged = options.stages.reduce<readonly number[]>(
-    (shape, item, index) => stagedShape(`preprocess[${index}]`, item, shape),
-    imageShape,
-  );
-  const fitted = await fitEncoder("encoder", encoder, options.encoderOutput, staged, imageShape, signal);
-  joinedBatch(images.fixed, fitted.batch, generator, encoder);
+  const shapes = [imageShape];
+  for (const [index, item] of options.stages.entries())
+    shapes.push([...stagedShape(`preprocess[${index}]`, item, shapes.at(-1)!)]);
+  const staged = shapes.at(-1)!;
 
-  const energy = options.energy ?? (fitted.facts.classifier ? energies.crossEntropy() : energies.cosine());
+  const given = options.energy && flattenComplete(options.energy);
+  const crossEntropy = given && hasCrossEntropy(given);
+  const encoderInput = onlyInput("encoder", encoder);
+  checkTakes("encoder", encoder, encoderInput, staged, imageShape);
+  // Everything that a file says needs no look.
+  const wanted = origin === "file" ? images.rows : probeRows(imageShape, staged);
+  const more = await runRows(images.rows, wanted, images.fixed, generate);
+  const probed = concatenate([images.tensor.data, ...more]);
+  const range = fitRange(options, imageShape, generatorFacts, probed);
+  const ranges = stagedRanges(range, options.stages);
+  const probe: Probe = {
+    imageShape,
+    shape: staged,
+    images: await runStages(probed, shapes, options.stages, ranges.before, signal),
+  };
+  const fitted = await fitEncoder("encoder", encoder, options.encoderOutput, probe, signal, (question) => {
+    const asked = { ...question, crossEntropy };
+    if (origin !== "former file") {
+      if (options.encoderKind === undefined) return decideKind(asked);
+      const told = origin === "file" ? null : checkKind(options.encoderKind, asked, "encoderKind");
+      return { kind: options.encoderKind, told };
+    }
+    const kind = crossEntropy ? formerKind(question.facts) : "embedding";
+    return { kind, told: formerKindTold(asked, kind) };
+  }, (told) => decisions.add({ option: "encoderKind", ...told }));
+  joinedBatch(images.fixed, fitted.batch, generator, encoder);
+  if (origin === "options" && isPicture(imageShape))
+    for (const problem of rangeProblems(range, options.stages, {
+      name: encoder.name,
+      scaling: fitted.facts.scaling,
+    }))
+      decisions.add(problem);
+
+  const energy =
+    options.energy ?? (fitted.kind === "embedding" ? energies.cosine() : energies.crossEntropy());
   const flat = flattenComplete(energy);
   const size = elementCount(fitted.row);
-  checkEnergyFits(flat, encoder, fitted, size);
+  checkEnergyFits(flat, encoder, fitted, size, options.encoderKind !== undefined);
 
   let pair: FittedEncoder | null = null;
   if (options.pairEncoder !== undefined && typeof options.pairEncoder !== "function") {
-    pair = await fitEncoder("pairEncoder", options.pairEncoder, undefined, staged, imageShape, signal);
+    const pairKind = options.pairEncoderKind;
+    pair = await fitEncoder("pairEncoder", options.pairEncoder, undefined, probe, signal, (question) => {
+      if (!hasCrossEntropy(flat)) return { kind: "embedding", told: null };
+      if (pairKind !== undefined) return { kind: pairKind, told: null };
+      if (origin === "former file") return { kind: formerKind(question.facts), told: null };
+      return decideKind({ ...question, crossEntropy: true });
+    }, ({ value, ...told }) =>
+      decisions.add({ option: "pairEncoder", value: `its output is taken for ${value}`, ...told }));
     joinedBatch(images.fixed, pair.batch, generator, options.pairEncoder);
     if (elementCount(pair.row) !== size)
       throw new ArgumentError(
@@ -112,6 +181,7 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
     inputs: plain ? null : taken,
     source,
     imageShape,
+    range,
     generatorOutput,
     generatorBatch: images.fixed,
     encoder: fitted,
@@ -120,6 +190,39 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
     flat,
     tried: { ...drawn, images: images.tensor },
   };
+}
+
+/** The generator's range: as it is given, or found out and told. */
+function fitRange(
+  { generatorRange, stages, augment, origin, decisions }: ObjectiveOptions,
+  imageShape: readonly number[],
+  { bounds }: OutputFacts,
+  probed: Float32Array,
+): Range {
+  if (generatorRange !== undefined) return generatorRange;
+  // Whoever makes no pictures has no black and white, and nothing here asks for them.
+  if (!isPicture(imageShape) && augment === undefined) return defaultRange;
+  const { range, reason, certain } = decideRange(bounds, lookAtValues(probed, elementCount(imageShape)));
+  const former = origin === "former file" && (augment !== undefined || stages.some(({ kind }) => kind === "clip"));
+  const decided = former ? defaultRange : range;
+  decisions.add({
+    option: "generatorRange",
+    value: rangeText(decided),
+    reason: former
+      ? `the file is of a version that took all generators so, and its stages were used like that; ${reason}`
+      : `${reason}; the encoder receives values in ${rangeText(stagedRanges(range, stages).received)}`,
+    certain: former ? rangeText(range) === rangeText(defaultRange) : certain,
+  });
+  return decided;
+}
+
+/** [1 or 3, H, W] */
+function isPicture(shape: readonly number[]): boolean {
+  return shape.length === 3 && (shape[0] === 1 || shape[0] === 3);
+}
+
+function hasCrossEntropy({ terms }: FlatEnergy): boolean {
+  return terms.some((term) => term.energy.kind === "crossEntropy");
 }
 
 function onlyInput(role: string, model: LoadedModel): Input {
@@ -292,37 +395,65 @@ async function tryRows(
 /** Batches that models are exported for; a larger number is taken for a mistake. */
 const maxFixedBatch = 4096;
 
+/** An encoder does not take the images that there are. */
+function mismatch(
+  role: string,
+  model: LoadedModel,
+  input: Input,
+  shape: readonly number[],
+  imageShape: readonly number[],
+  detail: string,
+  cause?: unknown,
+): ArgumentError {
+  const [, , height, width] = input.shape;
+  const sides =
+    typeof height === "number" && typeof width === "number" ? `${height}, ${width}` : "height, width";
+  const preprocessed = shape === imageShape ? "" : `, ${shapeText(["batch", ...shape])} after preprocess`;
+  return new ArgumentError(
+    `${role}: ${model.name} takes ${shapeText(input.shape)}, but the generator makes images ` +
+      `${shapeText(["batch", ...imageShape])}${preprocessed}${detail}. ${fitAdvice(shape, input.shape, sides)}`,
+    { code: "ERR_SHAPE_MISMATCH", cause },
+  );
+}
+
+function checkTakes(
+  role: string,
+  model: LoadedModel,
+  input: Input,
+  shape: readonly number[],
+  imageShape: readonly number[],
+): void {
+  if (!fits([null, ...shape], input.shape)) throw mismatch(role, model, input, shape, imageShape, "");
+}
+
+/**
+ * Tries an encoder on images of the generator.
+ *
+ * @param decide what its output means
+ * @param tell gets what is to be told about that
+ */
 async function fitEncoder(
   role: "encoder" | "pairEncoder",
   model: LoadedModel,
   wanted: string | undefined,
-  shape: readonly number[],
-  imageShape: readonly number[],
+  { shape, imageShape, images }: Probe,
   signal: AbortSignal | undefined,
+  decide: (question: Omit<KindQuestion, "crossEntropy">) => DecidedKind,
+  tell: (told: NonNullable<DecidedKind["told"]>) => void,
 ): Promise<FittedEncoder> {
   const input = onlyInput(role, model);
   const output = pickOutput(role, model, wanted);
-  const mismatch = (detail: string, cause?: unknown): ArgumentError => {
-    const [, , height, width] = input.shape;
-    const sides =
-      typeof height === "number" && typeof width === "number" ? `${height}, ${width}` : "height, width";
-    const preprocessed = shape === imageShape ? "" : `, ${shapeText(["batch", ...shape])} after preprocess`;
-    return new ArgumentError(
-      `${role}: ${model.name} takes ${shapeText(input.shape)}, but the generator makes images ` +
-        `${shapeText(["batch", ...imageShape])}${preprocessed}${detail}. ${fitAdvice(shape, input.shape, sides)}`,
-      { code: "ERR_SHAPE_MISMATCH", cause },
-    );
+  checkTakes(role, model, input, shape, imageShape);
+  const encode = async (first: number, n: number): Promise<Tensor> => {
+    const data = cycledRows(images, elementCount(shape), first, n);
+    return (await model.run({ data, shape: [n, ...shape] }, { signal }))[output]!;
   };
-  if (!fits([null, ...shape], input.shape)) throw mismatch("");
   let result: { tensor: Tensor; rows: number; fixed: number };
   try {
-    result = await tryRows(role, model, input.shape[0] ?? 0, signal, async (n) => {
-      const images = { data: new Float32Array(n * elementCount(shape)), shape: [n, ...shape] };
-      return (await model.run(images, { signal }))[output]!;
-    });
+    result = await tryRows(role, model, input.shape[0] ?? 0, signal, (n) => encode(0, n));
   } catch (error) {
     if (error instanceof ModelError && error.code === "ERR_RUN_FAILED")
-      throw mismatch(`, which it does not accept (${error.message})`, error);
+      throw mismatch(role, model, input, shape, imageShape, `, which it does not accept (${error.message})`, error);
     throw error;
   }
   const { tensor, rows, fixed } = result;
@@ -334,7 +465,13 @@ async function fitEncoder(
     );
   const facts = await model.facts(output, signal);
   refuseRandom(role, model.name, facts);
-  return { output, row, batch: fixed, probabilities: facts.maker === "Softmax", facts };
+  const more = await runRows(rows, images.length / elementCount(shape), fixed, encode);
+  const data = concatenate([tensor.data, ...more]);
+  checkFiniteRows(role, model.name, data);
+  const seen = lookAtRows(data, [data.length / elementCount(row), ...row]);
+  const { kind, told } = decide({ role, model: model.name, output, row, facts, seen });
+  if (told) tell(told);
+  return { output, row, batch: fixed, kind, facts };
 }
 
 /** What makes images fit an encoder: the stages that are missing, or another export where no stage can help. */
@@ -367,24 +504,30 @@ export function joinedBatch(first: number, second: number, generator?: Model, en
   return first || second;
 }
 
-function checkEnergyFits(flat: FlatEnergy, encoder: LoadedModel, fitted: FittedEncoder, size: number): void {
-  energyGraph(flat, [null, ...fitted.row], size, fitted.probabilities);
+function checkEnergyFits(
+  flat: FlatEnergy,
+  encoder: LoadedModel,
+  fitted: FittedEncoder,
+  size: number,
+  kindGiven: boolean,
+): void {
+  energyGraph(flat, [null, ...fitted.row], size, fitted.kind);
   if (size < 2 && flat.condition === "unit")
     throw new ArgumentError(
       `energy: cosine() compares directions, but ${encoder.name} gives 1 number, which has none but its sign; use ` +
         "energy.squaredError()",
       { code: "ERR_SHAPE_MISMATCH" },
     );
-  if (flat.terms.some((term) => term.energy.kind === "crossEntropy")) {
+  if (hasCrossEntropy(flat)) {
     if (size < 2)
       throw new ArgumentError(
-        `energy: crossEntropy() needs an encoder with two classes or more, got ${size} number in ${encoder.name}; use squaredError() for a single number`,
+        `energy: crossEntropy() needs an encoder with two classes or more, got ${size} number in ${encoder.name}; use squaredError() for a single number, or export a probability p as [1 − p, p]`,
         { code: "ERR_SHAPE_MISMATCH" },
       );
-    if (fitted.facts.maker === "Sigmoid")
+    if (fitted.facts.maker === "Sigmoid" && fitted.kind === "logits" && !kindGiven)
       throw new ArgumentError(
         `energy: crossEntropy() needs scores or probabilities of classes that exclude each other, but ${encoder.name} ends in ` +
-          "Sigmoid; use squaredError(), or energy.fromOnnx() with a binary cross-entropy",
+          "Sigmoid, and its rows do not sum to 1; use squaredError(), or energy.fromOnnx() with a binary cross-entropy",
       );
   }
 }

@@ -1,10 +1,13 @@
 /** Preprocessing stages, conditions and energies as small ONNX graphs, to be joined behind a generator. */
+import type { EncoderKind } from "./encoder-kind.js";
 import type { ConditionKind, FlatEnergy } from "./energy.js";
 import { ArgumentError } from "./errors.js";
+import { defaultRange, type Range } from "./generator-range.js";
 import {
   Builder,
   DataType,
   compose,
+  constantNumbers,
   decodeModel,
   describeNode,
   emptyGraph,
@@ -16,15 +19,15 @@ import {
 } from "./onnx/index.js";
 import { clipMean, clipStd, type Stage } from "./preprocess.js";
 
-/** A stage: image [N, C, H, W] → image. `dims` is what comes in. */
-export function stageGraph(stage: Stage, dims: readonly Dim[]): Graph {
+/** A stage: image [N, C, H, W] → image. `dims` is what comes in, `range` that of its values. */
+export function stageGraph(stage: Stage, dims: readonly Dim[], range: Range = defaultRange): Graph {
   const b = new Builder(emptyGraph(`tr0n_${stage.kind}`));
   const x = b.input("image", DataType.FLOAT, [...dims]);
-  b.output("staged", emitStage(b, x, stage));
+  b.output("staged", emitStage(b, x, stage, range));
   return b.graph;
 }
 
-function emitStage(b: Builder, x: string, stage: Stage): string {
+function emitStage(b: Builder, x: string, stage: Stage, range: Range): string {
   switch (stage.kind) {
     case "resize":
       return b.op("Resize", [x, null, null, b.ints([stage.height, stage.width])], {
@@ -48,13 +51,10 @@ function emitStage(b: Builder, x: string, stage: Stage): string {
       return stage.channels === 1 ? gray : b.op("Concat", [gray, gray, gray], { axis: 1 });
     }
     case "clip": {
-      const unit = affine(b, x, 0.5, 0.5);
-      const resized = emitStage(b, unit, {
-        kind: "resize",
-        height: stage.size,
-        width: stage.size,
-        mode: "linear",
-      });
+      const [low, high] = range;
+      const unit = affine(b, x, 1 / (high - low), -low / (high - low));
+      const size = { height: stage.size, width: stage.size };
+      const resized = emitStage(b, unit, { kind: "resize", ...size, mode: "linear" }, [0, 1]);
       return normalize(b, resized, clipMean, clipStd);
     }
   }
@@ -98,13 +98,13 @@ function flat(b: Builder, x: string): string {
   return rank === 1 ? b.unsqueeze(x, [1]) : b.op("Flatten", [x], { axis: 1 });
 }
 
-/** The encoder's output [N, …] → a condition [N, m] as the translator is fed with. */
-export function conditionGraph(dims: readonly Dim[], kind: ConditionKind, probabilities: boolean): Graph {
+/** The encoder's output [N, …], of a kind → a condition [N, m] as the translator is fed with. */
+export function conditionGraph(dims: readonly Dim[], kind: ConditionKind, output: EncoderKind): Graph {
   const b = new Builder(emptyGraph("tr0n_condition"));
   const x = flat(b, b.input("output", DataType.FLOAT, [...dims]));
   switch (kind) {
     case "probabilities":
-      b.output("condition", probabilities ? x : b.op("Softmax", [x], { axis: 1 }));
+      b.output("condition", emitProbabilities(b, x, output));
       break;
     case "unit": {
       const norm = b.op("Sqrt", [b.sum(b.op("Mul", [x, x]), [1], true)]);
@@ -115,6 +115,13 @@ export function conditionGraph(dims: readonly Dim[], kind: ConditionKind, probab
       b.output("condition", x);
   }
   return b.graph;
+}
+
+/** Class probabilities of an output; those that come as such are made to sum to 1, from which rounding and clipping take them. */
+function emitProbabilities(b: Builder, x: string, kind: EncoderKind): string {
+  if (kind !== "probabilities" && kind !== "log-probabilities") return b.op("Softmax", [x], { axis: 1 });
+  const p = kind === "probabilities" ? b.op("Relu", [x]) : b.op("Exp", [x]);
+  return b.op("Div", [p, b.op("Max", [b.sum(p, [1], true), b.scalar(1e-12, x)])]);
 }
 
 /** (features [N, …], scores [N, …]) → columns [N, F + K]: both flat, side by side. */
@@ -140,6 +147,7 @@ export function columnsGraph(features: readonly Dim[], scores: readonly Dim[]): 
  *
  * @param dims of the encoder's output
  * @param size m
+ * @param kind of the encoder's output
  * @throws ArgumentError for an ONNX energy whose inputs, outputs or shapes are not as energy.fromOnnx() says;
  *   ModelError when it cannot be read
  */
@@ -147,13 +155,13 @@ export function energyGraph(
   energy: FlatEnergy,
   dims: readonly Dim[],
   size: number,
-  probabilities: boolean,
+  kind: EncoderKind,
 ): Graph {
   const batch = dims[0] ?? null;
   const b = new Builder(emptyGraph("tr0n_energy"));
   const output = b.input("output", DataType.FLOAT, [...dims]);
   const condition = b.input("condition", DataType.FLOAT, [batch, size]);
-  const reading = { probabilities, unit: energy.condition === "unit" };
+  const reading = { kind, unit: energy.condition === "unit" };
   const parts: string[] = [];
   for (const term of energy.terms)
     if (term.energy.kind !== "onnx")
@@ -221,19 +229,15 @@ function weighted(b: Builder, value: string, weight: number): string {
 
 function emitEnergy(
   b: Builder,
-  kind: "crossEntropy" | "cosine" | "squaredError",
+  term: "crossEntropy" | "cosine" | "squaredError",
   f: string,
   c: string,
-  { probabilities, unit }: { probabilities: boolean; unit: boolean },
+  { kind, unit }: { kind: EncoderKind; unit: boolean },
 ): string {
   const dot = (p: string, q: string): string => b.sum(b.op("Mul", [p, q]), [1], false);
-  switch (kind) {
-    case "crossEntropy": {
-      const logs = probabilities
-        ? b.op("Log", [b.op("Max", [f, b.scalar(1e-12, f)])])
-        : b.op("LogSoftmax", [f], { axis: 1 });
-      return b.op("Neg", [dot(c, logs)]);
-    }
+  switch (term) {
+    case "crossEntropy":
+      return b.op("Neg", [dot(c, emitLogProbabilities(b, f, kind))]);
     case "cosine": {
       const norm = (x: string): string => b.op("Sqrt", [b.op("Add", [dot(x, x), b.scalar(1e-12, x)])]);
       // Unit conditions come normalised, and sums of them must not be: E is linear in c.
@@ -247,16 +251,51 @@ function emitEnergy(
   }
 }
 
+function emitLogProbabilities(b: Builder, f: string, kind: EncoderKind): string {
+  switch (kind) {
+    case "probabilities":
+      return b.op("Log", [b.op("Max", [f, b.scalar(1e-12, f)])]);
+    case "log-probabilities":
+      // The logarithm of 0 is -∞, and 0 · -∞ is no number.
+      return b.op("Max", [f, b.scalar(-1e30, f)]);
+    default:
+      return b.op("LogSoftmax", [f], { axis: 1 });
+  }
+}
+
 /** Operators that only move numbers about. */
 const moves = new Set(["Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast"]);
 
 /** The operator that makes an output's numbers; null when it is an input or a constant. */
 export function lastOperator(graph: Graph, output: string): string | null {
+  return lastNode(makersOf(graph), output)?.opType ?? null;
+}
+
+/** Whether an output's numbers come from a linear layer, scaled or moved by constants or not. */
+export function endsLinear(graph: Graph, output: string): boolean {
+  const makers = makersOf(graph);
+  for (let value = output; ; ) {
+    const node = lastNode(makers, value);
+    if (node?.domain !== "") return false;
+    if (node.opType === "Gemm" || node.opType === "MatMul" || node.opType === "Conv") return true;
+    if (!["Add", "Sub", "Mul", "Div"].includes(node.opType)) return false;
+    const varying = node.inputs.filter((name) => constantNumbers(graph, makers, name) === null);
+    if (varying.length !== 1) return false;
+    value = varying[0]!;
+  }
+}
+
+function makersOf(graph: Graph): Map<string, Node> {
   const makers = new Map<string, Node>();
   for (const node of graph.nodes) for (const name of node.outputs) makers.set(name, node);
-  let node = makers.get(output);
+  return makers;
+}
+
+/** The node that makes a value's numbers. */
+function lastNode(makers: ReadonlyMap<string, Node>, value: string): Node | undefined {
+  let node = makers.get(value);
   while (node && node.domain === "" && moves.has(node.opType)) node = makers.get(node.inputs[0] ?? "");
-  return node ? node.opType : null;
+  return node;
 }
 
 /** The first node on the way to an output that draws random numbers, in words; null when there is none. */

@@ -1,7 +1,8 @@
-/** Images in and out: tensors [n, C, H, W] with values in [-1, 1] ↔ PNG. `sharp` is loaded at the first use. */
+/** Images in and out: tensors [n, C, H, W] ↔ PNG, black and white being the ends of a range, by default [-1, 1]. `sharp` is loaded at the first use. */
 import type { Sharp, SharpOptions } from "sharp";
 import { reason, writeFileAtomic } from "./atomic-write.js";
 import { ArgumentError, FileError, Tr0nError, invalid } from "./errors.js";
+import { checkRange, defaultRange, type Range } from "./generator-range.js";
 import { readWholeFile } from "./read-file.js";
 import { checkTensor, type Tensor } from "./tensor.js";
 
@@ -12,7 +13,14 @@ export interface Pixels {
   readonly height: number;
 }
 
+/** Images [n, C, H, W], and what numbers are black and white in them. */
+export interface Images extends Tensor {
+  readonly range: Range;
+}
+
 export interface GridOptions {
+  /** The numbers of black and of white. Default: the images' own range, as samples have it, else [-1, 1]. */
+  range?: Range;
   /** Images beside one another; default: about as many as there are rows. */
   columns?: number;
   /** Pixels between images and around all of them, after scaling; default 2. */
@@ -50,12 +58,14 @@ export function gridLayout(shape: readonly number[], options: GridOptions = {}) 
 }
 
 /**
- * A contact sheet, filled row by row. Values are mapped from [-1, 1] to 0…255, clamped; one channel gives grey.
+ * A contact sheet, filled row by row. Values are mapped from their range to 0…255, clamped; one channel gives grey.
  *
  * @throws ArgumentError unless `images` is [n, 1 or 3, H, W] with n ≥ 1 and finite numbers.
  */
-export function imageGrid(images: Tensor, options: GridOptions = {}): Pixels {
+export function imageGrid(images: Tensor | Images, options: GridOptions = {}): Pixels {
   checkTensor("images", images, { finite: true });
+  const own = "range" in images ? checkRange("images.range", images.range) : undefined;
+  const [low, high] = checkRange("range", options.range) ?? own ?? defaultRange;
   const { n, channels, height, width, columns, gap, scale, sheet: size } = gridLayout(images.shape, options);
   const sheet = blankPixels(size.width, size.height, options.background ?? [255, 255, 255]);
   for (let i = 0; i < n; i++) {
@@ -68,7 +78,7 @@ export function imageGrid(images: Tensor, options: GridOptions = {}): Pixels {
         for (let k = 0; k < 3; k++) {
           const plane = i * channels + (channels === 3 ? k : 0);
           const value = images.data[plane * height * width + source]!;
-          sheet.data[target + k] = Math.round(Math.min(1, Math.max(0, (value + 1) / 2)) * 255);
+          sheet.data[target + k] = Math.round(Math.min(1, Math.max(0, (value - low) / (high - low))) * 255);
         }
       }
   }
@@ -114,7 +124,7 @@ export async function encodePng(pixels: Pixels): Promise<Uint8Array> {
  */
 export async function writeImages(
   path: string,
-  images: Tensor,
+  images: Tensor | Images,
   options: GridOptions & { signal?: AbortSignal } = {},
 ): Promise<void> {
   await writeFileAtomic(path, await encodePng(imageGrid(images, options)), options);
@@ -122,12 +132,18 @@ export async function writeImages(
 
 /**
  * Reads an image of any format that sharp knows (PNG, JPEG, WebP, TIFF, GIF, AVIF, SVG) as a tensor [1, 3, H, W] in
- * [-1, 1]: sRGB, transparency over white, EXIF orientation applied. Where `size` is given it is scaled to cover that
- * size and cropped at the centre.
+ * `range` ([-1, 1]): sRGB, transparency over white, EXIF orientation applied. Where `size` is given it is scaled to cover
+ * that size and cropped at the centre.
  *
  * @throws FileError ERR_IO when it cannot be read, ERR_FILE_INVALID when it is not an image, naming the path.
  */
-export async function readImage(path: string, size?: { height: number; width: number }): Promise<Tensor> {
+export async function readImage(
+  path: string,
+  size?: { height: number; width: number },
+  options: { range?: Range } = {},
+): Promise<Images> {
+  const range = checkRange("range", options.range) ?? defaultRange;
+  const [low, high] = range;
   if (size) {
     whole("height", size.height, 1);
     whole("width", size.width, 1);
@@ -159,8 +175,8 @@ export async function readImage(path: string, size?: { height: number; width: nu
   }
   const values = new Float32Array(3 * height * width);
   for (let i = 0; i < height * width; i++)
-    for (let k = 0; k < 3; k++) values[k * height * width + i] = (data[3 * i + k]! / 255) * 2 - 1;
-  return { data: values, shape: [1, 3, height, width] };
+    for (let k = 0; k < 3; k++) values[k * height * width + i] = (data[3 * i + k]! / 255) * (high - low) + low;
+  return { data: values, shape: [1, 3, height, width], range };
 }
 
 type SharpFactory = (input: Uint8Array, options?: SharpOptions) => Sharp;

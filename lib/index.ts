@@ -23,6 +23,8 @@ export {
   type SimpleLatent,
   type TableLatent,
 } from "./latent.js";
+export type { EncoderKind } from "./encoder-kind.js";
+export type { Range } from "./generator-range.js";
 export { energy, type Energy, type EnergyTerm } from "./energy.js";
 export { augmentation, type Augmentation, type AugmentationOptions } from "./augment.js";
 export { stage, type Stage, type ResizeMode } from "./preprocess.js";
@@ -55,7 +57,7 @@ export {
   type Samples,
   type Tr0nOptions,
 } from "./tr0n.js";
-export { encodePng, imageGrid, readImage, writeImages, type GridOptions, type Pixels } from "./image.js";
+export { encodePng, imageGrid, readImage, writeImages, type GridOptions, type Images, type Pixels } from "./image.js";
 export {
   evaluate,
   formatEvaluation,

@@ -6,6 +6,7 @@
 import { augmentGraph, checkAugmentable, nativeAugmentation, type Augmentation } from "./augment.js";
 import type { Decisions } from "./decisions.js";
 import { differentiateSimplified } from "./differentiate-model.js";
+import type { EncoderKind } from "./encoder-kind.js";
 import {
   energy as energies,
   flattenComplete,
@@ -15,7 +16,10 @@ import {
 } from "./energy.js";
 import { ArgumentError, Tr0nError } from "./errors.js";
 import { fit, joinedBatch, stagedShape, type FittedEncoder, type Parts } from "./fit.js";
+import { stagedRanges } from "./expected-range.js";
+import type { Range } from "./generator-range.js";
 import { conditionGraph, energyGraph, stageGraph } from "./graphs.js";
+import type { Images } from "./image.js";
 import { abortable, callNative, runJob } from "./job.js";
 import type { Latent, MappedLatent } from "./latent.js";
 import { latentGraph, latentTensors, type LatentInput } from "./latent-inputs.js";
@@ -29,8 +33,8 @@ import type { Stage } from "./preprocess.js";
 import { elementCount, knownElementCount, type Tensor } from "./tensor.js";
 import { openGraph } from "./weights.js";
 
-/** A function from images [n, C, H, W], as the generator gives them, to conditions [n, m]. */
-export type PairFunction = (images: Tensor) => Promise<Tensor>;
+/** A function from images [n, C, H, W], as the generator gives them with their range, to conditions [n, m]. */
+export type PairFunction = (images: Images) => Promise<Tensor>;
 
 export interface ObjectiveOptions {
   generator: LoadedModel;
@@ -42,9 +46,17 @@ export interface ObjectiveOptions {
   stages: readonly Stage[];
   augment?: Augmentation;
   pairEncoder?: LoadedModel | PairFunction;
+  /** What the encoder's output means; found out where it is not given. */
+  encoderKind?: EncoderKind;
+  /** Of a pairEncoder that is a model. */
+  pairEncoderKind?: EncoderKind;
+  /** The numbers of black and of white; found out where they are not given. */
+  generatorRange?: Range;
   maxBatch: number;
   /** Takes down what is decided. */
   decisions: Decisions;
+  /** Where the settings are from: a file is not checked again, and a former one has no kinds and ranges. */
+  origin: "options" | "file" | "former file";
   signal?: AbortSignal;
 }
 
@@ -60,6 +72,8 @@ export class Objective {
   readonly latentShape: readonly number[];
   /** [C, H, W] */
   readonly imageShape: readonly number[];
+  /** The numbers of black and of white in the generator's images. */
+  readonly range: Range;
   /** m */
   readonly conditionSize: number;
   readonly energy: Energy;
@@ -89,6 +103,7 @@ export class Objective {
     this.latent = parts.latent;
     this.latentShape = parts.latentShape;
     this.imageShape = parts.imageShape;
+    this.range = parts.range;
     this.conditionSize = elementCount(parts.encoder.row);
     this.energy = parts.energy;
     this.flat = parts.flat;
@@ -99,7 +114,7 @@ export class Objective {
   }
 
   /**
-   * Checks that everything fits, running both models once on latents of the prior.
+   * Checks that everything fits, running both models on latents of the prior.
    *
    * @throws ArgumentError (ERR_SHAPE_MISMATCH where two things do not fit), ModelError, AbortError
    */
@@ -218,7 +233,7 @@ export class Objective {
     const fitted = this.parts.encoder;
     const pipeline = await start();
     await this.appendEncoder(pipeline, this.encoder, fitted);
-    const energy = energyGraph(flat, pipeline.dims, this.conditionSize, fitted.probabilities);
+    const energy = energyGraph(flat, pipeline.dims, this.conditionSize, fitted.kind);
     pipeline.graph(energy, { name: "energy", row: [], prefix: "energy/" });
     const options = this.sharing("generator → energy", fixedBatch, what, probe);
     return this.keep(await pipeline.objective(gradient, this.conditionSize, options));
@@ -230,7 +245,7 @@ export class Objective {
     const sharing = this.sharing("generator", this.parts.generatorBatch, "energy", this.latentProbe);
     const { open } = sharing;
     const generator = await (await this.generated()).parts(gradient, sharing);
-    const graph = augmentGraph(augment, imageShape);
+    const graph = augmentGraph(augment, imageShape, { range: this.range });
     const objective = await this.withEnergy(
       "energy",
       this.flat,
@@ -280,9 +295,14 @@ export class Objective {
     return this.parts.encoder.batch;
   }
 
-  /** The encoder's output are probabilities already. */
-  get probabilities(): boolean {
-    return this.parts.encoder.probabilities;
+  /** What the numbers of the encoder's output mean. */
+  get encoderKind(): EncoderKind {
+    return this.parts.encoder.kind;
+  }
+
+  /** The same of a pairEncoder; undefined where none is a model. */
+  get pairEncoderKind(): EncoderKind | undefined {
+    return this.parts.pair?.kind;
   }
 
   /** Frees all sessions; running native jobs finish or are cancelled by their owners. */
@@ -338,9 +358,10 @@ export class Objective {
 
   private appendStages(pipeline: Pipeline): void {
     let shape = this.imageShape;
+    const { before } = stagedRanges(this.range, this.stages);
     for (const [index, item] of this.stages.entries()) {
       shape = stagedShape(`preprocess[${index}]`, item, shape);
-      const graph = stageGraph(item, pipeline.dims);
+      const graph = stageGraph(item, pipeline.dims, before[index]);
       pipeline.graph(graph, { name: `stage.${item.kind}`, row: shape, prefix: `stage_${index}/` });
     }
   }
@@ -354,7 +375,7 @@ export class Objective {
   }
 
   private appendCondition(pipeline: Pipeline, fitted: FittedEncoder): void {
-    const condition = conditionGraph(pipeline.dims, this.conditionKind, fitted.probabilities);
+    const condition = conditionGraph(pipeline.dims, this.conditionKind, fitted.kind);
     pipeline.graph(condition, { name: "condition", row: [this.conditionSize], prefix: "condition/" });
   }
 

@@ -3,14 +3,22 @@ import { join } from "node:path";
 import { checkOptions, checkSignal, shapeText } from "./check.js";
 import { differentiateSimplified } from "./differentiate-model.js";
 import { ArgumentError, ModelError } from "./errors.js";
-import { lastOperator, randomOperator } from "./graphs.js";
+import { endsLinear, lastOperator, randomOperator } from "./graphs.js";
 import { Lifetime, runJob } from "./job.js";
 import { hashBytes, hashFiles, readGraphInPlace, type Source } from "./model-source.js";
 import { feed, fits, floats, publicInfo } from "./model-values.js";
 import type { Model, RunOptions, ValueInfo } from "./model.js";
 import { native, type NativeSession, type NativeTensor } from "./native.js";
-import { decodeModel, externalFiles, randomNodes, roundsCoarsely, type Graph } from "./onnx/index.js";
-import { looksLikeClassifier, type OutputFacts } from "./output-facts.js";
+import {
+  decodeModel,
+  externalFiles,
+  inputScaling,
+  randomNodes,
+  roundsCoarsely,
+  valueBounds,
+  type Graph,
+} from "./onnx/index.js";
+import type { OutputFacts } from "./output-facts.js";
 import { checkSame } from "./output-guard.js";
 import type { Tensor } from "./tensor.js";
 import { openGraph } from "./weights.js";
@@ -121,11 +129,13 @@ export class OnnxModel implements Model {
   /** @throws as graph() */
   async facts(output: string, signal?: AbortSignal): Promise<OutputFacts> {
     const graph = await this.graph(signal);
-    const maker = lastOperator(graph, output);
     return {
-      maker,
+      maker: lastOperator(graph, output),
       random: randomOperator(graph, output),
-      classifier: looksLikeClassifier(maker, output),
+      linear: endsLinear(graph, output),
+      classifier: false,
+      bounds: valueBounds(graph, output),
+      scaling: inputScaling(graph, graph.inputs[0]?.name ?? ""),
     };
   }
 

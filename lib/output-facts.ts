@@ -1,13 +1,17 @@
-/** What objectives want to know of a model's output, beyond its shape. */
+import type { Bounds, InputScaling } from "./onnx/index.js";
+
+/** What a model's code says about an output, beyond its shape. */
 export interface OutputFacts {
   /** The operator that makes its numbers, by its name in ONNX ("Softmax") where it has one; null where it is unknown. */
   readonly maker: string | null;
   /** What makes one run differ from the next, in words; null when nothing does. */
   readonly random: string | null;
-  /** Whether it looks like the output of a classifier. */
+  /** Its numbers come from a linear layer. */
+  readonly linear: boolean;
+  /** The model's class says that it is a classifier. */
   readonly classifier: boolean;
-}
-
-export function looksLikeClassifier(maker: string | null, output: string): boolean {
-  return maker === "Softmax" || maker === "LogSoftmax" || /logit|prob|class|score/i.test(output);
+  /** Between which numbers it lies, where its last operators tell. */
+  readonly bounds: Bounds | null;
+  /** What the model does to its input's numbers first, where that is a scaling. */
+  readonly scaling: InputScaling | null;
 }

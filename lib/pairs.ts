@@ -14,6 +14,7 @@ import {
 } from "./check.js";
 import { transformOutputs } from "./condition.js";
 import { ArgumentError, FileError, Tr0nError, describe, invalid } from "./errors.js";
+import type { Images } from "./image.js";
 import { throwIfAborted } from "./job.js";
 import { checkMemory } from "./limits.js";
 import type { Objective } from "./objective.js";
@@ -22,8 +23,9 @@ import { decodeSafetensors, encodeSafetensors, takeTensor } from "./safetensors.
 import {
   createObjective,
   modelOptionNames,
-  modelSettings,
+  pairModelSettings,
   settingsDifference,
+  withFormerKinds,
   type ModelsOptions,
 } from "./settings.js";
 import { elementCount, type Tensor } from "./tensor.js";
@@ -129,7 +131,7 @@ async function writePairs(objective: Objective, o: PairsOptions): Promise<Omit<P
   const settings = await pairSettings(objective);
   const before = await readManifest(o.folder);
   if (before) {
-    checkSettings(o.folder, before.settings, settings);
+    checkSettings(o.folder, await withFormerKinds(before.settings, objective), settings);
     for (const [name, given, stored] of [
       ["seed", o.seed, before.seed],
       ["shardSize", o.shardSize, before.shardSize],
@@ -211,7 +213,8 @@ export async function drawPairs(
     const rows = Math.min(functionBatch, n - at);
     const part = await source.pairs(map, seed, first + at, rows, signal);
     z.set(part.z, at * d);
-    const images: Tensor = { data: part.outputs[0]!.data, shape: [rows, ...objective.imageShape] };
+    const shape = [rows, ...objective.imageShape];
+    const images: Images = { data: part.outputs[0]!.data, shape, range: objective.range };
     const given: Tensor | null | undefined = await pairEncoder(images);
     throwIfAborted("making pairs", signal);
     if (!(given?.data instanceof Float32Array) || !Array.isArray(given.shape))
@@ -249,7 +252,8 @@ export async function readPairs(
   const manifest = await readManifest(folder);
   if (!manifest)
     throw new FileError("ERR_IO", `${folder}: expected a folder of pairs, but it has no manifest.json`);
-  checkSettings(folder, manifest.settings, await pairSettings(objective));
+  const before = await withFormerKinds(manifest.settings, objective);
+  checkSettings(folder, before, await pairSettings(objective));
   const { latentSize: d, conditionSize: m } = objective;
   const count = manifest.shards.reduce((sum, shard) => sum + shard.rows, 0);
   checkMemory(`${folder}: ${count} pairs`, 4 * count * pairSize(objective));
@@ -283,7 +287,7 @@ function pairSize(objective: Objective): number {
 async function pairSettings(objective: Objective): Promise<Record<string, unknown>> {
   // Conditions depend on the energy only through their kind: pairs made for one energy serve others of the same kind.
   return {
-    ...(await modelSettings(objective)),
+    ...(await pairModelSettings(objective)),
     energy: undefined,
     augment: undefined,
     condition: objective.conditionKind,

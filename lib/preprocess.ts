@@ -59,7 +59,7 @@ export const stage = {
       offset: checkNumber("offset", offset, 0),
     });
   },
-  /** Maps the range `from` onto the range `to`; by default [-1, 1] onto [0, 1]. */
+  /** Maps the range `from`, such as the generator's, onto the range `to`; by default [-1, 1] onto [0, 1]. */
   scale(from: readonly [number, number] = [-1, 1], to: readonly [number, number] = [0, 1]): Stage {
     const range = (name: string, value: unknown): [number, number] => {
       const list = numbers(name, value);
@@ -87,7 +87,7 @@ export const stage = {
     if (channels !== 1 && channels !== 3) throw invalid("channels", "1 or 3", channels);
     return Object.freeze({ kind: "grayscale", channels });
   },
-  /** CLIP's preprocessing of images in [-1, 1]: to [0, 1], bilinear to size × size (224), mean and std of CLIP. */
+  /** CLIP's preprocessing of the generator's images: from its range, or what earlier stages made of it, to [0, 1], bilinear to size × size (224), mean and std of CLIP. */
   clip(options?: { size?: number }): Stage {
     const o = checkOptions("stage.clip options", options, ["size"]);
     return Object.freeze({ kind: "clip", size: checkInteger("size", o.size, 224, sides) });

@@ -1,15 +1,18 @@
 /** The options that say what models are joined and how, and the record of them that files keep. */
 import { basename } from "node:path";
 import { checkAugmentation, type Augmentation } from "./augment.js";
-import { checkFunction, checkInteger } from "./check.js";
+import { checkChoice, checkFunction, checkInteger } from "./check.js";
 import { Decisions, type DecisionListener } from "./decisions.js";
 import { checkDevice, type Device } from "./devices.js";
+import { encoderKinds, formerKind, type EncoderKind } from "./encoder-kind.js";
 import { checkEnergy, describeEnergy, type Energy } from "./energy.js";
 import { invalid } from "./errors.js";
+import { checkRange, defaultRange, type Range } from "./generator-range.js";
 import { describeLatent, type LatentDescription } from "./latent-description.js";
 import { checkLatent, type Latent } from "./latent.js";
 import { loadedModel, type LoadedModel, type Model } from "./model.js";
 import { Objective, type PairFunction } from "./objective.js";
+import type { OutputFacts } from "./output-facts.js";
 import { checkStages, type Stage } from "./preprocess.js";
 
 /** Models and what lies between them. */
@@ -25,9 +28,19 @@ export interface ModelsOptions {
   /** p(z). Default: N(0, I) of the generator's input size. */
   latent?: Latent;
   /**
-   * Default: crossEntropy() for an encoder that looks like a classifier (its output comes from Softmax or LogSoftmax, or
-   * its name contains logit, prob, class or score), else cosine().
+   * Between which numbers the generator's pixels lie, black and white: [-1, 1], [0, 1], [0, 255] or any other two. Pictures are
+   * written and read by it, and stage.clip() and `augment` take it into account. Default: found out from the generator's
+   * last operators (Tanh, Sigmoid, Clip, scaled or not) or else from images of it, and told.
    */
+  generatorRange?: Range;
+  /**
+   * What the encoder's output means: scores of classes ("logits"), "probabilities" of classes, their logarithms
+   * ("log-probabilities"), or a vector ("embedding"). Default: found out from rows of it for images of the generator (≥ 0
+   * with the sum 1; ≤ 0 with exponentials that sum to 1; of length 1), from its name and from its last operators, and told;
+   * with a warning where two of them are about as likely.
+   */
+  encoderKind?: EncoderKind;
+  /** Default: cosine() where the encoder's output is an "embedding", else crossEntropy(); see `encoderKind`. */
   energy?: Energy;
   /** Stages between generator and encoder, in order. Default none. */
   preprocess?: readonly Stage[];
@@ -55,6 +68,8 @@ export const modelOptionNames = [
   "encoder",
   "generatorOutput",
   "encoderOutput",
+  "generatorRange",
+  "encoderKind",
   "latent",
   "energy",
   "preprocess",
@@ -65,8 +80,18 @@ export const modelOptionNames = [
   "onDecision",
 ] as const;
 
+/** What a file says besides the options; `former`: it is from before there were kinds and ranges. */
+export interface StoredKinds {
+  readonly former: boolean;
+  readonly pairEncoderKind?: EncoderKind;
+}
+
 /** Checks the options and joins the models. @throws as Tr0n.create */
-export async function createObjective(o: ModelsOptions, signal?: AbortSignal): Promise<Objective> {
+export async function createObjective(
+  o: ModelsOptions,
+  signal?: AbortSignal,
+  stored?: StoredKinds,
+): Promise<Objective> {
   checkDevice("device", o.device);
   checkFunction("onDecision", o.onDecision);
   const text = (name: string, value: unknown): string | undefined => {
@@ -80,6 +105,10 @@ export async function createObjective(o: ModelsOptions, signal?: AbortSignal): P
     encoder: loadedModel("encoder", o.encoder),
     generatorOutput: text("generatorOutput", o.generatorOutput),
     encoderOutput: text("encoderOutput", o.encoderOutput),
+    generatorRange: checkRange("generatorRange", o.generatorRange),
+    encoderKind: checkKindName("encoderKind", o.encoderKind),
+    pairEncoderKind: stored?.pairEncoderKind,
+    origin: stored ? (stored.former ? "former file" : "file") : "options",
     latent: o.latent === undefined ? undefined : checkLatent("latent", o.latent),
     energy: o.energy === undefined ? undefined : checkEnergy("energy", o.energy),
     stages: checkStages("preprocess", o.preprocess),
@@ -92,6 +121,11 @@ export async function createObjective(o: ModelsOptions, signal?: AbortSignal): P
     decisions: new Decisions(o.onDecision),
     signal,
   });
+}
+
+/** @throws ArgumentError unless `value` is a kind or undefined */
+export function checkKindName(name: string, value: unknown): EncoderKind | undefined {
+  return value === undefined ? undefined : checkChoice(name, value, "logits", encoderKinds);
 }
 
 /** A model as files remember it. */
@@ -111,6 +145,11 @@ export interface ModelSettings {
   readonly latentShape: readonly number[];
   readonly imageShape: readonly number[];
   readonly conditionSize: number;
+  /** Absent in files from before there was a choice. */
+  readonly generatorRange?: Range;
+  /** What the outputs mean; absent where it makes no difference, and in files from before there was a choice. */
+  readonly encoderKind?: EncoderKind;
+  readonly pairEncoderKind?: EncoderKind;
   readonly preprocess: readonly Stage[];
   /** Absent where there is none, as in files from before there was any. */
   readonly augment?: Augmentation;
@@ -123,7 +162,8 @@ export async function modelSettings(objective: Objective): Promise<ModelSettings
     sha256: await model.fingerprint(),
     output,
   });
-  const { pairEncoder } = objective;
+  const { pairEncoder, pairEncoderKind } = objective;
+  const classes = objective.conditionKind === "probabilities";
   return {
     generator: await record(objective.generator, objective.generatorOutput),
     encoder: await record(objective.encoder, objective.encoderOutput),
@@ -137,10 +177,45 @@ export async function modelSettings(objective: Objective): Promise<ModelSettings
     latentShape: objective.latentShape,
     imageShape: objective.imageShape,
     conditionSize: objective.conditionSize,
+    generatorRange: objective.range,
+    ...(classes ? { encoderKind: objective.encoderKind } : {}),
+    ...(classes && pairEncoderKind ? { pairEncoderKind } : {}),
     preprocess: objective.stages,
     ...(objective.augment ? { augment: objective.augment } : {}),
     energy: describeEnergy(objective.energy),
   };
+}
+
+/** {@link modelSettings} as far as training pairs depend on them: a range counts where a stage takes it into account. */
+export async function pairModelSettings(objective: Objective): Promise<Record<string, unknown>> {
+  const { generatorRange, ...settings } = await modelSettings(objective);
+  return countsRange(objective) ? { ...settings, generatorRange } : settings;
+}
+
+function countsRange({ stages }: Objective): boolean {
+  return stages.some(({ kind }) => kind === "clip");
+}
+
+/** Settings of a file that may be from before there were kinds and ranges, with what it took them for. */
+export async function withFormerKinds(
+  stored: Record<string, unknown>,
+  objective: Objective,
+): Promise<Record<string, unknown>> {
+  const range = countsRange(objective) ? { generatorRange: defaultRange } : {};
+  if (objective.conditionKind !== "probabilities" || stored["encoderKind"] !== undefined)
+    return { ...range, ...stored };
+  /** Log-probabilities come through a softmax as they are: they were taken for the logits that they are, too. */
+  const former = (facts: OutputFacts, kind: EncoderKind): EncoderKind => {
+    const was = formerKind(facts);
+    return was === "logits" && kind === "log-probabilities" ? kind : was;
+  };
+  const { encoder, encoderOutput, encoderKind, pairEncoder, pairEncoderKind } = objective;
+  const kinds: Record<string, EncoderKind> = {
+    encoderKind: former(await encoder.facts(encoderOutput), encoderKind),
+  };
+  if (pairEncoderKind !== undefined && typeof pairEncoder === "object")
+    kinds["pairEncoderKind"] = former(await pairEncoder.facts(pairEncoder.outputs[0]!.name), pairEncoderKind);
+  return { ...range, ...kinds, ...stored };
 }
 
 /** The first setting in which a file differs from what is wanted, in words; null when they agree. Names of files do not count. */

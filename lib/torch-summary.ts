@@ -1,6 +1,6 @@
 /** What the code of a TorchScript model says about it. */
 import { Tr0nError } from "./errors.js";
-import { looksLikeClassifier, type OutputFacts } from "./output-facts.js";
+import type { OutputFacts } from "./output-facts.js";
 
 /** The JSON of native/torch/summary.h. */
 export interface TorchSummary {
@@ -31,14 +31,23 @@ const onnxNames: Readonly<Record<string, string>> = {
   sigmoid: "Sigmoid",
 };
 
+const linear = new Set(["linear", "addmm", "matmul", "mm", "conv2d", "_convolution"]);
+
+/** Operators whose results have bounds. */
+const own: Readonly<Record<string, readonly [number, number]>> = { tanh: [-1, 1], sigmoid: [0, 1] };
+
 /** Outputs mostly have no names of their own here, so that the class's name counts, too. */
 export function outputFacts(summary: TorchSummary, output: string): OutputFacts {
   const made = summary.outputs[output] ?? "";
   const maker = made === "" ? null : (onnxNames[made] ?? made);
   const type = summary.class.split(".").at(-1)!;
+  const bounds = own[made.replace(/_$/, "")]; // tanh_ works in place
   return {
     maker,
     random: summary.random,
-    classifier: looksLikeClassifier(maker, output) || /classif/i.test(type),
+    linear: linear.has(made),
+    classifier: /classif/i.test(type),
+    bounds: bounds ? { low: bounds[0], high: bounds[1], tight: true, by: made } : null,
+    scaling: null,
   };
 }

@@ -24,8 +24,11 @@ import {
   type Place,
   type Precision,
 } from "./devices.js";
+import type { EncoderKind } from "./encoder-kind.js";
 import { type Energy } from "./energy.js";
 import { ArgumentError, FileError, Tr0nError, invalid } from "./errors.js";
+import type { Range } from "./generator-range.js";
+import type { Images } from "./image.js";
 import { Lifetime, runJob, runJobWithProgress } from "./job.js";
 import { restoreLatent, type Mappings } from "./latent-description.js";
 import { latentTensors } from "./latent-inputs.js";
@@ -145,8 +148,8 @@ export interface SampleProgress {
 }
 
 export interface Samples {
-  /** [B·count, C, H, W]; the samples of a condition follow each other. */
-  readonly images: Tensor;
+  /** [B·count, C, H, W] in the generator's range; the samples of a condition follow each other. */
+  readonly images: Images;
   /** [B·count, d] */
   readonly latents: Tensor;
   /** [B·count], E(z, c) without the prior's terms and without λ; with `augment` its mean over the copies of the chain's draw. */
@@ -177,7 +180,7 @@ export interface SampleStep {
   /** [B·count, d], where there are images. */
   readonly latents?: Tensor;
   /** [B·count, C, H, W], every `every` steps and at the last one. */
-  readonly images?: Tensor;
+  readonly images?: Images;
   readonly seed: number;
 }
 
@@ -333,6 +336,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
           encoder,
           generatorOutput: config.models.generator.output ?? undefined,
           encoderOutput: config.models.encoder.output ?? undefined,
+          generatorRange: config.models.generatorRange,
+          encoderKind: config.models.encoderKind,
           latent: await restoreLatent(config.models.latent, tables, mappings, path),
           energy,
           preprocess: config.models.preprocess,
@@ -343,6 +348,10 @@ export class Tr0n implements Disposable, AsyncDisposable {
           onDecision: o.onDecision,
         },
         o.signal,
+        {
+          former: config.models.generatorRange === undefined,
+          pairEncoderKind: config.models.pairEncoderKind,
+        },
       );
       opened = await openDevice(place.device, o.signal);
       const { translator, spread } = tensors(objective, place);
@@ -400,6 +409,16 @@ export class Tr0n implements Disposable, AsyncDisposable {
   /** "probabilities" where conditions are classes or distributions over them, "unit" where only directions count. */
   get conditionKind(): "probabilities" | "unit" | "raw" {
     return this.objective.conditionKind;
+  }
+
+  /** What the numbers of the encoder's output mean: the option, or what was found out. */
+  get encoderKind(): EncoderKind {
+    return this.objective.encoderKind;
+  }
+
+  /** The numbers of black and of white in the generator's images: the option, or what was found out. */
+  get generatorRange(): Range {
+    return this.objective.range;
   }
 
   /** [C, H, W] */
@@ -570,8 +589,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
     return latentTensors(latents.data, this.checkLatents(latents), this.objective.inputs);
   }
 
-  /** Images [n, C, H, W] of latents [n, d]. */
-  async generate(latents: Tensor, options?: { signal?: AbortSignal }): Promise<Tensor> {
+  /** Images [n, C, H, W] of latents [n, d], in the generator's range. */
+  async generate(latents: Tensor, options?: { signal?: AbortSignal }): Promise<Images> {
     const o = checkOptions("options", options, ["signal"]);
     checkSignal("signal", o.signal);
     const n = this.checkLatents(latents);
@@ -797,12 +816,12 @@ export class Tr0n implements Disposable, AsyncDisposable {
     return { data, shape: [data.length / this.latentSize, this.latentSize] };
   }
 
-  private async imagesOf(latents: Float32Array, signal: AbortSignal): Promise<Tensor> {
+  private async imagesOf(latents: Float32Array, signal: AbortSignal): Promise<Images> {
     this.lifetime.check();
     const n = latents.length / this.latentSize;
     const map = await this.objective.images(signal);
     const [output] = await runJob("generate", signal, () => map.run(latents, n));
-    return { data: output!.data, shape: [n, ...this.imageShape] };
+    return { data: output!.data, shape: [n, ...this.imageShape], range: this.generatorRange };
   }
 }
 

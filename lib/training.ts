@@ -19,6 +19,7 @@ import {
   checkSignal,
 } from "./check.js";
 import { checkSameRun, readCheckpoint, writeCheckpoint, type Checkpoint } from "./checkpoint.js";
+import type { Decision } from "./decisions.js";
 import type { Place } from "./devices.js";
 import { FileError, Tr0nError, invalid } from "./errors.js";
 import { callNative, runJob, throwIfAborted } from "./job.js";
@@ -28,7 +29,7 @@ import { native } from "./native.js";
 import { knownNoise, noiseToJson, type ConditionNoise } from "./noise.js";
 import type { Objective } from "./objective.js";
 import { drawPairs, readPairs, type Pairs } from "./pairs.js";
-import { modelSettings } from "./settings.js";
+import { pairModelSettings, withFormerKinds } from "./settings.js";
 import type { Tensor } from "./tensor.js";
 import { Trainer, type TrainerOptions } from "./trainer.js";
 import { parameterCount, type Space, type Stds } from "./translator-shape.js";
@@ -148,6 +149,8 @@ export interface TrainReport {
   /** heldOutNll − priorEntropy, or NaN. Below 0 the translator knows more about z than the prior does. */
   readonly gap: number;
   readonly warnings: readonly string[];
+  /** What was decided where no option said it, as {@link Tr0n.decisions}. */
+  readonly decisions: readonly Decision[];
   readonly seed: number;
 }
 
@@ -340,7 +343,7 @@ export async function trainTranslator(
   let trainer: Trainer | undefined;
   try {
     const run: Record<string, unknown> = {
-      ...(await modelSettings(objective)),
+      ...(await pairModelSettings(objective)),
       translator: {
         components: translator.components,
         hidden: translator.hidden,
@@ -364,7 +367,10 @@ export async function trainTranslator(
       patience: o.patience,
       seed: ownSeed,
     };
-    if (before) checkSameRun(o.checkpoint!, before, run, parameterCount(translator));
+    if (before) {
+      const settings = await withFormerKinds(before.settings, objective);
+      checkSameRun(o.checkpoint!, { ...before, settings }, run, parameterCount(translator));
+    }
     // Written before anything long runs: a path that cannot be written fails at once, and the seed is kept.
     else if (o.checkpoint !== undefined)
       await writeCheckpoint(o.checkpoint, await firstCheckpoint(run, ownSeed, translator, signal));
@@ -447,6 +453,7 @@ export async function trainTranslator(
         heldOutAuxiliary: residuals ? mean(residuals) : Number.NaN,
         priorEntropy,
         gap,
+        decisions: [...objective.decisions.all],
         warnings: warnings(pairs.count, o.loss === "nll" ? gap : Number.NaN),
         seed: ownSeed,
       },

@@ -5,12 +5,13 @@ import { checkSeed } from "./check.js";
 import type { Place } from "./devices.js";
 import { describeEnergy, energyFrom, needsBytes, type Energy, type EnergyDescription } from "./energy.js";
 import { FileError, Tr0nError, describe } from "./errors.js";
+import { checkRange } from "./generator-range.js";
 import { checkDescription, latentTables, splitTables } from "./latent-description.js";
 import { noiseFromJson, noiseToJson } from "./noise.js";
 import type { Objective } from "./objective.js";
 import { checkStages } from "./preprocess.js";
 import { decodeSafetensors, takeTensor, type Safetensors } from "./safetensors.js";
-import { modelSettings, settingsDifference, type ModelRecord, type ModelSettings } from "./settings.js";
+import { checkKindName, modelSettings, settingsDifference, type ModelRecord, type ModelSettings } from "./settings.js";
 import { translatorNames, type TrainReport, type TranslatorSettings } from "./training.js";
 import { checkArchitecture } from "./translator-shape.js";
 import { translatorFromFile, type Translator } from "./translator.js";
@@ -128,6 +129,7 @@ function restoredReport(report: TrainReport): TrainReport {
     bestEpoch: report.bestEpoch ?? report.epochs,
     stopped: report.stopped ?? false,
     validation: report.validation ?? [],
+    decisions: report.decisions ?? [],
     trainLoss: number(report.trainLoss),
     heldOutLoss: number(report.heldOutLoss ?? report.heldOutNll),
     heldOutNll: number(report.heldOutNll),
@@ -167,6 +169,9 @@ function checkConfig(given: TranslatorFileConfig): TranslatorFileConfig {
       encoder: record("encoder", models.encoder),
       pairEncoder: models.pairEncoder ?? null,
       latent: checkDescription(models.latent),
+      generatorRange: checkRange("generatorRange", models.generatorRange),
+      encoderKind: checkKindName("encoderKind", models.encoderKind),
+      pairEncoderKind: checkKindName("pairEncoderKind", models.pairEncoderKind),
       preprocess: checkStages("preprocess", models.preprocess),
       ...(models.augment === undefined ? {} : { augment: checkAugmentation("augment", models.augment) }),
     },

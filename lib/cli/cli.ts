@@ -5,6 +5,7 @@ import { inspect } from "node:util";
 import { packageRoot } from "../native.js";
 import { benchCommand } from "./bench.js";
 import { helpOf, readLine, type Command, type Result } from "./command.js";
+import { DecisionLog } from "./decisions.js";
 import { devicesCommand } from "./devices.js";
 import { differentiateCommand } from "./differentiate.js";
 import { doctorCommand } from "./doctor.js";
@@ -91,7 +92,8 @@ async function run(
   const progress = await Progress.create(around.terminal && !args.flag("json"));
   let result: Result;
   try {
-    result = await command.run(args, { signal, progress });
+    const decisions = new DecisionLog(progress, (text) => around.error(text));
+    result = await command.run(args, { signal, progress, decisions });
   } finally {
     progress.stop();
   }

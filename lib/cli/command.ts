@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { Arguments } from "./arguments.js";
 import { UsageError } from "./errors.js";
+import type { DecisionLog } from "./decisions.js";
 import type { Progress } from "./progress.js";
 
 export interface OptionSpec {
@@ -20,6 +21,8 @@ export interface Context {
   /** Fires at Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;
   readonly progress: Progress;
+  /** Takes down what is decided, and tells it. */
+  readonly decisions: DecisionLog;
 }
 
 /** What a command has to say: `json` with --json, else `text`. */

@@ -48,7 +48,7 @@ export const evaluateCommand: Command = {
     const translator = needTranslator(args, run);
     if (out !== undefined) await checkWritable(out);
     const report = await withModels(args, run, context, async (models) => {
-      const tr0n = await loadTr0n(translator, run, models, context.signal);
+      const tr0n = await loadTr0n(translator, run, models, context);
       try {
         return await evaluate(tr0n, {
           ...options,
@@ -67,6 +67,6 @@ export const evaluateCommand: Command = {
     });
     if (out !== undefined)
       await writeFileAtomic(out, `${JSON.stringify(report, null, 2)}\n`, { signal: context.signal });
-    return { json: report, text: formatEvaluation(report) };
+    return { json: context.decisions.withDecisions(report), text: formatEvaluation(report) };
   },
 };

@@ -2,6 +2,8 @@
 import type { AugmentationOptions } from "../augment.js";
 import { loadConfig, type ModelSpec, type RunConfig } from "../config/config.js";
 import type { Device, Precision } from "../devices.js";
+import { encoderKinds } from "../encoder-kind.js";
+import type { Range } from "../generator-range.js";
 import { loadModel, type Model } from "../model.js";
 import { stage, type Stage } from "../preprocess.js";
 import { textEncoder, type TextFunction } from "../text-encoder.js";
@@ -85,6 +87,16 @@ export const settingOptions = {
     value: "NAME",
     help: "cross-entropy, cosine or squared-error (default: by the encoder)",
   },
+  "encoder-kind": {
+    type: "string",
+    value: "NAME",
+    help: `what its output means: ${encoderKinds.join(", ")} (default: found out, and told)`,
+  },
+  "generator-range": {
+    type: "string",
+    value: "LOW,HIGH",
+    help: "its black and white: 0,1 or 0,255 or (with =) =-1,1 (default: found out, and told)",
+  },
   latent: {
     type: "string",
     value: "LIST",
@@ -101,7 +113,7 @@ export const settingOptions = {
   normalize: {
     type: "string",
     value: "M,S",
-    help: "(x − M) / S for the encoder, in the generator's range [-1, 1]",
+    help: "(x − M) / S for the encoder, x being in the generator's range",
   },
   "clip-preprocess": {
     type: "boolean",
@@ -168,7 +180,21 @@ function readSettings(args: Arguments): RunConfig {
     "squared-error": "squaredError",
   } as const;
   const name = args.choice("energy", Object.keys(energies) as (keyof typeof energies)[]);
-  return { energy: name && { kind: energies[name] }, preprocess: readStages(args) };
+  return {
+    energy: name && { kind: energies[name] },
+    encoderKind: args.choice("encoder-kind", encoderKinds),
+    generatorRange: readRange(args),
+    preprocess: readStages(args),
+  };
+}
+
+function readRange(args: Arguments): Range | undefined {
+  const list = args.list("generator-range");
+  if (!list) return undefined;
+  const [low, high] = list.map(Number) as [number, number];
+  if (list.length !== 2 || !Number.isFinite(low) || !Number.isFinite(high) || !(low < high))
+    throw args.wrong("generator-range", "LOW,HIGH with LOW < HIGH", list.join());
+  return [low, high];
 }
 
 function readStages(args: Arguments): Stage[] | undefined {

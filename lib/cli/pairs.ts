@@ -47,15 +47,18 @@ export const pairsCommand: Command = {
           seed: run.seed,
           energy: run.energy && (await buildEnergy(run.energy)),
           latent: await buildLatent(run.latent, generator, mapping),
+          generatorRange: run.generatorRange,
+          encoderKind: run.encoderKind,
           preprocess: run.preprocess,
           maxBatch: run.maxBatch,
           signal: context.signal,
+          onDecision: context.decisions.listener,
           onProgress: ({ done, total }) => context.progress.update("pairs", done, total),
         }),
     );
     const repaired = report.repaired.length > 0 ? `, ${report.repaired.length} damaged files made again` : "";
     return {
-      json: { folder, ...report },
+      json: context.decisions.withDecisions({ folder, ...report }),
       text: `${folder}: ${report.count} pairs (${report.generated} new${repaired}), seed ${report.seed}, ${report.seconds.toFixed(1)} s`,
     };
   },

@@ -53,7 +53,7 @@ export const sampleCommand: Command = {
     for (const path of latents === undefined ? [out] : [out, latents]) await checkWritable(path);
     const started = performance.now();
     const { device, samples } = await withModels(args, run, context, async (models) => {
-      const tr0n = await loadTr0n(translator, run, models, context.signal);
+      const tr0n = await loadTr0n(translator, run, models, context);
       try {
         const conditions = conditionCount(condition);
         layout = { columns: conditions > 1 ? count : Math.ceil(Math.sqrt(count)), scale };
@@ -67,7 +67,7 @@ export const sampleCommand: Command = {
     if (latents !== undefined) await writeFileAtomic(latents, encode(samples), { signal: context.signal });
     await writeImages(out, samples.images, { ...layout, signal: context.signal });
     return {
-      json: {
+      json: context.decisions.withDecisions({
         file: out,
         ...(latents === undefined ? {} : { latents }),
         device,
@@ -81,7 +81,7 @@ export const sampleCommand: Command = {
         acceptance: finite(samples.acceptance),
         evaluations: samples.evaluations,
         warnings: samples.warnings,
-      },
+      }),
       text: [
         `${out}: ${samples.energies.length} samples, seed ${samples.seed}, ${seconds.toFixed(1)} s on ${device}`,
         ...samples.warnings.map((warning) => `warning: ${warning}`),

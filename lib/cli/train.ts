@@ -95,6 +95,8 @@ export const trainCommand: Command = {
         encoderOutput: run.encoder?.output,
         latent: await buildLatent(run.latent, models.generator, mapping),
         energy: run.energy && (await buildEnergy(run.energy)),
+        generatorRange: run.generatorRange,
+        encoderKind: run.encoderKind,
         preprocess: run.preprocess,
         augment: buildAugmentation(run.augment) ?? undefined,
         translator: { ...translator, conditionNoise: noise ?? buildNoise(conditionNoise) },
@@ -102,6 +104,7 @@ export const trainCommand: Command = {
         device: run.device,
         precision: run.precision,
         seed: run.seed,
+        onDecision: context.decisions.listener,
       });
       try {
         const trained = await tr0n.train({
@@ -115,7 +118,10 @@ export const trainCommand: Command = {
         tr0n.dispose();
       }
     });
-    return { json: { translator: out, device, ...report }, text: describeTraining(out, device, report) };
+    return {
+      json: context.decisions.withDecisions({ translator: out, device, ...report }),
+      text: describeTraining(out, device, report),
+    };
   },
 };
 

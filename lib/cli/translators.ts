@@ -3,7 +3,7 @@ import { buildAugmentation, buildEnergy } from "../config/build.js";
 import type { RunConfig } from "../config/config.js";
 import { Tr0n } from "../tr0n.js";
 import type { Arguments } from "./arguments.js";
-import type { OptionSpec } from "./command.js";
+import type { Context, OptionSpec } from "./command.js";
 import { need, type RunModels } from "./models.js";
 
 export const translatorOption = {
@@ -20,7 +20,7 @@ export async function loadTr0n(
   path: string,
   run: RunConfig,
   { generator, encoder, textEncoder, mapping }: RunModels,
-  signal: AbortSignal,
+  { signal, decisions }: Context,
 ): Promise<Tr0n> {
   const { augment, device, precision, maxBatch } = run;
   const energy = run.energy && (await buildEnergy(run.energy));
@@ -34,6 +34,7 @@ export async function loadTr0n(
     maxBatch,
     device,
     precision,
+    onDecision: decisions.listener,
     signal,
   });
 }

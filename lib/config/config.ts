@@ -3,7 +3,9 @@ import { dirname, isAbsolute, join } from "node:path";
 import { reason } from "../atomic-write.js";
 import type { AugmentationOptions } from "../augment.js";
 import type { Device, Precision } from "../devices.js";
+import type { EncoderKind } from "../encoder-kind.js";
 import { FileError } from "../errors.js";
+import type { Range } from "../generator-range.js";
 import type { ModelOptions } from "../model.js";
 import type { Stage } from "../preprocess.js";
 import { readWholeFile } from "../read-file.js";
@@ -39,6 +41,8 @@ export interface RunConfig {
   /** The mapping network of mapped latents. */
   mapping?: ModelSpec;
   latent?: LatentSpec;
+  generatorRange?: Range;
+  encoderKind?: EncoderKind;
   energy?: EnergySpec;
   preprocess?: Stage[];
   /** null: none, also where a translator file has one. */

@@ -2,6 +2,7 @@
  * What a configuration file may hold: one table, which validate.ts checks files against and which is published as
  * schema/tr0n.schema.json. A new option is one line here and its use where the section is read.
  */
+import { encoderKinds } from "../encoder-kind.js";
 import { recipes } from "../recipes.js";
 
 /** The part of JSON Schema (draft 7) that validate.ts knows. */
@@ -306,6 +307,11 @@ export const configSchema: Schema & { $schema: string; title: string; definition
         "text → condition",
       ),
       latent,
+      generatorRange: list(
+        { type: "number" },
+        "black and white of the generator's images, two numbers such as [0, 1]; default: found out, and told",
+      ),
+      encoderKind: choice("what the encoder's output means; default: found out, and told", ...encoderKinds),
       energy: ref("energy", "default: by the encoder"),
       preprocess: { description: "stages between generator and encoder", type: "array", items: ref("stage") },
       augment: object(

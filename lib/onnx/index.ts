@@ -29,6 +29,7 @@ export {
   type ValueInfo,
 } from "./graph.js";
 export { Builder, type Attributes } from "./builder.js";
+export { constantNumbers, valueBounds, type Bounds } from "./bounds.js";
 export { roundsCoarsely } from "./coarse.js";
 export { cutGradient, type CutGradient } from "./cut.js";
 export { compose, type ComposeOptions } from "./compose.js";
@@ -48,6 +49,7 @@ export { upgradeGraph } from "./upgrade.js";
 export { DataType, isFloat, makeTensor, readNumbers, tensorBytes, tensorDims, typeName } from "./tensors.js";
 export { inlineFunctions } from "./inline.js";
 export { fixBatch } from "./batch.js";
+export { inputScaling, type InputScaling } from "./input-scaling.js";
 export { randomNodes } from "./random.js";
 export { graphToRun } from "./prepare.js";
 export { productWeights, sharedProductBytes } from "./product-weights.js";

@@ -32,7 +32,7 @@ const crossEntropy = (): Graph =>
     { terms: [{ energy: { kind: "crossEntropy" }, weight: 1 }], condition: "probabilities" } as never,
     ["batch", classes],
     classes,
-    false,
+    "logits",
   );
 
 async function segmentOf(graph: Graph, inputShape: number[], name: string): Promise<NativeOnnxSegment> {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodeImages } from "../../lib/encode-image.js";
 import { readImage, writeImages } from "../../lib/image.js";
-import { Tr0n, energy, loadModel, stage, tensor, type Tr0nOptions } from "../../lib/index.js";
+import { Tr0n, energy, loadModel, stage, tensor, type Tensor, type Tr0nOptions } from "../../lib/index.js";
 import { analyticClassifier, analyticGenerator } from "./analytic.js";
 
 describe("encodeImages", () => {
@@ -26,7 +26,7 @@ describe("encodeImages", () => {
       return {
         condition: await encodeImages(tr0n.objective, "image", path, new AbortController().signal),
         image,
-        run: async (x = image) => [...Object.values(await encoder.run(x))[0]!.data],
+        run: async (x: Tensor = image) => [...Object.values(await encoder.run(x))[0]!.data],
       };
     } finally {
       tr0n.dispose();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import type { EncoderKind } from "../../lib/encoder-kind.js";
 import { flatten, type ConditionKind } from "../../lib/energy.js";
 import { conditionGraph, energyGraph, lastOperator, stageGraph } from "../../lib/graphs.js";
 import { energy, stage, type Energy, type Stage } from "../../lib/index.js";
@@ -87,7 +88,7 @@ describe("energies as graphs", () => {
         [n, 2, 3],
         [n, m, 1, 1],
       ]) {
-        const graph = energyGraph(flatten(made), ["batch", ...shape.slice(1)], m, false);
+        const graph = energyGraph(flatten(made), ["batch", ...shape.slice(1)], m, "logits");
         const { energy: got } = await run(graph, feeds(shape));
         assert.deepEqual(got!.shape, [n]);
         close(got!.data, expected, 2e-5, name);
@@ -95,7 +96,7 @@ describe("energies as graphs", () => {
     });
 
     it(`${name}: its gradient agrees with finite differences of the formula, row by row`, async () => {
-      const graph = energyGraph(flatten(made), ["batch", m], m, false);
+      const graph = energyGraph(flatten(made), ["batch", m], m, "logits");
       const gradient = differentiateGraph(graph, { wrt: ["output"], outputs: ["energy"], seed: "ones" });
       const { grad_output: got } = await run(gradient, feeds());
       const h = 1e-5;
@@ -114,7 +115,7 @@ describe("energies as graphs", () => {
   it("crossEntropy takes probabilities as they are and survives zeros among them", async () => {
     const p = numbers(3, n * m, 0, 1);
     p[0] = 0;
-    const graph = energyGraph(flatten(energy.crossEntropy()), ["batch", m], m, true);
+    const graph = energyGraph(flatten(energy.crossEntropy()), ["batch", m], m, "probabilities");
     const { energy: got } = await run(graph, { ...feeds(), output: { data: p, shape: [n, m] } });
     const expected = Array.from(
       { length: n },
@@ -128,7 +129,7 @@ describe("energies as graphs", () => {
   });
 
   it("cosine is finite with a finite gradient where the output vanishes", async () => {
-    const graph = energyGraph(flatten(energy.cosine()), ["batch", m], m, false);
+    const graph = energyGraph(flatten(energy.cosine()), ["batch", m], m, "logits");
     const gradient = differentiateGraph(graph, { wrt: ["output"], outputs: ["energy"], seed: "ones" });
     const got = await run(gradient, { ...feeds(), output: { data: new Float32Array(n * m), shape: [n, m] } });
     assert.ok([...got["energy"]!.data, ...got["grad_output"]!.data].every(Number.isFinite));
@@ -136,7 +137,7 @@ describe("energies as graphs", () => {
 
   it("sums are weighted, prior terms left out, and the batch stays symbolic", async () => {
     const whole = energy.sum([energy.cosine(), -2], energy.squaredError(), energy.prior(7));
-    const graph = energyGraph(flatten(whole), ["batch", m], m, false);
+    const graph = energyGraph(flatten(whole), ["batch", m], m, "logits");
     assert.equal(typeof graph.outputs[0]!.dims?.[0], "string");
     const { energy: got } = await run(graph, feeds());
     const expected = Array.from({ length: n }, (_, i) => {
@@ -164,7 +165,7 @@ describe("energies as graphs", () => {
     it(`fromOnnx: stands alone and in sums, giving [N${keep ? ", 1" : ""}]`, async () => {
       const bytes = own({ keep });
       const product = Array.from({ length: n }, (_, i) => dot(row(output, i, m), row(conditions, i, m)));
-      const alone = energyGraph(flatten(energy.fromOnnx(bytes)), ["batch", m], m, false);
+      const alone = energyGraph(flatten(energy.fromOnnx(bytes)), ["batch", m], m, "logits");
       const got = await run(alone, feeds());
       assert.deepEqual(Object.keys(got), ["energy"]);
       assert.deepEqual(got["energy"]!.shape, [n]);
@@ -173,7 +174,7 @@ describe("energies as graphs", () => {
         energy.fromOnnx(bytes),
         -1,
       ]);
-      const graph = energyGraph(flatten(sum), ["batch", m], m, false);
+      const graph = energyGraph(flatten(sum), ["batch", m], m, "logits");
       const squares = product.map((_, i) =>
         formulas["squaredError"]!(row(output, i, m), row(conditions, i, m)),
       );
@@ -189,7 +190,7 @@ describe("energies as graphs", () => {
 
   it("fromOnnx: says what is wrong with its inputs, outputs, sizes and bytes", async () => {
     const make = (bytes: Uint8Array) => () =>
-      energyGraph(flatten(energy.fromOnnx(bytes)), ["batch", m], m, false);
+      energyGraph(flatten(energy.fromOnnx(bytes)), ["batch", m], m, "logits");
     await rejects(
       make(own({ inputs: ["x", "condition"] })),
       "ERR_INVALID_ARGUMENT",
@@ -202,22 +203,25 @@ describe("energies as graphs", () => {
 });
 
 describe("conditions as graphs", () => {
-  const kinds: [ConditionKind, boolean, (f: number[]) => number[]][] = [
-    ["probabilities", false, (f) => logSoftmax(f).map(Math.exp)],
-    ["probabilities", true, (f) => f],
-    ["unit", false, (f) => f.map((x) => x / Math.sqrt(dot(f, f)))],
-    ["raw", false, (f) => f],
+  const normalised = (p: number[]): number[] => p.map((x) => x / p.reduce((sum, y) => sum + y));
+  const kinds: [ConditionKind, EncoderKind, (f: number[]) => number[]][] = [
+    ["probabilities", "logits", (f) => logSoftmax(f).map(Math.exp)],
+    ["probabilities", "probabilities", (f) => normalised(f.map((x) => Math.max(x, 0)))],
+    ["probabilities", "log-probabilities", (f) => normalised(f.map(Math.exp))],
+    ["unit", "embedding", (f) => f.map((x) => x / Math.sqrt(dot(f, f)))],
+    ["raw", "embedding", (f) => f],
   ];
-  for (const [kind, probabilities, formula] of kinds)
-    it(`${kind}${probabilities ? " of probabilities" : ""}`, async () => {
-      const graph = conditionGraph(["batch", 2, 3], kind, probabilities);
-      const { condition } = await run(graph, { output: { data: output, shape: [n, 2, 3] } });
+  for (const [kind, meaning, formula] of kinds)
+    it(`${kind} of ${meaning}`, async () => {
+      const graph = conditionGraph(["batch", 2, 3], kind, meaning);
+      const data = meaning === "probabilities" ? output.map(Math.abs) : output;
+      const { condition } = await run(graph, { output: { data, shape: [n, 2, 3] } });
       assert.deepEqual(condition!.shape, [n, m]);
-      for (let i = 0; i < n; i++) close(row(condition!.data, i, m), formula(row(output, i, m)), 1e-6, kind);
+      for (let i = 0; i < n; i++) close(row(condition!.data, i, m), formula(row(data, i, m)), 1e-6, kind);
     });
 
   it("scalars a row become columns", async () => {
-    const graph = conditionGraph(["batch"], "raw", false);
+    const graph = conditionGraph(["batch"], "raw", "embedding");
     const { condition } = await run(graph, { output: { data: Float32Array.of(1, 2), shape: [2] } });
     assert.deepEqual(condition, { data: Float32Array.of(1, 2), shape: [2, 1] });
   });

@@ -119,7 +119,7 @@ function join({ generator, tower, size, inputs }: Composed): Graph {
   append(model(tower), "image", "encoder/");
   const width = inputs.condition!.dims[1]!;
   const terms = flattenComplete(energy.cosine());
-  append(energyGraph(terms, [graph.outputs[0]!.dims![0]!, width], width, false), "output", "energy/");
+  append(energyGraph(terms, [graph.outputs[0]!.dims![0]!, width], width, "logits"), "output", "energy/");
   return graph;
 }
 

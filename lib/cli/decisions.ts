@@ -1,0 +1,39 @@
+/** What was decided for a command, told as soon as it is: lines on standard error, and `decisions` of the JSON. */
+import { decisionText, type Decision } from "../decisions.js";
+import type { Progress } from "./progress.js";
+
+/** What the command line calls options. */
+const flags: Readonly<Record<string, string>> = {
+  encoderKind: "--encoder-kind",
+  generatorRange: "--generator-range",
+  preprocess: '--resize and its like, or "preprocess" in a --config,',
+  pairEncoder: 'another "pairEncoder" in the --config',
+};
+
+export class DecisionLog {
+  readonly all: Decision[] = [];
+
+  /** @param print a line for people */
+  constructor(
+    private readonly progress: Progress,
+    private readonly print: (text: string) => void,
+  ) {}
+
+  /** For `onDecision`. A bar that is being drawn ends first. */
+  readonly listener = (decision: Decision): void => {
+    this.all.push(decision);
+    this.progress.stop();
+    this.print(`tr0n: ${decision.certain ? "" : "warning: "}${textOf(decision)}\n`);
+  };
+
+  /** A command's JSON with all of them, those that are not certain among the warnings, too. */
+  withDecisions<T extends object>(json: T & { warnings?: readonly string[] }): object {
+    const { warnings = [], ...rest } = json;
+    const doubtful = this.all.filter(({ certain }) => !certain).map(textOf);
+    return { ...rest, warnings: [...warnings, ...doubtful], decisions: this.all };
+  }
+}
+
+function textOf(decision: Decision): string {
+  return decisionText(decision, flags[decision.option] ?? decision.option);
+}
