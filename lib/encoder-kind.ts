@@ -35,10 +35,15 @@ const near = 0.1;
 /** Rounding, as in 1 − p. */
 const rounding = 1e-6;
 
-/** @param shape [n, …] */
-export function lookAtRows(data: Float32Array, shape: readonly number[]): OutputRows {
-  const [rows = 0, ...row] = shape;
+/** Numbers of an output that are looked at: this thread has more to do. */
+const looked = 2 ** 20;
+
+/** @param shape [n, …]; of large rows the first ones count */
+export function lookAtRows(all: Float32Array, shape: readonly number[]): OutputRows {
+  const [given = 0, ...row] = shape;
   const size = elementCount(row);
+  const rows = Math.min(given, Math.max(1, Math.floor(looked / size)));
+  const data = all.subarray(0, rows * size);
   let [min, max] = [Infinity, -Infinity];
   const range = (): [number, number] => [Infinity, -Infinity];
   const [sum, expSum, norm] = [range(), range(), range()];
@@ -60,7 +65,7 @@ export function lookAtRows(data: Float32Array, shape: readonly number[]): Output
     take(expSum, e);
     take(norm, Math.sqrt(q));
   }
-  return { rows, min, max, sum, expSum, norm, distributionAxis: distributionAxis(data, shape) };
+  return { rows, min, max, sum, expSum, norm, distributionAxis: distributionAxis(data, [rows, ...row]) };
 }
 
 function distributionAxis(data: Float32Array, shape: readonly number[]): number | null {
@@ -151,7 +156,8 @@ export function decideKind(question: KindQuestion): DecidedKind {
       `${rows} are ≥ 0 and sum to ${span(seen.sum)}, which is nearly 1: "logits" would take a softmax of them`,
       false,
     );
-  if (facts.maker === "Sigmoid" && (crossEntropy || named === "logits")) return { kind: "logits", told: null };
+  if (facts.maker === "Sigmoid" && (crossEntropy || named === "logits"))
+    return { kind: "logits", told: null };
   if (seen.max <= rounding && seen.expSum[1] <= 1 + near && !/logit/i.test(output))
     return decided(
       "logits",
@@ -267,6 +273,7 @@ function refuseOtherAxis({ role, model, output, row, facts, seen, crossEntropy }
   const axis = seen.distributionAxis;
   const softmax = facts.maker === "Softmax" || facts.maker === "LogSoftmax";
   if (axis === null && !softmax) return;
+  if (axis !== null && axis > 0 && row[axis - 1] === elementCount(row)) return; // it is that of the classes
   const shape = shapeText(["batch", ...row]);
   const found =
     axis === 0
@@ -287,7 +294,9 @@ function refuseOtherAxis({ role, model, output, row, facts, seen, crossEntropy }
 /** "logits" where the name speaks of classes, "embedding" where it speaks of vectors. */
 function nameSays(output: string, { classifier }: OutputFacts): "logits" | "embedding" | null {
   if (classifier || /logit|prob|class|score/i.test(output)) return "logits";
-  return /embed|feature|latent|hidden|pool|vector|descriptor|representation/i.test(output) ? "embedding" : null;
+  return /embed|feature|latent|hidden|pool|vector|descriptor|representation/i.test(output)
+    ? "embedding"
+    : null;
 }
 
 /** What is wrong with an output called probabilities that are none; null where its name promises nothing. */

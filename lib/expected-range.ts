@@ -5,18 +5,25 @@ import type { InputScaling } from "./onnx/index.js";
 import { clipMean, clipStd, type Stage } from "./preprocess.js";
 
 /** Means and deviations that models are trained with, of values in [0, 1]. */
-const statistics: readonly { readonly of: string; readonly mean: readonly number[]; readonly std: readonly number[] }[] =
-  [
-    { of: "ImageNet", mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
-    { of: "CLIP", mean: clipMean, std: clipStd },
-    { of: "CIFAR-10", mean: [0.4914, 0.4822, 0.4465], std: [0.247, 0.2435, 0.2616] },
-    { of: "CIFAR-10", mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.201] },
-    { of: "MNIST", mean: [0.1307], std: [0.3081] },
-    { of: "a half", mean: [0.5], std: [0.5] },
-    { of: "none", mean: [0], std: [1] },
-  ];
+const statistics: readonly {
+  readonly of: string;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}[] = [
+  { of: "ImageNet", mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+  { of: "CLIP", mean: clipMean, std: clipStd },
+  { of: "CIFAR-10", mean: [0.4914, 0.4822, 0.4465], std: [0.247, 0.2435, 0.2616] },
+  { of: "CIFAR-10", mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.201] },
+  { of: "MNIST", mean: [0.1307], std: [0.3081] },
+  { of: "a half", mean: [0.5], std: [0.5] },
+  { of: "none", mean: [0], std: [1] },
+];
 
-const ranges: readonly Range[] = [[0, 1], [0, 255], [-1, 1]];
+const ranges: readonly Range[] = [
+  [0, 1],
+  [0, 255],
+  [-1, 1],
+];
 
 /** The range that a scaling is made for, and whose mean and deviation it has; null where it is none that is known. */
 export function expectedRange({ scale, offset }: InputScaling): { range: Range; by: string } | null {
@@ -34,7 +41,10 @@ export function expectedRange({ scale, offset }: InputScaling): { range: Range; 
         return Math.abs(k * s - 1) < 0.01 && Math.abs(b * s + m) < 0.01 * width;
       });
       if (!fits.every(Boolean)) continue;
-      return { range, by: of === "none" || of === "a half" ? "first operators" : `mean and deviation, ${of}'s,` };
+      return {
+        range,
+        by: of === "none" || of === "a half" ? "first operators" : `mean and deviation, ${of}'s,`,
+      };
     }
   }
   return null;

@@ -134,16 +134,24 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
     shape: staged,
     images: await runStages(probed, shapes, options.stages, ranges.before, signal),
   };
-  const fitted = await fitEncoder("encoder", encoder, options.encoderOutput, probe, signal, (question) => {
-    const asked = { ...question, crossEntropy };
-    if (origin !== "former file") {
-      if (options.encoderKind === undefined) return decideKind(asked);
-      const told = origin === "file" ? null : checkKind(options.encoderKind, asked, "encoderKind");
-      return { kind: options.encoderKind, told };
-    }
-    const kind = crossEntropy ? formerKind(question.facts) : "embedding";
-    return { kind, told: formerKindTold(asked, kind) };
-  }, (told) => decisions.add({ option: "encoderKind", ...told }));
+  const fitted = await fitEncoder(
+    "encoder",
+    encoder,
+    options.encoderOutput,
+    probe,
+    signal,
+    (question) => {
+      const asked = { ...question, crossEntropy };
+      if (origin !== "former file") {
+        if (options.encoderKind === undefined) return decideKind(asked);
+        const told = origin === "file" ? null : checkKind(options.encoderKind, asked, "encoderKind");
+        return { kind: options.encoderKind, told };
+      }
+      const kind = crossEntropy ? formerKind(question.facts) : "embedding";
+      return { kind, told: formerKindTold(asked, kind) };
+    },
+    (told) => decisions.add({ option: "encoderKind", ...told }),
+  );
   joinedBatch(images.fixed, fitted.batch, generator, encoder);
   if (origin === "options" && isPicture(imageShape))
     for (const problem of rangeProblems(range, options.stages, {
@@ -161,13 +169,21 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
   let pair: FittedEncoder | null = null;
   if (options.pairEncoder !== undefined && typeof options.pairEncoder !== "function") {
     const pairKind = options.pairEncoderKind;
-    pair = await fitEncoder("pairEncoder", options.pairEncoder, undefined, probe, signal, (question) => {
-      if (!hasCrossEntropy(flat)) return { kind: "embedding", told: null };
-      if (pairKind !== undefined) return { kind: pairKind, told: null };
-      if (origin === "former file") return { kind: formerKind(question.facts), told: null };
-      return decideKind({ ...question, crossEntropy: true });
-    }, ({ value, ...told }) =>
-      decisions.add({ option: "pairEncoder", value: `its output is taken for ${value}`, ...told }));
+    pair = await fitEncoder(
+      "pairEncoder",
+      options.pairEncoder,
+      undefined,
+      probe,
+      signal,
+      (question) => {
+        if (!hasCrossEntropy(flat)) return { kind: "embedding", told: null };
+        if (pairKind !== undefined) return { kind: pairKind, told: null };
+        if (origin === "former file") return { kind: formerKind(question.facts), told: null };
+        return decideKind({ ...question, crossEntropy: true });
+      },
+      ({ value, ...told }) =>
+        decisions.add({ option: "pairEncoder", value: `its output is taken for ${value}`, ...told }),
+    );
     joinedBatch(images.fixed, pair.batch, generator, options.pairEncoder);
     if (elementCount(pair.row) !== size)
       throw new ArgumentError(
@@ -194,7 +210,7 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
 
 /** The generator's range: as it is given, or found out and told. */
 function fitRange(
-  { generatorRange, stages, augment, origin, decisions }: ObjectiveOptions,
+  { generator, generatorRange, stages, augment, origin, decisions }: ObjectiveOptions,
   imageShape: readonly number[],
   { bounds }: OutputFacts,
   probed: Float32Array,
@@ -202,8 +218,15 @@ function fitRange(
   if (generatorRange !== undefined) return generatorRange;
   // Whoever makes no pictures has no black and white, and nothing here asks for them.
   if (!isPicture(imageShape) && augment === undefined) return defaultRange;
-  const { range, reason, certain } = decideRange(bounds, lookAtValues(probed, elementCount(imageShape)));
-  const former = origin === "former file" && (augment !== undefined || stages.some(({ kind }) => kind === "clip"));
+  const seen = lookAtValues(probed, elementCount(imageShape));
+  if (!Number.isFinite(seen.min) || !Number.isFinite(seen.max))
+    throw new ModelError(
+      "ERR_RUN_FAILED",
+      `${generator.name}: gives numbers that are not finite for a latent of the prior`,
+    );
+  const { range, reason, certain } = decideRange(bounds, seen);
+  const former =
+    origin === "former file" && (augment !== undefined || stages.some(({ kind }) => kind === "clip"));
   const decided = former ? defaultRange : range;
   decisions.add({
     option: "generatorRange",
@@ -453,7 +476,15 @@ async function fitEncoder(
     result = await tryRows(role, model, input.shape[0] ?? 0, signal, (n) => encode(0, n));
   } catch (error) {
     if (error instanceof ModelError && error.code === "ERR_RUN_FAILED")
-      throw mismatch(role, model, input, shape, imageShape, `, which it does not accept (${error.message})`, error);
+      throw mismatch(
+        role,
+        model,
+        input,
+        shape,
+        imageShape,
+        `, which it does not accept (${error.message})`,
+        error,
+      );
     throw error;
   }
   const { tensor, rows, fixed } = result;

@@ -9,7 +9,11 @@ export type Range = readonly [low: number, high: number];
 /** What images are taken for that nobody says more about. */
 export const defaultRange: Range = Object.freeze([-1, 1] as const);
 
-const standard: readonly Range[] = [[-1, 1], [0, 1], [0, 255]];
+const standard: readonly Range[] = [
+  [-1, 1],
+  [0, 1],
+  [0, 255],
+];
 
 /** @throws ArgumentError unless `value` is two finite numbers, the smaller one first; undefined where it is */
 export function checkRange(name: string, value: unknown): Range | undefined {
@@ -42,7 +46,7 @@ export interface SeenValues {
 }
 
 /** Numbers of an image that are looked at. */
-const looked = 2 ** 14;
+const looked = 2 ** 12;
 
 /** @param data images of `size` numbers each */
 export function lookAtValues(data: Float32Array, size: number): SeenValues {
@@ -63,7 +67,12 @@ export function decideRange(
   seen: SeenValues,
 ): { range: Range; reason: string; certain: boolean } {
   const images = `${seen.images} images lie in ${rangeText([seen.min, seen.max])}`;
-  if (bounds?.tight && Number.isFinite(bounds.low) && Number.isFinite(bounds.high) && bounds.low < bounds.high) {
+  if (
+    bounds?.tight &&
+    Number.isFinite(bounds.low) &&
+    Number.isFinite(bounds.high) &&
+    bounds.low < bounds.high
+  ) {
     const own: Range = [bounds.low, bounds.high];
     const range = standard.find((candidate) => sameRange(candidate, own));
     return {

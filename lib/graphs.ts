@@ -271,13 +271,20 @@ export function lastOperator(graph: Graph, output: string): string | null {
   return lastNode(makersOf(graph), output)?.opType ?? null;
 }
 
-/** Whether an output's numbers come from a linear layer, scaled or moved by constants or not. */
+/** Operators whose results are means of numbers. */
+const means = new Set(["GlobalAveragePool", "AveragePool", "ReduceMean"]);
+
+/** Whether an output's numbers come from a linear layer, scaled and moved by constants and averaged over places or not. */
 export function endsLinear(graph: Graph, output: string): boolean {
   const makers = makersOf(graph);
-  for (let value = output; ; ) {
+  for (let value = output; ;) {
     const node = lastNode(makers, value);
     if (node?.domain !== "") return false;
     if (node.opType === "Gemm" || node.opType === "MatMul" || node.opType === "Conv") return true;
+    if (means.has(node.opType)) {
+      value = node.inputs[0] ?? "";
+      continue;
+    }
     if (!["Add", "Sub", "Mul", "Div"].includes(node.opType)) return false;
     const varying = node.inputs.filter((name) => constantNumbers(graph, makers, name) === null);
     if (varying.length !== 1) return false;

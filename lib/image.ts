@@ -175,7 +175,8 @@ export async function readImage(
   }
   const values = new Float32Array(3 * height * width);
   for (let i = 0; i < height * width; i++)
-    for (let k = 0; k < 3; k++) values[k * height * width + i] = (data[3 * i + k]! / 255) * (high - low) + low;
+    for (let k = 0; k < 3; k++)
+      values[k * height * width + i] = (data[3 * i + k]! / 255) * (high - low) + low;
   return { data: values, shape: [1, 3, height, width], range };
 }
 

@@ -57,7 +57,15 @@ export {
   type Samples,
   type Tr0nOptions,
 } from "./tr0n.js";
-export { encodePng, imageGrid, readImage, writeImages, type GridOptions, type Images, type Pixels } from "./image.js";
+export {
+  encodePng,
+  imageGrid,
+  readImage,
+  writeImages,
+  type GridOptions,
+  type Images,
+  type Pixels,
+} from "./image.js";
 export {
   evaluate,
   formatEvaluation,

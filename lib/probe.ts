@@ -68,7 +68,11 @@ export async function runStages(
     const pipeline = new Pipeline("batch", shapes[0]!);
     for (const [index, stage] of stages.entries()) {
       const graph = stageGraph(stage, pipeline.dims, ranges[index]!);
-      pipeline.graph(graph, { name: `stage.${stage.kind}`, row: shapes[index + 1]!, prefix: `stage_${index}/` });
+      pipeline.graph(graph, {
+        name: `stage.${stage.kind}`,
+        row: shapes[index + 1]!,
+        prefix: `stage_${index}/`,
+      });
     }
     const map = await pipeline.rowMap({ name: "preprocess", fixedBatch: 0, maxBatch: 8, open });
     opened.push(map);

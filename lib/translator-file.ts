@@ -11,7 +11,13 @@ import { noiseFromJson, noiseToJson } from "./noise.js";
 import type { Objective } from "./objective.js";
 import { checkStages } from "./preprocess.js";
 import { decodeSafetensors, takeTensor, type Safetensors } from "./safetensors.js";
-import { checkKindName, modelSettings, settingsDifference, type ModelRecord, type ModelSettings } from "./settings.js";
+import {
+  checkKindName,
+  modelSettings,
+  settingsDifference,
+  type ModelRecord,
+  type ModelSettings,
+} from "./settings.js";
 import { translatorNames, type TrainReport, type TranslatorSettings } from "./training.js";
 import { checkArchitecture } from "./translator-shape.js";
 import { translatorFromFile, type Translator } from "./translator.js";

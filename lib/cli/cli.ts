@@ -92,7 +92,7 @@ async function run(
   const progress = await Progress.create(around.terminal && !args.flag("json"));
   let result: Result;
   try {
-    const decisions = new DecisionLog(progress, (text) => around.error(text));
+    const decisions = new DecisionLog(progress, args.flag("json") ? undefined : (text) => around.error(text));
     result = await command.run(args, { signal, progress, decisions });
   } finally {
     progress.stop();

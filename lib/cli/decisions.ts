@@ -1,4 +1,4 @@
-/** What was decided for a command, told as soon as it is: lines on standard error, and `decisions` of the JSON. */
+/** What was decided for a command, told as soon as it is by lines on standard error; with --json by `decisions` of the result. */
 import { decisionText, type Decision } from "../decisions.js";
 import type { Progress } from "./progress.js";
 
@@ -13,17 +13,17 @@ const flags: Readonly<Record<string, string>> = {
 export class DecisionLog {
   readonly all: Decision[] = [];
 
-  /** @param print a line for people */
+  /** @param print a line for people; undefined where machines read */
   constructor(
     private readonly progress: Progress,
-    private readonly print: (text: string) => void,
+    private readonly print: ((text: string) => void) | undefined,
   ) {}
 
   /** For `onDecision`. A bar that is being drawn ends first. */
   readonly listener = (decision: Decision): void => {
     this.all.push(decision);
     this.progress.stop();
-    this.print(`tr0n: ${decision.certain ? "" : "warning: "}${textOf(decision)}\n`);
+    this.print?.(`tr0n: ${decision.certain ? "" : "warning: "}${textOf(decision)}\n`);
   };
 
   /** A command's JSON with all of them, those that are not certain among the warnings, too. */

@@ -65,8 +65,9 @@ export const evaluateCommand: Command = {
         tr0n.dispose();
       }
     });
+    const json = context.decisions.withDecisions(report);
     if (out !== undefined)
-      await writeFileAtomic(out, `${JSON.stringify(report, null, 2)}\n`, { signal: context.signal });
-    return { json: context.decisions.withDecisions(report), text: formatEvaluation(report) };
+      await writeFileAtomic(out, `${JSON.stringify(json, null, 2)}\n`, { signal: context.signal });
+    return { json, text: formatEvaluation(report) };
   },
 };

@@ -10,7 +10,7 @@ export interface Bounds {
   readonly low: number;
   /** May be Infinity. */
   readonly high: number;
-  /** Both bounds are the operators' own; false where they may be wider than what the operators can give. */
+  /** Bounds that are finite are the operators' own; false where they may be wider than what the operators can give. */
   readonly tight: boolean;
   /** The operators that set them, in words: "Tanh", "Sigmoid and a scale". */
   readonly by: string;
@@ -56,8 +56,7 @@ export function valueBounds(graph: Graph, name: string): Bounds | null {
     found.set(value, result);
     return result;
   };
-  const constant = (value: string): readonly [number, number] | null =>
-    constantBounds(graph, makers, value);
+  const constant = (value: string): readonly [number, number] | null => constantBounds(graph, makers, value);
 
   const boundsOf = (value: string, of: (input: string) => Bounds | null): Bounds | null => {
     const fixed = constant(value);
@@ -71,7 +70,13 @@ export function valueBounds(graph: Graph, name: string): Bounds | null {
       return { low, high, tight: true, by: opType };
     }
     if (keeping.has(opType)) return input(0);
-    if (arithmetic.has(opType)) return combined(opType, input(0), input(1), inputs.map((i) => constant(i) !== null));
+    if (arithmetic.has(opType))
+      return combined(
+        opType,
+        input(0),
+        input(1),
+        inputs.map((i) => constant(i) !== null),
+      );
     switch (opType) {
       case "Neg": {
         const x = input(0);
@@ -92,11 +97,11 @@ export function valueBounds(graph: Graph, name: string): Bounds | null {
       case "Abs": {
         const x = input(0);
         const high = x ? Math.max(Math.abs(x.low), Math.abs(x.high)) : Infinity;
-        return { low: 0, high, tight: x?.tight ?? false, by: opType };
+        return { low: 0, high, tight: x?.tight ?? true, by: opType };
       }
       case "Exp":
       case "Softplus":
-        return { low: 0, high: Infinity, tight: false, by: opType };
+        return { low: 0, high: Infinity, tight: true, by: opType };
       case "Max":
       case "Min":
         return inputs.slice(1).reduce<Bounds | null>((all, next) => {
@@ -129,13 +134,12 @@ export function valueBounds(graph: Graph, name: string): Bounds | null {
   return walk(name, 0);
 }
 
-/** What lies in [low, high] by force; tight where both ends are set. */
+/** What lies in [low, high] by force. */
 function limited(x: Bounds | null, low: number, high: number, by: string): Bounds {
   const [from, to] = [Math.max(x?.low ?? -Infinity, low), Math.min(x?.high ?? Infinity, high)];
   const changed = from === low || to === high;
-  const tight = (from === low && Number.isFinite(low)) || (x?.tight ?? false);
-  const tightAbove = (to === high && Number.isFinite(high)) || (x?.tight ?? false);
-  return { low: from, high: to, tight: tight && tightAbove, by: changed || !x ? by : x.by };
+  const tight = (x?.tight ?? true) || (from === low && to === high);
+  return { low: from, high: to, tight, by: changed || !x ? by : x.by };
 }
 
 function hull(parts: readonly (Bounds | null)[]): Bounds | null {
@@ -206,7 +210,8 @@ export function constantNumbers(
   name: string,
 ): ArrayLike<number> | null {
   const tensor = graph.initializers.get(name);
-  if (tensor) return tensorDims(tensor).reduce((p, q) => p * q, 1) <= maxConstant ? readNumbers(tensor) : null;
+  if (tensor)
+    return tensorDims(tensor).reduce((p, q) => p * q, 1) <= maxConstant ? readNumbers(tensor) : null;
   const node = makers.get(name);
   if (node?.domain !== "") return null;
   if (["Identity", "Cast", "Unsqueeze", "Squeeze", "Reshape"].includes(node.opType))

@@ -21,7 +21,7 @@ export function inputScaling(graph: Graph, input: string): InputScaling | null {
   const readers = consumers(graph);
   let [scale, offset] = [[1], [0]];
   let scaled = false;
-  for (let value = input; ; ) {
+  for (let value = input; ;) {
     const [node, ...others] = readers.get(value) ?? [];
     if (node?.domain !== "" || others.length > 0) break;
     if (!keeping.has(node.opType)) {
@@ -50,7 +50,9 @@ function applied(
   const channels = Math.max(scale.length, offset.length, constant.length);
   const at = (list: readonly number[], i: number): number => list[list.length === 1 ? 0 : i]!;
   const each = (make: (a: number, b: number, k: number) => [number, number]): [number[], number[]] => {
-    const pairs = Array.from({ length: channels }, (_, i) => make(at(scale, i), at(offset, i), at(constant, i)));
+    const pairs = Array.from({ length: channels }, (_, i) =>
+      make(at(scale, i), at(offset, i), at(constant, i)),
+    );
     return [pairs.map(([a]) => a), pairs.map(([, b]) => b)];
   };
   switch (op) {

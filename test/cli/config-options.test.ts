@@ -141,6 +141,7 @@ describe("options of the library in a configuration file", () => {
     const exceptions = {
       generatorOutput: "`output` of `generator`",
       encoderOutput: "`output` of `encoder`",
+      onDecision: "lines on standard error, and `decisions` of the JSON",
       signal: reasons.call,
     };
     same(library, file, exceptions, "the document");
