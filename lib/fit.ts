@@ -232,7 +232,7 @@ function fitRange(
     option: "generatorRange",
     value: rangeText(decided),
     reason: former
-      ? `the file is of a version that took all generators so, and its stages were used like that; ${reason}`
+      ? `the file is of a version that took all generators so, and was trained like that (train it again where that is wrong); ${reason}`
       : `${reason}; the encoder receives values in ${rangeText(stagedRanges(range, stages).received)}`,
     certain: former ? rangeText(range) === rangeText(defaultRange) : certain,
   });

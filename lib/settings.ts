@@ -189,10 +189,11 @@ export async function modelSettings(objective: Objective): Promise<ModelSettings
 /** {@link modelSettings} as far as training pairs depend on them: a range counts where a stage takes it into account. */
 export async function pairModelSettings(objective: Objective): Promise<Record<string, unknown>> {
   const { generatorRange, ...settings } = await modelSettings(objective);
-  return countsRange(objective) ? { ...settings, generatorRange } : settings;
+  return countsRange(objective.stages) ? { ...settings, generatorRange } : settings;
 }
 
-function countsRange({ stages }: Objective): boolean {
+/** Whether what the encoder receives depends on the generator's range. */
+export function countsRange(stages: readonly Stage[]): boolean {
   return stages.some(({ kind }) => kind === "clip");
 }
 
@@ -201,7 +202,7 @@ export async function withFormerKinds(
   stored: Record<string, unknown>,
   objective: Objective,
 ): Promise<Record<string, unknown>> {
-  const range = countsRange(objective) ? { generatorRange: defaultRange } : {};
+  const range = countsRange(objective.stages) ? { generatorRange: defaultRange } : {};
   if (objective.conditionKind !== "probabilities" || stored["encoderKind"] !== undefined)
     return { ...range, ...stored };
   /** Log-probabilities come through a softmax as they are: they were taken for the logits that they are, too. */

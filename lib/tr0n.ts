@@ -27,7 +27,7 @@ import {
 import type { EncoderKind } from "./encoder-kind.js";
 import { type Energy } from "./energy.js";
 import { ArgumentError, FileError, Tr0nError, invalid } from "./errors.js";
-import type { Range } from "./generator-range.js";
+import { checkRange, type Range } from "./generator-range.js";
 import type { Images } from "./image.js";
 import { Lifetime, runJob, runJobWithProgress } from "./job.js";
 import { restoreLatent, type Mappings } from "./latent-description.js";
@@ -67,7 +67,12 @@ import {
   type TranslatorSettings,
 } from "./training.js";
 import { checkArchitecture, type Space, type Stds } from "./translator-shape.js";
-import { decodeTranslatorFile, encodeTranslatorFile, restoredEnergy } from "./translator-file.js";
+import {
+  decodeTranslatorFile,
+  encodeTranslatorFile,
+  restoredEnergy,
+  restoredRange,
+} from "./translator-file.js";
 import type { Translator } from "./translator.js";
 
 export interface Tr0nOptions extends ModelsOptions {
@@ -110,6 +115,11 @@ export interface LoadModels {
   energy?: Energy;
   /** In place of the saved augmentation; null for none. Default: the saved one. */
   augment?: Augmentation | null;
+  /**
+   * Of the generator's images, in place of what the file says, or what is found out for a file from before it said so. Not
+   * another one than the saved stage.clip() was trained with.
+   */
+  generatorRange?: Range;
   /** Needed for train() where the saved one was trained with a pairEncoder. */
   pairEncoder?: Model | PairFunction;
   /** For conditions `{ text }`. */
@@ -284,6 +294,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       "encoder",
       "energy",
       "augment",
+      "generatorRange",
       "pairEncoder",
       "textEncoder",
       "mapping",
@@ -296,6 +307,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     checkSignal("models.signal", o.signal);
     const texts = checkTextFunction("models.textEncoder", o.textEncoder);
     const given = o.augment == null ? undefined : checkAugmentation("models.augment", o.augment);
+    const range = checkRange("models.generatorRange", o.generatorRange);
     const place = checkPlace("models.", o);
     let bytes: Uint8Array;
     try {
@@ -305,6 +317,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     }
     const { config, tables, tensors } = decodeTranslatorFile(bytes, path);
     const energy = restoredEnergy(config.models.energy, o.energy, path);
+    const generatorRange = restoredRange(config.models, range, path);
     const owned: Model[] = [];
     const open = async (name: string, model: Model | string): Promise<Model> => {
       if (typeof model !== "string") return loadedModel(name, model);
@@ -336,7 +349,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
           encoder,
           generatorOutput: config.models.generator.output ?? undefined,
           encoderOutput: config.models.encoder.output ?? undefined,
-          generatorRange: config.models.generatorRange,
+          generatorRange,
           encoderKind: config.models.encoderKind,
           latent: await restoreLatent(config.models.latent, tables, mappings, path),
           energy,

@@ -5,7 +5,7 @@ import { checkSeed } from "./check.js";
 import type { Place } from "./devices.js";
 import { describeEnergy, energyFrom, needsBytes, type Energy, type EnergyDescription } from "./energy.js";
 import { FileError, Tr0nError, describe } from "./errors.js";
-import { checkRange } from "./generator-range.js";
+import { checkRange, defaultRange, rangeText, sameRange, type Range } from "./generator-range.js";
 import { checkDescription, latentTables, splitTables } from "./latent-description.js";
 import { noiseFromJson, noiseToJson } from "./noise.js";
 import type { Objective } from "./objective.js";
@@ -13,6 +13,7 @@ import { checkStages } from "./preprocess.js";
 import { decodeSafetensors, takeTensor, type Safetensors } from "./safetensors.js";
 import {
   checkKindName,
+  countsRange,
   modelSettings,
   settingsDifference,
   type ModelRecord,
@@ -192,6 +193,27 @@ function checkConfig(given: TranslatorFileConfig): TranslatorFileConfig {
     fixedSeed: given.fixedSeed === true,
     training: given.training ? restoredReport(given.training) : null,
   };
+}
+
+/**
+ * The range of a file, or the caller's in its place; undefined where neither has one.
+ *
+ * @throws FileError ERR_FILE_MISMATCH when the file's stages were trained with another
+ */
+export function restoredRange(
+  { generatorRange: stored, preprocess }: TranslatorFileConfig["models"],
+  given: Range | undefined,
+  path: string,
+): Range | undefined {
+  if (given === undefined) return stored;
+  const trained = stored ?? defaultRange;
+  if (countsRange(preprocess) && !sameRange(trained, given))
+    throw new FileError(
+      "ERR_FILE_MISMATCH",
+      `${path}: its stage.clip() was trained with the generator's range ${rangeText(trained)}, but ${rangeText(given)} was ` +
+        "given; train it again with that",
+    );
+  return given;
 }
 
 /**

@@ -80,6 +80,15 @@ function readAugment(args: Arguments): AugmentationOptions | null | undefined {
   };
 }
 
+/** Black and white: what pictures are written and read by. */
+export const rangeOptions = {
+  "generator-range": {
+    type: "string",
+    value: "LOW,HIGH",
+    help: "the generator's black and white: 0,1 or 0,255, or =-1,1 (default: found out, and told)",
+  },
+} as const satisfies Record<string, OptionSpec>;
+
 /** What a translator file remembers by itself, so that only `pairs` and `train` ask for it. */
 export const settingOptions = {
   energy: {
@@ -90,13 +99,9 @@ export const settingOptions = {
   "encoder-kind": {
     type: "string",
     value: "NAME",
-    help: `what its output means: ${encoderKinds.join(", ")} (default: found out, and told)`,
+    help: `what the encoder's output means: ${encoderKinds.join(", ")} (default: found out, and told)`,
   },
-  "generator-range": {
-    type: "string",
-    value: "LOW,HIGH",
-    help: "its black and white: 0,1 or 0,255 or (with =) =-1,1 (default: found out, and told)",
-  },
+  ...rangeOptions,
   latent: {
     type: "string",
     value: "LIST",

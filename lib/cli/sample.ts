@@ -10,7 +10,16 @@ import {
   readCondition,
   readTextEncoder,
 } from "./conditions.js";
-import { augmentOptions, deviceOptions, modelOptions, need, over, readRun, withModels } from "./models.js";
+import {
+  augmentOptions,
+  deviceOptions,
+  modelOptions,
+  need,
+  over,
+  rangeOptions,
+  readRun,
+  withModels,
+} from "./models.js";
 import { readSampler, samplerOptions } from "./samplers.js";
 import { loadTr0n, needTranslator, translatorOption } from "./translators.js";
 
@@ -27,6 +36,7 @@ export const sampleCommand: Command = {
     count: { type: "string", short: "n", value: "N", help: "samples a condition (default 16)" },
     ...samplerOptions,
     ...augmentOptions,
+    ...rangeOptions,
     ...deviceOptions,
     scale: { type: "string", value: "N", help: "enlarge every pixel to N × N (default 1)" },
     seed: { type: "string", value: "N", help: "decides everything random (default: random)" },

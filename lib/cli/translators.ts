@@ -22,7 +22,7 @@ export async function loadTr0n(
   { generator, encoder, textEncoder, mapping }: RunModels,
   { signal, decisions }: Context,
 ): Promise<Tr0n> {
-  const { augment, device, precision, maxBatch } = run;
+  const { augment, generatorRange, device, precision, maxBatch } = run;
   const energy = run.energy && (await buildEnergy(run.energy));
   return Tr0n.load(path, {
     generator,
@@ -31,6 +31,7 @@ export async function loadTr0n(
     mapping,
     energy,
     augment: buildAugmentation(augment),
+    generatorRange,
     maxBatch,
     device,
     precision,

@@ -88,6 +88,13 @@ describe("command line, usage", () => {
       ["train", ...models, "-o", "t", "--energy", "dark"],
       /one of cross-entropy, cosine/,
     ],
+    [
+      "an unknown kind",
+      ["train", ...models, "-o", "t", "--encoder-kind", "scores"],
+      /--encoder-kind: expected one of logits, probabilities, log-probabilities, embedding, got "scores"/,
+    ],
+    ["a range of one number", ["train", ...models, "-o", "t", "--generator-range", "1"], /LOW,HIGH/],
+    ["a range that is upside down", [...sample, "--class", "1", "--generator-range", "1,0"], /LOW < HIGH/],
     ["two sources of pairs", ["train", ...models, "-o", "t", "--pairs", "p", "-n", "9"], /--count/],
     ["a bad size", ["train", ...models, "-o", "t", "--resize", "big"], /--resize: expected HxW/],
     ["an unknown variation", ["train", ...models, "-o", "t", "--augment", "color,fog"], /--augment: .*"fog"/],

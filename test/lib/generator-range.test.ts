@@ -369,6 +369,31 @@ describe("the generator's range", () => {
     });
   });
 
+  it("may be said again to load(), but not against the stages that a file was trained with", async () => {
+    await withFolder(async (folder) => {
+      const path = join(folder, "t.safetensors");
+      const plain = await create(sigmoid);
+      const clipped = await create(sigmoid, {
+        preprocess: [stage.clip({ size: 6 })],
+        encoder: tinyEncoder({ image: [3, 6, 6] }),
+      });
+      const reload = async (tr0n: Tr0n, generatorRange: Range): Promise<Tr0n> => {
+        await tr0n.train({ pairs: 100, epochs: 1 });
+        await tr0n.save(path);
+        const { generator, encoder } = tr0n.objective;
+        return keep(await Tr0n.load(path, { generator, encoder, generatorRange }));
+      };
+      assert.deepEqual((await reload(plain, [0, 2])).generatorRange, [0, 2]);
+      assert.deepEqual((await reload(clipped, [0, 1])).generatorRange, [0, 1]);
+      await rejects(
+        reload(clipped, [-1, 1]),
+        "ERR_FILE_MISMATCH",
+        /stage\.clip\(\) was trained with the generator's range \[0, 1\], but \[-1, 1\] was given/,
+      );
+      await rejects(reload(plain, [1, 0]), "ERR_INVALID_ARGUMENT", /models\.generatorRange/);
+    });
+  });
+
   it("goes with the images that a pairEncoder function gets", async () => {
     let range: Range | undefined;
     const tr0n = await create(sigmoid, {

@@ -14,7 +14,8 @@ import {
   type PairsOptions,
 } from "../../lib/index.js";
 import { decodeSafetensors } from "../../lib/safetensors.js";
-import { bits, close, rejects, tinyEncoder, tinyGenerator, withFolder } from "./support.js";
+import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
+import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator, withFolder } from "./support.js";
 
 describe("generatePairs", () => {
   let generator: Model;
@@ -103,6 +104,42 @@ describe("generatePairs", () => {
       using other = await Tr0n.create({ generator: renamed, encoder });
       await other.train({ ...options, pairs: folder });
       assert.equal(bits(other.translator!.native.values()), fromFolder);
+    });
+  });
+
+  it("goes on with folders of former versions, unless they took the encoder's output for something else", async () => {
+    await withFolder(async (folder) => {
+      /** The manifest as a version before kinds wrote it. */
+      const former = async (): Promise<void> => {
+        const path = join(folder, "manifest.json");
+        const manifest = JSON.parse(await readFile(path, "utf8")) as { settings: Record<string, unknown> };
+        assert.equal(typeof manifest.settings["encoderKind"], "string");
+        delete manifest.settings["encoderKind"];
+        await writeFile(path, JSON.stringify(manifest));
+      };
+      for (const last of [undefined, "Softmax", "LogSoftmax"] as const) {
+        using own = await loadModel(tinyEncoder({ last }));
+        await make(folder, { encoder: own, count: 50 });
+        await former(); // and it stays so
+        assert.equal((await make(folder, { encoder: own })).generated, 68);
+        using tr0n = await Tr0n.create({ generator, encoder: own });
+        await tr0n.train({ pairs: folder, epochs: 1 });
+        await rm(folder, { recursive: true });
+      }
+      // [1 − p, p] got a softmax: those pairs are others.
+      const b = new Builder(emptyGraph("two"));
+      const x = b.op("Flatten", [b.input("x", DataType.FLOAT, ["batch", 3, 4, 4])], { axis: 1 });
+      const p = b.op("Sigmoid", [b.op("MatMul", [x, b.constant(numbers(1, 48), [48, 1], DataType.FLOAT)])]);
+      b.output("probabilities", b.op("Concat", [b.op("Sub", [b.scalar(1, p), p]), p], { axis: 1 }));
+      b.graph.outputs[0]!.dims = ["batch", 2];
+      using own = await loadModel(encodeModel(b.graph));
+      await make(folder, { encoder: own });
+      await former();
+      await rejects(
+        make(folder, { encoder: own }),
+        "ERR_FILE_MISMATCH",
+        /encoderKind was "logits", is "probabilities"/,
+      );
     });
   });
 

@@ -15,7 +15,7 @@ import {
   type Tr0nOptions,
 } from "../../lib/index.js";
 import { moments } from "../../lib/calibration.js";
-import { readCheckpoint } from "../../lib/checkpoint.js";
+import { readCheckpoint, writeCheckpoint } from "../../lib/checkpoint.js";
 import { decodeSafetensors, encodeSafetensors } from "../../lib/safetensors.js";
 import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator, withFolder } from "./support.js";
 
@@ -75,6 +75,20 @@ describe("Training", () => {
       assert.equal(report.epochs, report.bestEpoch + 3);
       assert.equal(report.steps, report.epochs * Math.ceil(60 / 8));
       assert.equal(report.validation.length, report.epochs);
+    });
+
+    it("goes on from a checkpoint of a version before kinds and ranges", async () => {
+      await withFolder(async (folder) => {
+        const checkpoint = join(folder, "c.safetensors");
+        const options = { pairs: 200, epochs: 2, seed: 1, checkpoint };
+        using tr0n = await create();
+        const report = await tr0n.train(options);
+        const { settings, ...rest } = (await readCheckpoint(checkpoint))!;
+        assert.equal(settings["encoderKind"], "logits");
+        delete settings["encoderKind"];
+        await writeCheckpoint(checkpoint, { settings, ...rest });
+        assert.equal((await tr0n.train(options)).heldOutLoss, report.heldOutLoss);
+      });
     });
 
     it("is the same after a checkpoint, wherever the run was cut", async () => {
