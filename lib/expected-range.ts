@@ -19,6 +19,9 @@ const statistics: readonly {
   { of: "none", mean: [0], std: [1] },
 ];
 
+/** Normalised images are as wide as this at most. */
+const widest = 16;
+
 const ranges: readonly Range[] = [
   [0, 1],
   [0, 255],
@@ -105,7 +108,7 @@ export function stagedRanges(range: Range, stages: readonly Stage[]): { before: 
 export function rangeProblems(
   range: Range,
   stages: readonly Stage[],
-  encoder: { readonly name: string; readonly scaling: InputScaling | null },
+  encoder: { readonly name: string; readonly scaling: InputScaling | null | undefined },
 ): Decision[] {
   const problems: Decision[] = [];
   const { before, received } = stagedRanges(range, stages);
@@ -124,6 +127,16 @@ export function rangeProblems(
   for (const [index, item] of stages.entries())
     if (item.kind === "normalize")
       check(`preprocess[${index}], a stage.normalize,`, stageScaling(item, before[index]!)!, before[index]!);
-  if (encoder.scaling) check(`the encoder ${encoder.name}`, encoder.scaling, received);
+  const who = `the encoder ${encoder.name}`;
+  if (encoder.scaling) check(who, encoder.scaling, received);
+  else if (encoder.scaling === null && received[1] - received[0] > widest)
+    problems.push({
+      option: "preprocess",
+      value: `${who} gets values in ${rangeText(received)}`,
+      reason:
+        "that is what comes before it, and it has no scale of its own, though most encoders are trained on values in " +
+        `[-1, 1], [0, 1] or about that; stage.scale(${rangeText(received)}, [-1, 1]) makes them so`,
+      certain: false,
+    });
   return problems;
 }

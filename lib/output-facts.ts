@@ -12,6 +12,6 @@ export interface OutputFacts {
   readonly classifier: boolean;
   /** Between which numbers it lies, where its last operators tell. */
   readonly bounds: Bounds | null;
-  /** What the model does to its input's numbers first, where that is a scaling. */
-  readonly scaling: InputScaling | null;
+  /** The scaling that the model makes of its input's numbers first; null where it makes none, undefined where nobody can tell. */
+  readonly scaling: InputScaling | null | undefined;
 }

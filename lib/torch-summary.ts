@@ -48,6 +48,6 @@ export function outputFacts(summary: TorchSummary, output: string): OutputFacts 
     linear: linear.has(made),
     classifier: /classif/i.test(type),
     bounds: bounds ? { low: bounds[0], high: bounds[1], tight: true, by: made } : null,
-    scaling: null,
+    scaling: undefined,
   };
 }

@@ -8,14 +8,21 @@ export interface InputScaling {
   readonly offset: readonly number[];
 }
 
+/** Operators behind which the range of what went in does not matter, or is learned. */
+const normalising = new Set([
+  ...["BatchNormalization", "InstanceNormalization", "LayerNormalization", "GroupNormalization"],
+  ...["MeanVarianceNormalization", "LpNormalization"],
+]);
+
 /** Operators that leave the numbers and their channels as they are. */
 const keeping = new Set(["Identity", "Cast", "Resize", "Upsample", "Dropout"]);
 
 /**
  * The scaling that a graph's first operators make of an input [N, C, H, W], up to the first operator that is something
- * else; null where they make none.
+ * else; null where they make none, undefined where nobody can tell: several read the input, or a
+ * normalisation makes its range no matter.
  */
-export function inputScaling(graph: Graph, input: string): InputScaling | null {
+export function inputScaling(graph: Graph, input: string): InputScaling | null | undefined {
   const makers = new Map<string, Node>();
   for (const node of graph.nodes) for (const output of node.outputs) makers.set(output, node);
   const readers = consumers(graph);
@@ -23,7 +30,9 @@ export function inputScaling(graph: Graph, input: string): InputScaling | null {
   let scaled = false;
   for (let value = input; ;) {
     const [node, ...others] = readers.get(value) ?? [];
+    if (others.length > 0 && !scaled) return undefined;
     if (node?.domain !== "" || others.length > 0) break;
+    if (!scaled && normalising.has(node.opType)) return undefined;
     if (!keeping.has(node.opType)) {
       const first = node.inputs[0] === value;
       const constant = constantNumbers(graph, makers, node.inputs[first ? 1 : 0] ?? "");

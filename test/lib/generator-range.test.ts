@@ -22,6 +22,7 @@ import {
 import { decideRange, lookAtValues } from "../../lib/generator-range.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import { decodeSafetensors, encodeSafetensors } from "../../lib/safetensors.js";
+import { outputFacts } from "../../lib/torch-summary.js";
 import { close, numbers, rejects, tinyEncoder, withFolder } from "./support.js";
 
 const opened: Disposable[] = [];
@@ -279,6 +280,17 @@ describe("the generator's range", () => {
         assert.match(`${problem.value}, because ${problem.reason}`, message);
       }
     }
+    // Bytes for an encoder that makes nothing of them first are seldom meant.
+    const bytesOf = affine(sigmoid, 255, 0);
+    const wide = told(await create(bytesOf), "preprocess")!;
+    assert.match(
+      `${wide.value}, because ${wide.reason}`,
+      /gets values in \[0, 255\].*stage\.scale\(\[0, 255\], \[-1, 1\]\)/,
+    );
+    assert.equal(
+      told(await create(bytesOf, { preprocess: [stage.scale([0, 255])] }), "preprocess"),
+      undefined,
+    );
     const mended = await create(tanh, {
       encoder: normalising(imagenet.mean, imagenet.std),
       preprocess: [stage.scale([-1, 1], [0, 1])],
@@ -405,6 +417,21 @@ describe("the generator's range", () => {
     });
     await tr0n.train({ pairs: 20, epochs: 1 });
     assert.deepEqual(range, [0, 1]);
+  });
+
+  it("is known of TorchScript generators by a last tanh or sigmoid", () => {
+    const facts = (made: string) =>
+      outputFacts(
+        { class: "G", parameters: 1, operators: {}, random: null, outputs: { image: made } },
+        "image",
+      );
+    assert.deepEqual(facts("tanh_").bounds, { low: -1, high: 1, tight: true, by: "tanh_" });
+    assert.deepEqual(facts("sigmoid").bounds, { low: 0, high: 1, tight: true, by: "sigmoid" });
+    assert.equal(facts("mul").bounds, null);
+    assert.deepEqual(
+      [facts("linear").linear, facts("relu").linear, facts("linear").scaling],
+      [true, false, undefined],
+    );
   });
 
   it("looks at numbers from all over an image", () => {

@@ -159,6 +159,12 @@ describe("what a model does to its input first", () => {
     );
   });
 
+  it("is open where a normalisation makes the range no matter", () => {
+    const normal = (b: Builder, x: string): string =>
+      b.op("MeanVarianceNormalization", [x], { axes: [0, 2, 3] });
+    assert.equal(scaling(normal), undefined);
+  });
+
   it("is none where the input goes elsewhere first", () => {
     assert.equal(scaling(tanh), null);
     assert.equal(
