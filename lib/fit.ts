@@ -140,16 +140,7 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
     options.encoderOutput,
     probe,
     signal,
-    (question) => {
-      const asked = { ...question, crossEntropy };
-      if (origin !== "former file") {
-        if (options.encoderKind === undefined) return decideKind(asked);
-        const told = origin === "file" ? null : checkKind(options.encoderKind, asked, "encoderKind");
-        return { kind: options.encoderKind, told };
-      }
-      const kind = crossEntropy ? formerKind(question.facts) : "embedding";
-      return { kind, told: formerKindTold(asked, kind) };
-    },
+    (question) => encoderKindOf(options, { ...question, crossEntropy }),
     (told) => decisions.add({ option: "encoderKind", ...told }),
   );
   joinedBatch(images.fixed, fitted.batch, generator, encoder);
@@ -168,19 +159,13 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
 
   let pair: FittedEncoder | null = null;
   if (options.pairEncoder !== undefined && typeof options.pairEncoder !== "function") {
-    const pairKind = options.pairEncoderKind;
     pair = await fitEncoder(
       "pairEncoder",
       options.pairEncoder,
       undefined,
       probe,
       signal,
-      (question) => {
-        if (!hasCrossEntropy(flat)) return { kind: "embedding", told: null };
-        if (pairKind !== undefined) return { kind: pairKind, told: null };
-        if (origin === "former file") return { kind: formerKind(question.facts), told: null };
-        return decideKind({ ...question, crossEntropy: true });
-      },
+      (question) => pairKindOf(options, { ...question, crossEntropy: hasCrossEntropy(flat) }),
       ({ value, ...told }) =>
         decisions.add({ option: "pairEncoder", value: `its output is taken for ${value}`, ...told }),
     );
@@ -206,6 +191,27 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
     flat,
     tried: { ...drawn, images: images.tensor },
   };
+}
+
+/** What the encoder's output means: as it is given or as a former file took it, or found out. */
+function encoderKindOf({ encoderKind, origin }: ObjectiveOptions, question: KindQuestion): DecidedKind {
+  if (origin === "former file") {
+    const kind = question.crossEntropy ? formerKind(question.facts) : "embedding";
+    return { kind, told: formerKindTold(question, kind) };
+  }
+  if (encoderKind === undefined) return decideKind(question);
+  return {
+    kind: encoderKind,
+    told: origin === "file" ? null : checkKind(encoderKind, question, "encoderKind"),
+  };
+}
+
+/** The same of a pairEncoder, whose conditions are those of the energy. */
+function pairKindOf({ pairEncoderKind, origin }: ObjectiveOptions, question: KindQuestion): DecidedKind {
+  if (!question.crossEntropy) return { kind: "embedding", told: null };
+  if (pairEncoderKind !== undefined) return { kind: pairEncoderKind, told: null };
+  if (origin === "former file") return { kind: formerKind(question.facts), told: null };
+  return decideKind(question);
 }
 
 /** The generator's range: as it is given, or found out and told. */

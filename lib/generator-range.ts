@@ -94,7 +94,7 @@ export function decideRange(
 /** The standard range that values are likely to be of, and whether any other is unlikely. */
 function rangeOf({ min, max, low, high }: SeenValues): [Range, boolean] {
   const [signed, unit, bytes] = standard as [Range, Range, Range];
-  if (high > 8) return [bytes, min >= -64 && high >= 64 && max <= 320];
+  if (high > 8 && low > -high / 4) return [bytes, min >= -64 && high >= 64 && max <= 320];
   if (low >= -0.01) return [unit, low <= 0.4 && high >= 0.6 && high <= 1.1];
   // A few numbers under black, as a decoder without a last activation has them.
   if (low >= -0.15 && high >= 0.6) return [unit, false];

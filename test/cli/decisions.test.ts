@@ -78,7 +78,7 @@ describe("command line, decisions", () => {
     });
 
   it("takes them from options, and from a configuration, and is silent then", async () => {
-    const options = ["--encoder-kind", "embedding", "--generator-range", "0,255"];
+    const options = ["--encoder-kind", "embedding", "--generator-range", "0,2"];
     const given = await tr0n(train(...options, "--json"));
     assert.deepEqual([given.error, given.json()["decisions"]], ["", []]);
     const config = { generator: "s.onnx", encoder: "o.onnx", encoderKind: "logits", generatorRange: [0, 1] };

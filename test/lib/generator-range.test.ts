@@ -116,6 +116,7 @@ describe("the generator's range", () => {
     ["no bound, in about [0, 255]", affine((_b, x) => x, 30, 128), [0, 255], true, /^32 images lie in/],
     ["a few numbers under 0", affine((_b, x) => x, 0.12, 0.45), [0, 1], false, /fits none/],
     ["wild numbers", affine((_b, x) => x, 2, 0), [-1, 1], false, /fits none/],
+    ["wilder numbers", affine((_b, x) => x, 9, 0), [-1, 1], false, /fits none/],
   ];
   for (const [name, end, range, certain, reason] of ends)
     it(`is found out: ${name}`, async () => {
