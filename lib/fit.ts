@@ -85,7 +85,7 @@ export interface Parts {
  * @throws as Objective.create()
  */
 export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): Promise<Parts> {
-  const { generator, encoder, signal, decisions, origin } = options;
+  const { generator, encoder, signal, decisions, origin = "options" } = options;
   const [latent, taken, declared] = fitInputs(generator, options.latent);
   const generatorOutput = pickOutput("generator", generator, options.generatorOutput);
   const [only] = taken;

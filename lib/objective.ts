@@ -55,8 +55,8 @@ export interface ObjectiveOptions {
   maxBatch: number;
   /** Takes down what is decided. */
   decisions: Decisions;
-  /** Where the settings are from: a file is not checked again, and a former one has no kinds and ranges. */
-  origin: "options" | "file" | "former file";
+  /** Where the settings are from (default "options"): a file is not checked again, and a former one has no kinds and ranges. */
+  origin?: "options" | "file" | "former file";
   signal?: AbortSignal;
 }
 

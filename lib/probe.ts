@@ -1,8 +1,7 @@
 /** Trying models on more rows than shapes need: what their numbers are like can only be seen on several images. */
 import { runJob } from "./job.js";
-import type { NativeSession } from "./native.js";
-import type { Graph } from "./onnx/index.js";
-import { Pipeline } from "./pipeline.js";
+import { floats } from "./model-values.js";
+import { graphToRun } from "./onnx/index.js";
 import type { Stage } from "./preprocess.js";
 import { stageGraph } from "./graphs.js";
 import { elementCount, type Tensor } from "./tensor.js";
@@ -49,7 +48,7 @@ export function cycledRows(images: Float32Array, size: number, first: number, n:
   return rows;
 }
 
-/** Images [n, C, H, W] through stages. */
+/** Images [n, C, H, W] through stages; `shapes` are those of an image before each of them, `ranges` those of its values. */
 export async function runStages(
   images: Float32Array,
   shapes: readonly (readonly number[])[],
@@ -57,29 +56,20 @@ export async function runStages(
   ranges: readonly Range[],
   signal?: AbortSignal,
 ): Promise<Float32Array> {
-  if (stages.length === 0) return images;
-  const opened: { dispose(): void }[] = [];
-  const open = async (graph: Graph, name: string): Promise<NativeSession> => {
-    const session = await openGraph(graph, { threads: 1, name, what: "trying the stages", signal });
-    opened.push(session);
-    return session;
-  };
-  try {
-    const pipeline = new Pipeline("batch", shapes[0]!);
-    for (const [index, stage] of stages.entries()) {
-      const graph = stageGraph(stage, pipeline.dims, ranges[index]!);
-      pipeline.graph(graph, {
-        name: `stage.${stage.kind}`,
-        row: shapes[index + 1]!,
-        prefix: `stage_${index}/`,
-      });
+  const n = images.length / elementCount(shapes[0]!);
+  const what = "trying the stages";
+  let staged = images;
+  for (const [index, stage] of stages.entries()) {
+    const shape = [n, ...shapes[index]!];
+    const graph = graphToRun(stageGraph(stage, ["batch", ...shapes[index]!], ranges[index]!));
+    const session = await openGraph(graph, { threads: 1, name: `stage.${stage.kind}`, what, signal });
+    try {
+      const image = { data: staged, shape };
+      const results = floats(await runJob(what, signal, () => session.run({ image })));
+      staged = results["staged"]!.data;
+    } finally {
+      session.dispose();
     }
-    const map = await pipeline.rowMap({ name: "preprocess", fixedBatch: 0, maxBatch: 8, open });
-    opened.push(map);
-    const n = images.length / elementCount(shapes[0]!);
-    const [staged] = await runJob("trying the stages", signal, () => map.run(images, n));
-    return staged!.data;
-  } finally {
-    for (const item of opened.reverse()) item.dispose();
   }
+  return staged;
 }

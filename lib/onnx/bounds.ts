@@ -2,6 +2,7 @@
  * Between which numbers a value lies, as far as the operators that make it tell: tanh lies in [-1, 1], 127.5 · tanh + 127.5 in
  * [0, 255]. Only operators whose results have bounds and those that keep, move or map them are followed.
  */
+import type { TensorProto } from "onnx-buf";
 import type { Graph, Node } from "./graph.js";
 import { readNumbers, tensorDims } from "./tensors.js";
 
@@ -210,16 +211,20 @@ export function constantNumbers(
   name: string,
 ): ArrayLike<number> | null {
   const tensor = graph.initializers.get(name);
-  if (tensor)
-    return tensorDims(tensor).reduce((p, q) => p * q, 1) <= maxConstant ? readNumbers(tensor) : null;
+  if (tensor) return tensorDims(tensor).reduce((p, q) => p * q, 1) <= maxConstant ? asNumbers(tensor) : null;
   const node = makers.get(name);
   if (node?.domain !== "") return null;
   if (["Identity", "Cast", "Unsqueeze", "Squeeze", "Reshape"].includes(node.opType))
     return constantNumbers(graph, makers, node.inputs[0] ?? "");
   if (node.opType !== "Constant") return null;
   const value = node.attributes.get("value")?.t;
-  if (value) return readNumbers(value);
+  if (value) return asNumbers(value);
   const single = node.attributes.get("value_float") ?? node.attributes.get("value_int");
   if (single) return [node.attributes.has("value_float") ? single.f : Number(single.i)];
   return node.attributes.get("value_floats")?.floats ?? null;
+}
+
+function asNumbers(tensor: TensorProto): ArrayLike<number> | null {
+  const numbers = readNumbers(tensor);
+  return numbers && Array.from(numbers, Number);
 }
