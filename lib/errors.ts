@@ -10,6 +10,7 @@ export type Tr0nErrorCode =
   | "ERR_MODEL_NOT_FOUND" // the file does not exist or cannot be read
   | "ERR_MODEL_INVALID" // truncated, not a model, or refused by the runtime
   | "ERR_MODEL_UNSUPPORTED" // a valid model that this build cannot run
+  | "ERR_MODEL_CODE" // TorchScript whose code may do more than compute, without allowCode
   | "ERR_NO_GRADIENT" // an operator without a differentiation rule lies on the gradient's path
   | "ERR_RUN_FAILED" // the runtime failed while it ran a model
   | "ERR_OUTPUTS_DIFFER" // a model's outputs in a pipeline or a gradient are not those of its run()
@@ -53,6 +54,7 @@ export class ModelError extends Tr0nError {
       | "ERR_MODEL_NOT_FOUND"
       | "ERR_MODEL_INVALID"
       | "ERR_MODEL_UNSUPPORTED"
+      | "ERR_MODEL_CODE"
       | "ERR_NO_GRADIENT"
       | "ERR_RUN_FAILED"
       | "ERR_OUTPUTS_DIFFER",

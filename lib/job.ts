@@ -131,6 +131,7 @@ export function toTr0nError(error: unknown): Tr0nError {
     case "ERR_MODEL_NOT_FOUND":
     case "ERR_MODEL_INVALID":
     case "ERR_MODEL_UNSUPPORTED":
+    case "ERR_MODEL_CODE":
     case "ERR_NO_GRADIENT":
     case "ERR_RUN_FAILED":
     case "ERR_OUTPUTS_DIFFER":

@@ -27,6 +27,12 @@ export interface ModelOptions {
   inputShapes?: Record<string, (number | null)[]>;
   /** Fold the model by ONNX Runtime's optimiser before it is differentiated, for `vjp` and in pipelines. Default true. */
   simplify?: boolean;
+  /**
+   * TorchScript: the file is trusted, and its code may do more than compute. Default false: code is held against a list
+   * of operators before any of it runs, and ERR_MODEL_CODE names what is not on it. For files that you made, or whose
+   * maker you would give a program to run for you.
+   */
+  allowCode?: boolean;
   /** Let `vjp` differentiate a model that draws random numbers of its own at every run. Default false. */
   allowRandom?: boolean;
   signal?: AbortSignal;
@@ -88,6 +94,7 @@ export interface Model extends Disposable {
  *
  * @param source a path, a file URL, or the model's bytes (copied)
  * @throws ModelError ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID (empty, truncated, neither format, refused by the runtime),
+ *   ERR_MODEL_CODE (TorchScript with operators that do more than compute, without `allowCode`),
  *   ERR_MODEL_UNSUPPORTED (operators the runtime does not have; TorchScript in half precision or without tensor outputs; ONNX
  *   that nests too deeply or makes values larger than the memory there is),
  *   ERR_RUN_FAILED (TorchScript that fails on every shape that was tried); Tr0nError ERR_RUNTIME_MISSING; AbortError;
@@ -101,12 +108,14 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
     "inputShapes",
     "simplify",
     "allowRandom",
+    "allowCode",
     "signal",
   ]);
   if (o.format !== undefined) checkChoice("options.format", o.format, "onnx", ["onnx", "torchscript"]);
   const threads = checkInteger("options.threads", o.threads, 0, { min: 1, max: 1024 });
   const simplify = checkBoolean("options.simplify", o.simplify, true);
   const allowRandom = checkBoolean("options.allowRandom", o.allowRandom, false);
+  const allowCode = checkBoolean("options.allowCode", o.allowCode, false);
   checkSignal("options.signal", o.signal);
   const from = modelSource(source);
   throwIfAborted("loadModel", o.signal);
@@ -133,6 +142,7 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
         ...open,
         ...(inputShapes ? { inputShapes } : {}),
         ...(device === null ? {} : { device }),
+        allowCode,
       }),
     );
     return new TorchModel(from, model);
@@ -142,6 +152,8 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
     throw new ArgumentError(
       "options.inputShapes: only for TorchScript; an ONNX model declares its own shapes",
     );
+  if (allowCode)
+    throw new ArgumentError("options.allowCode: only for TorchScript; an ONNX model has no code to allow");
   if (head.length === 0)
     throw new ModelError("ERR_MODEL_INVALID", `${from.name}: expected an ONNX model, got an empty file`);
   const session = await openSource(from, { ...open, what: "loadModel", signal: o.signal });
@@ -170,6 +182,22 @@ export function formatOf(name: string, head: Uint8Array): "onnx" | "torchscript"
         `Export the module with torch.jit.trace(module, example).save(path), or to ONNX`,
     );
   return looksLikeZip(head) ? "torchscript" : "onnx";
+}
+
+/** `allowCode` for several models at once: those that are TorchScript are loaded with it. */
+export class TrustedLoader {
+  /** Whether there was a model to which it means something. */
+  applied = false;
+  constructor(private readonly allowCode: boolean) {}
+
+  /** @throws what loadModel throws */
+  async load(source: string, options: ModelOptions): Promise<Model> {
+    if (!this.allowCode) return loadModel(source, options);
+    const from = modelSource(source);
+    const torch = formatOf(from.name, await from.head()) === "torchscript";
+    this.applied ||= torch;
+    return loadModel(source, torch ? { ...options, allowCode: true } : options);
+  }
 }
 
 function checkInputShapes(shapes: unknown): void {

@@ -63,9 +63,11 @@ export interface NativeTorchOptions {
   inputShapes?: Record<string, readonly (number | null)[]>;
   /** A CUDA device by libtorch's number. Default: the CPU. */
   device?: number;
+  /** The code may do more than compute. Default false. */
+  allowCode?: boolean;
 }
 
-/** A TorchScript model in libtorch. Reference counted like a session. libtorch cannot be interrupted. */
+/** A TorchScript model in libtorch. Reference counted like a session. A call ends soon after it was cancelled. */
 export interface NativeTorchModel {
   readonly inputs: readonly NativeValueInfo[];
   readonly outputs: readonly NativeValueInfo[];

@@ -3,6 +3,7 @@ import { reason, writeFileAtomic } from "./atomic-write.js";
 import { auxiliaryGroup, checkAuxiliaryName, type AuxiliaryGroup } from "./auxiliary.js";
 import { checkAugmentation, type Augmentation } from "./augment.js";
 import {
+  checkBoolean,
   checkFunction,
   checkInteger,
   checkNumber,
@@ -33,7 +34,7 @@ import { Lifetime, runJob, runJobWithProgress } from "./job.js";
 import { restoreLatent, type Mappings } from "./latent-description.js";
 import { latentTensors } from "./latent-inputs.js";
 import { checkMemory } from "./limits.js";
-import { loadModel, loadedModel, type Model } from "./model.js";
+import { TrustedLoader, loadedModel, type Model } from "./model.js";
 import {
   native,
   type DeviceId,
@@ -126,6 +127,8 @@ export interface LoadModels {
   textEncoder?: TextFunction;
   /** Needed where the saved latent is mapped: its mapping network, or several by the generator's inputs. */
   mapping?: Model | string | Record<string, Model | string>;
+  /** Trust the models given as paths that are TorchScript: see {@link ModelOptions.allowCode}. Default false. */
+  allowCode?: boolean;
   maxBatch?: number;
   /** Where translator and samplers compute; the models run on the CPU. Default "auto". */
   device?: Device;
@@ -298,12 +301,14 @@ export class Tr0n implements Disposable, AsyncDisposable {
       "pairEncoder",
       "textEncoder",
       "mapping",
+      "allowCode",
       "maxBatch",
       "device",
       "precision",
       "onDecision",
       "signal",
     ]);
+    const loader = new TrustedLoader(checkBoolean("models.allowCode", o.allowCode, false));
     checkSignal("models.signal", o.signal);
     const texts = checkTextFunction("models.textEncoder", o.textEncoder);
     const given = o.augment == null ? undefined : checkAugmentation("models.augment", o.augment);
@@ -321,7 +326,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const owned: Model[] = [];
     const open = async (name: string, model: Model | string): Promise<Model> => {
       if (typeof model !== "string") return loadedModel(name, model);
-      const loaded = await loadModel(model, { signal: o.signal });
+      const loaded = await loader.load(model, { signal: o.signal });
       owned.push(loaded);
       return loaded;
     };
@@ -343,6 +348,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
           );
       }
       const mappings = await openMappings(o.mapping, open);
+      if (o.allowCode && !loader.applied)
+        throw new ArgumentError("models.allowCode: none of the models is given as a path to TorchScript");
       objective = await createObjective(
         {
           generator,

@@ -20,16 +20,22 @@ export const inspectCommand: Command = {
     },
     outputs: { type: "string", value: "y", help: "outputs it is taken of (default: all float outputs)" },
     "no-simplify": { type: "boolean", help: "look at the model as it is, not as ONNX Runtime folds it" },
+    "allow-code": {
+      type: "boolean",
+      help: "trust the TorchScript file: its code may do more than compute",
+    },
   },
   notes:
     "Of an ONNX model nothing is run: operations and memory follow from shapes, two operations for each multiply-add and one for each " +
     "element of anything else. A symbolic batch counts as one row. Memory is that of values alive at the same time in the " +
     "file's order; weights are listed apart. " +
-    "TorchScript declares no shapes: it is run on a few rows of zeros to find them.",
+    "TorchScript declares no shapes: it is run on a few rows of zeros to find them, once its operators are known to only compute.",
   run: async (args, { signal }) => {
     const path = args.positionals[0]!;
     const source = modelSource(path);
     if (formatOf(path, await source.head()) === "torchscript") return inspectTorchScript(path, args, signal);
+    if (args.flag("allow-code"))
+      throw args.wrong("allow-code", "a TorchScript model to trust", `${path}, which is ONNX`);
     const graph = await readGraph(source, signal);
     const simplified = args.flag("no-simplify")
       ? { graph, kept: "not asked for" }
@@ -71,7 +77,7 @@ async function inspectTorchScript(path: string, args: Arguments, signal: AbortSi
   for (const option of ["wrt", "outputs"] as const)
     if (args.text(option) !== undefined)
       throw args.wrong(option, "an ONNX model to look at", `${path}, which is TorchScript`);
-  using model = (await loadModel(path, { signal })) as TorchModel;
+  using model = (await loadModel(path, { allowCode: args.flag("allow-code"), signal })) as TorchModel;
   const { summary } = model;
   const values = ({ name, type, shape }: ModelValue) => ({
     name,

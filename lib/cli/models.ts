@@ -4,7 +4,7 @@ import { loadConfig, type ModelSpec, type RunConfig } from "../config/config.js"
 import type { Device, Precision } from "../devices.js";
 import { encoderKinds } from "../encoder-kind.js";
 import type { Range } from "../generator-range.js";
-import { loadModel, type Model } from "../model.js";
+import { TrustedLoader, type Model } from "../model.js";
 import { stage, type Stage } from "../preprocess.js";
 import { textEncoder, type TextFunction } from "../text-encoder.js";
 import { loadTokenizer } from "../tokenizer.js";
@@ -31,6 +31,10 @@ export const modelOptions = {
     type: "string",
     value: "FILE",
     help: "the mapping network of a mapped latent, ONNX or TorchScript",
+  },
+  "allow-code": {
+    type: "boolean",
+    help: "trust the TorchScript files: their code may do more than compute",
   },
 } as const satisfies Record<string, OptionSpec>;
 
@@ -242,8 +246,17 @@ export async function withModels<T>(
     encoder: need(args, run.encoder, "encoder", "encoder"),
   };
   const opened: Model[] = [];
-  const open = async ({ model, format, inputShapes, simplify, allowRandom }: ModelSpec): Promise<Model> => {
-    const loaded = await loadModel(model, { format, inputShapes, simplify, allowRandom, signal });
+  const loader = new TrustedLoader(args.flag("allow-code"));
+  const open = async (spec: ModelSpec): Promise<Model> => {
+    const { model, format, inputShapes, simplify, allowRandom, allowCode } = spec;
+    const loaded = await loader.load(model, {
+      format,
+      inputShapes,
+      simplify,
+      allowRandom,
+      allowCode,
+      signal,
+    });
     opened.push(loaded);
     return loaded;
   };
@@ -262,6 +275,8 @@ export async function withModels<T>(
         unknownWords,
       });
     }
+    if (args.flag("allow-code") && !loader.applied)
+      throw new UsageError("--allow-code: none of the models is TorchScript", args.command);
     return await body(models);
   } finally {
     for (const model of opened.reverse()) model.dispose();

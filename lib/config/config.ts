@@ -15,7 +15,10 @@ import type { LatentSpec } from "./latent.js";
 import { configSchema } from "./schema.js";
 import { ConfigProblem, validate } from "./validate.js";
 
-export interface ModelSpec extends Pick<ModelOptions, "format" | "inputShapes" | "simplify" | "allowRandom"> {
+export interface ModelSpec extends Pick<
+  ModelOptions,
+  "format" | "inputShapes" | "simplify" | "allowRandom" | "allowCode"
+> {
   model: string;
   output?: string;
 }

@@ -88,6 +88,7 @@ const modelProperties = {
     type: "object",
     additionalProperties: list({ anyOf: [{ type: "integer", minimum: 1 }, { type: "null" }] }),
   },
+  allowCode: flag("TorchScript: trust the file, whose code may do more than compute; default false"),
 } as const satisfies Record<string, Schema>;
 const model: Schema = {
   anyOf: [

@@ -100,7 +100,7 @@ Vjp compute_vjp(const CountedTorchModel& model, const NamedInputs& inputs,
                 const CancelToken& cancel) {
   cancel.throw_if_cancelled();
   const auto tape =
-      model.model->run(inputs.views.data(), inputs.views.size(), model.threads, /*record=*/true);
+      model.model->run(inputs.views.data(), inputs.views.size(), model.threads, /*record=*/true, cancel);
   check_torch_outputs(*tape, model.interface.outputs, model.model->name());
   cancel.throw_if_cancelled();
   std::vector<const float*> seeds(tape->output_count(), nullptr);
@@ -122,14 +122,17 @@ Vjp compute_vjp(const CountedTorchModel& model, const NamedInputs& inputs,
     result.gradients.emplace_back(input.name, std::move(gradient));
   }
   result.outputs = copy_outputs(*tape);
-  tape->backward(seeds.data(), targets.data(), model.threads);
+  tape->backward(seeds.data(), targets.data(), model.threads, cancel);
   return result;
 }
 
-int read_device(const Napi::Value& options) {
-  if (absent(options)) return TorchModel::kHost;
+TorchOpening read_opening(const Napi::Value& options) {
+  TorchOpening opening;
+  if (absent(options)) return opening;
   const Fields fields(options, "options");
-  return fields.has("device") ? static_cast<int>(fields.size("device", 0, 127)) : TorchModel::kHost;
+  if (fields.has("device")) opening.device = static_cast<int>(fields.size("device", 0, 127));
+  fields.optional("allowCode", opening.trusted);
+  return opening;
 }
 
 /// A model as a job's result.
@@ -167,12 +170,12 @@ Napi::Value TorchModelObject::open(const Napi::CallbackInfo& info) {
     InputReader reader;
     const ModelSource source = ModelSource::read(info, reader);
     const GivenShapes shapes = read_given_shapes(info[1]);
-    const int device = read_device(info[1]);
-    const auto work = [source, shapes, device](Job& job) -> MakeValue {
+    const TorchOpening opening = read_opening(info[1]);
+    const auto work = [source, shapes, opening](Job& job) -> MakeValue {
       const std::string& name = source.config.name;
-      auto model = source.path.empty()
-                       ? TorchModel::from_bytes(source.bytes.data, source.bytes.size, name, device)
-                       : TorchModel::from_file(source.path, name, device);
+      auto model = source.path.empty() ? TorchModel::from_bytes(source.bytes.data, source.bytes.size, name,
+                                                                opening, job.token())
+                                       : TorchModel::from_file(source.path, name, opening, job.token());
       return probed(std::move(model), shapes, source.config.threads, job.token());
     };
     return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
@@ -186,8 +189,8 @@ Napi::Value TorchModelObject::run(const Napi::CallbackInfo& info) {
     const auto inputs = std::make_shared<const NamedInputs>(read_inputs(reader, info[0], *model));
     const auto work = [model, inputs](Job& job) -> MakeValue {
       job.token().throw_if_cancelled();
-      const auto tape =
-          model->model->run(inputs->views.data(), inputs->views.size(), model->threads, /*record=*/false);
+      const auto tape = model->model->run(inputs->views.data(), inputs->views.size(), model->threads,
+                                          /*record=*/false, job.token());
       check_torch_outputs(*tape, model->interface.outputs, model->model->name());
       const auto outputs = std::make_shared<NamedValues>(copy_outputs(*tape));
       return [outputs](Napi::Env env) -> Napi::Value { return to_object(env, *outputs); };

@@ -31,6 +31,12 @@ ValueInfo describe(const tr0n_torch_value_info& info) {
   return value;
 }
 
+/// A token as libtorch's side asks for it.
+tr0n_torch_cancel cancel_of(const CancelToken& token) {
+  return {const_cast<CancelToken*>(&token),
+          [](void* context) { return static_cast<const CancelToken*>(context)->cancelled() ? 1 : 0; }};
+}
+
 tr0n_torch_tensor float_tensor(const void* data, const std::vector<int64_t>& shape) {
   return {const_cast<void*>(data), shape.data(), static_cast<int32_t>(shape.size()),
           static_cast<int32_t>(ort::ElementType::float32), TorchModel::kHost};
@@ -50,7 +56,8 @@ TorchTape::TorchTape(std::shared_ptr<const TorchModel> model, TorchTapeHandle ta
   }
 }
 
-void TorchTape::backward(const float* const* cotangents, float* const* gradients, int threads, bool keep) {
+void TorchTape::backward(const float* const* cotangents, float* const* gradients, int threads,
+                         const CancelToken& cancel, bool keep) {
   std::vector<tr0n_torch_tensor> seeds, targets;
   for (size_t k = 0; k < outputs_.size(); ++k)
     seeds.push_back(float_tensor(cotangents[k], outputs_[k].info.shape));
@@ -59,25 +66,30 @@ void TorchTape::backward(const float* const* cotangents, float* const* gradients
   const TorchCall call;
   Report report;
   const tr0n_torch_errors errors = report.errors();
+  const tr0n_torch_cancel token = cancel_of(cancel);
   report.check(TorchRuntime::instance().api().backward(tape_.get(), seeds.data(), threads, keep ? 1 : 0,
-                                                       targets.data(), &errors));
+                                                       targets.data(), &token, &errors));
 }
 
 std::shared_ptr<const TorchModel> TorchModel::from_file(const std::string& path, const std::string& name,
-                                                        int device) {
+                                                        const TorchOpening& opening,
+                                                        const CancelToken& cancel) {
   check_model_file(path, name);
   const std::shared_ptr<const WeightFile> file = WeightFile::open(path, name);
-  return from_bytes(file->data(), file->size(), name, device);
+  return from_bytes(file->data(), file->size(), name, opening, cancel);
 }
 
 std::shared_ptr<const TorchModel> TorchModel::from_bytes(const void* bytes, size_t size,
-                                                         const std::string& name, int device) {
+                                                         const std::string& name, const TorchOpening& opening,
+                                                         const CancelToken& cancel) {
   const tr0n_torch_api& api = TorchRuntime::instance().api();
   const TorchCall call;
   Report report;
   const tr0n_torch_errors errors = report.errors();
+  const tr0n_torch_cancel token = cancel_of(cancel);
   tr0n_torch_model* model = nullptr;
-  report.check(api.open_model(bytes, size, name.c_str(), device, &model, &errors));
+  report.check(api.open_model(bytes, size, name.c_str(), opening.device, opening.trusted ? 1 : 0, &token,
+                              &model, &errors));
   return std::shared_ptr<const TorchModel>(new TorchModel(TorchModelHandle(model), name));
 }
 
@@ -106,8 +118,8 @@ TorchModel::TorchModel(TorchModelHandle model, std::string name)
   parameter_bytes_ = api.parameter_bytes(model_.get());
 }
 
-std::unique_ptr<TorchTape> TorchModel::run(const TensorView* inputs, size_t count, int threads,
-                                           bool record) const {
+std::unique_ptr<TorchTape> TorchModel::run(const TensorView* inputs, size_t count, int threads, bool record,
+                                           const CancelToken& cancel) const {
   std::vector<tr0n_torch_tensor> tensors;
   std::vector<std::vector<int64_t>> shapes;
   for (size_t i = 0; i < count; ++i) {
@@ -121,9 +133,10 @@ std::unique_ptr<TorchTape> TorchModel::run(const TensorView* inputs, size_t coun
   const TorchCall call;
   Report report;
   const tr0n_torch_errors errors = report.errors();
+  const tr0n_torch_cancel token = cancel_of(cancel);
   tr0n_torch_tape* raw = nullptr;
   report.check(api.run(model_.get(), tensors.data(), static_cast<int32_t>(count), threads,
-                       record ? TR0N_TORCH_RECORD : 0, &raw, &errors));
+                       record ? TR0N_TORCH_RECORD : 0, &token, &raw, &errors));
   std::unique_ptr<TorchTape> tape(new TorchTape(shared_from_this(), TorchTapeHandle(raw)));
   tape->input_shapes_ = std::move(shapes);
   return tape;

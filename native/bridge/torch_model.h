@@ -7,6 +7,7 @@
 
 #include "bridge/session.h"
 #include "bridge/torch_runtime.h"
+#include "core/cancel.h"
 
 namespace tr0n {
 
@@ -27,8 +28,9 @@ class TorchTape {
   /// backward.
   ///
   /// Throws ERR_NO_GRADIENT where nothing differentiable leads to an output with a cotangent, ERR_RUN_FAILED,
-  /// ERR_OUT_OF_MEMORY.
-  void backward(const float* const* cotangents, float* const* gradients, int threads, bool keep = false);
+  /// ERR_OUT_OF_MEMORY, ERR_ABORTED.
+  void backward(const float* const* cotangents, float* const* gradients, int threads,
+                const CancelToken& cancel, bool keep = false);
 
  private:
   friend class TorchModel;
@@ -43,6 +45,12 @@ class TorchTape {
   std::vector<std::vector<int64_t>> input_shapes_;
 };
 
+/// What a TorchScript model is opened with.
+struct TorchOpening {
+  int device = -1;       ///< −1 for the CPU, or the number of a CUDA device of libtorch's
+  bool trusted = false;  ///< its code may do more than compute
+};
+
 /// A TorchScript model, opened through the module that contains libtorch: frozen, in eval mode. Runs may come
 /// from several threads at once.
 class TorchModel : public std::enable_shared_from_this<TorchModel> {
@@ -50,13 +58,13 @@ class TorchModel : public std::enable_shared_from_this<TorchModel> {
   static constexpr int kHost = -1;
   /// Throw ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID (truncated, damaged, a pickle that is no TorchScript),
   /// ERR_MODEL_UNSUPPORTED (unknown operators, half precision, no forward(), arguments that are no tensors),
-  /// ERR_OUT_OF_MEMORY, ERR_RUNTIME_MISSING.
-  /// ERR_DEVICE_UNAVAILABLE. `device` is −1 for the CPU, or the number of a CUDA device of libtorch's.
+  /// ERR_MODEL_CODE (operators that do more than compute, of a file that is not trusted), ERR_OUT_OF_MEMORY,
+  /// ERR_RUNTIME_MISSING, ERR_DEVICE_UNAVAILABLE, ERR_ABORTED.
   static std::shared_ptr<const TorchModel> from_file(const std::string& path, const std::string& name,
-                                                     int device = kHost);
+                                                     const TorchOpening& opening, const CancelToken& cancel);
   /// The bytes are not needed afterwards.
   static std::shared_ptr<const TorchModel> from_bytes(const void* bytes, size_t size, const std::string& name,
-                                                      int device = kHost);
+                                                      const TorchOpening& opening, const CancelToken& cancel);
   /// A model that shares this one's weights, with one output "columns" [rows, F + K]: features, then the
   /// named output. Features are another output, or where `features` is empty what the last linear layer
   /// reads. Throws ERR_INVALID_ARGUMENT, ERR_MODEL_UNSUPPORTED where the model's code does not tell.
@@ -73,11 +81,12 @@ class TorchModel : public std::enable_shared_from_this<TorchModel> {
 
   /// Runs forward() on the calling thread with at most `threads` threads. Inputs in the order of inputs(), in
   /// host memory; they are copied. `record` keeps what the gradient needs; without it the run is in inference
-  /// mode. libtorch cannot be interrupted: whoever may be cancelled looks before and after.
+  /// mode. It ends soon after `cancel` says so, if only not within an operator.
   ///
   /// Throws ERR_RUN_FAILED with what forward() raised, ERR_MODEL_UNSUPPORTED where it returns something else
-  /// than tensors of numbers, ERR_OUT_OF_MEMORY.
-  std::unique_ptr<TorchTape> run(const TensorView* inputs, size_t count, int threads, bool record) const;
+  /// than tensors of numbers, ERR_OUT_OF_MEMORY, ERR_ABORTED.
+  std::unique_ptr<TorchTape> run(const TensorView* inputs, size_t count, int threads, bool record,
+                                 const CancelToken& cancel) const;
 
  private:
   TorchModel(TorchModelHandle model, std::string name);

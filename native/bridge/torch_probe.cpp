@@ -107,7 +107,7 @@ class Prober {
       view.data = blocks.back().data();
       views.push_back(std::move(view));
     }
-    const auto tape = model_.run(views.data(), views.size(), threads_, /*record=*/false);
+    const auto tape = model_.run(views.data(), views.size(), threads_, /*record=*/false, cancel_);
     Outcome outcome;
     for (size_t k = 0; k < tape->output_count(); ++k) outcome.outputs.push_back(tape->info(k));
     return outcome;

@@ -27,7 +27,7 @@ class TorchRuntime {
   const tr0n_torch_api* api_ = nullptr;
 };
 
-/// Marks a call into libtorch. A process that exits waits for marked calls (libtorch cannot interrupt them)
+/// Marks a call into libtorch. A process that exits waits for marked calls (which end at their next operator)
 /// and, where one takes too long, leaves without libtorch's exit handlers, which would take it apart under
 /// the call.
 class TorchCall {

@@ -21,23 +21,26 @@ void check_float32(const TorchModel& model, const char* side, const ValueInfo& i
 
 class TorchSegment::TorchPass final : public Segment::Pass {
  public:
-  TorchPass(const TorchSegment& segment, const float* input, size_t rows, bool record) : segment_(segment) {
+  TorchPass(const TorchSegment& segment, const float* input, size_t rows, bool record,
+            const CancelToken& cancel)
+      : segment_(segment) {
     const TorchSegmentConfig& config = segment.config_;
     TensorView view;
     view.data = input;
     view.type = ElementType::float32;
     batch_shape(rows, config.input_shape, view.shape);
-    tape_ = config.model->run(&view, 1, kThreads, record);
+    tape_ = config.model->run(&view, 1, kThreads, record, cancel);
     check_torch_outputs(*tape_, config.interface.outputs, config.model->name());
   }
 
   const float* output() const override { return static_cast<const float*>(tape_->data(segment_.output_)); }
   const std::vector<int64_t>& shape() const override { return tape_->info(segment_.output_).shape; }
 
-  void backward(const float* cotangent, float* gradient, const CancellableRun&, const CancelToken&) override {
+  void backward(const float* cotangent, float* gradient, const CancellableRun&,
+                const CancelToken& cancel) override {
     std::vector<const float*> seeds(tape_->output_count(), nullptr);
     seeds[segment_.output_] = cotangent;
-    tape_->backward(seeds.data(), &gradient, kThreads);
+    tape_->backward(seeds.data(), &gradient, kThreads, cancel);
   }
 
  private:
@@ -68,8 +71,8 @@ TorchSegment::TorchSegment(TorchSegmentConfig config) : config_(std::move(config
 }
 
 std::unique_ptr<Segment::Pass> TorchSegment::forward(const float* input, size_t rows, bool record,
-                                                     const CancellableRun&, const CancelToken&) const {
-  return std::make_unique<TorchPass>(*this, input, rows, record);
+                                                     const CancellableRun&, const CancelToken& cancel) const {
+  return std::make_unique<TorchPass>(*this, input, rows, record, cancel);
 }
 
 }  // namespace tr0n

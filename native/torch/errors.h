@@ -17,6 +17,13 @@ class Failure : public std::runtime_error {
   const char* code_;
 };
 
+/// What an archive contradicts itself in, or has of what libtorch never writes. The message does not name the
+/// model.
+class Damaged : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// libtorch's message as a person wants it: what was raised, and in which line, without the tracebacks.
 std::string readable(const std::string& message);
 

@@ -10,6 +10,8 @@
 #include <mutex>
 #include <vector>
 
+#include "torch/interruption.h"
+
 namespace tr0n::torchscript {
 namespace {
 
@@ -102,6 +104,7 @@ Blocks& blocks() {
 void free_block(void* data) { blocks().give_back(data); }
 
 at::DataPtr allocate_block(size_t bytes) {
+  throw_if_interrupted();
   void* data = bytes > 0 ? blocks().take(bytes) : nullptr;
   TORCH_CHECK(data || bytes == 0, "not enough memory: you tried to allocate ", bytes, " bytes");
   return {data, data, &free_block, c10::Device(c10::kCPU)};

@@ -1,12 +1,11 @@
 #include "torch/model.h"
 
-#include <caffe2/serialize/inline_container.h>
-#include <caffe2/serialize/read_adapter_interface.h>
 #include <torch/cuda.h>
 #include <torch/version.h>
 
-#include <cstring>
+#include <algorithm>
 
+#include "torch/archive.h"
 #include "torch/errors.h"
 #include "torch/shape_hints.h"
 #include "torch/summary.h"
@@ -14,49 +13,21 @@
 namespace tr0n::torchscript {
 namespace {
 
-class MemoryReader : public caffe2::serialize::ReadAdapterInterface {
- public:
-  MemoryReader(const void* bytes, size_t size) : bytes_(static_cast<const char*>(bytes)), size_(size) {}
-  size_t size() const override { return size_; }
-  size_t read(uint64_t position, void* buffer, size_t count, const char*) const override {
-    if (position >= size_) return 0;
-    const size_t there = std::min<size_t>(count, size_ - position);
-    std::memcpy(buffer, bytes_ + position, there);
-    return there;
-  }
-
- private:
-  const char* bytes_;
-  size_t size_;
-};
-
 bool mentions(const std::string& message, std::initializer_list<const char*> phrases) {
   for (const char* phrase : phrases)
     if (message.find(phrase) != std::string::npos) return true;
   return false;
 }
 
-/// TorchScript has code; torch.save() writes the same kind of archive without.
-void check_archive(const std::shared_ptr<MemoryReader>& reader, const std::string& name) {
-  caffe2::serialize::PyTorchStreamReader archive(reader);
-  if (archive.hasRecord("constants.pkl") || archive.hasRecord("model.json")) return;
-  if (archive.hasRecord("data.pkl"))
-    throw Failure(
-        "ERR_MODEL_INVALID",
-        name +
-            ": expected TorchScript, got what torch.save() writes (a state dict, or a pickled module): "
-            "it has no code. Export the module with torch.jit.trace(module, example).save(path) or "
-            "torch.jit.script(module).save(path)");
-  throw Failure("ERR_MODEL_INVALID", name + ": expected TorchScript, got another zip archive");
-}
-
-torch::jit::Module load(const std::shared_ptr<MemoryReader>& reader, const std::string& name,
-                        c10::Device device) {
+torch::jit::Module load(const void* bytes, size_t size, const std::string& name, c10::Device device,
+                        bool trusted) {
   try {
-    check_archive(reader, name);
-    return torch::jit::load(reader, device);
+    return read_archive(bytes, size, name, device, trusted);
   } catch (const Failure&) {
     throw;
+  } catch (const Damaged& damaged) {
+    throw Failure("ERR_MODEL_INVALID",
+                  name + ": the archive is damaged, or not what an export writes: " + damaged.what());
   } catch (const std::exception& error) {
     const std::string message = error.what();
     if (says_out_of_memory(message)) throw;
@@ -88,7 +59,9 @@ void settle_tensors(tr0n_torch_model& model) {
                         c10::toString(tensor.scalar_type()) +
                         "), expected float32: convert it by module.float() before the export");
     if (tensor.is_leaf() && tensor.requires_grad()) tensor.set_requires_grad(false);
-    if (tensor.layout() == at::kStrided) model.parameter_bytes += tensor.nbytes();
+    // Numbers that strides repeat are there once.
+    if (tensor.layout() == at::kStrided)
+      model.parameter_bytes += std::min<uint64_t>(tensor.nbytes(), tensor.storage().nbytes());
   }
 }
 
@@ -168,7 +141,7 @@ c10::ScalarType scalar_type(int32_t element_type) {
 }
 
 std::unique_ptr<tr0n_torch_model> open_model(const void* bytes, uint64_t size, const std::string& name,
-                                             int32_t device) {
+                                             int32_t device, bool trusted) {
   auto model = std::make_unique<tr0n_torch_model>();
   model->name = name;
   if (device >= 0) {
@@ -177,8 +150,7 @@ std::unique_ptr<tr0n_torch_model> open_model(const void* bytes, uint64_t size, c
                     name + ": libtorch has no CUDA device " + std::to_string(device));
     model->device = c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(device));
   }
-  const auto reader = std::make_shared<MemoryReader>(bytes, size);
-  model->module = load(reader, name, model->device);
+  model->module = load(bytes, size, name, model->device, trusted);
   settle_tensors(*model);
   read_schema(*model);
   hint_shapes(*model);

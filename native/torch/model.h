@@ -42,8 +42,8 @@ struct tr0n_torch_model {
 
 namespace tr0n::torchscript {
 
-/// Throws Failure and whatever libtorch throws.
+/// Throws Failure and whatever libtorch throws. Needs a deep stack.
 std::unique_ptr<tr0n_torch_model> open_model(const void* bytes, uint64_t size, const std::string& name,
-                                             int32_t device);
+                                             int32_t device, bool trusted);
 
 }  // namespace tr0n::torchscript

@@ -4,8 +4,10 @@
 
 #include <atomic>
 
+#include "torch/deep_stack.h"
 #include "torch/errors.h"
 #include "torch/features.h"
+#include "torch/interruption.h"
 #include "torch/kept_memory.h"
 #include "torch/model.h"
 #include "torch/tape.h"
@@ -25,11 +27,14 @@ int32_t cuda_devices() {
   }
 }
 
-int open(const void* bytes, uint64_t size, const char* name, int32_t device, tr0n_torch_model** model,
-         const tr0n_torch_errors* errors) {
+int open(const void* bytes, uint64_t size, const char* name, int32_t device, int32_t trusted,
+         const tr0n_torch_cancel* cancel, tr0n_torch_model** model, const tr0n_torch_errors* errors) {
   return guard(errors, name, "ERR_MODEL_INVALID", "libtorch refuses the model", [&] {
-    bound_threads(1);
-    *model = open_model(bytes, size, name, device).release();
+    on_deep_stack([&] {
+      bound_threads(1);
+      Interruptible(cancel).run(
+          [&] { *model = open_model(bytes, size, name, device, trusted != 0).release(); });
+    });
     models.fetch_add(1);
   });
 }
@@ -62,10 +67,11 @@ int derive(const tr0n_torch_model* model, const char* output, const char* featur
 }
 
 int run_model(const tr0n_torch_model* model, const tr0n_torch_tensor* inputs, int32_t count, int32_t threads,
-              int32_t flags, tr0n_torch_tape** tape, const tr0n_torch_errors* errors) {
+              int32_t flags, const tr0n_torch_cancel* cancel, tr0n_torch_tape** tape,
+              const tr0n_torch_errors* errors) {
   return guard(errors, model->name, "ERR_RUN_FAILED", "forward() failed", [&] {
     bound_threads(threads);
-    *tape = run(*model, inputs, count, flags).release();
+    Interruptible(cancel).run([&] { *tape = run(*model, inputs, count, flags).release(); });
   });
 }
 
@@ -81,10 +87,11 @@ void output(const tr0n_torch_tape* tape, int32_t index, tr0n_torch_value_info* i
 }
 
 int run_backward(tr0n_torch_tape* tape, const tr0n_torch_tensor* cotangents, int32_t threads, int32_t keep,
-                 const tr0n_torch_tensor* gradients, const tr0n_torch_errors* errors) {
+                 const tr0n_torch_tensor* gradients, const tr0n_torch_cancel* cancel,
+                 const tr0n_torch_errors* errors) {
   return guard(errors, tape->model->name, "ERR_RUN_FAILED", "the backward pass failed", [&] {
     bound_threads(threads);
-    backward(*tape, cotangents, keep != 0, gradients);
+    Interruptible(cancel).run([&] { backward(*tape, cotangents, keep != 0, gradients); });
   });
 }
 
@@ -114,7 +121,7 @@ extern "C" __attribute__((visibility("default"))) const tr0n_torch_api* tr0n_tor
       release_tape,
       release_kept_memory,
   };
-  static const bool prepared = (prepare_threads(), keep_memory(), true);
+  static const bool prepared = (prepare_threads(), prepare_interruption(), keep_memory(), true);
   static_cast<void>(prepared);
   return &api;
 }

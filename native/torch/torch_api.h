@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-#define TR0N_TORCH_API_VERSION 3u
+#define TR0N_TORCH_API_VERSION 4u
 
 typedef struct tr0n_torch_model tr0n_torch_model;
 /// Tensors that libtorch owns: the outputs of a run, with what backward needs where it was recorded.
@@ -19,6 +19,13 @@ typedef struct tr0n_torch_errors {
   void* context;
   void (*fail)(void* context, const char* code, const char* message);
 } tr0n_torch_errors;
+
+/// Says whether the caller turned away: asked from inside of a function, also from other threads, until it
+/// returns.
+typedef struct tr0n_torch_cancel {
+  void* context;
+  int (*cancelled)(void* context);
+} tr0n_torch_cancel;
 
 /// Dense, row-major. Element types by ONNX's numbers (ort::ElementType).
 typedef struct tr0n_torch_tensor {
@@ -50,9 +57,13 @@ typedef struct tr0n_torch_api {
   int32_t (*cuda_devices)(void);
 
   /// Checks that the bytes are TorchScript, puts it in eval mode and freezes its parameters. The bytes are
-  /// not needed afterwards. device: as in tr0n_torch_tensor.
-  int (*open_model)(const void* bytes, uint64_t size, const char* name, int32_t device,
-                    tr0n_torch_model** model, const tr0n_torch_errors* errors);
+  /// not needed afterwards. device: as in tr0n_torch_tensor. Code is held against the list of operators that
+  /// only compute before any of it runs, unless it is `trusted`. Like run and backward it ends with
+  /// ERR_ABORTED soon after `cancel` (which may be null) says so: at a loop's next iteration, a function's
+  /// call, or the allocation of a tensor in host memory.
+  int (*open_model)(const void* bytes, uint64_t size, const char* name, int32_t device, int32_t trusted,
+                    const tr0n_torch_cancel* cancel, tr0n_torch_model** model,
+                    const tr0n_torch_errors* errors);
   void (*release_model)(tr0n_torch_model* model);
   uint64_t (*parameter_bytes)(const tr0n_torch_model* model);
   int32_t (*input_count)(const tr0n_torch_model* model);
@@ -71,7 +82,8 @@ typedef struct tr0n_torch_api {
   /// must be ready, and a model that works on its input in place changes them. Several runs of one model may
   /// be under way at once. A tape does not outlive its model.
   int (*run)(const tr0n_torch_model* model, const tr0n_torch_tensor* inputs, int32_t count, int32_t threads,
-             int32_t flags, tr0n_torch_tape** tape, const tr0n_torch_errors* errors);
+             int32_t flags, const tr0n_torch_cancel* cancel, tr0n_torch_tape** tape,
+             const tr0n_torch_errors* errors);
   int32_t (*output_count)(const tr0n_torch_tape* tape);
   /// Names and tensors of the outputs; valid until the tape is released.
   void (*output)(const tr0n_torch_tape* tape, int32_t index, tr0n_torch_value_info* info, const void** data);
@@ -81,7 +93,8 @@ typedef struct tr0n_torch_api {
   /// are converted. `keep` leaves the tape as it is, for another backward; without it the activations are
   /// freed on the way and a second call fails.
   int (*backward)(tr0n_torch_tape* tape, const tr0n_torch_tensor* cotangents, int32_t threads, int32_t keep,
-                  const tr0n_torch_tensor* gradients, const tr0n_torch_errors* errors);
+                  const tr0n_torch_tensor* gradients, const tr0n_torch_cancel* cancel,
+                  const tr0n_torch_errors* errors);
   void (*release_tape)(tr0n_torch_tape* tape);
 
   /// Gives memory back that is kept for the next run; it goes by itself with the last model.
