@@ -113,7 +113,9 @@ describe("options of the library in a configuration file", () => {
       // Of the model, as everywhere.
       same(
         library,
-        name === "textEncoder" ? file.filter((key) => !["format", "inputShapes", "allowCode"].includes(key)) : file,
+        name === "textEncoder"
+          ? file.filter((key) => !["format", "inputShapes", "allowCode"].includes(key))
+          : file,
         exceptions,
         name,
       );

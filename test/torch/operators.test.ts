@@ -28,7 +28,14 @@ describe("torchscript: the list of operators", () => {
 
   it("has nothing that reaches out of a model, or does not check what it is given", () => {
     for (const operator of [
-      ...["aten::from_file", "aten::save", "aten::manual_seed", "aten::set_data", "aten::set_", "aten::resize_"],
+      ...[
+        "aten::from_file",
+        "aten::save",
+        "aten::manual_seed",
+        "aten::set_data",
+        "aten::set_",
+        "aten::resize_",
+      ],
       ...["aten::backward", "aten::hash", "aten::record_stream", "aten::get_gradients", "aten::to_here"],
       ...["aten::_index_put_impl_", "aten::_unsafe_view", "aten::_reshape_alias", "aten::ctc_loss"],
       ...["aten::segment_reduce", "aten::searchsorted", "aten::_embedding_bag", "aten::embedding_renorm_"],
