@@ -5,7 +5,7 @@
 #include "cpu/adam.h"
 #include "cpu/gemm.h"
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
+#include "core/parallel.h"
 #include "cpu/scratch.h"
 
 namespace tr0n {

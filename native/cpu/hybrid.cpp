@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
+#include "core/parallel.h"
 
 namespace tr0n {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "cpu/gemm.h"
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
+#include "core/parallel.h"
 #include "cpu/scratch.h"
 #include "cpu/tanh.h"
 

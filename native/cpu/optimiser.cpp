@@ -2,7 +2,7 @@
 
 #include "cpu/adam.h"
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
+#include "core/parallel.h"
 #include "cpu/scratch.h"
 
 namespace tr0n {

@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
+#include "core/parallel.h"
 #include "cpu/std_table.h"
 
 namespace tr0n {

@@ -1,0 +1,136 @@
+/** MALA's step sizes for a trained translator, from short runs on conditions of the pairs held out. */
+import type { AuxiliaryGroup } from "./auxiliary.js";
+import { AbortError, Tr0nError } from "./errors.js";
+import { runJob } from "./job.js";
+import { native, type DeviceId, type NativeSampleRequest, type NativeSampleResult } from "./native.js";
+import type { Objective } from "./objective.js";
+import { searchStepSize, type StepSize } from "./step-sizes.js";
+import type { Tensor } from "./tensor.js";
+import type { Translator } from "./translator.js";
+
+/** What the pilot run after a training found, and what it cost. */
+export interface PilotReport {
+  /** By rising fidelity; empty where it was `skipped`. */
+  readonly stepSizes: readonly StepSize[];
+  /** Rows for which the energy was computed, and with its gradient. */
+  readonly forwards: number;
+  readonly gradients: number;
+  readonly seconds: number;
+  /** Why nothing was measured (models without a gradient, for one); else null. */
+  readonly skipped: string | null;
+}
+
+/** Candidates of a chain, as sampler.resample() has them. */
+const candidates = 16;
+const trials = 6;
+
+/**
+ * How many conditions, with a chain each, at which fidelities: so that the pilot costs little against making the pairs (about
+ * 270 evaluations of f∘G for each chain at three fidelities), and never less than can be averaged over.
+ */
+function size(pairs: number): { chains: number; fidelities: readonly number[] } {
+  return {
+    chains: Math.min(32, Math.max(6, Math.floor(pairs / 1500))),
+    fidelities: pairs < 300 ? [1] : pairs < 5000 ? [1, 10] : [1, 10, 100],
+  };
+}
+
+/**
+ * Chains start as the default sampler's do, at one of 16 candidates, and make as many steps with a step size for all of them.
+ * So what is found is right for the first steps from such starts, which in many dimensions allow shorter steps
+ * than the target itself does. It depends on the training alone, never on the conditions of a sampling call.
+ *
+ * @param heldOut conditions [n, m] of the pairs held out
+ */
+export async function findStepSizes(
+  objective: Objective,
+  translator: Translator,
+  auxiliary: { readonly group: AuxiliaryGroup; readonly stds: Float32Array | null } | null,
+  heldOut: Tensor,
+  pairs: number,
+  seed: number,
+  device: DeviceId,
+  signal: AbortSignal,
+): Promise<PilotReport> {
+  const started = performance.now();
+  const { fidelities, chains } = size(pairs);
+  const conditions = pilotConditions(objective, heldOut, chains);
+  const conditionCount = conditions.length / objective.conditionSize;
+  const stepSizes: StepSize[] = [];
+  const cost = { forwards: 0, gradients: 0 };
+  let skipped: string | null = null;
+  try {
+    const common = {
+      objective: await objective.native(true, signal),
+      device,
+      prior: objective.source.density,
+      conditions,
+      conditionCount,
+      streams: Uint32Array.from({ length: conditionCount }, (_, row) => row),
+      count: 1,
+    };
+    const sample = async (
+      request: Pick<NativeSampleRequest, "translator" | "config" | "auxiliary" | "starts">,
+    ): Promise<NativeSampleResult> => {
+      const result = await runJob("training", signal, () => native().sample({ ...common, ...request }));
+      cost.forwards += result.forwards;
+      cost.gradients += result.gradients;
+      return result;
+    };
+    for (const fidelity of fidelities) {
+      const target = { fidelity, priorWeight: objective.flat.prior ?? 1 };
+      const { latents: starts } = await sample({
+        translator: translator.native,
+        config: {
+          ...target,
+          start: translator.deterministic ? "mode" : "resample",
+          kernel: "none",
+          steps: 0,
+          candidates,
+          maxCandidates: candidates,
+          seed: BigInt(seed),
+        },
+        ...(auxiliary ? { auxiliary: { begin: auxiliary.group.begin, stds: auxiliary.stds } } : {}),
+      });
+      const steps = fidelity >= 3 ? 8 : 4;
+      const accepted = async (stepSize: number | undefined): Promise<[number, number]> => {
+        const result = await sample({
+          translator: null,
+          config: { ...target, start: "prior", kernel: "mala", steps, stepSize, adapt: false, seed: BigInt(seed) },
+          starts,
+        });
+        return [mean(result.acceptance), result.stepSizes[0]!];
+      };
+      stepSizes.push({ fidelity, ...(await searchStepSize(accepted, trials)) });
+    }
+  } catch (error) {
+    // What was trained is sound without, and samplers have a rule to go by.
+    if (!(error instanceof Tr0nError) || error instanceof AbortError || error.code === "ERR_DISPOSED") throw error;
+    skipped = error.message;
+  }
+  return { stepSizes: skipped === null ? stepSizes : [], ...cost, seconds: (performance.now() - started) / 1000, skipped };
+}
+
+/** Rows spread over the pairs held out; of distributions over classes a class each, as callers ask for and training feeds. */
+function pilotConditions(objective: Objective, { data, shape }: Tensor, chains: number): Float32Array {
+  const [n = 0, m = 0] = shape;
+  const count = Math.min(n, chains);
+  const out = new Float32Array(count * m);
+  for (let i = 0; i < count; i++) {
+    const at = Math.floor((i * n) / count) * m;
+    const row = (data as Float32Array).subarray(at, at + m);
+    if (objective.conditionKind !== "probabilities") out.set(row, i * m);
+    else out[i * m + drawnClass(row, ((i + 0.5) * 0.6180339887498949) % 1)] = 1;
+  }
+  return out;
+}
+
+function drawnClass(probabilities: Float32Array, u: number): number {
+  let left = u * probabilities.reduce((sum, p) => sum + p, 0);
+  const index = probabilities.findIndex((p) => (left -= p) < 0);
+  return index < 0 ? probabilities.length - 1 : index;
+}
+
+function mean(values: Float32Array): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
