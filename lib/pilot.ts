@@ -22,7 +22,7 @@ export interface PilotReport {
 
 /** Candidates of a chain, as sampler.resample() has them. */
 const candidates = 16;
-const trials = 6;
+const trials = 8;
 
 /**
  * How many conditions, with a chain each, at which fidelities: so that the pilot costs little against making the pairs (about
@@ -30,7 +30,7 @@ const trials = 6;
  */
 function size(pairs: number): { chains: number; fidelities: readonly number[] } {
   return {
-    chains: Math.min(32, Math.max(6, Math.floor(pairs / 1500))),
+    chains: Math.min(32, Math.max(8, Math.floor(pairs / 1500))),
     fidelities: pairs < 300 ? [1] : pairs < 5000 ? [1, 10] : [1, 10, 100],
   };
 }
@@ -111,24 +111,24 @@ export async function findStepSizes(
   return { stepSizes: skipped === null ? stepSizes : [], ...cost, seconds: (performance.now() - started) / 1000, skipped };
 }
 
-/** Rows spread over the pairs held out; of distributions over classes a class each, as callers ask for and training feeds. */
+/**
+ * Rows spread over the pairs held out. Of classes every one in its turn, as callers ask for them: by their shares in the prior
+ * the rare ones, which need shorter steps, would hardly be among them.
+ */
 function pilotConditions(objective: Objective, { data, shape }: Tensor, chains: number): Float32Array {
   const [n = 0, m = 0] = shape;
+  if (objective.conditionKind === "probabilities") {
+    const classes = new Float32Array(chains * m);
+    for (let i = 0; i < chains; i++) classes[i * m + (m > chains ? Math.floor((i * m) / chains) : i % m)] = 1;
+    return classes;
+  }
   const count = Math.min(n, chains);
   const out = new Float32Array(count * m);
   for (let i = 0; i < count; i++) {
     const at = Math.floor((i * n) / count) * m;
-    const row = (data as Float32Array).subarray(at, at + m);
-    if (objective.conditionKind !== "probabilities") out.set(row, i * m);
-    else out[i * m + drawnClass(row, ((i + 0.5) * 0.6180339887498949) % 1)] = 1;
+    out.set((data as Float32Array).subarray(at, at + m), i * m);
   }
   return out;
-}
-
-function drawnClass(probabilities: Float32Array, u: number): number {
-  let left = u * probabilities.reduce((sum, p) => sum + p, 0);
-  const index = probabilities.findIndex((p) => (left -= p) < 0);
-  return index < 0 ? probabilities.length - 1 : index;
 }
 
 function mean(values: Float32Array): number {

@@ -28,8 +28,11 @@ export function stepSizeAt(found: readonly StepSize[], fidelity: number): number
   return b.stepSize * (fidelity / b.fidelity) ** Math.min(0, slope);
 }
 
-/** Accept probability of MALA at which a step gains most (Roberts & Rosenthal 1998). */
-const target = 0.57;
+/**
+ * Above 0.57, at which a step of MALA gains most (Roberts & Rosenthal 1998) and to which chains adapt: conditions
+ * differ, and those that need shorter steps than the mean must not reject nearly all of their few.
+ */
+const target = 0.65;
 /** Close enough: chains adapt the rest while they sample. */
 const tolerance = 0.08;
 /** At h = 1 a step of N(0, I) is a draw independent of where it starts; a longer one comes out on the other side. */
@@ -50,6 +53,8 @@ export async function searchStepSize(
   let x: number | undefined;
   let low = -Infinity;
   let high = Infinity;
+  let pace = 1;
+  let lastSide = 0;
   let best = { stepSize: Number.NaN, acceptance: Number.NaN };
   for (let trial = 0; trial < trials; trial++) {
     const [acceptance, stepSize] = await accepted(x === undefined ? undefined : Math.exp(x));
@@ -58,11 +63,15 @@ export async function searchStepSize(
     x ??= Math.log(stepSize);
     if (Math.abs(acceptance - target) <= tolerance) break;
     if (acceptance > target && x >= Math.log(longest)) break;
-    if (acceptance > target) low = Math.max(low, x);
+    // Where conditions differ much, a mean changes slowly: the second trial on one side goes twice as far, and so on.
+    const side = Math.sign(acceptance - target);
+    pace = side === lastSide ? 2 * pace : 1;
+    lastSide = side;
+    if (side > 0) low = Math.max(low, x);
     else high = Math.min(high, x);
     const off = wanted - Math.log(-Math.log(Math.min(Math.max(acceptance, 1e-40), 1 - 1e-9)));
     const farthest = Math.log(30);
-    x += Math.min(farthest, Math.max(-farthest, off / (off < -1 ? 3 : 1.5)));
+    x += Math.min(farthest, Math.max(-farthest, (pace * off) / (off < -1 ? 3 : 1.5)));
     x = Math.min(x, Math.log(longest));
     if ((x <= low || x >= high) && Number.isFinite(low + high)) x = (low + high) / 2;
   }
