@@ -37,7 +37,7 @@ void check_config(const SamplerConfig& config) {
     fail("candidates: expected at most 2^24 - 1, got " +
          std::to_string(std::max(config.candidates, config.max_candidates)));
   if (config.rounds == 0) fail("rounds: expected at least 1, got 0");
-  const double drawn = static_cast<double>(std::max(config.candidates, config.max_candidates)) + 1;
+  const double drawn = static_cast<double>(candidate_numbers(config)) + 1;
   if (static_cast<double>(config.rounds) * std::max(drawn, static_cast<double>(config.steps)) >
       kMaxPhiloxStep)
     fail("rounds: expected fewer than 2^24 candidates and steps in all, got " +

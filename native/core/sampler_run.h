@@ -81,6 +81,8 @@ class SamplerRun {
 
 /// Phases, one file each. A start leaves z and, where it knows them, energies.
 bool start_chains(SamplerRun& run);     ///< false: energies are not known
+/// Numbers of candidates that a round has for a chain.
+size_t candidate_numbers(const SamplerConfig& config);
 bool start_resampled(SamplerRun& run);  ///< fills result.ess and result.candidates
 /// A further round (from 1): as many candidates as in the first, and the present state, which must have
 /// energies.
