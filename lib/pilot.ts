@@ -96,7 +96,15 @@ export async function findStepSizes(
       const accepted = async (stepSize: number | undefined): Promise<[number, number]> => {
         const result = await sample({
           translator: null,
-          config: { ...target, start: "prior", kernel: "mala", steps, stepSize, adapt: false, seed: BigInt(seed) },
+          config: {
+            ...target,
+            start: "prior",
+            kernel: "mala",
+            steps,
+            stepSize,
+            adapt: false,
+            seed: BigInt(seed),
+          },
           starts,
         });
         return [mean(result.acceptance), result.stepSizes[0]!];
@@ -105,10 +113,28 @@ export async function findStepSizes(
     }
   } catch (error) {
     // What was trained is sound without, and samplers have a rule to go by.
-    if (!(error instanceof Tr0nError) || error instanceof AbortError || error.code === "ERR_DISPOSED") throw error;
+    if (!(error instanceof Tr0nError) || error instanceof AbortError || error.code === "ERR_DISPOSED")
+      throw error;
     skipped = error.message;
   }
-  return { stepSizes: skipped === null ? stepSizes : [], ...cost, seconds: (performance.now() - started) / 1000, skipped };
+  return {
+    stepSizes: skipped === null ? stepSizes : [],
+    ...cost,
+    seconds: (performance.now() - started) / 1000,
+    skipped,
+  };
+}
+
+/** Step sizes with which chains hardly move, though the shortest were tried. */
+export function pilotWarnings({ stepSizes }: PilotReport): string[] {
+  return stepSizes
+    .filter(({ acceptance }) => acceptance < 0.1)
+    .map(
+      ({ fidelity, stepSize, acceptance }) =>
+        `at fidelity ${fidelity} MALA's steps are accepted with probability ${acceptance.toPrecision(2)}, even at the step size ` +
+        `${stepSize.toPrecision(2)}: the energy changes too fast for its gradient to be of use. Sample with ` +
+        "sampler.resample({ steps: 0 }), or make the energy smoother (augment, a smaller fidelity)",
+    );
 }
 
 /**

@@ -151,11 +151,7 @@ function mala(o: MalaOptions, steps: number): Filled<MalaOptions> {
 }
 
 /** A number, or "auto" as the default. */
-function checkAuto(
-  name: string,
-  value: unknown,
-  range: { above?: number; min?: number },
-): number | "auto" {
+function checkAuto(name: string, value: unknown, range: { above?: number; min?: number }): number | "auto" {
   if (value === undefined || value === "auto") return "auto";
   if (typeof value !== "number") throw invalid(name, 'a number or "auto"', value);
   return checkNumber(name, value, 0, range);

@@ -30,26 +30,22 @@ function stepWarnings(sampler: Sampler, result: NativeSampleResult): string[] {
   if (sampler.kind !== "resample" && sampler.kind !== "mala") return [];
   const advice = [
     ...(sampler.options.adapt === "pilot"
-      ? ["raise pilotSteps or steps"]
-      : ['adapt: "pilot" finds a step size for this condition before it samples']),
+      ? ["more pilotSteps or steps"]
+      : ['adapt: "pilot", which finds a step size for this condition before it samples']),
     ...(sampler.options.stepSize === "auto"
-      ? ["a smaller stepSize or more steps may help"]
-      : ['stepSize: "auto", or a smaller one, may help']),
-    "training again measures step sizes anew",
+      ? ["a smaller stepSize, or more steps"]
+      : ['stepSize: "auto", or a smaller one']),
+    "training again, which measures step sizes",
     sampler.kind === "resample"
-      ? "sampler.resample({ steps: 0 }) does without steps"
-      : "sampler.resample() starts nearer to the target",
+      ? "sampler.resample({ steps: 0 }), which makes none"
+      : "sampler.resample(), which starts nearer to the target",
   ].join("; ");
   return [...result.acceptance.keys()].flatMap((b) => {
     const [acceptance, stepSize] = [result.acceptance[b]!, result.stepSizes[b]!];
     if (acceptance < leastAcceptance)
-      return `condition ${b}: MALA's steps were accepted with probability ${acceptance.toPrecision(2)}, below ${leastAcceptance}, and end at the step size ${stepSize.toPrecision(2)}: most chains are where they started. ${sentence(advice)}`;
+      return `condition ${b}: MALA's steps were accepted with probability ${acceptance.toPrecision(2)}, below ${leastAcceptance}, and end at the step size ${stepSize.toPrecision(2)}: most chains are where they started. What helps: ${advice}`;
     if (stepSize < leastStepSize)
-      return `condition ${b}: MALA's step size ${stepSize.toPrecision(2)} is too small for a float32 latent to move. ${sentence(advice)}`;
+      return `condition ${b}: MALA's step size ${stepSize.toPrecision(2)} is too small for a float32 latent to move. What helps: ${advice}`;
     return [];
   });
-}
-
-function sentence(text: string): string {
-  return text[0]!.toUpperCase() + text.slice(1);
 }

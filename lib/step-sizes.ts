@@ -58,7 +58,7 @@ export async function searchStepSize(
   let best = { stepSize: Number.NaN, acceptance: Number.NaN };
   for (let trial = 0; trial < trials; trial++) {
     const [acceptance, stepSize] = await accepted(x === undefined ? undefined : Math.exp(x));
-    if (!(Math.abs(best.acceptance - target) <= Math.abs(acceptance - target)))
+    if (!(Math.abs(best.acceptance - target) < Math.abs(acceptance - target)))
       best = { stepSize, acceptance };
     x ??= Math.log(stepSize);
     if (Math.abs(acceptance - target) <= tolerance) break;

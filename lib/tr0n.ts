@@ -705,7 +705,15 @@ export class Tr0n implements Disposable, AsyncDisposable {
 
   private samplerConfig(chosen: Sampler, steps: number, seed: number): NativeSamplerConfig {
     const { flat, latent } = this.objective;
-    return nativeSampler(chosen, steps, flat.prior, latent, seed, this.auxiliary?.name, this.lastReport?.pilot.stepSizes);
+    return nativeSampler(
+      chosen,
+      steps,
+      flat.prior,
+      latent,
+      seed,
+      this.auxiliary?.name,
+      this.lastReport?.pilot.stepSizes,
+    );
   }
 
   private plan(run: Run, rows: ConditionRows): Plan {

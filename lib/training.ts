@@ -29,7 +29,7 @@ import { knownNoise, noiseToJson, type ConditionNoise } from "./noise.js";
 import type { Objective } from "./objective.js";
 import { drawPairs, readPairs, type Pairs } from "./pairs.js";
 import { modelSettings } from "./settings.js";
-import { findStepSizes, type PilotReport } from "./pilot.js";
+import { findStepSizes, pilotWarnings, type PilotReport } from "./pilot.js";
 import type { Tensor } from "./tensor.js";
 import { Trainer, type TrainerOptions } from "./trainer.js";
 import { parameterCount, type Space, type Stds } from "./translator-shape.js";
@@ -462,7 +462,7 @@ export async function trainTranslator(
         priorEntropy,
         gap,
         pilot,
-        warnings: warnings(pairs.count, o.loss === "nll" ? gap : Number.NaN),
+        warnings: [...warnings(pairs.count, o.loss === "nll" ? gap : Number.NaN), ...pilotWarnings(pilot)],
         seed: ownSeed,
       },
     };

@@ -133,7 +133,10 @@ function restoredPilot(pilot: PilotReport | undefined): PilotReport {
   if (pilot === undefined) return noPilot;
   const usable = pilot.stepSizes.every(
     ({ fidelity, stepSize }, i) =>
-      stepSize > 0 && stepSize < Infinity && fidelity > (pilot.stepSizes[i - 1]?.fidelity ?? 0) && fidelity < Infinity,
+      stepSize > 0 &&
+      stepSize < Infinity &&
+      fidelity > (pilot.stepSizes[i - 1]?.fidelity ?? 0) &&
+      fidelity < Infinity,
   );
   if (!usable) throw new TypeError("pilot: expected step sizes above 0 by rising fidelity");
   return pilot;

@@ -143,7 +143,10 @@ function describeTraining(out: string, device: string, report: TrainReport): str
   lines.push(
     skipped === null
       ? `MALA's step sizes: ${stepSizes
-          .map((s) => `${s.stepSize.toPrecision(2)} at fidelity ${s.fidelity} (accepts ${s.acceptance.toFixed(2)})`)
+          .map(
+            (s) =>
+              `${s.stepSize.toPrecision(2)} at fidelity ${s.fidelity} (accepts ${s.acceptance.toFixed(2)})`,
+          )
           .join(", ")}; ${forwards} energies and ${gradients} gradients, ${seconds.toFixed(1)} s`
       : `MALA's step sizes: not measured, samplers go by a rule (${skipped})`,
   );

@@ -36,7 +36,10 @@ async function check(name: string, of: Case): Promise<void> {
     const mean = acceptance.reduce((sum, a) => sum + a / acceptance.length, 0);
     assert.ok(mean > 0.4 && mean < 0.95, `${name}, fidelity ${fidelity}: accepted ${acceptance.join(", ")}`);
     // A rare class of a random classifier may be harder than the others, but moves.
-    assert.ok(Math.min(...acceptance) > 0.2, `${name}, fidelity ${fidelity}: accepted ${acceptance.join(", ")}`);
+    assert.ok(
+      Math.min(...acceptance) > 0.2,
+      `${name}, fidelity ${fidelity}: accepted ${acceptance.join(", ")}`,
+    );
     assert.ok(latents.data.every(Number.isFinite));
     assert.deepEqual(
       warnings.filter((text) => text.includes("MALA")),

@@ -22,7 +22,9 @@ function layers(
   for (let layer = 0; layer <= depth; layer++) {
     const next = layer === depth ? to : width;
     const std = gain / Math.sqrt(size);
-    const weights = seeded(1000 * seed + layer).normals(size * next).map((x) => std * x);
+    const weights = seeded(1000 * seed + layer)
+      .normals(size * next)
+      .map((x) => std * x);
     x = b.op("MatMul", [x, b.constant(weights, [size, next], DataType.FLOAT)]);
     if (layer < depth) x = b.op("LeakyRelu", [x], { alpha: 0.2 });
     size = next;
