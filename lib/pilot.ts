@@ -15,7 +15,6 @@ export interface PilotReport {
   /** Rows for which the energy was computed, and with its gradient. */
   readonly forwards: number;
   readonly gradients: number;
-  readonly seconds: number;
   /** Why nothing was measured (models without a gradient, for one); else null. */
   readonly skipped: string | null;
 }
@@ -52,7 +51,6 @@ export async function findStepSizes(
   device: DeviceId,
   signal: AbortSignal,
 ): Promise<PilotReport> {
-  const started = performance.now();
   const { fidelities, chains } = size(pairs);
   const conditions = pilotConditions(objective, heldOut, chains);
   const conditionCount = conditions.length / objective.conditionSize;
@@ -117,12 +115,7 @@ export async function findStepSizes(
       throw error;
     skipped = error.message;
   }
-  return {
-    stepSizes: skipped === null ? stepSizes : [],
-    ...cost,
-    seconds: (performance.now() - started) / 1000,
-    skipped,
-  };
+  return { stepSizes: skipped === null ? stepSizes : [], ...cost, skipped };
 }
 
 /** Step sizes with which chains hardly move, though the shortest were tried. */

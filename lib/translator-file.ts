@@ -124,7 +124,6 @@ const noPilot = {
   stepSizes: [],
   forwards: 0,
   gradients: 0,
-  seconds: 0,
   skipped: "the file is of a version that measured no step sizes; train again to have them",
 };
 

@@ -268,8 +268,8 @@ class Kernels {
   /// drift, its U and the objective's energy replace the current ones. NaN or +infinity rejects. Then, where
   /// `adapt` > 0, log h += adapt·(a − target_accept − ⅓·log(−log a / 4)), the logarithm where it is above 0
   /// and up to log 1e6: a alone does not tell how far off a step size is, and log a of steps that are far too
-  /// long grows at least as h³ does. Nothing of it where U is infinite. Uniform by Purpose::accept. Moves 4 to
-  /// 6·n·d.
+  /// long grows at least as h³ does. Nothing of it where U is infinite. Uniform by Purpose::accept. Moves 4
+  /// to 6·n·d.
   virtual void mala_accept(size_t n, size_t d, const Chain* chains, uint32_t step, const Philox& rng,
                            double adapt, double target_accept, const float* proposal,
                            const float* proposal_drift, const float* proposal_energies,

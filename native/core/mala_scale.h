@@ -17,8 +17,6 @@ inline double default_step_size(size_t d, double fidelity) {
 
 /// What the likelihood's part of the drift is clipped to: it grows as the norm of the noise does, and the
 /// paper-sized latents (d ≤ 64) have 10.
-inline double default_max_drift(size_t d) {
-  return std::max(10.0, 1.25 * std::sqrt(static_cast<double>(d)));
-}
+inline double default_max_drift(size_t d) { return std::max(10.0, 1.25 * std::sqrt(static_cast<double>(d))); }
 
 }  // namespace tr0n

@@ -194,7 +194,7 @@ void run_chains(SamplerRun& run, const std::vector<double>& log_steps) {
 
 double first_step_size(const SamplerRun& run) {
   return run.config.step_size == SamplerConfig::kAuto ? default_step_size(run.d, run.config.fidelity)
-                                                       : run.config.step_size;
+                                                      : run.config.step_size;
 }
 
 /// Where chains of every condition begin their steps: log h₀, or what a pilot run adapts it to.

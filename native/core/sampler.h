@@ -30,8 +30,8 @@ enum class Kernel {
 };
 
 /// Whether MALA's step sizes adapt to the accept probability: `chain`: log h moves towards the target at the
-/// rate (i + 1)^−0.6 (Kernels::mala_accept) for each chain while it samples, which is not strictly invariant; `pilot`: likewise in a run of chains of
-/// their own before, whose mean log h a condition's chains then keep.
+/// rate (i + 1)^−0.6 (Kernels::mala_accept) for each chain while it samples, which is not strictly invariant;
+/// `pilot`: likewise in a run of chains of their own before, whose mean log h a condition's chains then keep.
 enum class Adapt { none, chain, pilot };
 
 /// How dimensions of a latent move under Kernel::langevin and hybrid.
@@ -126,10 +126,11 @@ struct SampleResult {
 };
 
 /// Runs all chains. MALA's proposals and resampling's
-/// candidates that lie outside the prior's support (MALA makes none) or have no finite energy are never taken. `progress` (may
-/// be empty) is called on this thread after the start and after every step. `translator` may be null when the
-/// start is the prior. Throws ERR_DIVERGED, naming the step and chain and with the energies so far
-/// (Error::trace), when an energy or a latent is not finite, ERR_ABORTED when cancelled.
+/// candidates that lie outside the prior's support (MALA makes none) or have no finite energy are never
+/// taken. `progress` (may be empty) is called on this thread after the start and after every step.
+/// `translator` may be null when the start is the prior. Throws ERR_DIVERGED, naming the step and chain and
+/// with the energies so far (Error::trace), when an energy or a latent is not finite, ERR_ABORTED when
+/// cancelled.
 SampleResult sample(Objective& objective, const Translator* translator, const Prior& prior,
                     const SamplerConfig& config, const SampleRequest& request, CancelToken& cancel,
                     const std::function<void(const SampleProgress&)>& progress);

@@ -9,9 +9,9 @@ namespace tr0n {
 Mala::Mala(SamplerRun& run, const std::vector<double>& log_steps)
     : run_(run),
       standard_(run.prior),
-      weights_{run.config.fidelity, run.config.prior_weight,
-               run.config.max_drift == SamplerConfig::kAuto ? default_max_drift(run.d)
-                                                            : run.config.max_drift},
+      weights_{
+          run.config.fidelity, run.config.prior_weight,
+          run.config.max_drift == SamplerConfig::kAuto ? default_max_drift(run.d) : run.config.max_drift},
       u_(run.device, run.n * run.d),
       drift_(run.device, run.n * run.d),
       proposal_(run.device, run.n * run.d),

@@ -216,9 +216,10 @@ void look_at_all(SamplerRun& run, Candidates& candidates, const std::vector<bool
   }
 }
 
-/// Chains none of whose candidates can be taken look at further ones until one can. Of a bounded prior in many
-/// dimensions that is likely: every draw of q has some element beyond the bounds, and of 16 candidates none
-/// is the prior's once in six chains. A matter of the chain alone, so that no split of a request changes it.
+/// Chains none of whose candidates can be taken look at further ones until one can. Of a bounded prior in
+/// many dimensions that is likely: every draw of q has some element beyond the bounds, and of 16 candidates
+/// none is the prior's once in six chains. A matter of the chain alone, so that no split of a request changes
+/// it.
 void look_further(SamplerRun& run, Candidates& candidates) {
   const size_t most = candidate_numbers(run.config);
   for (size_t i = 0; i < run.n; ++i) {

@@ -80,7 +80,7 @@ class SamplerRun {
 };
 
 /// Phases, one file each. A start leaves z and, where it knows them, energies.
-bool start_chains(SamplerRun& run);     ///< false: energies are not known
+bool start_chains(SamplerRun& run);  ///< false: energies are not known
 /// Numbers of candidates that a round has for a chain.
 size_t candidate_numbers(const SamplerConfig& config);
 bool start_resampled(SamplerRun& run);  ///< fills result.ess and result.candidates
@@ -111,8 +111,8 @@ class Mala {
   SamplerRun& run_;
   const StandardLatent standard_;
   const StandardLatent::Weights weights_;
-  Prior standard_prior_;       ///< N(0, I)
-  Mirror<float> u_, drift_;    ///< [n, d], where the chains are
+  Prior standard_prior_;     ///< N(0, I)
+  Mirror<float> u_, drift_;  ///< [n, d], where the chains are
   Mirror<float> proposal_, proposal_drift_;
   std::vector<float> proposal_z_;  ///< [n, d]
   Mirror<float> proposal_energies_, target_energies_;

@@ -20,8 +20,9 @@ double StandardLatent::Coordinate::latent(double u) const {
   if (kind == Kind::normal) return centre + scale * u;
   // By the tail on u's own side, which keeps its digits.
   const double outside = upper_tail(std::fabs(u));
-  const double size = kind == Kind::uniform ? scale * (1 - 2 * outside)
-                                            : scale * std::fmin(-normal_quantile(tail + mass * outside), bound);
+  const double size = kind == Kind::uniform
+                          ? scale * (1 - 2 * outside)
+                          : scale * std::fmin(-normal_quantile(tail + mass * outside), bound);
   return centre + std::copysign(size, u);
 }
 
@@ -75,9 +76,8 @@ StandardLatent::StandardLatent(const Prior& prior) : d_(prior.dim) {
   }
   affine_ = std::all_of(coordinates_.begin(), coordinates_.end(),
                         [](const Coordinate& c) { return c.kind == Kind::normal; });
-  identity_ = affine_ && std::all_of(coordinates_.begin(), coordinates_.end(), [](const Coordinate& c) {
-                return c.centre == 0 && c.scale == 1;
-              });
+  identity_ = affine_ && std::all_of(coordinates_.begin(), coordinates_.end(),
+                                     [](const Coordinate& c) { return c.centre == 0 && c.scale == 1; });
 }
 
 size_t StandardLatent::cost() const { return d_ * (identity_ ? 1 : affine_ ? 4 : 60); }
@@ -115,8 +115,7 @@ void StandardLatent::pull_back(const Weights& weights, size_t n, const float* u,
       const float *row = u + i * d_, *latent = z + i * d_;
       float* gradient = gradients + i * d_;
       const auto slope = [&](size_t j) {
-        return weights.fidelity *
-               of(j).slope(static_cast<double>(row[j]), static_cast<double>(latent[j]));
+        return weights.fidelity * of(j).slope(static_cast<double>(row[j]), static_cast<double>(latent[j]));
       };
       double square = 0;
       for (size_t j = 0; weights.max_drift > 0 && j < d_; ++j) {

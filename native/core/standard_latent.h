@@ -55,8 +55,8 @@ class StandardLatent {
   size_t cost() const;  ///< of a row, for the thread pool
 
   size_t d_;
-  bool identity_;  ///< the prior is N(0, I)
-  bool affine_;    ///< all dimensions are normal
+  bool identity_;                        ///< the prior is N(0, I)
+  bool affine_;                          ///< all dimensions are normal
   std::vector<Coordinate> coordinates_;  ///< one, or [d]
 };
 

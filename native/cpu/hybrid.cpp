@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cpu/kernels.h"
 #include "core/parallel.h"
+#include "cpu/kernels.h"
 
 namespace tr0n {
 namespace {

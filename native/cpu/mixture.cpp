@@ -1,5 +1,5 @@
-#include "cpu/kernels.h"
 #include "core/parallel.h"
+#include "cpu/kernels.h"
 #include "cpu/std_table.h"
 
 namespace tr0n {

@@ -2,8 +2,8 @@
 #include <cmath>
 #include <limits>
 
-#include "cpu/kernels.h"
 #include "core/parallel.h"
+#include "cpu/kernels.h"
 #include "cpu/std_table.h"
 
 namespace tr0n {

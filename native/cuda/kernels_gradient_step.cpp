@@ -3,8 +3,8 @@
 
 namespace tr0n::cuda {
 
-void CudaKernels::target_gradient(const Prior& prior, double fidelity, double prior_weight,
-                                  size_t n, const float* z, const float* energies, double* targets,
+void CudaKernels::target_gradient(const Prior& prior, double fidelity, double prior_weight, size_t n,
+                                  const float* z, const float* energies, double* targets,
                                   float* gradients) const {
   const bool pulled = prior_weight != 0 && prior.kind != Prior::Kind::uniform;
   const float variance = prior.kind == Prior::Kind::elements ? 1 : prior.std * prior.std;

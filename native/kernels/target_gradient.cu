@@ -10,9 +10,8 @@ namespace tr0n::cuda {
 /// may be null.
 extern "C" __global__ void __launch_bounds__(512, 1)
     target_gradient(Prior prior, double fidelity, double prior_weight, float prior_scale, int pulled,
-                    size_t n, const float* __restrict__ z,
-                    const float* __restrict__ energies, double* __restrict__ targets,
-                    float* __restrict__ gradients) {
+                    size_t n, const float* __restrict__ z, const float* __restrict__ energies,
+                    double* __restrict__ targets, float* __restrict__ gradients) {
   const size_t d = prior.dim, row = row_of_block(), start = 4 * threadIdx.x;
   const bool active = row < n, vector = vectors_fit(d, z, gradients);
   const float factor = static_cast<float>(fidelity);

@@ -61,8 +61,7 @@ SELFTEST(target_gradient) {
   };
   for (const Shape& shape : shapes(test.quick))
     for (const auto& [kind, kind_name] : kPriors)
-      for (const Weights& w :
-           {Weights{1, 0}, Weights{3, 1}, Weights{0.5, 2}, Weights{1e6, 1}}) {
+      for (const Weights& w : {Weights{1, 0}, Weights{3, 1}, Weights{0.5, 2}, Weights{1e6, 1}}) {
         std::vector<PriorElement> elements;
         for (size_t j = 0; kind == Prior::Kind::elements && j < shape.d; ++j)
           elements.push_back(mixed_element(j));
@@ -113,8 +112,8 @@ SELFTEST(target_gradient) {
           Array<double> t(device, shape.n);
           Array<float> g(device, gradient);
           const DevicePrior p(device, prior, 0, shape.d);
-          device.kernels().target_gradient(p.view(), w.fidelity, w.prior, shape.n, here.data(),
-                                           e.data(), with_targets ? t.data() : nullptr, g.data());
+          device.kernels().target_gradient(p.view(), w.fidelity, w.prior, shape.n, here.data(), e.data(),
+                                           with_targets ? t.data() : nullptr, g.data());
           return std::make_pair(t.values(), g.values());
         };
         const auto got = on(test.device, true), cpu = on(test.cpu, true);

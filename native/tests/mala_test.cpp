@@ -173,7 +173,8 @@ TEST(standard_coordinates_of_a_prior_are_standard_normal) {
       CHECK_NEAR(square, 1, 4 * std::sqrt(2.0 / n));
       CHECK_NEAR(fourth, 3, 4 * std::sqrt(96.0 / n));
       for (size_t i = 0; i < n; ++i)
-        CHECK_NEAR(static_cast<double>(z[4 * i + j]), static_cast<double>(drawn[4 * i + j]), 2e-5 * (high - low));
+        CHECK_NEAR(static_cast<double>(z[4 * i + j]), static_cast<double>(drawn[4 * i + j]),
+                   2e-5 * (high - low));
     }
     // No u leaves the support, and z = T(u) again gives the same bits.
     std::vector<float> far = {-40, 40, -7, 7}, there(4), again(n * 4);
@@ -303,8 +304,8 @@ TEST(mala_moments_on_bounded_supports) {
       config.prior_weight = weight;
       const SampleResult result = run(ridge, prior, config, 20000, c);
       for (size_t k = 0; k < 2; ++k) {
-        const auto [mean, variance] = moments(cut ? -1 : -2, 1, cut ? weight : 0, 0, 0.5, ridge.a[k],
-                                              static_cast<double>(c[k]));
+        const auto [mean, variance] =
+            moments(cut ? -1 : -2, 1, cut ? weight : 0, 0, 0.5, ridge.a[k], static_cast<double>(c[k]));
         double sum = 0, square = 0;
         for (size_t i = 0; i < 20000; ++i) {
           const double x = static_cast<double>(result.latents[2 * i + k]) - mean;
