@@ -3,6 +3,7 @@ import { checkChoice, checkInteger, checkNumber, checkOptions } from "./check.js
 import { ArgumentError, invalid } from "./errors.js";
 import { groupBound, latentBound, latentGroups, type Latent } from "./latent.js";
 import type { NativeSamplerConfig, NativeUpdateGroup } from "./native.js";
+import { stepSizeAt, type StepSize } from "./step-sizes.js";
 
 /**
  * Where chains start: one draw of the translator, the mean of its heaviest component, or one draw of the prior. What the
@@ -19,12 +20,20 @@ export interface MalaOptions {
    * conditional p(z|c); larger values trade diversity for obedience. Default 1.
    */
   fidelity?: number;
-  /** First step size h₀. Default 0.1. */
-  stepSize?: number;
+  /**
+   * First step size h₀, in units of the prior: steps are made in coordinates u in which the prior is N(0, I), so that a number
+   * means the same for every latent (z = mean + std·u for normals). "auto" (default): what training found for the
+   * translator (TrainReport.pilot), between its fidelities along a straight line of logarithms; without such
+   * findings 1 / (d^⅓ / 1.36 + λ) for d dimensions.
+   */
+  stepSize?: number | "auto";
   /** Accept probability that each chain's step size adapts to. Default 0.57. */
   targetAccept?: number;
-  /** The drift is clipped to this norm; 0 switches clipping off. Default 10. */
-  maxDrift?: number;
+  /**
+   * The energy's part of the drift, λ·∂E/∂u, is clipped to this norm; 0 switches clipping off. The prior's part is never
+   * clipped. "auto" (default): the larger of 10 and 1.25·√d. The target is the same with any.
+   */
+  maxDrift?: number | "auto";
   /**
    * true (default) adapts the step size of each chain while it samples. false leaves it as it is. "pilot" adapts it in a run
    * of four chains of each condition before, with random numbers of their own, and keeps it then: both are strictly
@@ -133,12 +142,19 @@ function mala(o: MalaOptions, steps: number): Filled<MalaOptions> {
   return {
     steps: checkInteger("steps", o.steps, steps, { min: 0, max: maxSteps }),
     fidelity: checkNumber("fidelity", o.fidelity, 1, { min: 0 }),
-    stepSize: checkNumber("stepSize", o.stepSize, 0.1, { above: 0 }),
+    stepSize: checkAuto("stepSize", o.stepSize, { above: 0 }),
     targetAccept: checkTargetAccept(o.targetAccept),
-    maxDrift: checkNumber("maxDrift", o.maxDrift, 10, { min: 0 }),
+    maxDrift: checkAuto("maxDrift", o.maxDrift, { min: 0 }),
     adapt: o.adapt === "pilot" ? o.adapt : checkAdapt(o.adapt),
     pilotSteps: checkInteger("pilotSteps", o.pilotSteps, 50, { min: 1, max: maxSteps }),
   };
+}
+
+/** A number, or "auto" as the default. */
+function checkAuto(name: string, value: unknown, range: { above?: number; min?: number }): number | "auto" {
+  if (value === undefined || value === "auto") return "auto";
+  if (typeof value !== "number") throw invalid(name, 'a number or "auto"', value);
+  return checkNumber(name, value, 0, range);
 }
 
 function checkAdapt(value: unknown): boolean {
@@ -349,10 +365,23 @@ function updateGroups(
   });
 }
 
+/** Options as the addon wants them, which knows what to do where a number is left out. */
+function nativeMala<T extends Filled<MalaOptions>>(
+  options: T,
+  found: readonly StepSize[],
+): Omit<T, "stepSize" | "maxDrift"> & { stepSize?: number | undefined; maxDrift?: number | undefined } {
+  const { stepSize, maxDrift, ...rest } = options;
+  return {
+    ...rest,
+    stepSize: stepSize === "auto" ? stepSizeAt(found, options.fidelity) : stepSize,
+    maxDrift: maxDrift === "auto" ? undefined : maxDrift,
+  };
+}
+
 /**
  * As the addon wants it. `priorTerms` is the summed weight of the energy's prior() terms, null without one: then the
  * weight is 1 for samplers with a target density (resample, mala, direct) and 0 for langevin and hybrid. `auxiliary` is the
- * group of the translator's auxiliary head.
+ * group of the translator's auxiliary head, `found` MALA's step sizes of its training.
  */
 export function nativeSampler(
   chosen: Sampler,
@@ -361,13 +390,14 @@ export function nativeSampler(
   prior: Latent,
   seed: number,
   auxiliary?: string,
+  found: readonly StepSize[] = [],
 ): NativeSamplerConfig {
   const bound = latentBound(prior) ?? 0;
   const common = { steps, seed: BigInt(seed) };
   switch (chosen.kind) {
     case "resample":
       return {
-        ...chosen.options,
+        ...nativeMala(chosen.options, found),
         ...common,
         start: "resample",
         kernel: steps > 0 ? "mala" : "none",
@@ -375,7 +405,7 @@ export function nativeSampler(
       };
     case "mala":
       return {
-        ...chosen.options,
+        ...nativeMala(chosen.options, found),
         ...common,
         kernel: steps > 0 ? "mala" : "none",
         priorWeight: priorTerms ?? 1,

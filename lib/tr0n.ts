@@ -56,6 +56,7 @@ import {
   startsAtPrior,
   type Sampler,
 } from "./sampler.js";
+import { samplingWarnings } from "./sampling-warnings.js";
 import { createObjective, modelOptionNames, type ModelsOptions } from "./settings.js";
 import { checkTensor, elementCount, type Tensor } from "./tensor.js";
 import { checkTextFunction, type TextFunction } from "./text-encoder.js";
@@ -743,7 +744,15 @@ export class Tr0n implements Disposable, AsyncDisposable {
 
   private samplerConfig(chosen: Sampler, steps: number, seed: number): NativeSamplerConfig {
     const { flat, latent } = this.objective;
-    return nativeSampler(chosen, steps, flat.prior, latent, seed, this.auxiliary?.name);
+    return nativeSampler(
+      chosen,
+      steps,
+      flat.prior,
+      latent,
+      seed,
+      this.auxiliary?.name,
+      this.lastReport?.pilot.stepSizes,
+    );
   }
 
   private plan(run: Run, rows: ConditionRows): Plan {
@@ -828,7 +837,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       stepSizes: result.stepSizes,
       trace: { data: result.trace, shape: [result.trace.length / plan.rows.count, plan.rows.count] },
       evaluations: { forwards: result.forwards, gradients: result.gradients },
-      warnings: essWarnings(plan, result),
+      warnings: samplingWarnings(plan, result),
     };
   }
 
@@ -886,19 +895,4 @@ function checkTranslator(value: Tr0nOptions["translator"]): TranslatorSettings {
     bound: given(o.bound, checkNumber("translator.bound", o.bound, 0, { min: 0 })),
     conditionNoise: checkNoise("translator.conditionNoise", o.conditionNoise),
   };
-}
-
-/** What a caller should know about the conditions whose candidates did not suffice. */
-function essWarnings(plan: Plan, result: NativeSampleResult): string[] {
-  const { sampler } = plan;
-  if (sampler.kind !== "resample") return [];
-  const { minEss, maxCandidates } = sampler.options;
-  const poor = [...result.ess.keys()].filter(
-    (b) => result.ess[b]! < minEss && result.candidates[b]! >= maxCandidates,
-  );
-  return poor.map(
-    (b) =>
-      `condition ${b}: the effective sample size is ${result.ess[b]!.toFixed(1)} of ${result.candidates[b]!} candidates, below ${minEss}: ` +
-      "the translator covers this condition badly. Raise maxCandidates or steps, or train longer",
-  );
 }

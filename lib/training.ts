@@ -29,6 +29,7 @@ import { native } from "./native.js";
 import { knownNoise, noiseToJson, type ConditionNoise } from "./noise.js";
 import type { Objective } from "./objective.js";
 import { drawPairs, readPairs, type Pairs } from "./pairs.js";
+import { findStepSizes, pilotWarnings, type PilotReport } from "./pilot.js";
 import { pairModelSettings, withFormerKinds } from "./settings.js";
 import type { Tensor } from "./tensor.js";
 import { Trainer, type TrainerOptions } from "./trainer.js";
@@ -148,6 +149,8 @@ export interface TrainReport {
   readonly priorEntropy: number;
   /** heldOutNll − priorEntropy, or NaN. Below 0 the translator knows more about z than the prior does. */
   readonly gap: number;
+  /** MALA's step sizes for this translator by fidelity, which samplers take by default, and what finding them took. */
+  readonly pilot: PilotReport;
   readonly warnings: readonly string[];
   /** What was decided where no option said it, as {@link Tr0n.decisions}. */
   readonly decisions: readonly Decision[];
@@ -434,9 +437,20 @@ export async function trainTranslator(
       native().priorEntropy(mixtureDensity(objective.source.density, auxiliary)),
     );
     const gap = heldOutNll - priorEntropy;
+    const spread = auxiliary && residuals && spreadOf(residuals, objective.source.stds, auxiliary);
+    const pilot = await findStepSizes(
+      objective,
+      translator,
+      auxiliary && { group: auxiliary, stds: spread },
+      rows(pairs.c, m, trained, pairs.count),
+      pairs.count,
+      ownSeed,
+      place.device,
+      signal,
+    );
     return {
       translator,
-      spread: auxiliary && residuals && spreadOf(residuals, objective.source.stds, auxiliary),
+      spread,
       report: {
         pairs: pairs.count,
         heldOut,
@@ -453,8 +467,9 @@ export async function trainTranslator(
         heldOutAuxiliary: residuals ? mean(residuals) : Number.NaN,
         priorEntropy,
         gap,
+        pilot,
         decisions: [...objective.decisions.all],
-        warnings: warnings(pairs.count, o.loss === "nll" ? gap : Number.NaN),
+        warnings: [...warnings(pairs.count, o.loss === "nll" ? gap : Number.NaN), ...pilotWarnings(pilot)],
         seed: ownSeed,
       },
     };

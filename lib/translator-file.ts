@@ -9,6 +9,7 @@ import { checkRange, defaultRange, rangeText, sameRange, type Range } from "./ge
 import { checkDescription, latentTables, splitTables } from "./latent-description.js";
 import { noiseFromJson, noiseToJson } from "./noise.js";
 import type { Objective } from "./objective.js";
+import type { PilotReport } from "./pilot.js";
 import { checkStages } from "./preprocess.js";
 import { decodeSafetensors, takeTensor, type Safetensors } from "./safetensors.js";
 import {
@@ -127,6 +128,27 @@ export function decodeTranslatorFile(
   return { config, tables, tensors };
 }
 
+const noPilot = {
+  stepSizes: [],
+  forwards: 0,
+  gradients: 0,
+  skipped: "the file is of a version that measured no step sizes; train again to have them",
+};
+
+/** @throws TypeError for step sizes that a sampler could not use */
+function restoredPilot(pilot: PilotReport | undefined): PilotReport {
+  if (pilot === undefined) return noPilot;
+  const usable = pilot.stepSizes.every(
+    ({ fidelity, stepSize }, i) =>
+      stepSize > 0 &&
+      stepSize < Infinity &&
+      fidelity > (pilot.stepSizes[i - 1]?.fidelity ?? 0) &&
+      fidelity < Infinity,
+  );
+  if (!usable) throw new TypeError("pilot: expected step sizes above 0 by rising fidelity");
+  return pilot;
+}
+
 /** JSON has no NaN, and files of older versions have fewer fields. */
 function restoredReport(report: TrainReport): TrainReport {
   const number = (x: unknown): number => (typeof x === "number" ? x : Number.NaN);
@@ -142,6 +164,7 @@ function restoredReport(report: TrainReport): TrainReport {
     heldOutNll: number(report.heldOutNll),
     heldOutAuxiliary: number(report.heldOutAuxiliary),
     gap: number(report.gap),
+    pilot: restoredPilot(report.pilot),
   };
 }
 

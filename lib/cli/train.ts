@@ -145,6 +145,17 @@ function describeTraining(out: string, device: string, report: TrainReport): str
     );
   if (report.loss === "cosine" && Number.isNaN(report.heldOutAuxiliary))
     lines.push(`held-out cosine: ${(-report.heldOutLoss).toFixed(4)}`);
+  const { stepSizes, forwards, gradients, skipped } = report.pilot;
+  lines.push(
+    skipped === null
+      ? `MALA's step sizes: ${stepSizes
+          .map(
+            (s) =>
+              `${s.stepSize.toPrecision(2)} at fidelity ${s.fidelity} (accepts ${s.acceptance.toFixed(2)})`,
+          )
+          .join(", ")}; ${forwards} energies and ${gradients} gradients`
+      : `MALA's step sizes: not measured, samplers go by a rule (${skipped})`,
+  );
   if (report.stopped || report.bestEpoch < report.epochs)
     lines.push(
       `${report.stopped ? "stopped early; " : ""}kept epoch ${report.bestEpoch}, the best on the pairs held out`,

@@ -201,12 +201,23 @@ const conditionNoise: Schema = {
 const steps = integer("steps", 0, 2 ** 24 - 1);
 const fidelity = number("weight of the energy against the prior; default 1", atLeast0);
 const start = choice("where chains start", "translator", "mode", "prior");
+/** A number, or "auto". */
+const orAuto = (description: string, limits: Limits): Schema => ({
+  description,
+  anyOf: [
+    { type: "number", ...limits },
+    { type: "string", enum: ["auto"] },
+  ],
+});
 const mala = {
   steps,
   fidelity,
-  stepSize: number("first step size; default 0.1", positive),
+  stepSize: orAuto("first step size in units of the prior; default auto: what training found", positive),
   targetAccept: number("accept probability to adapt to; default 0.57", { ...positive, exclusiveMaximum: 1 }),
-  maxDrift: number("the drift is clipped to this norm, 0: not; default 10", atLeast0),
+  maxDrift: orAuto(
+    "the energy's part of the drift is clipped to this norm, 0: not; default auto: the larger of 10 and 1.25·√d",
+    atLeast0,
+  ),
   adapt: {
     description: "adapt the step size while sampling (default true), not at all, or in a pilot run before",
     anyOf: [{ type: "boolean" }, { type: "string", enum: ["pilot"] }],

@@ -255,10 +255,9 @@ class Kernels {
 
   /// Turns the objective's E [n] and gradient [n, d] into the target's: targets_i = fidelity·E +
   /// prior_weight· (−log p(z) without its constant), +infinity outside the prior's support or where it is not
-  /// finite; gradients = fidelity·∇E + prior_weight·∇(−log p), in place, then each row scaled to norm ≤
-  /// max_norm (0 = off). `targets` may be null. Moves 3·n·d.
-  virtual void target_gradient(const Prior& prior, double fidelity, double prior_weight, double max_norm,
-                               size_t n, const float* z, const float* energies, double* targets,
+  /// finite; gradients = fidelity·∇E + prior_weight·∇(−log p), in place. `targets` may be null. Moves 3·n·d.
+  virtual void target_gradient(const Prior& prior, double fidelity, double prior_weight, size_t n,
+                               const float* z, const float* energies, double* targets,
                                float* gradients) const = 0;
 
   /// z' = z − h·D + √(2h)·ξ with h = exp(log_step) per chain, ξ by Purpose::proposal. Moves 3·n·d.
@@ -267,7 +266,10 @@ class Kernels {
 
   /// Accepts with a = min(1, exp(U(z) − U(z') + [‖z' − z + hD(z)‖² − ‖z − z' + hD(z')‖²]/4h)): proposal, its
   /// drift, its U and the objective's energy replace the current ones. NaN or +infinity rejects. Then, where
-  /// `adapt` > 0, log h += adapt·(a − target_accept). Uniform by Purpose::accept. Moves 4 to 6·n·d.
+  /// `adapt` > 0, log h += adapt·(a − target_accept − ⅓·log(−log a / 4)), the logarithm where it is above 0
+  /// and up to log 1e6: a alone does not tell how far off a step size is, and log a of steps that are far too
+  /// long grows at least as h³ does. Nothing of it where U is infinite. Uniform by Purpose::accept. Moves 4
+  /// to 6·n·d.
   virtual void mala_accept(size_t n, size_t d, const Chain* chains, uint32_t step, const Philox& rng,
                            double adapt, double target_accept, const float* proposal,
                            const float* proposal_drift, const float* proposal_energies,

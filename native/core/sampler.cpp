@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "core/mala_scale.h"
 #include "core/memory.h"
 #include "core/sampler_run.h"
 #include "core/thread_pool.h"
@@ -36,7 +37,7 @@ void check_config(const SamplerConfig& config) {
     fail("candidates: expected at most 2^24 - 1, got " +
          std::to_string(std::max(config.candidates, config.max_candidates)));
   if (config.rounds == 0) fail("rounds: expected at least 1, got 0");
-  const double drawn = static_cast<double>(std::max(config.candidates, config.max_candidates)) + 1;
+  const double drawn = static_cast<double>(candidate_numbers(config)) + 1;
   if (static_cast<double>(config.rounds) * std::max(drawn, static_cast<double>(config.steps)) >
       kMaxPhiloxStep)
     fail("rounds: expected fewer than 2^24 candidates and steps in all, got " +
@@ -49,9 +50,10 @@ void check_config(const SamplerConfig& config) {
     fail("pilot chains: expected at most 65536, got " + std::to_string(config.pilot_chains));
   check_number("prior fraction", config.prior_fraction, 0, 1);
   check_number("minimal effective sample size", config.min_ess, 0, inf);
-  check_number("step size", config.step_size, std::numeric_limits<double>::min(), inf);
+  if (config.step_size != SamplerConfig::kAuto)
+    check_number("step size", config.step_size, std::numeric_limits<double>::min(), inf);
   check_number("target accept", config.target_accept, 0, 1);
-  check_number("max drift", config.max_drift, 0, inf);
+  if (config.max_drift != SamplerConfig::kAuto) check_number("max drift", config.max_drift, 0, inf);
   for (const UpdateGroup& group : config.groups) {
     check_number("learning rate", group.learning_rate, 0, inf);
     check_number("momentum", group.momentum, 0, 1);
@@ -76,7 +78,7 @@ void check_memory(const Prior& prior, const SamplerConfig& config, const SampleR
   double floats = 2 * d + 8;  // latents, result, energies, chains
   if (config.start == Start::resample) floats += d + 16;
   if (config.start == Start::prior && request.starts != nullptr) floats += d;
-  if (config.kernel == Kernel::mala) floats += 3 * d + 8;
+  if (config.kernel == Kernel::mala) floats += 5 * d + 9;
   if (config.kernel == Kernel::langevin) floats += 5 * d;
   if (config.kernel == Kernel::hybrid)
     floats +=
@@ -190,10 +192,15 @@ void run_chains(SamplerRun& run, const std::vector<double>& log_steps) {
   run.report(0);
 }
 
+double first_step_size(const SamplerRun& run) {
+  return run.config.step_size == SamplerConfig::kAuto ? default_step_size(run.d, run.config.fidelity)
+                                                      : run.config.step_size;
+}
+
 /// Where chains of every condition begin their steps: log h₀, or what a pilot run adapts it to.
 std::vector<double> first_log_steps(const SamplerRun& run, SampleResult& result) {
   const size_t conditions = run.request.condition_count;
-  std::vector<double> log_steps(conditions, std::log(run.config.step_size));
+  std::vector<double> log_steps(conditions, std::log(first_step_size(run)));
   if (run.kernel != Kernel::mala || run.config.adapt != Adapt::pilot) return log_steps;
   SamplerConfig config = run.config;
   config.adapt = Adapt::chain;

@@ -29,9 +29,9 @@ enum class Kernel {
              ///< all means of q(z|c); with Start::prior at one draw of p(z)
 };
 
-/// Whether MALA's step sizes adapt to the accept probability: `chain`: log h += (a − target) / (i + 1)^0.6
-/// for each chain while it samples, which is not strictly invariant; `pilot`: likewise in a run of chains of
-/// their own before, whose mean log h a condition's chains then keep.
+/// Whether MALA's step sizes adapt to the accept probability: `chain`: log h moves towards the target at the
+/// rate (i + 1)^−0.6 (Kernels::mala_accept) for each chain while it samples, which is not strictly invariant;
+/// `pilot`: likewise in a run of chains of their own before, whose mean log h a condition's chains then keep.
 enum class Adapt { none, chain, pilot };
 
 /// How dimensions of a latent move under Kernel::langevin and hybrid.
@@ -71,9 +71,12 @@ struct SamplerConfig {
   size_t pilot_chains = 4;  ///< sample indices 0…3 of the stream decide M, whatever the call's count is
 
   // Kernel::mala
-  double step_size = 0.1;  ///< h₀
+  static constexpr double kAuto = -1;
+  double step_size = kAuto;  ///< h₀ in standard coordinates (core/standard_latent.h); auto: core/mala_scale.h
   double target_accept = 0.57;
-  double max_drift = 10.0;  ///< the gradient is clipped to this norm; 0 = off
+  /// Norm that the likelihood's part of the drift in standard coordinates is clipped to; 0 = off; auto:
+  /// core/mala_scale.h.
+  double max_drift = kAuto;
   Adapt adapt = Adapt::chain;
   size_t pilot_steps = 50;  ///< Adapt::pilot: of each of `pilot_chains` chains
 
@@ -123,10 +126,11 @@ struct SampleResult {
 };
 
 /// Runs all chains. MALA's proposals and resampling's
-/// candidates that lie outside the prior's support or have no finite energy are never taken. `progress` (may
-/// be empty) is called on this thread after the start and after every step. `translator` may be null when the
-/// start is the prior. Throws ERR_DIVERGED, naming the step and chain and with the energies so far
-/// (Error::trace), when an energy or a latent is not finite, ERR_ABORTED when cancelled.
+/// candidates that lie outside the prior's support (MALA makes none) or have no finite energy are never
+/// taken. `progress` (may be empty) is called on this thread after the start and after every step.
+/// `translator` may be null when the start is the prior. Throws ERR_DIVERGED, naming the step and chain and
+/// with the energies so far (Error::trace), when an energy or a latent is not finite, ERR_ABORTED when
+/// cancelled.
 SampleResult sample(Objective& objective, const Translator* translator, const Prior& prior,
                     const SamplerConfig& config, const SampleRequest& request, CancelToken& cancel,
                     const std::function<void(const SampleProgress&)>& progress);

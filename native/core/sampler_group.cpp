@@ -40,7 +40,7 @@ void SamplerGroup::take_gradients(const float* rows) {
   for (size_t i = 0; i < run_.n; ++i)
     std::copy_n(rows + i * run_.d + begin_, size_, gradients_.host() + i * size_);
   gradients_.push();
-  run_.kernels.target_gradient(prior_.view(), run_.config.fidelity, run_.config.prior_weight, 0, run_.n,
+  run_.kernels.target_gradient(prior_.view(), run_.config.fidelity, run_.config.prior_weight, run_.n,
                                z_.device(), nullptr, nullptr, gradients_.device());
 }
 

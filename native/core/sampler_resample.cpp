@@ -7,6 +7,13 @@
 #include "core/sampler_run.h"
 
 namespace tr0n {
+
+size_t candidate_numbers(const SamplerConfig& config) {
+  // So many even where fewer are asked for: a chain may need them to have a start at all.
+  constexpr size_t least = 256;
+  return std::max({config.candidates, config.max_candidates, least});
+}
+
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -209,12 +216,25 @@ void look_at_all(SamplerRun& run, Candidates& candidates, const std::vector<bool
   }
 }
 
+/// Chains none of whose candidates can be taken look at further ones until one can. Of a bounded prior in
+/// many dimensions that is likely: every draw of q has some element beyond the bounds, and of 16 candidates
+/// none is the prior's once in six chains. A matter of the chain alone, so that no split of a request changes
+/// it.
+void look_further(SamplerRun& run, Candidates& candidates) {
+  const size_t most = candidate_numbers(run.config);
+  for (size_t i = 0; i < run.n; ++i) {
+    const size_t size = run.result.candidates[i / run.request.count];
+    for (size_t from = size; candidates.state(i).best_score == -kInfinity && from < most; from += size)
+      candidates.advance({i}, from, std::min(from + size, most));
+  }
+}
+
 /// Chains go to the winner among their candidates.
 void take_best(SamplerRun& run, const Candidates& candidates) {
   for (size_t i = 0; i < run.n; ++i) {
     const ResampleState& state = candidates.state(i);
     if (state.best_score == -kInfinity)
-      run.diverged("none of its " + std::to_string(run.result.candidates[i / run.request.count]) +
+      run.diverged("none of " + std::to_string(candidate_numbers(run.config)) +
                        " candidates has a finite energy inside the prior's support",
                    i, 0);
     std::copy_n(candidates.best(i), run.d, run.z.host() + i * run.d);
@@ -241,6 +261,7 @@ bool start_resampled(SamplerRun& run) {
         if (member < run.n) ready[member] = true;
   }
   look_at_all(run, candidates, ready, 0);
+  look_further(run, candidates);
   take_best(run, candidates);
   for (size_t b = 0; b < conditions; ++b) {
     double sum = 0;
@@ -256,7 +277,7 @@ void resample_again(SamplerRun& run, size_t round) {
   Candidates candidates = all_chains(run);
   std::vector<size_t> everyone(run.n);
   for (size_t i = 0; i < run.n; ++i) everyone[i] = i;
-  const size_t first = round * (std::max(run.config.candidates, run.config.max_candidates) + 1);
+  const size_t first = round * (candidate_numbers(run.config) + 1);
   candidates.look_here(everyone, first);
   look_at_all(run, candidates, std::vector<bool>(run.n, false), first + 1);
   take_best(run, candidates);

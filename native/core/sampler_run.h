@@ -6,6 +6,7 @@
 #include "core/condition_mixture.h"
 #include "core/prior_elements.h"
 #include "core/sampler.h"
+#include "core/standard_latent.h"
 
 namespace tr0n {
 
@@ -34,7 +35,7 @@ class SamplerRun {
 
   Mirror<Chain> chains;         ///< [n]
   Mirror<uint32_t> conditions;  ///< [n], row of request.conditions
-  Mirror<float> z;              ///< [n, d], where the chains are; the host's copy is current between steps
+  Mirror<float> z;              ///< [n, d], where the chains are; the host's copy is current between phases
   Mirror<float> energies;       ///< [n], the objective's at z; likewise
   SampleResult result;
 
@@ -79,7 +80,9 @@ class SamplerRun {
 };
 
 /// Phases, one file each. A start leaves z and, where it knows them, energies.
-bool start_chains(SamplerRun& run);     ///< false: energies are not known
+bool start_chains(SamplerRun& run);  ///< false: energies are not known
+/// Numbers of candidates that a round has for a chain.
+size_t candidate_numbers(const SamplerConfig& config);
 bool start_resampled(SamplerRun& run);  ///< fills result.ess and result.candidates
 /// A further round (from 1): as many candidates as in the first, and the present state, which must have
 /// energies.
@@ -87,7 +90,11 @@ void resample_again(SamplerRun& run, size_t round);
 void run_langevin(SamplerRun& run);
 void run_hybrid(SamplerRun& run);
 
-/// The Metropolis-adjusted Langevin algorithm: method.md "Recommended sampler", 3.
+/// The Metropolis-adjusted Langevin algorithm (method.md "Recommended sampler", 3) in standard coordinates:
+///   u' = u − h·D(u) + √(2h)·ξ,  D = w·u + clip(λ·∂E/∂u), + what bounded dimensions add where w is not 1
+/// The prior's part of the drift is not clipped: it is N(0, I)'s, whose steps are stable, and its norm √d is
+/// no sign of anything. The likelihood's is, to a norm that grows as √d. The same D stands in both directions
+/// of the accept step, so that clipping changes no target.
 class Mala {
  public:
   /// `log_steps` [B]: where the step sizes begin.
@@ -98,9 +105,17 @@ class Mala {
   void finish();
 
  private:
+  /// From E and ∂E/∂z at z = T(u): U into targets_ and D(u) in the gradients' place, both on the device.
+  void to_target(Mirror<float>& u, const float* z, const float* energies, Mirror<float>& gradients);
+
   SamplerRun& run_;
-  Mirror<float> drift_, proposal_, proposal_drift_;
-  Mirror<float> proposal_energies_;
+  const StandardLatent standard_;
+  const StandardLatent::Weights weights_;
+  Prior standard_prior_;     ///< N(0, I)
+  Mirror<float> u_, drift_;  ///< [n, d], where the chains are
+  Mirror<float> proposal_, proposal_drift_;
+  std::vector<float> proposal_z_;  ///< [n, d]
+  Mirror<float> proposal_energies_, target_energies_;
   Mirror<double> targets_;
   Mirror<MalaState> states_;
 };

@@ -1,8 +1,8 @@
 #include <cmath>
 
+#include "core/parallel.h"
 #include "cpu/gemm.h"
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
 
 namespace tr0n {
 namespace {

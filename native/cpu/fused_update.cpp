@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/parallel.h"
 #include "cpu/adam.h"
 #include "cpu/gemm.h"
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
 #include "cpu/scratch.h"
 
 namespace tr0n {

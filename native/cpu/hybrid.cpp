@@ -1,8 +1,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/parallel.h"
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
 
 namespace tr0n {
 namespace {

@@ -44,9 +44,8 @@ class CpuKernels final : public Kernels {
   void resample(size_t n, size_t count, size_t d, const Chain* chains, uint32_t first_step, const Philox& rng,
                 const float* z, const float* energies, const double* log_weights, ResampleState* states,
                 float* best) const override;
-  void target_gradient(const Prior& prior, double fidelity, double prior_weight, double max_norm, size_t n,
-                       const float* z, const float* energies, double* targets,
-                       float* gradients) const override;
+  void target_gradient(const Prior& prior, double fidelity, double prior_weight, size_t n, const float* z,
+                       const float* energies, double* targets, float* gradients) const override;
   void mala_propose(size_t n, size_t d, const MalaState* states, const Chain* chains, uint32_t step,
                     const Philox& rng, const float* z, const float* drift, float* proposal) const override;
   void mala_accept(size_t n, size_t d, const Chain* chains, uint32_t step, const Philox& rng, double adapt,

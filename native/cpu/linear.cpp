@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/parallel.h"
 #include "cpu/gemm.h"
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
 #include "cpu/scratch.h"
 #include "cpu/tanh.h"
 

@@ -2,14 +2,23 @@
 #include <cmath>
 #include <limits>
 
+#include "core/parallel.h"
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
 #include "cpu/scratch.h"
 
 namespace tr0n {
+namespace {
 
-void CpuKernels::target_gradient(const Prior& prior, double fidelity, double prior_weight, double max_norm,
-                                 size_t n, const float* z, const float* energies, double* targets,
+/// kernels.h, mala_accept: ⅓·log of how many times below e⁻⁴ the accept probability's logarithm is.
+double far_off(double log_ratio) {
+  if (!(log_ratio < -4) || std::isinf(log_ratio)) return 0;
+  return std::log(std::fmin(-0.25 * log_ratio, 1e6)) / 3;
+}
+
+}  // namespace
+
+void CpuKernels::target_gradient(const Prior& prior, double fidelity, double prior_weight, size_t n,
+                                 const float* z, const float* energies, double* targets,
                                  float* gradients) const {
   const size_t d = prior.dim;
   for_ranges(n, 4 * d, [&](size_t begin, size_t end) {
@@ -19,15 +28,6 @@ void CpuKernels::target_gradient(const Prior& prior, double fidelity, double pri
       if (fidelity != 1)
         for (size_t j = 0; j < d; ++j) gradient[j] *= static_cast<float>(fidelity);
       if (prior_weight != 0) prior.add_energy_gradient(latent, static_cast<float>(prior_weight), gradient);
-      if (max_norm > 0) {
-        double square = 0;
-        for (size_t j = 0; j < d; ++j)
-          square += static_cast<double>(gradient[j]) * static_cast<double>(gradient[j]);
-        if (square > max_norm * max_norm) {
-          const float scale = static_cast<float>(max_norm / std::sqrt(square));
-          for (size_t j = 0; j < d; ++j) gradient[j] *= scale;
-        }
-      }
       if (targets == nullptr) continue;
       // Outside the support the density is zero whatever the prior's weight.
       const double target = prior.contains(latent) ? fidelity * static_cast<double>(energies[i]) +
@@ -85,7 +85,7 @@ void CpuKernels::mala_accept(size_t n, size_t d, const Chain* chains, uint32_t s
         energies[i] = proposal_energies[i];
         state.energy = proposal_targets[i];
       }
-      if (adapt > 0) state.log_step += adapt * (accept - target_accept);
+      if (adapt > 0) state.log_step += adapt * (accept - target_accept - far_off(log_ratio));
     }
   });
 }

@@ -1,5 +1,5 @@
+#include "core/parallel.h"
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
 #include "cpu/std_table.h"
 
 namespace tr0n {

@@ -1,8 +1,8 @@
 #include <cmath>
 
+#include "core/parallel.h"
 #include "cpu/adam.h"
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
 #include "cpu/scratch.h"
 
 namespace tr0n {

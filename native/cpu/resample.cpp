@@ -2,8 +2,8 @@
 #include <cmath>
 #include <limits>
 
+#include "core/parallel.h"
 #include "cpu/kernels.h"
-#include "cpu/parallel.h"
 #include "cpu/std_table.h"
 
 namespace tr0n {

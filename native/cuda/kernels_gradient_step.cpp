@@ -3,14 +3,14 @@
 
 namespace tr0n::cuda {
 
-void CudaKernels::target_gradient(const Prior& prior, double fidelity, double prior_weight, double max_norm,
-                                  size_t n, const float* z, const float* energies, double* targets,
+void CudaKernels::target_gradient(const Prior& prior, double fidelity, double prior_weight, size_t n,
+                                  const float* z, const float* energies, double* targets,
                                   float* gradients) const {
   const bool pulled = prior_weight != 0 && prior.kind != Prior::Kind::uniform;
   const float variance = prior.kind == Prior::Kind::elements ? 1 : prior.std * prior.std;
   const float prior_scale = pulled ? static_cast<float>(prior_weight) / variance : 0.0f;
   queue_.launch(rows_launch(queue_, "target_gradient", n, prior.dim), prior, fidelity, prior_weight,
-                prior_scale, pulled ? 1 : 0, max_norm, n, z, energies, targets, gradients);
+                prior_scale, pulled ? 1 : 0, n, z, energies, targets, gradients);
 }
 
 void CudaKernels::mala_propose(size_t n, size_t d, const MalaState* states, const Chain* chains,

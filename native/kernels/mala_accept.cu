@@ -1,7 +1,8 @@
 // Metropolis acceptance of Langevin proposals, n chains [n, d]:
 //   a = min(1, exp(U(z) − U(z') + [‖z' − z + hD(z)‖² − ‖z − z' + hD(z')‖²]/4h)), accepted where u < a
 // u by Purpose::accept; NaN or +infinity rejects. Where accepted, z', D(z'), U(z') and the objective's energy
-// replace the current ones; where adapt > 0, log h += adapt·(a − target_accept). All that decides is in
+// replace the current ones; where adapt > 0, log h += adapt·(a − target_accept − ⅓·log(−log a / 4)), see
+// core/kernels.h. All that decides is in
 // double, as on the CPU: the difference of the two norms is small against them. Moves 4·n·d floats, 6·n·d
 // where accepted. A chain of more than four elements a thread is read twice.
 #include "core/kernels.h"
@@ -19,6 +20,12 @@ __device__ void add(double (&norms)[2], double h, float here, float there, float
   const double b = h * static_cast<double>(drift_there) - move;
   norms[0] += f * f;
   norms[1] += b * b;
+}
+
+/// ⅓·log of how many times below e⁻⁴ the accept probability's logarithm is.
+__device__ double far_off(double log_ratio) {
+  if (!(log_ratio < -4) || isinf(log_ratio)) return 0;
+  return log(fmin(-0.25 * log_ratio, 1e6)) / 3;
 }
 
 }  // namespace
@@ -67,7 +74,7 @@ extern "C" __global__ void __launch_bounds__(512)
     state.energy = target;
   }
   state.acceptance += accept;
-  if (adapt > 0) state.log_step += adapt * (accept - target_accept);
+  if (adapt > 0) state.log_step += adapt * (accept - target_accept - far_off(log_ratio));
   states[row] = state;
 }
 

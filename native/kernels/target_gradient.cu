@@ -1,9 +1,7 @@
 // From the objective's energies E [n] and gradients [n, d] to the target's, in place:
 //   targets_i = fidelity·E + prior_weight·U_p(z), U_p = −log p without its constant; +infinity outside the
-//   support or where not finite.  g ← fidelity·g + prior_weight·∇U_p(z), then scaled to ‖g‖ ≤ max_norm (0 =
-//   off)
-// The gradient in float with the CPU's operations, norm and targets in double. Moves 3·n·d floats; a row is
-// read twice where it has more than four elements a thread.
+//   support or where not finite.  g ← fidelity·g + prior_weight·∇U_p(z)
+// The gradient in float with the CPU's operations, targets in double. Moves 3·n·d floats.
 #include "kernels/prior.cuh"
 
 namespace tr0n::cuda {
@@ -12,9 +10,8 @@ namespace tr0n::cuda {
 /// may be null.
 extern "C" __global__ void __launch_bounds__(512, 1)
     target_gradient(Prior prior, double fidelity, double prior_weight, float prior_scale, int pulled,
-                    double max_norm, size_t n, const float* __restrict__ z,
-                    const float* __restrict__ energies, double* __restrict__ targets,
-                    float* __restrict__ gradients) {
+                    size_t n, const float* __restrict__ z, const float* __restrict__ energies,
+                    double* __restrict__ targets, float* __restrict__ gradients) {
   const size_t d = prior.dim, row = row_of_block(), start = 4 * threadIdx.x;
   const bool active = row < n, vector = vectors_fit(d, z, gradients);
   const float factor = static_cast<float>(fidelity);
@@ -41,32 +38,23 @@ extern "C" __global__ void __launch_bounds__(512, 1)
     return g;
   };
 
-  float4 kept = make_float4(0, 0, 0, 0);
-  double sums[3] = {0, 0, 0};  // ‖g‖², ‖z‖², elements outside
+  double sums[2] = {0, 0};  // ‖z‖², elements outside
   if (active) {
     PriorSums prior_sums;
     for (size_t at = start; at < d; at += 4 * blockDim.x) {
-      const float4 x = load4(latent, at, d, vector), g = blended(at, x);
-      if (at == start) kept = g;
-      sums[0] += square_sum(g);
+      const float4 x = load4(latent, at, d, vector);
+      store4(gradient, at, d, vector, blended(at, x));
       prior_sums.add(prior, at, x);
     }
-    sums[1] = prior_sums.square;
-    sums[2] = prior_sums.outside;
+    sums[0] = prior_sums.square;
+    sums[1] = prior_sums.outside;
   }
   row_sums(sums);
   if (!active) return;
-  const bool clipped = max_norm > 0 && sums[0] > max_norm * max_norm;
-  const float scale = clipped ? static_cast<float>(max_norm / sqrt(sums[0])) : 1.0f;
-  for (size_t at = start; at < d; at += 4 * blockDim.x) {
-    float4 g = at == start ? kept : blended(at, load4(latent, at, d, vector));
-    if (clipped) g = map4([scale](float value) { return __fmul_rn(value, scale); }, g);
-    store4(gradient, at, d, vector, g);
-  }
   if (targets != nullptr && threadIdx.x == 0) {
     const double energy = static_cast<double>(energies[row]);
-    const double target = fidelity * energy + prior_weight * prior_energy(prior, sums[1]);
-    const bool valid = sums[2] == 0 && isfinite(energy) && isfinite(target);
+    const double target = fidelity * energy + prior_weight * prior_energy(prior, sums[0]);
+    const bool valid = sums[1] == 0 && isfinite(energy) && isfinite(target);
     targets[row] = valid ? target : __longlong_as_double(0x7FF0000000000000);
   }
 }

@@ -272,6 +272,23 @@ TEST(bounded_priors_stay_inside) {
     }
 }
 
+TEST(chains_start_though_the_translator_misses_the_support) {
+  // Every draw of q is beyond these bounds: only the candidates from the prior, one in ten, are inside.
+  Fixture f;
+  Quadratic objective;
+  f.prior.kind = Prior::Kind::uniform;
+  f.prior.low = 50;
+  f.prior.high = 51;
+  SamplerConfig config;
+  config.candidates = config.max_candidates = 4;
+  const SampleResult whole = f.run(objective, config, 200);
+  for (const float z : whole.latents) CHECK(z >= 50 && z <= 51);
+  const SampleResult part = f.run(objective, config, 5, 100, 1, 1);
+  CHECK(same(whole.latents, (200 + 100) * 2, part.latents));
+  config.prior_fraction = 0;
+  CHECK_CODE("ERR_DIVERGED", f.run(objective, config, 2));
+}
+
 TEST(candidates_without_energy_have_no_weight) {
   Fixture f;
   Quadratic objective;

@@ -93,7 +93,7 @@ Workload target(size_t n, size_t d) {
             Array<float> gradients(device, normals(n * d, 3));
             Array<double> targets(device, n);
             measured([&] {
-              device.kernels().target_gradient(normal_prior(d), 1, 1, 10, n, z.data(), energies.data(),
+              device.kernels().target_gradient(normal_prior(d), 1, 1, n, z.data(), energies.data(),
                                                targets.data(), gradients.data());
             });
           }};

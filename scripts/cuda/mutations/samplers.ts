@@ -70,9 +70,21 @@ export const samplers: readonly Mutation[] = [
   },
   {
     file: "mala_accept.cu",
-    find: "state.log_step += adapt * (accept - target_accept);",
-    replace: "state.log_step += adapt * (target_accept - accept);",
+    find: "state.log_step += adapt * (accept - target_accept - far_off(log_ratio));",
+    replace: "state.log_step -= adapt * (accept - target_accept - far_off(log_ratio));",
     what: "steps adapted the wrong way",
+  },
+  {
+    file: "mala_accept.cu",
+    find: "if (!(log_ratio < -4) || isinf(log_ratio)) return 0;",
+    replace: "if (!(log_ratio < -4)) return 0;",
+    what: "steps shortened by a proposal that has no energy",
+  },
+  {
+    file: "mala_accept.cu",
+    find: "fmin(-0.25 * log_ratio, 1e6)",
+    replace: "-0.25 * log_ratio",
+    what: "no end to how much one proposal shortens steps",
   },
   {
     file: "mala_accept.cu",
@@ -88,13 +100,7 @@ export const samplers: readonly Mutation[] = [
   },
   {
     file: "target_gradient.cu",
-    find: "sums[0] > max_norm * max_norm",
-    replace: "sums[0] > max_norm",
-    what: "the square compared with the norm",
-  },
-  {
-    file: "target_gradient.cu",
-    find: "const bool valid = sums[2] == 0 && isfinite(energy)",
+    find: "const bool valid = sums[1] == 0 && isfinite(energy)",
     replace: "const bool valid = isfinite(energy)",
     what: "points outside the support not refused",
   },
