@@ -17,13 +17,14 @@ import { concatenate } from "./exact.js";
 import { rangeProblems, stagedRanges } from "./expected-range.js";
 import { decideRange, defaultRange, lookAtValues, rangeText, type Range } from "./generator-range.js";
 import { energyGraph, stageChannels } from "./graphs.js";
+import { graphBarrier, tellBarrier } from "./gradient-check.js";
 import { latent as latents, type GroupLatent, type Latent } from "./latent.js";
 import type { LatentInput } from "./latent-inputs.js";
 import { latentTensors } from "./latent-inputs.js";
 import { LatentSource, type OpenMapping } from "./latent-source.js";
 import { OnnxModel, fits, type LoadedModel, type Model } from "./model.js";
 import type { ObjectiveOptions } from "./objective.js";
-import type { OutputFacts } from "./output-facts.js";
+import type { GradientBarrier, OutputFacts } from "./output-facts.js";
 import type { Stage } from "./preprocess.js";
 import { cycledRows, probeRows, runRows, runStages } from "./probe.js";
 import { elementCount, type Tensor } from "./tensor.js";
@@ -76,6 +77,8 @@ export interface Parts {
     readonly inputs: Record<string, Tensor>;
     readonly images: Tensor;
   };
+  /** Why the energy has no gradient with respect to the latent; null where it has one, as far as one can see. */
+  readonly barrier: GradientBarrier | null;
 }
 
 /**
@@ -155,7 +158,9 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
     options.energy ?? (fitted.kind === "embedding" ? energies.cosine() : energies.crossEntropy());
   const flat = flattenComplete(energy);
   const size = elementCount(fitted.row);
-  checkEnergyFits(flat, encoder, fitted, size, options.encoderKind !== undefined);
+  const own = checkEnergyFits(flat, encoder, fitted, size, options.encoderKind !== undefined);
+  const barrier = named(generator, generatorFacts.stop) ?? named(encoder, fitted.facts.stop) ?? own;
+  if (barrier) tellBarrier(barrier, options.decisions);
 
   let pair: FittedEncoder | null = null;
   if (options.pairEncoder !== undefined && typeof options.pairEncoder !== "function") {
@@ -190,6 +195,7 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
     energy,
     flat,
     tried: { ...drawn, images: images.tensor },
+    barrier,
   };
 }
 
@@ -252,6 +258,11 @@ function isPicture(shape: readonly number[]): boolean {
 
 function hasCrossEntropy({ terms }: FlatEnergy): boolean {
   return terms.some((term) => term.energy.kind === "crossEntropy");
+}
+
+/** What stops a gradient, behind the name of the model that it lies in. */
+function named({ name }: Model, stop: GradientBarrier | null): GradientBarrier | null {
+  return stop && { ...stop, message: `in ${name} ${stop.message}` };
 }
 
 function onlyInput(role: string, model: LoadedModel): Input {
@@ -541,14 +552,15 @@ export function joinedBatch(first: number, second: number, generator?: Model, en
   return first || second;
 }
 
+/** Returns what stops a gradient within the energy. */
 function checkEnergyFits(
   flat: FlatEnergy,
   encoder: LoadedModel,
   fitted: FittedEncoder,
   size: number,
   kindGiven: boolean,
-): void {
-  energyGraph(flat, [null, ...fitted.row], size, fitted.kind);
+): GradientBarrier | null {
+  const graph = energyGraph(flat, [null, ...fitted.row], size, fitted.kind);
   if (size < 2 && flat.condition === "unit")
     throw new ArgumentError(
       `energy: cosine() compares directions, but ${encoder.name} gives 1 number, which has none but its sign; use ` +
@@ -567,6 +579,8 @@ function checkEnergyFits(
           "Sigmoid, and its rows do not sum to 1; use squaredError(), or energy.fromOnnx() with a binary cross-entropy",
       );
   }
+  const stop = graphBarrier(graph, graph.outputs[0]!.name, [graph.inputs[0]!.name]);
+  return stop && { ...stop, message: `in the energy ${stop.message}` };
 }
 
 /** [C, H, W] after a stage. */

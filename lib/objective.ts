@@ -18,6 +18,7 @@ import { ArgumentError, Tr0nError } from "./errors.js";
 import { fit, joinedBatch, stagedShape, type FittedEncoder, type Parts } from "./fit.js";
 import { stagedRanges } from "./expected-range.js";
 import type { Range } from "./generator-range.js";
+import { refuseBarrier } from "./gradient-check.js";
 import { conditionGraph, energyGraph, stageGraph } from "./graphs.js";
 import type { Images } from "./image.js";
 import { abortable, callNative, runJob } from "./job.js";
@@ -133,6 +134,11 @@ export class Objective {
   /** Draws latents, and knows the density that samplers take for the prior. */
   get source(): LatentSource {
     return this.parts.source;
+  }
+
+  /** @throws ModelError ERR_NO_GRADIENT where it is known beforehand that `what` has no gradient to follow */
+  requireGradient(what: string, advice?: string): void {
+    refuseBarrier(what, this.parts.barrier, advice);
   }
 
   get conditionKind(): ConditionKind {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { checkOptions, checkSignal, shapeText } from "./check.js";
 import { differentiateSimplified } from "./differentiate-model.js";
 import { ArgumentError, ModelError } from "./errors.js";
+import { graphBarrier } from "./gradient-check.js";
 import { endsLinear, lastOperator, randomOperator } from "./graphs.js";
 import { Lifetime, runJob } from "./job.js";
 import { hashBytes, hashFiles, readGraphInPlace, type Source } from "./model-source.js";
@@ -132,6 +133,7 @@ export class OnnxModel implements Model {
     return {
       maker: lastOperator(graph, output),
       random: randomOperator(graph, output),
+      stop: graphBarrier(graph, output),
       linear: endsLinear(graph, output),
       classifier: false,
       bounds: valueBounds(graph, output),

@@ -45,6 +45,7 @@ export function outputFacts(summary: TorchSummary, output: string): OutputFacts 
   return {
     maker,
     random: summary.random,
+    stop: null,
     linear: linear.has(made),
     classifier: /classif/i.test(type),
     bounds: bounds ? { low: bounds[0], high: bounds[1], tight: true, by: made } : null,

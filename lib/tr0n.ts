@@ -29,6 +29,7 @@ import { type Energy } from "./energy.js";
 import { ArgumentError, FileError, Tr0nError, invalid } from "./errors.js";
 import { checkRange, type Range } from "./generator-range.js";
 import type { Images } from "./image.js";
+import { withAdvice } from "./gradient-check.js";
 import { Lifetime, runJob, runJobWithProgress } from "./job.js";
 import { restoreLatent, type Mappings } from "./latent-description.js";
 import { latentTensors } from "./latent-inputs.js";
@@ -730,6 +731,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     checkSignal("signal", o.signal);
     this.samplerConfig(chosen, steps, seed); // refuses what does not fit the latent
     if (needsTranslator(chosen)) this.trained();
+    if (steps > 0) this.objective.requireGradient(`sampler: ${chosen.kind}() with ${steps} steps`);
     const allSteps = steps * (chosen.kind === "resample" ? chosen.options.rounds : 1);
     return { count, steps, allSteps, sampler: chosen, seed, signal: o.signal };
   }
@@ -774,7 +776,9 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const streams = conditionStreams(rows);
     const starts =
       startsAtPrior(sampler) && !source.exact ? await this.priorStarts(plan, streams, signal) : undefined;
-    const objective = await this.objective.native(steps > 0, signal);
+    const objective = await this.objective.native(steps > 0, signal).catch((error: unknown) => {
+      throw withAdvice(error);
+    });
     const request: NativeSampleRequest = {
       objective,
       translator: needsTranslator(sampler) ? this.trained().native : null,
@@ -793,7 +797,13 @@ export class Tr0n implements Disposable, AsyncDisposable {
       every: 1,
       latents,
     };
-    return runJobWithProgress("sample", signal, onProgress, (report) => native().sample(request, report));
+    try {
+      return await runJobWithProgress("sample", signal, onProgress, (report) =>
+        native().sample(request, report),
+      );
+    } catch (error) {
+      throw withAdvice(error); // TorchScript shows only in its backward pass that there is none
+    }
   }
 
   /** Draws of a prior that native code cannot draw: chain (stream, i) is number i of its stream. */

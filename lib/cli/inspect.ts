@@ -1,6 +1,14 @@
 import { formatOf, loadModel, type TorchModel, type ValueInfo as ModelValue } from "../model.js";
 import { modelSource, readGraph } from "../model-source.js";
-import { inspectGraph, typeName, type GraphSummary, type ValueInfo } from "../onnx/index.js";
+import {
+  inspectGraph,
+  isVacuous,
+  typeName,
+  type GradientPath,
+  type GraphSummary,
+  type ValueInfo,
+} from "../onnx/index.js";
+import { withoutGradientAdvice } from "../gradient-check.js";
 import { simplifyGraph } from "../simplify.js";
 import { textTable } from "../table.js";
 import type { Arguments } from "./arguments.js";
@@ -144,17 +152,38 @@ function short(count: number): string {
   return `${(count / 1000 ** step).toPrecision(3)} ${steps[step]!}`;
 }
 
-function gradientLines({ withoutGradient, random }: GraphSummary): string[] {
+function gradientLines({ withoutGradient, gradients, random }: GraphSummary): string[] {
+  const paths = withoutPath(gradients);
   const lines =
     withoutGradient.length === 0
-      ? ["Gradient: every operator between inputs and outputs has one."]
-      : withoutGradient.flatMap(({ domain, opType, count, nodes }) => [
-          `Without a gradient: ${domain ? `${domain}.` : ""}${opType} (${count})`,
-          ...nodes.map(({ name, message }) => `  ${name}: ${message}`),
-        ]);
+      ? paths.length === 0
+        ? ["Gradient: every operator between inputs and outputs has one."]
+        : paths
+      : withoutGradient
+          .flatMap(({ domain, opType, count, nodes }) => [
+            `Without a gradient: ${domain ? `${domain}.` : ""}${opType} (${count})`,
+            ...nodes.map(({ name, message }) => `  ${name}: ${message}`),
+          ])
+          .concat(paths);
   if (random.length > 0)
     lines.push(
       `Random numbers are drawn at every run by ${random.join(", ")}: the same input gives other results each time.`,
     );
   return lines;
+}
+
+/**
+ * What differentiation gives zeros for, a line each; and where nothing is left, how to go on. Operators without a rule are
+ * told elsewhere: they make it fail.
+ */
+export function withoutPath(gradients: readonly GradientPath[]): string[] {
+  const lines = gradients.flatMap(({ kind, input, output, stoppedBy, message }) => {
+    if (kind === "independent")
+      return [`Gradient of 0: ${JSON.stringify(output)} does not depend on ${JSON.stringify(input)}.`];
+    if (kind === "gradient" || stoppedBy.some(({ unknown }) => unknown)) return [];
+    return [`Gradient of 0: ${message}.`];
+  });
+  return isVacuous(gradients) && lines.length > 0
+    ? [...lines, `As an encoder or generator: ${withoutGradientAdvice}.`]
+    : lines;
 }

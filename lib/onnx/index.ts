@@ -41,6 +41,7 @@ export {
 } from "./differentiate.js";
 export { checkNesting, LimitError } from "./limits.js";
 export { checkSizes } from "./sizes.js";
+export { gradientPaths, isVacuous, type GradientPath, type GradientStop } from "./gradient-paths.js";
 export { graphCost, type GraphCost } from "./cost.js";
 export { jvpGraph, type JvpOptions } from "./jvp.js";
 export { inferShapes, Shapes, type TensorType } from "./shapes.js";
