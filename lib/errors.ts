@@ -10,7 +10,7 @@ export type Tr0nErrorCode =
   | "ERR_MODEL_NOT_FOUND" // the file does not exist or cannot be read
   | "ERR_MODEL_INVALID" // truncated, not a model, or refused by the runtime
   | "ERR_MODEL_UNSUPPORTED" // a valid model that this build cannot run
-  | "ERR_NO_GRADIENT" // an operator without a differentiation rule lies on the gradient's path
+  | "ERR_NO_GRADIENT" // an operator without a differentiation rule lies on the gradient's path, or what does has no gradient
   | "ERR_RUN_FAILED" // the runtime failed while it ran a model
   | "ERR_OUTPUTS_DIFFER" // a model's outputs in a pipeline or a gradient are not those of its run()
   | "ERR_RUNTIME_MISSING" // the addon, ONNX Runtime or libtorch cannot be loaded

@@ -19,6 +19,8 @@ export interface OutputFacts {
    * it is tried. `unknown`: an operator without a rule is what stops it, so that an optimiser may yet help.
    */
   readonly stop: GradientBarrier | null;
+  /** Whether activations on the way are quantised by scales that every run finds in its whole batch. */
+  readonly scalesByBatch: boolean;
 }
 
 export interface GradientBarrier {

@@ -251,7 +251,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Joins generator, stages, encoder and energy, and checks that they fit by running both models once.
+   * Joins generator, stages, encoder and energy, and checks that they fit by running both models on a few latents of the
+   * prior: shapes, which axis is the batch, whether rows keep to themselves, whether there is a gradient.
    *
    * @throws ArgumentError (ERR_SHAPE_MISMATCH where two things do not fit), ModelError, Tr0nError
    *   ERR_DEVICE_UNAVAILABLE, AbortError

@@ -8,8 +8,9 @@ import {
   type GraphSummary,
   type ValueInfo,
 } from "../onnx/index.js";
-import { withoutGradientAdvice } from "../gradient-check.js";
+import { triedBarrier, withoutGradientAdvice } from "../gradient-check.js";
 import { simplifyGraph } from "../simplify.js";
+import { elementCount, type Tensor } from "../tensor.js";
 import { textTable } from "../table.js";
 import type { Arguments } from "./arguments.js";
 import type { Command, Result } from "./command.js";
@@ -93,6 +94,7 @@ async function inspectTorchScript(path: string, args: Arguments, signal: AbortSi
     .map(([opType, count]) => ({ opType, count }))
     .sort((a, b) => b.count - a.count || (a.opType < b.opType ? -1 : 1));
   const { parameters, random } = summary;
+  const withoutPath = await torchWithoutPath(model, signal);
   return {
     json: {
       file: path,
@@ -103,6 +105,7 @@ async function inspectTorchScript(path: string, args: Arguments, signal: AbortSi
       outputs,
       operators,
       random,
+      withoutPath,
     },
     text: [
       `${path}: TorchScript of ${summary.class || "a module"}, ${parameters.toLocaleString("en")} parameters`,
@@ -117,9 +120,27 @@ async function inspectTorchScript(path: string, args: Arguments, signal: AbortSi
       ),
       "",
       "Gradient: by libtorch's autograd. An export to ONNX would also show cost and nodes without a gradient.",
+      ...withoutPath.map((message) => `Gradient of 0: ${message}.`),
+      ...(withoutPath.length > 0 ? [`As an encoder or generator: ${withoutGradientAdvice}.`] : []),
       ...(random === null ? [] : [`A run differs from the next: ${random}.`]),
     ].join("\n"),
   };
+}
+
+/** Why outputs have no gradient, by going back from each of them to inputs of zeros; none where a size is open but the batch. */
+async function torchWithoutPath(model: TorchModel, signal: AbortSignal): Promise<string[]> {
+  const inputs: Record<string, Tensor> = {};
+  for (const { name, shape } of model.inputs) {
+    const sizes = shape.map((size, axis) => size ?? (axis === 0 ? 2 : 0));
+    if (sizes.includes(0)) return [];
+    inputs[name] = { data: new Float32Array(elementCount(sizes)), shape: sizes };
+  }
+  const messages: string[] = [];
+  for (const [name, made] of Object.entries(await model.run(inputs, { signal }))) {
+    const barrier = await triedBarrier(model, inputs, name, made, signal);
+    if (barrier && !barrier.unknown) messages.push(barrier.message);
+  }
+  return messages;
 }
 
 function value({ name, elemType, dims }: ValueInfo) {
@@ -158,7 +179,7 @@ function gradientLines({ withoutGradient, gradients, random }: GraphSummary): st
     withoutGradient.length === 0
       ? paths.length === 0
         ? ["Gradient: every operator between inputs and outputs has one."]
-        : paths
+        : [...withPath(gradients), ...paths]
       : withoutGradient
           .flatMap(({ domain, opType, count, nodes }) => [
             `Without a gradient: ${domain ? `${domain}.` : ""}${opType} (${count})`,
@@ -170,6 +191,14 @@ function gradientLines({ withoutGradient, gradients, random }: GraphSummary): st
       `Random numbers are drawn at every run by ${random.join(", ")}: the same input gives other results each time.`,
     );
   return lines;
+}
+
+/** Which pairs have a gradient, where not all do. */
+function withPath(gradients: readonly GradientPath[]): string[] {
+  const pairs = gradients.filter(({ kind }) => kind === "gradient");
+  return pairs.length === 0
+    ? []
+    : [`Gradient: from ${pairs.map(({ input, output }) => `${input} to ${output}`).join(", ")}.`];
 }
 
 /**

@@ -49,6 +49,8 @@ export { inspectGraph, type GraphSummary } from "./inspect.js";
 export { upgradeGraph } from "./upgrade.js";
 export { DataType, isFloat, makeTensor, readNumbers, tensorBytes, tensorDims, typeName } from "./tensors.js";
 export { inlineFunctions } from "./inline.js";
+export { batchFirstGraph, movedAxes, type BatchAxes } from "./batch-first.js";
+export { floatEdgesGraph, wholeRanges } from "./float-edges.js";
 export { fixBatch } from "./batch.js";
 export { inputScaling, type InputScaling } from "./input-scaling.js";
 export { randomNodes } from "./random.js";
