@@ -34,7 +34,7 @@ export interface DifferentiateModelOptions {
  * simplification. Weights that lie in files beside the model stay there: the result names them relative to its folder.
  *
  * @param source a path, a file URL, or the model's bytes
- * @throws ModelError ERR_NO_GRADIENT naming the node, ERR_MODEL_UNSUPPORTED for random numbers or over 2 GB in one file,
+ * @throws ModelError ERR_NO_GRADIENT naming the node, also where it would be zeros and nothing else; ERR_MODEL_UNSUPPORTED for random numbers or over 2 GB in one file,
  *   ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID; ArgumentError; AbortError
  */
 export async function differentiateModel(

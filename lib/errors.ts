@@ -11,7 +11,7 @@ export type Tr0nErrorCode =
   | "ERR_MODEL_INVALID" // truncated, not a model, or refused by the runtime
   | "ERR_MODEL_UNSUPPORTED" // a valid model that this build cannot run
   | "ERR_MODEL_CODE" // TorchScript whose code may do more than compute, without allowCode
-  | "ERR_NO_GRADIENT" // an operator without a differentiation rule lies on the gradient's path
+  | "ERR_NO_GRADIENT" // an operator without a differentiation rule lies on the gradient's path, or what does has no gradient
   | "ERR_RUN_FAILED" // the runtime failed while it ran a model
   | "ERR_OUTPUTS_DIFFER" // a model's outputs in a pipeline or a gradient are not those of its run()
   | "ERR_RUNTIME_MISSING" // the addon, ONNX Runtime or libtorch cannot be loaded

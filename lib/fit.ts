@@ -1,6 +1,16 @@
 /** What fits what: models are tried on latents of the prior, and shapes, batches and energies checked against each other. */
 import { shapeText } from "./check.js";
 import {
+  batchFirst,
+  checkRows,
+  maxFixedBatch,
+  otherAxes,
+  type AxisSearch,
+  type Change,
+  type Tried,
+} from "./batch-axis.js";
+import type { Decisions } from "./decisions.js";
+import {
   checkFiniteRows,
   checkKind,
   decideKind,
@@ -17,22 +27,27 @@ import { concatenate } from "./exact.js";
 import { rangeProblems, stagedRanges } from "./expected-range.js";
 import { decideRange, defaultRange, lookAtValues, rangeText, type Range } from "./generator-range.js";
 import { energyGraph, stageChannels } from "./graphs.js";
+import { graphBarrier, tellBarrier, triedBarrier } from "./gradient-check.js";
 import { latent as latents, type GroupLatent, type Latent } from "./latent.js";
 import type { LatentInput } from "./latent-inputs.js";
 import { latentTensors } from "./latent-inputs.js";
 import { LatentSource, type OpenMapping } from "./latent-source.js";
 import { OnnxModel, fits, type LoadedModel, type Model } from "./model.js";
 import type { ObjectiveOptions } from "./objective.js";
-import type { OutputFacts } from "./output-facts.js";
+import type { GradientBarrier, OutputFacts } from "./output-facts.js";
 import type { Stage } from "./preprocess.js";
 import { cycledRows, probeRows, runRows, runStages } from "./probe.js";
+import { imageRows, latentRows } from "./probe-rows.js";
 import { elementCount, type Tensor } from "./tensor.js";
+import { ofWholeNumbers } from "./whole-numbers.js";
 
 /** Seed of the latents that models are tried with. */
-const probeSeed = 0;
+export const probeSeed = 0;
 
 /** What was found out about an encoder. */
 export interface FittedEncoder {
+  /** The encoder, or a view of it whose first axes are the batch. */
+  readonly model: LoadedModel;
   readonly output: string;
   /** Shape of one row of its output. */
   readonly row: readonly number[];
@@ -41,6 +56,10 @@ export interface FittedEncoder {
   /** What the numbers of its output mean. */
   readonly kind: EncoderKind;
   readonly facts: OutputFacts;
+  /** Its output for the first images of the prior. */
+  readonly outputs: Tensor;
+  /** Why it has no gradient; null where it has one, as far as one can see. */
+  readonly stop: GradientBarrier | null;
 }
 
 /** Images of the generator that encoders are tried with. */
@@ -50,10 +69,13 @@ interface Probe {
   readonly shape: readonly number[];
   /** [n, …shape] */
   readonly images: Float32Array;
+  readonly decisions: Decisions;
 }
 
 /** What was found out about everything. */
 export interface Parts {
+  /** The generator, or a view of it whose first axes are the batch. */
+  readonly generator: LoadedModel;
   readonly latent: Latent;
   /** One latent as it goes into the pipeline: as the generator takes it, or [d] where `inputs` are made of it. */
   readonly latentShape: readonly number[];
@@ -76,6 +98,8 @@ export interface Parts {
     readonly inputs: Record<string, Tensor>;
     readonly images: Tensor;
   };
+  /** Why the energy has no gradient with respect to the latent; null where it has one, as far as one can see. */
+  readonly barrier: GradientBarrier | null;
 }
 
 /**
@@ -85,22 +109,53 @@ export interface Parts {
  * @throws as Objective.create()
  */
 export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): Promise<Parts> {
-  const { generator, encoder, signal, decisions, origin = "options" } = options;
+  const { decisions, signal } = options;
+  const { generator: model } = options;
+  const output = options.generatorOutput ?? model.outputs[0]?.name ?? "";
+  const search = {
+    ...{ role: "generator", model, output, decisions, signal },
+    rowsOf: latentRows(options.latent, probeSeed, signal),
+  };
+  return fitBatchFirst(await batchFirst(search), search, options, openMapping);
+}
+
+/** The same with a generator whose first axes are the batch, or are taken for it until a probe shows others. */
+async function fitBatchFirst(
+  generator: LoadedModel,
+  search: AxisSearch,
+  options: ObjectiveOptions,
+  openMapping: OpenMapping,
+): Promise<Parts> {
+  const { encoder, signal, decisions, origin = "options" } = options;
   const [latent, taken, declared] = fitInputs(generator, options.latent);
   const generatorOutput = pickOutput("generator", generator, options.generatorOutput);
+  const generatorFacts = await generator.facts(generatorOutput, signal);
+  refuseRandom("generator", generator.name, generatorFacts);
   const [only] = taken;
   const plain = taken.length === 1 && !only!.broadcast;
   const latentShape = plain ? only!.row : [latent.dim];
   const source = await LatentSource.create(latent, openMapping, signal);
   let drawn: Pick<Parts["tried"], "latents" | "inputs"> = { latents: new Float32Array(0), inputs: {} };
-  const generate = async (first: number, n: number): Promise<Tensor> => {
-    const latents = await source.draw(probeSeed, 0, first, n, { signal });
+  const generate = async (first: number, n: number, change: Change = "none"): Promise<Tensor> => {
+    const drawnRows = await source.draw(probeSeed, 0, first, n + 1, { signal });
+    const latents = drawnRows.slice(0, n * latent.dim);
+    const other = drawnRows.subarray(n * latent.dim);
+    if (change !== "none")
+      latents.set(change === "much" ? other.map((x) => 8 * x) : other, (n - 1) * latent.dim);
     const inputs = latentTensors(latents, n, taken);
-    if (first === 0) drawn = { latents, inputs };
+    if (first === 0 && change === "none") drawn = { latents, inputs };
     return (await generator.run(inputs, { signal }))[generatorOutput]!;
   };
-  const images = await tryRows("generator", generator, declared, signal, (n) => generate(0, n));
-  if (images.tensor.shape.length < 2 || images.tensor.shape[0] !== images.rows)
+  const checked = await checkRows(
+    { ...search, model: generator },
+    await tryRows("generator", generator, rowsAtOnce(search, generatorFacts, declared), signal, (n) =>
+      generate(0, n),
+    ),
+    (n, change) => generate(0, n, change),
+  );
+  if (checked instanceof OnnxModel) return fitBatchFirst(checked, search, options, openMapping);
+  const images = checked;
+  if (images.tensor.shape.length < 2)
     throw new ArgumentError(
       `generator: expected an output [${images.rows}, …] for ${images.rows} latents, got ${shapeText(images.tensor.shape)} ` +
         `from ${generator.name}`,
@@ -111,8 +166,6 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
       "ERR_RUN_FAILED",
       `${generator.name}: gives numbers that are not finite for a latent of the prior`,
     );
-  const generatorFacts = await generator.facts(generatorOutput, signal);
-  refuseRandom("generator", generator.name, generatorFacts);
   const imageShape = images.tensor.shape.slice(1);
   const shapes = [imageShape];
   for (const [index, item] of options.stages.entries())
@@ -121,8 +174,13 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
 
   const given = options.energy && flattenComplete(options.energy);
   const crossEntropy = given && hasCrossEntropy(given);
-  const encoderInput = onlyInput("encoder", encoder);
-  checkTakes("encoder", encoder, encoderInput, staged, imageShape);
+  const encoderInput = onlyInput(
+    "encoder",
+    encoder instanceof OnnxModel ? encoder.withFloatEdges() : encoder,
+  );
+  // The batch may turn out to be another axis than the first.
+  if (!encoderInput.shape.some((_, axis, all) => fits(staged, all.toSpliced(axis, 1))))
+    checkTakes("encoder", encoder, encoderInput, staged, imageShape);
   // Everything that a file says needs no look.
   const wanted = origin === "file" ? images.rows : probeRows(imageShape, staged);
   const more = await runRows(images.rows, wanted, images.fixed, generate);
@@ -133,6 +191,7 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
     imageShape,
     shape: staged,
     images: await runStages(probed, shapes, options.stages, ranges.before, signal),
+    decisions,
   };
   const fitted = await fitEncoder(
     "encoder",
@@ -155,7 +214,13 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
     options.energy ?? (fitted.kind === "embedding" ? energies.cosine() : energies.crossEntropy());
   const flat = flattenComplete(energy);
   const size = elementCount(fitted.row);
-  checkEnergyFits(flat, encoder, fitted, size, options.encoderKind !== undefined);
+  const own = checkEnergyFits(flat, encoder, fitted, size, options.encoderKind !== undefined);
+  const generatorStop =
+    generator instanceof OnnxModel
+      ? named(generator, generatorFacts.stop)
+      : await triedBarrier(generator, drawn.inputs, generatorOutput, images.tensor, signal);
+  const barrier = generatorStop ?? fitted.stop ?? own;
+  if (barrier) tellBarrier(barrier, options.decisions);
 
   let pair: FittedEncoder | null = null;
   if (options.pairEncoder !== undefined && typeof options.pairEncoder !== "function") {
@@ -177,6 +242,7 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
       );
   }
   return {
+    generator,
     latent,
     latentShape,
     inputs: plain ? null : taken,
@@ -190,6 +256,7 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
     energy,
     flat,
     tried: { ...drawn, images: images.tensor },
+    barrier,
   };
 }
 
@@ -252,6 +319,11 @@ function isPicture(shape: readonly number[]): boolean {
 
 function hasCrossEntropy({ terms }: FlatEnergy): boolean {
   return terms.some((term) => term.energy.kind === "crossEntropy");
+}
+
+/** What stops a gradient, behind the name of the model that it lies in. */
+function named({ name }: Model, stop: GradientBarrier | null): GradientBarrier | null {
+  return stop && { ...stop, message: `in ${name} ${stop.message}` };
 }
 
 function onlyInput(role: string, model: LoadedModel): Input {
@@ -399,7 +471,7 @@ async function tryRows(
   declared: number,
   signal: AbortSignal | undefined,
   run: (rows: number) => Promise<Tensor>,
-): Promise<{ tensor: Tensor; rows: number; fixed: number }> {
+): Promise<Tried> {
   if (declared > maxFixedBatch)
     throw new ArgumentError(
       `${role}: expected a batch of at most ${maxFixedBatch} rows, got ${declared} in ${model.name}`,
@@ -408,8 +480,7 @@ async function tryRows(
   if (declared > 0) return { tensor: await run(declared), rows: declared, fixed: declared };
   let failure: unknown;
   try {
-    const tensor = await run(2);
-    if (tensor.shape[0] === 2) return { tensor, rows: 2, fixed: 0 };
+    return { tensor: await run(2), rows: 2, fixed: 0 };
   } catch (error) {
     if (signal?.aborted) throw error;
     failure = error;
@@ -421,8 +492,17 @@ async function tryRows(
   }
 }
 
-/** Batches that models are exported for; a larger number is taken for a mistake. */
-const maxFixedBatch = 4096;
+/** Rows of one run: as declared, but where activations are quantised by the whole batch only a row alone is itself. */
+function rowsAtOnce({ role, model, decisions }: AxisSearch, facts: OutputFacts, declared: number): number {
+  if (declared > 0 || !facts.scalesByBatch) return declared;
+  decisions.add({
+    option: role,
+    value: "rows run one by one",
+    reason: `${model.name} finds the scales of quantised activations in the whole batch, where rows would influence each other`,
+    certain: true,
+  });
+  return 1;
+}
 
 /** An encoder does not take the images that there are. */
 function mismatch(
@@ -463,23 +543,43 @@ function checkTakes(
  */
 async function fitEncoder(
   role: "encoder" | "pairEncoder",
-  model: LoadedModel,
+  asLoaded: LoadedModel,
   wanted: string | undefined,
-  { shape, imageShape, images }: Probe,
+  probe: Probe,
   signal: AbortSignal | undefined,
   decide: (question: Omit<KindQuestion, "crossEntropy">) => DecidedKind,
   tell: (told: NonNullable<DecidedKind["told"]>) => void,
 ): Promise<FittedEncoder> {
+  const { shape, imageShape, images, decisions } = probe;
+  const tensors = { data: images, shape: [images.length / elementCount(shape), ...shape] };
+  const given = ofWholeNumbers(role, asLoaded, wanted, tensors, decisions);
+  onlyInput(role, given);
+  const output = pickOutput(role, given, wanted);
+  const facts = await given.facts(output, signal);
+  refuseRandom(role, given.name, facts);
+  const rows = (n: number, change: Change): Tensor => imageRows(tensors, n, change);
+  const search: AxisSearch = {
+    ...{ role, model: given, output, decisions, signal },
+    rowsOf: async (_, row, n, changed) => (fits(shape, row) ? rows(n, changed ? "little" : "none") : null),
+  };
+  let model = await batchFirst(search);
+  if (!fits([null, ...shape], model.inputs[0]!.shape)) model = (await otherAxes(search)) ?? model;
   const input = onlyInput(role, model);
-  const output = pickOutput(role, model, wanted);
   checkTakes(role, model, input, shape, imageShape);
+  const run = async (n: number, change: Change): Promise<Tensor> =>
+    (await model.run(rows(n, change), { signal }))[output]!;
   const encode = async (first: number, n: number): Promise<Tensor> => {
     const data = cycledRows(images, elementCount(shape), first, n);
     return (await model.run({ data, shape: [n, ...shape] }, { signal }))[output]!;
   };
-  let result: { tensor: Tensor; rows: number; fixed: number };
+  let result: Tried;
   try {
-    result = await tryRows(role, model, input.shape[0] ?? 0, signal, (n) => encode(0, n));
+    const declared = rowsAtOnce(search, facts, input.shape[0] ?? 0);
+    const tried = await tryRows(role, model, declared, signal, (n) => run(n, "none"));
+    const checked = await checkRows({ ...search, model }, tried, run);
+    if (checked instanceof OnnxModel)
+      return await fitEncoder(role, checked, wanted, probe, signal, decide, tell);
+    result = checked;
   } catch (error) {
     if (error instanceof ModelError && error.code === "ERR_RUN_FAILED")
       throw mismatch(
@@ -493,22 +593,24 @@ async function fitEncoder(
       );
     throw error;
   }
-  const { tensor, rows, fixed } = result;
+  const { tensor, fixed } = result;
   const row = tensor.shape.slice(1);
-  if (tensor.shape[0] !== rows || elementCount(row) === 0)
+  if (elementCount(row) === 0)
     throw new ArgumentError(
-      `${role}: expected an output [${rows}, …] for ${rows} images, got ${shapeText(tensor.shape)} from ${model.name}`,
+      `${role}: expected an output [${result.rows}, …] for ${result.rows} images, got ${shapeText(tensor.shape)} from ${model.name}`,
       { code: "ERR_SHAPE_MISMATCH" },
     );
-  const facts = await model.facts(output, signal);
-  refuseRandom(role, model.name, facts);
-  const more = await runRows(rows, images.length / elementCount(shape), fixed, encode);
+  const more = await runRows(result.rows, images.length / elementCount(shape), fixed, encode);
   const data = concatenate([tensor.data, ...more]);
   checkFiniteRows(role, model.name, data);
   const seen = lookAtRows(data, [data.length / elementCount(row), ...row]);
   const { kind, told } = decide({ role, model: model.name, output, row, facts, seen });
   if (told) tell(told);
-  return { output, row, batch: fixed, kind, facts };
+  const stop =
+    model instanceof OnnxModel
+      ? named(model, facts.stop)
+      : await triedBarrier(model, { [input.name]: rows(result.rows, "none") }, output, tensor, signal);
+  return { model, output, row, batch: fixed, kind, facts, outputs: tensor, stop };
 }
 
 /** What makes images fit an encoder: the stages that are missing, or another export where no stage can help. */
@@ -541,14 +643,15 @@ export function joinedBatch(first: number, second: number, generator?: Model, en
   return first || second;
 }
 
+/** Returns what stops a gradient within the energy. */
 function checkEnergyFits(
   flat: FlatEnergy,
   encoder: LoadedModel,
   fitted: FittedEncoder,
   size: number,
   kindGiven: boolean,
-): void {
-  energyGraph(flat, [null, ...fitted.row], size, fitted.kind);
+): GradientBarrier | null {
+  const graph = energyGraph(flat, [null, ...fitted.row], size, fitted.kind);
   if (size < 2 && flat.condition === "unit")
     throw new ArgumentError(
       `energy: cosine() compares directions, but ${encoder.name} gives 1 number, which has none but its sign; use ` +
@@ -567,6 +670,8 @@ function checkEnergyFits(
           "Sigmoid, and its rows do not sum to 1; use squaredError(), or energy.fromOnnx() with a binary cross-entropy",
       );
   }
+  const stop = graphBarrier(graph, graph.outputs[0]!.name, [graph.inputs[0]!.name]);
+  return stop && { ...stop, message: `in the energy ${stop.message}` };
 }
 
 /** [C, H, W] after a stage. */

@@ -3,10 +3,43 @@ import { shapeText } from "./check.js";
 import { ArgumentError, ModelError, describe, invalid } from "./errors.js";
 import type { ValueInfo } from "./model.js";
 import type { NativeTensor, NativeValueInfo } from "./native.js";
+import { movedAxes, wholeRanges } from "./onnx/index.js";
 import { checkTensor, elementCount, type Tensor } from "./tensor.js";
 
 export function publicInfo(value: NativeValueInfo): ValueInfo {
   return Object.freeze({ name: value.name, shape: Object.freeze([...value.shape]), type: value.type });
+}
+
+/** What is declared of a value with axis `axis` moved to the front. */
+export function batchFirstInfo(value: NativeValueInfo, axis: number): NativeValueInfo {
+  const order = movedAxes(value.shape.length, axis, 0);
+  return {
+    ...value,
+    shape: order.map((k) => value.shape[k]!),
+    symbols: order.map((k) => value.symbols[k] ?? null),
+  };
+}
+
+/** What goes into inputs of whole numbers, rounded and limited to what those can hold. */
+export function rounded(
+  given: Tensor | Record<string, Tensor>,
+  declared: readonly NativeValueInfo[],
+): Record<string, Tensor> {
+  const named = given.data instanceof Float32Array ? { [declared[0]!.name]: given as Tensor } : { ...given };
+  for (const { name, type } of declared) {
+    const range = wholeRanges.get(type);
+    const tensor = (named as Record<string, Tensor>)[name];
+    if (!range || !tensor) continue;
+    const data = tensor.data.map((x) => Math.min(Math.max(nearestEven(x), range[0]), range[1]));
+    (named as Record<string, Tensor>)[name] = { ...tensor, data };
+  }
+  return named as Record<string, Tensor>;
+}
+
+/** As ONNX's Round. */
+function nearestEven(x: number): number {
+  const below = Math.floor(x);
+  return x - below === 0.5 ? below + (below % 2 === 0 ? 0 : 1) : Math.round(x);
 }
 
 /** Whether a shape fits a declared one, null being any size. */

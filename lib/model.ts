@@ -74,9 +74,9 @@ export interface Model extends Disposable {
    * their outputs' shapes; outputs without one count as zero. A single tensor serves a model with one output. The first
    * call differentiates an ONNX model; TorchScript goes through libtorch's autograd.
    *
-   * @throws as run(), and ModelError ERR_NO_GRADIENT naming the operator or output, ERR_MODEL_UNSUPPORTED for an ONNX
-   *   model that draws random numbers on the way to a seeded output, ERR_OUTPUTS_DIFFER at the first call where the
-   *   differentiated model's outputs are not those of run()
+   * @throws as run(), and ModelError ERR_NO_GRADIENT naming the operator or output, also where no path with a gradient leads from
+   *   any input to a seeded output; ERR_MODEL_UNSUPPORTED for an ONNX model that draws random numbers on the way to a seeded
+   *   output; ERR_OUTPUTS_DIFFER at the first call where the differentiated model's outputs are not those of run()
    */
   vjp(
     inputs: Tensor | Record<string, Tensor>,

@@ -15,9 +15,10 @@ import {
   type FlatEnergy,
 } from "./energy.js";
 import { ArgumentError, Tr0nError } from "./errors.js";
-import { fit, joinedBatch, stagedShape, type FittedEncoder, type Parts } from "./fit.js";
+import { fit, joinedBatch, probeSeed, stagedShape, type FittedEncoder, type Parts } from "./fit.js";
 import { stagedRanges } from "./expected-range.js";
 import type { Range } from "./generator-range.js";
+import { nearbyConditions, refuseBarrier, tellZeroGradient } from "./gradient-check.js";
 import { conditionGraph, energyGraph, stageGraph } from "./graphs.js";
 import type { Images } from "./image.js";
 import { abortable, callNative, runJob } from "./job.js";
@@ -86,6 +87,8 @@ export class Objective {
   private readonly maxBatch: number;
   private readonly runs = new ReferenceRuns();
   private disposed = false;
+  /** Whether the gradient was tried. */
+  private probed = false;
 
   private constructor(
     options: ObjectiveOptions,
@@ -93,8 +96,8 @@ export class Objective {
     mappings: readonly { dispose(): void }[],
   ) {
     this.opened.push(...mappings);
-    this.generator = options.generator;
-    this.encoder = options.encoder;
+    this.generator = parts.generator;
+    this.encoder = parts.encoder.model;
     this.stages = options.stages;
     this.augment = options.augment;
     this.pairEncoder = options.pairEncoder;
@@ -135,6 +138,11 @@ export class Objective {
     return this.parts.source;
   }
 
+  /** @throws ModelError ERR_NO_GRADIENT where it is known beforehand that `what` has no gradient to follow */
+  requireGradient(what: string, advice?: string): void {
+    refuseBarrier(what, this.parts.barrier, advice);
+  }
+
   get conditionKind(): ConditionKind {
     return this.flat.condition;
   }
@@ -167,9 +175,8 @@ export class Objective {
     return this.once("conditions", signal, async () => {
       const { pairEncoder } = this;
       if (typeof pairEncoder === "function") throw new Tr0nError("ERR_INTERNAL", "a function has no graph");
-      const encoder = pairEncoder ?? this.encoder;
       const fitted = pairEncoder ? this.parts.pair! : this.parts.encoder;
-      const pipeline = await this.encoded(encoder, fitted);
+      const pipeline = await this.encoded(fitted);
       this.appendCondition(pipeline, fitted);
       const options = this.opening("generator → encoder", this.batchWith(fitted), this.latentProbe);
       return this.keep(await pipeline.rowMap(options));
@@ -183,7 +190,7 @@ export class Objective {
    */
   async native(gradient: boolean, signal?: AbortSignal): Promise<NativeObjective> {
     if (!gradient && this.lazy.has("gradient")) return this.native(true, signal);
-    return this.once(gradient ? "gradient" : "energy", signal, () =>
+    const objective = await this.once(gradient ? "gradient" : "energy", signal, () =>
       this.augment
         ? this.augmented(this.augment, gradient)
         : this.withEnergy(
@@ -195,6 +202,25 @@ export class Objective {
             this.latentProbe,
           ),
     );
+    if (gradient && !this.probed) await this.probeGradient(objective, signal);
+    return objective;
+  }
+
+  /** Tells of a gradient that is 0 on the latents that everything was tried with. What fails here fails in a run, too. */
+  private async probeGradient(objective: NativeObjective, signal: AbortSignal | undefined): Promise<void> {
+    this.probed = true;
+    const { outputs } = this.parts.encoder;
+    const n = Math.min(2, outputs.shape[0]!);
+    try {
+      const z = await this.source.draw(probeSeed, 0, 0, n, { signal });
+      const c = nearbyConditions(outputs, n, this.conditionKind);
+      const { gradients } = await runJob("sample", signal, () => objective.evaluate(z, c, n));
+      tellZeroGradient(gradients, n, this.decisions);
+    } catch (error) {
+      if (!signal?.aborted) return;
+      this.probed = false;
+      throw error;
+    }
   }
 
   /**
@@ -232,7 +258,7 @@ export class Objective {
   ): Promise<NativeObjective> {
     const fitted = this.parts.encoder;
     const pipeline = await start();
-    await this.appendEncoder(pipeline, this.encoder, fitted);
+    await this.appendEncoder(pipeline, fitted);
     const energy = energyGraph(flat, pipeline.dims, this.conditionSize, fitted.kind);
     pipeline.graph(energy, { name: "energy", row: [], prefix: "energy/" });
     const options = this.sharing("generator → energy", fixedBatch, what, probe);
@@ -278,7 +304,7 @@ export class Objective {
   imageConditions(signal?: AbortSignal): Promise<NativeRowMap> {
     return this.once("image conditions", signal, async () => {
       const pipeline = this.stagedImages();
-      await this.appendEncoder(pipeline, this.encoder, this.parts.encoder);
+      await this.appendEncoder(pipeline, this.parts.encoder);
       this.appendCondition(pipeline, this.parts.encoder);
       const options = this.opening("image → condition", this.encoderBatch, this.imageProbe);
       return this.keep(await pipeline.rowMap(options));
@@ -343,9 +369,9 @@ export class Objective {
     return pipeline;
   }
 
-  private async encoded(encoder: LoadedModel, fitted: FittedEncoder): Promise<Pipeline> {
+  private async encoded(fitted: FittedEncoder): Promise<Pipeline> {
     const pipeline = await this.staged();
-    await this.appendEncoder(pipeline, encoder, fitted);
+    await this.appendEncoder(pipeline, fitted);
     return pipeline;
   }
 
@@ -366,12 +392,8 @@ export class Objective {
     }
   }
 
-  private appendEncoder(
-    pipeline: Pipeline,
-    encoder: LoadedModel,
-    { output, row }: FittedEncoder,
-  ): Promise<void> {
-    return pipeline.model(encoder, { output, row, prefix: "encoder/" });
+  private appendEncoder(pipeline: Pipeline, { model, output, row }: FittedEncoder): Promise<void> {
+    return pipeline.model(model, { output, row, prefix: "encoder/" });
   }
 
   private appendCondition(pipeline: Pipeline, fitted: FittedEncoder): void {

@@ -3,19 +3,25 @@ import { join } from "node:path";
 import { checkOptions, checkSignal, shapeText } from "./check.js";
 import { differentiateSimplified } from "./differentiate-model.js";
 import { ArgumentError, ModelError } from "./errors.js";
+import { graphBarrier } from "./gradient-check.js";
 import { endsLinear, lastOperator, randomOperator } from "./graphs.js";
 import { Lifetime, runJob } from "./job.js";
 import { hashBytes, hashFiles, readGraphInPlace, type Source } from "./model-source.js";
-import { feed, fits, floats, publicInfo } from "./model-values.js";
+import { batchFirstInfo, feed, fits, floats, publicInfo, rounded } from "./model-values.js";
 import type { Model, RunOptions, ValueInfo } from "./model.js";
-import { native, type NativeSession, type NativeTensor } from "./native.js";
+import { moveAxis } from "./move-axis.js";
+import { native, type NativeSession, type NativeTensor, type NativeValueInfo } from "./native.js";
 import {
+  batchFirstGraph,
   decodeModel,
   externalFiles,
+  floatEdgesGraph,
   inputScaling,
   randomNodes,
   roundsCoarsely,
   valueBounds,
+  wholeRanges,
+  type BatchAxes,
   type Graph,
 } from "./onnx/index.js";
 import type { OutputFacts } from "./output-facts.js";
@@ -34,6 +40,14 @@ interface GradientSession {
   checked: boolean;
 }
 
+/** Another shape of a model that is there. */
+interface ModelView {
+  readonly of: OnnxModel;
+  readonly axes?: BatchAxes;
+  /** Whole numbers are float32 outside. */
+  readonly rounds?: boolean;
+}
+
 /** An ONNX model in ONNX Runtime; the rest of lib uses what {@link Model} does not show. */
 export class OnnxModel implements Model {
   readonly format = "onnx";
@@ -41,7 +55,12 @@ export class OnnxModel implements Model {
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
   private readonly lifetime: Lifetime;
-  private readonly gradientSessions = new Map<string, Promise<GradientSession>>();
+  /** What inputs and outputs are declared as, the names of their axes included. */
+  readonly declaredInputs: readonly NativeValueInfo[];
+  readonly declaredOutputs: readonly NativeValueInfo[];
+  /** The inputs as the session takes them, but for their axes. */
+  private readonly fed: readonly NativeValueInfo[];
+  private readonly gradientSessions: Map<string, Promise<GradientSession>>;
   private hash: Promise<string> | undefined;
 
   constructor(
@@ -50,21 +69,78 @@ export class OnnxModel implements Model {
     /** Threads of a run; 0: all that tr0n may use. */
     private readonly threads: number,
     private readonly options: { readonly simplify: boolean; readonly allowRandom: boolean },
+    /** For {@link withBatchFirst} and {@link withFloatEdges}. */
+    private readonly view?: ModelView,
   ) {
     this.name = source.name;
-    this.inputs = session.inputs.map(publicInfo);
-    this.outputs = session.outputs.map(publicInfo);
-    this.lifetime = new Lifetime(`the model ${source.name}`);
+    this.fed = session.inputs.map((value) => batchFirstInfo(value, this.inputAxis(value.name)));
+    this.declaredInputs = this.fed.map((value) => this.edgeInfo(value));
+    this.declaredOutputs = session.outputs.map((value) =>
+      this.edgeInfo(batchFirstInfo(value, this.outputAxis(value.name))),
+    );
+    this.inputs = this.declaredInputs.map(publicInfo);
+    this.outputs = this.declaredOutputs.map(publicInfo);
+    this.lifetime = view?.of.lifetime ?? new Lifetime(`the model ${source.name}`);
+    this.gradientSessions = view?.of.gradientSessions ?? new Map<string, Promise<GradientSession>>();
+  }
+
+  /** The same model with the batch as the first axis everywhere. It shares the sessions and ends with this one. */
+  withBatchFirst(axes: BatchAxes): OnnxModel {
+    return new OnnxModel(this.source, this.session, this.threads, this.options, {
+      ...this.view,
+      ...{ axes, of: this },
+    });
+  }
+
+  /** The same model with inputs of whole numbers taken as float32 and rounded. It shares the sessions, too. */
+  withFloatEdges(): OnnxModel {
+    return new OnnxModel(this.source, this.session, this.threads, this.options, {
+      ...this.view,
+      ...{ rounds: true, of: this },
+    });
+  }
+
+  /** Made by {@link withBatchFirst}. */
+  get movesBatch(): boolean {
+    return this.view?.axes !== undefined;
   }
 
   async run(inputs: Tensor | Record<string, Tensor>, options?: RunOptions): Promise<Record<string, Tensor>> {
     const o = checkOptions("options", options, ["signal"]);
     checkSignal("options.signal", o.signal);
     this.lifetime.check();
-    const feeds = feed(this.name, "inputs", inputs, this.session.inputs);
-    return this.lifetime.run("run", o.signal, async (signal) =>
-      floats(await runJob("run", signal, () => this.session.run(feeds))),
-    );
+    const given = this.view?.rounds ? rounded(inputs, this.fed) : inputs;
+    const feeds = feed(this.name, "inputs", given, this.fed);
+    return this.lifetime.run("run", o.signal, (signal) => this.outputsOf("run", feeds, undefined, signal));
+  }
+
+  /** Outputs of the model itself; the batch is the first axis on this side. */
+  private async outputsOf(
+    what: string,
+    feeds: Record<string, NativeTensor>,
+    names: string[] | undefined,
+    signal: AbortSignal,
+  ): Promise<Record<string, Tensor>> {
+    const given: Record<string, NativeTensor> = {};
+    for (const [name, tensor] of Object.entries(feeds))
+      given[name] = moveAxis(tensor, 0, this.inputAxis(name));
+    const outputs = floats(await runJob(what, signal, () => this.session.run(given, names)));
+    for (const [name, tensor] of Object.entries(outputs))
+      outputs[name] = moveAxis(tensor, this.outputAxis(name), 0);
+    return outputs;
+  }
+
+  private inputAxis(name: string): number {
+    return this.view?.axes?.inputs[name] ?? 0;
+  }
+
+  private outputAxis(name: string): number {
+    const axes = this.view?.axes;
+    return axes?.output === name ? axes.outputAxis : 0;
+  }
+
+  private edgeInfo(value: NativeValueInfo): NativeValueInfo {
+    return this.view?.rounds && wholeRanges.has(value.type) ? { ...value, type: "float32" } : value;
   }
 
   async vjp(
@@ -75,8 +151,8 @@ export class OnnxModel implements Model {
     const o = checkOptions("options", options, ["signal"]);
     checkSignal("options.signal", o.signal);
     this.lifetime.check();
-    const feeds = feed(this.name, "inputs", inputs, this.session.inputs);
-    const seeds = feed(this.name, "cotangents", cotangents, this.session.outputs, true);
+    const feeds = feed(this.name, "inputs", inputs, this.declaredInputs);
+    const seeds = feed(this.name, "cotangents", cotangents, this.declaredOutputs, true);
     const seeded = Object.keys(seeds);
     if (seeded.length === 0)
       throw new ArgumentError("cotangents: expected at least one output's cotangent, got none");
@@ -123,7 +199,9 @@ export class OnnxModel implements Model {
    */
   async graph(signal?: AbortSignal): Promise<Graph> {
     this.lifetime.check();
-    return readGraphInPlace(this.source, signal);
+    const graph = await readGraphInPlace(this.source, signal);
+    const first = this.view?.axes ? batchFirstGraph(graph, this.view.axes) : graph;
+    return this.view?.rounds ? floatEdgesGraph(first) : first;
   }
 
   /** @throws as graph() */
@@ -132,6 +210,8 @@ export class OnnxModel implements Model {
     return {
       maker: lastOperator(graph, output),
       random: randomOperator(graph, output),
+      stop: graphBarrier(graph, output),
+      scalesByBatch: graph.nodes.some(({ opType }) => opType.startsWith("DynamicQuantize")),
       linear: endsLinear(graph, output),
       classifier: false,
       bounds: valueBounds(graph, output),
@@ -166,7 +246,7 @@ export class OnnxModel implements Model {
 
   /** One session for each set of seeded outputs. */
   private gradientSession(seeded: readonly string[]): Promise<GradientSession> {
-    const key = JSON.stringify([...seeded].sort());
+    const key = JSON.stringify([[...seeded].sort(), this.view?.axes, this.view?.rounds]);
     let session = this.gradientSessions.get(key);
     if (!session) {
       session = this.openGradientSession(seeded);
@@ -186,7 +266,7 @@ export class OnnxModel implements Model {
     const names = comparable.filter((name) => outputs[name]);
     if (names.length === 0) return;
     const inputs = Object.fromEntries(this.inputs.map(({ name }) => [name, feeds[name]!]));
-    const expected = floats(await runJob("vjp", signal, () => this.session.run(inputs, names)));
+    const expected = await this.outputsOf("vjp", inputs, names, signal);
     for (const output of names)
       await checkSame(outputs[output]!, expected[output]!, {
         model: this.name,

@@ -14,4 +14,16 @@ export interface OutputFacts {
   readonly bounds: Bounds | null;
   /** The scaling that the model makes of its input's numbers first; null where it makes none, undefined where nobody can tell. */
   readonly scaling: InputScaling | null | undefined;
+  /**
+   * Why it has no gradient with respect to any input, as its operators tell; null where it has one, or nobody knows before
+   * it is tried. `unknown`: an operator without a rule is what stops it, so that an optimiser may yet help.
+   */
+  readonly stop: GradientBarrier | null;
+  /** Whether activations on the way are quantised by scales that every run finds in its whole batch. */
+  readonly scalesByBatch: boolean;
+}
+
+export interface GradientBarrier {
+  readonly message: string;
+  readonly unknown: boolean;
 }

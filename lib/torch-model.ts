@@ -5,7 +5,7 @@ import { Lifetime, runJob } from "./job.js";
 import { hashBytes, hashFiles, type Source } from "./model-source.js";
 import { feed, floats, publicInfo } from "./model-values.js";
 import type { Model, RunOptions, ValueInfo } from "./model.js";
-import type { NativeTorchModel } from "./native.js";
+import type { NativeTorchModel, NativeValueInfo } from "./native.js";
 import type { OutputFacts } from "./output-facts.js";
 import type { Tensor } from "./tensor.js";
 import { outputFacts, parseSummary, type TorchSummary } from "./torch-summary.js";
@@ -16,6 +16,8 @@ export class TorchModel implements Model {
   readonly name: string;
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
+  readonly declaredInputs: readonly NativeValueInfo[];
+  readonly declaredOutputs: readonly NativeValueInfo[];
   /** What the model's code says. */
   readonly summary: TorchSummary;
   private readonly lifetime: Lifetime;
@@ -28,6 +30,8 @@ export class TorchModel implements Model {
     this.name = source.name;
     this.inputs = model.inputs.map(publicInfo);
     this.outputs = model.outputs.map(publicInfo);
+    this.declaredInputs = model.inputs;
+    this.declaredOutputs = model.outputs;
     this.summary = parseSummary(model.summary);
     this.lifetime = new Lifetime(`the model ${source.name}`);
   }

@@ -45,6 +45,8 @@ export function outputFacts(summary: TorchSummary, output: string): OutputFacts 
   return {
     maker,
     random: summary.random,
+    stop: null,
+    scalesByBatch: Object.keys(summary.operators).some((name) => name.endsWith("_dynamic")),
     linear: linear.has(made),
     classifier: /classif/i.test(type),
     bounds: bounds ? { low: bounds[0], high: bounds[1], tight: true, by: made } : null,

@@ -30,6 +30,7 @@ import { type Energy } from "./energy.js";
 import { ArgumentError, FileError, Tr0nError, invalid } from "./errors.js";
 import { checkRange, type Range } from "./generator-range.js";
 import type { Images } from "./image.js";
+import { withAdvice } from "./gradient-check.js";
 import { Lifetime, runJob, runJobWithProgress } from "./job.js";
 import { restoreLatent, type Mappings } from "./latent-description.js";
 import { latentTensors } from "./latent-inputs.js";
@@ -254,7 +255,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Joins generator, stages, encoder and energy, and checks that they fit by running both models once.
+   * Joins generator, stages, encoder and energy, and checks that they fit by running both models on a few latents of the
+   * prior: shapes, which axis is the batch, whether rows keep to themselves, whether there is a gradient.
    *
    * @throws ArgumentError (ERR_SHAPE_MISMATCH where two things do not fit), ModelError, Tr0nError
    *   ERR_DEVICE_UNAVAILABLE, AbortError
@@ -738,6 +740,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     checkSignal("signal", o.signal);
     this.samplerConfig(chosen, steps, seed); // refuses what does not fit the latent
     if (needsTranslator(chosen)) this.trained();
+    if (steps > 0) this.objective.requireGradient(`sampler: ${chosen.kind}() with ${steps} steps`);
     const allSteps = steps * (chosen.kind === "resample" ? chosen.options.rounds : 1);
     return { count, steps, allSteps, sampler: chosen, seed, signal: o.signal };
   }
@@ -790,7 +793,9 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const streams = conditionStreams(rows);
     const starts =
       startsAtPrior(sampler) && !source.exact ? await this.priorStarts(plan, streams, signal) : undefined;
-    const objective = await this.objective.native(steps > 0, signal);
+    const objective = await this.objective.native(steps > 0, signal).catch((error: unknown) => {
+      throw withAdvice(error);
+    });
     const request: NativeSampleRequest = {
       objective,
       translator: needsTranslator(sampler) ? this.trained().native : null,
@@ -809,7 +814,13 @@ export class Tr0n implements Disposable, AsyncDisposable {
       every: 1,
       latents,
     };
-    return runJobWithProgress("sample", signal, onProgress, (report) => native().sample(request, report));
+    try {
+      return await runJobWithProgress("sample", signal, onProgress, (report) =>
+        native().sample(request, report),
+      );
+    } catch (error) {
+      throw withAdvice(error); // TorchScript shows only in its backward pass that there is none
+    }
   }
 
   /** Draws of a prior that native code cannot draw: chain (stream, i) is number i of its stream. */

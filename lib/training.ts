@@ -233,6 +233,7 @@ export function checkTrainOptions(
   const loss = checkChoice("loss", o.loss, "nll", ["nll", "mse", "cosine"]);
   if (o.temperature !== undefined && loss !== "cosine")
     throw invalid("temperature", `nothing, for it is of the loss "cosine" and not "${loss}"`, o.temperature);
+  if (loss === "cosine") objective.requireGradient('loss: "cosine"', 'the loss "nll" needs none');
   const calibrated = checkBoolean("calibrate", o.calibrate, false);
   const logStds =
     preset === "official"

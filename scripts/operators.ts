@@ -67,7 +67,10 @@ ${rows.join("\n")}
 
 ## Constant almost everywhere (${constantOperators.size})
 
-No gradient passes these, and none is needed: integers, shapes, comparisons, rounding, random numbers.
+No gradient passes these: integers, shapes, comparisons, rounding, random numbers. Where some paths end in them the
+gradient is that of the others. Where all do, differentiation would give zeros and nothing else: it is refused
+(\`ERR_NO_GRADIENT\` names inputs, outputs and what stops the paths), and \`tr0n inspect\` says so for every pair of an input
+and an output. Of the domain ai.onnx.ml the same holds for tree ensembles, Binarizer and LabelEncoder.
 
 ${[...constantOperators].sort().join(", ")}
 

@@ -1,8 +1,10 @@
 import { checkWritable } from "../atomic-write.js";
 import { differentiateSimplified } from "../differentiate-model.js";
 import { modelSource, readGraph } from "../model-source.js";
+import { gradientPaths, isFloat, type ValueInfo } from "../onnx/index.js";
 import { writeModel } from "../write-model.js";
 import type { Command } from "./command.js";
+import { withoutPath } from "./inspect.js";
 
 export const differentiateCommand: Command = {
   name: "differentiate",
@@ -58,11 +60,22 @@ export const differentiateCommand: Command = {
       simplified: kept === null,
       ...(kept === null ? {} : { notSimplified: kept }),
     };
+    const paths = gradientPaths(graph, {
+      wrt: floats(graph.inputs, wrt),
+      outputs: floats(graph.outputs, outputs),
+    });
     const lines = [
       `${out}: ${bytes.toLocaleString("en")} bytes, inputs ${json.inputs.join(", ")}; outputs ${json.outputs.join(", ")}`,
     ];
     if (external.length > 0) lines.push(`weights in ${external.join(", ")}`);
     if (kept !== null && !args.flag("no-simplify")) lines.push(`not simplified: ${kept}`);
-    return { json, text: lines.join("\n") };
+    lines.push(...withoutPath(paths));
+    const zeros = paths.filter(({ kind }) => kind !== "gradient");
+    return { json: { ...json, withoutPath: zeros }, text: lines.join("\n") };
   },
 };
+
+/** The names that were asked for, by default those of real numbers: what differentiation takes. */
+function floats(values: readonly ValueInfo[], names: string[] | undefined): string[] {
+  return names ?? values.filter(({ elemType }) => isFloat(elemType)).map(({ name }) => name);
+}

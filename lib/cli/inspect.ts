@@ -1,7 +1,16 @@
 import { formatOf, loadModel, type TorchModel, type ValueInfo as ModelValue } from "../model.js";
 import { modelSource, readGraph } from "../model-source.js";
-import { inspectGraph, typeName, type GraphSummary, type ValueInfo } from "../onnx/index.js";
+import {
+  inspectGraph,
+  isVacuous,
+  typeName,
+  type GradientPath,
+  type GraphSummary,
+  type ValueInfo,
+} from "../onnx/index.js";
+import { triedBarrier, withoutGradientAdvice } from "../gradient-check.js";
 import { simplifyGraph } from "../simplify.js";
+import { elementCount, type Tensor } from "../tensor.js";
 import { textTable } from "../table.js";
 import type { Arguments } from "./arguments.js";
 import type { Command, Result } from "./command.js";
@@ -91,6 +100,7 @@ async function inspectTorchScript(path: string, args: Arguments, signal: AbortSi
     .map(([opType, count]) => ({ opType, count }))
     .sort((a, b) => b.count - a.count || (a.opType < b.opType ? -1 : 1));
   const { parameters, random } = summary;
+  const withoutPath = await torchWithoutPath(model, signal);
   return {
     json: {
       file: path,
@@ -101,6 +111,7 @@ async function inspectTorchScript(path: string, args: Arguments, signal: AbortSi
       outputs,
       operators,
       random,
+      withoutPath,
     },
     text: [
       `${path}: TorchScript of ${summary.class || "a module"}, ${parameters.toLocaleString("en")} parameters`,
@@ -115,9 +126,27 @@ async function inspectTorchScript(path: string, args: Arguments, signal: AbortSi
       ),
       "",
       "Gradient: by libtorch's autograd. An export to ONNX would also show cost and nodes without a gradient.",
+      ...withoutPath.map((message) => `Gradient of 0: ${message}.`),
+      ...(withoutPath.length > 0 ? [`As an encoder or generator: ${withoutGradientAdvice}.`] : []),
       ...(random === null ? [] : [`A run differs from the next: ${random}.`]),
     ].join("\n"),
   };
+}
+
+/** Why outputs have no gradient, by going back from each of them to inputs of zeros; none where a size is open but the batch. */
+async function torchWithoutPath(model: TorchModel, signal: AbortSignal): Promise<string[]> {
+  const inputs: Record<string, Tensor> = {};
+  for (const { name, shape } of model.inputs) {
+    const sizes = shape.map((size, axis) => size ?? (axis === 0 ? 2 : 0));
+    if (sizes.includes(0)) return [];
+    inputs[name] = { data: new Float32Array(elementCount(sizes)), shape: sizes };
+  }
+  const messages: string[] = [];
+  for (const [name, made] of Object.entries(await model.run(inputs, { signal }))) {
+    const barrier = await triedBarrier(model, inputs, name, made, signal);
+    if (barrier && !barrier.unknown) messages.push(barrier.message);
+  }
+  return messages;
 }
 
 function value({ name, elemType, dims }: ValueInfo) {
@@ -150,17 +179,46 @@ function short(count: number): string {
   return `${(count / 1000 ** step).toPrecision(3)} ${steps[step]!}`;
 }
 
-function gradientLines({ withoutGradient, random }: GraphSummary): string[] {
+function gradientLines({ withoutGradient, gradients, random }: GraphSummary): string[] {
+  const paths = withoutPath(gradients);
   const lines =
     withoutGradient.length === 0
-      ? ["Gradient: every operator between inputs and outputs has one."]
-      : withoutGradient.flatMap(({ domain, opType, count, nodes }) => [
-          `Without a gradient: ${domain ? `${domain}.` : ""}${opType} (${count})`,
-          ...nodes.map(({ name, message }) => `  ${name}: ${message}`),
-        ]);
+      ? paths.length === 0
+        ? ["Gradient: every operator between inputs and outputs has one."]
+        : [...withPath(gradients), ...paths]
+      : withoutGradient
+          .flatMap(({ domain, opType, count, nodes }) => [
+            `Without a gradient: ${domain ? `${domain}.` : ""}${opType} (${count})`,
+            ...nodes.map(({ name, message }) => `  ${name}: ${message}`),
+          ])
+          .concat(paths);
   if (random.length > 0)
     lines.push(
       `Random numbers are drawn at every run by ${random.join(", ")}: the same input gives other results each time.`,
     );
   return lines;
+}
+
+/** Which pairs have a gradient, where not all do. */
+function withPath(gradients: readonly GradientPath[]): string[] {
+  const pairs = gradients.filter(({ kind }) => kind === "gradient");
+  return pairs.length === 0
+    ? []
+    : [`Gradient: from ${pairs.map(({ input, output }) => `${input} to ${output}`).join(", ")}.`];
+}
+
+/**
+ * What differentiation gives zeros for, a line each; and where nothing is left, how to go on. Operators without a rule are
+ * told elsewhere: they make it fail.
+ */
+export function withoutPath(gradients: readonly GradientPath[]): string[] {
+  const lines = gradients.flatMap(({ kind, input, output, stoppedBy, message }) => {
+    if (kind === "independent")
+      return [`Gradient of 0: ${JSON.stringify(output)} does not depend on ${JSON.stringify(input)}.`];
+    if (kind === "gradient" || stoppedBy.some(({ unknown }) => unknown)) return [];
+    return [`Gradient of 0: ${message}.`];
+  });
+  return isVacuous(gradients) && lines.length > 0
+    ? [...lines, `As an encoder or generator: ${withoutGradientAdvice}.`]
+    : lines;
 }

@@ -21,10 +21,11 @@ import {
   type ValueInfo,
 } from "./graph.js";
 import { declareShapes } from "./declare-shapes.js";
+import { gradientPaths, isVacuous } from "./gradient-paths.js";
 import { preparedGraph } from "./prepare.js";
 import { randomNodes } from "./random.js";
 import { rewriteBoth } from "./rewrite/index.js";
-import { rules, type RuleContext } from "./rules/index.js";
+import { hasRule, rules, type RuleContext } from "./rules/index.js";
 import { isConstantAlmostEverywhere, type InputAdjoint } from "./rules/rule.js";
 import { inferShapes, type Shapes } from "./shapes.js";
 import { normalAxis } from "./shapes/operators.js";
@@ -50,17 +51,26 @@ export interface DifferentiateOptions {
 
 /**
  * A graph with the original inputs and outputs, a seed `grad_<output>` per differentiated output and an output
- * `grad_<input>` = Σ_outputs Jᵀ · seed per input of `wrt`, zeros where nothing depends on the input. A symbolic
- * dimension stays symbolic.
+ * `grad_<input>` = Σ_outputs Jᵀ · seed per input of `wrt`, zeros where nothing depends on the input, or only what is
+ * constant almost everywhere ({@link gradientPaths} tells). A symbolic dimension stays symbolic.
  *
  * @throws ArgumentError for names that are no float inputs or outputs, or that collide with `grad_…`
- * @throws ModelError ERR_NO_GRADIENT when an adjoint reaches an operator without a rule, ERR_MODEL_UNSUPPORTED when a
+ * @throws ModelError ERR_NO_GRADIENT when an adjoint reaches an operator without a rule, or when outputs depend on inputs
+ *   and none of them has a path with a gradient; ERR_MODEL_UNSUPPORTED when a
  *   differentiated output depends on random numbers that the graph draws itself
  */
 export function differentiateGraph(graph: Graph, options: DifferentiateOptions = {}): Graph {
-  return walk(graph, options, (_, error) => {
+  const fail: OnFailure = (_, error) => {
     throw error;
-  });
+  };
+  return walk(graph, options, fail, () => refuseVacuous(graph, options));
+}
+
+/** Zeros and nothing else are no gradient where the outputs depend on the inputs: something on the way ends it. */
+function refuseVacuous(graph: Graph, { wrt, outputs }: DifferentiateOptions): void {
+  const paths = gradientPaths(graph, { wrt, outputs });
+  if (isVacuous(paths))
+    throw new ModelError("ERR_NO_GRADIENT", paths.find(({ kind }) => kind === "stopped")!.message);
 }
 
 /** A node that an adjoint reaches and cannot pass. */
@@ -93,7 +103,12 @@ export function gradientObstacles(graph: Graph, options: DifferentiateOptions = 
 /** Told of a node, behind the nodes whose branches it lies in. It may throw the error, or let the walk go on. */
 type OnFailure = (nodes: readonly Node[], error: ModelError) => void;
 
-function walk(graph: Graph, options: DifferentiateOptions, onFailure: OnFailure): Graph {
+function walk(
+  graph: Graph,
+  options: DifferentiateOptions,
+  onFailure: OnFailure,
+  onNothing: () => void = () => undefined,
+): Graph {
   const result = preparedGraph(graph);
   const types = inferShapes(result);
   const wrt = chosen("wrt", options.wrt, result.inputs, types);
@@ -126,17 +141,15 @@ function walk(graph: Graph, options: DifferentiateOptions, onFailure: OnFailure)
   }
 
   result.outputs = [...own];
-  for (const name of wrt) {
-    b.output(named(name), adjoints.take(name) ?? b.filledLike(0, name));
+  const sums = wrt.map((name) => adjoints.take(name));
+  if (sums.every((sum) => sum === null)) onNothing();
+  for (const [i, name] of wrt.entries()) {
+    b.output(named(name), sums[i] ?? b.filledLike(0, name));
     result.outputs.at(-1)!.dims = result.inputs.find((input) => input.name === name)!.dims;
   }
   removeDead(result);
   declareShapes(b);
   return rewriteBoth(result);
-}
-
-function hasRule(node: Node): boolean {
-  return node.domain === "" && rules.has(node.opType);
 }
 
 /** Numbers that are drawn anew at every run make a gradient of one function and outputs of another. */

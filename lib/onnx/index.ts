@@ -41,6 +41,7 @@ export {
 } from "./differentiate.js";
 export { checkNesting, LimitError } from "./limits.js";
 export { checkSizes } from "./sizes.js";
+export { gradientPaths, isVacuous, type GradientPath, type GradientStop } from "./gradient-paths.js";
 export { graphCost, type GraphCost } from "./cost.js";
 export { jvpGraph, type JvpOptions } from "./jvp.js";
 export { inferShapes, Shapes, type TensorType } from "./shapes.js";
@@ -48,6 +49,8 @@ export { inspectGraph, type GraphSummary } from "./inspect.js";
 export { upgradeGraph } from "./upgrade.js";
 export { DataType, isFloat, makeTensor, readNumbers, tensorBytes, tensorDims, typeName } from "./tensors.js";
 export { inlineFunctions } from "./inline.js";
+export { batchFirstGraph, movedAxes, type BatchAxes } from "./batch-first.js";
+export { floatEdgesGraph, wholeRanges } from "./float-edges.js";
 export { fixBatch } from "./batch.js";
 export { inputScaling, type InputScaling } from "./input-scaling.js";
 export { randomNodes } from "./random.js";

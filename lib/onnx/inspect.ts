@@ -5,6 +5,7 @@ import { fixBatch } from "./batch.js";
 import { decodeNode } from "./codec.js";
 import { graphCost, type GraphCost } from "./cost.js";
 import { differentiateGraph, gradientObstacles, type DifferentiateOptions } from "./differentiate.js";
+import { gradientPaths, type GradientPath } from "./gradient-paths.js";
 import { subgraphs, type Graph, type Node, type ValueInfo } from "./graph.js";
 import { inlineFunctions } from "./inline.js";
 import { randomNodes } from "./random.js";
@@ -29,6 +30,8 @@ export interface GraphSummary {
     count: number;
     nodes: { name: string; message: string }[];
   }[];
+  /** Of every input and output asked about (default: all): whether a path with a gradient leads from one to the other. */
+  gradients: GradientPath[];
   /** Nodes that draw random numbers, by name (or first output). */
   random: string[];
   cost: {
@@ -78,6 +81,7 @@ export function inspectGraph(
       .sort((p, q) => q.count - p.count || (p.opType < q.opType ? -1 : 1)),
     parameters,
     withoutGradient: obstacles(analysed, options),
+    gradients: gradientPaths(analysed, options),
     random: randomNodes(graph).map(nameOf),
     cost: costs(analysed, options),
   };

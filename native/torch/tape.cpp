@@ -6,6 +6,7 @@
 #include <torch/cuda.h>
 
 #include "torch/errors.h"
+#include "torch/flat_ends.h"
 #include "torch/outputs.h"
 
 namespace tr0n::torchscript {
@@ -124,6 +125,10 @@ void backward(tr0n_torch_tape& tape, const tr0n_torch_tensor* cotangents, bool k
     wanted.push_back(tape.leaves[i]);
   }
   if (wanted.empty()) return;
+  if (const std::string ends = flat_ends(roots, wanted); !ends.empty())
+    throw Failure("ERR_NO_GRADIENT",
+                  model.name + ": no path with a gradient leads from the inputs to the outputs: " + ends +
+                      " is constant almost everywhere");
   tape.used_up = !keep;
   const torch::autograd::variable_list results = torch::autograd::grad(
       roots, wanted, seeds, /*retain_graph=*/keep, /*create_graph=*/false, /*allow_unused=*/true);

@@ -168,6 +168,45 @@ describe("command line, commands", () => {
     assert.deepEqual(known.random, []);
   });
 
+  it("inspect and differentiate tell what has a gradient of zeros and nothing else", async () => {
+    const b = new Builder(emptyGraph("signs", 17));
+    const x = b.input("x", DataType.FLOAT, ["batch", 4]);
+    b.output("signs", b.op("Sign", [x]));
+    await writeFile(place.path("signs.onnx"), encodeModel(b.graph));
+    const report = (await done(["inspect", place.path("signs.onnx")])) as { gradients: { kind: string }[] };
+    assert.deepEqual(
+      report.gradients.map(({ kind }) => kind),
+      ["stopped"],
+    );
+    const { out } = await tr0n(["inspect", place.path("signs.onnx")]);
+    assert.match(out, /Gradient of 0: .* from "x" to "signs": Sign node .* is constant almost everywhere\./);
+    assert.match(out, /sampler\.resample\(\{ steps: 0 \}\) \(--steps 0 on the command line\)/);
+    assert.doesNotMatch(out, /every operator/);
+    await fails(
+      ["differentiate", place.path("signs.onnx"), "-o", place.path("ds.onnx")],
+      "ERR_NO_GRADIENT",
+      /"x" to "signs": Sign/,
+    );
+    await assert.rejects(stat(place.path("ds.onnx")));
+
+    // Where a part has one, the file is written, and what has none is said.
+    b.output("twice", b.op("Add", [x, x]));
+    b.output("label", b.op("ArgMax", [x], { axis: 1 }));
+    await writeFile(place.path("part.onnx"), encodeModel(b.graph));
+    const line = ["differentiate", place.path("part.onnx"), "-o", place.path("dp.onnx")];
+    const { withoutPath } = (await done(line)) as { withoutPath: { output: string }[] };
+    assert.deepEqual(
+      withoutPath.map(({ output }) => output),
+      ["signs"],
+    );
+    assert.match((await tr0n(line)).out, /Gradient of 0: .* from "x" to "signs": Sign/);
+    const part = await tr0n(["inspect", place.path("part.onnx")]);
+    assert.match(
+      part.out,
+      /Gradient: from x to twice\.\nGradient of 0: .*"signs".*\nGradient of 0: .*"label": ArgMax/,
+    );
+  });
+
   it("differentiate refuses random numbers unless they are accepted, and fixes the batch", async () => {
     const b = new Builder(emptyGraph("noisy", 17));
     const x = b.input("x", DataType.FLOAT, ["batch", 4]);

@@ -92,6 +92,12 @@ describe("torchscript: command line", function () {
     assert.match(out, /TorchScript of networks\.Classifier, [\d,]+ parameters/);
     // softmax() of a script has a branch for each way to be called.
     assert.match((await tr0n(["inspect", torchFixture("scripted")])).out, /aten::softmax +2\n/);
+    assert.deepEqual(report["withoutPath"], []);
+    const signs = await tr0n(["inspect", torchFixture("signs")]);
+    assert.match(
+      signs.out,
+      /Gradient of 0: .*signs\.pt: no path with a gradient .*: floor is constant.*\n.*resample/,
+    );
     const { code, error } = await tr0n(["inspect", demoFile("classifier.pt"), "--wrt", "image"]);
     assert.equal(code, 2, error);
   });

@@ -1,7 +1,16 @@
 /** Models that do not work: typed errors that say what to do, and nothing left behind. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { differentiate, differentiateModel, energy, loadModel, tensor, Tr0n } from "../../lib/index.js";
+import {
+  differentiate,
+  differentiateModel,
+  energy,
+  latent,
+  loadModel,
+  sampler,
+  tensor,
+  Tr0n,
+} from "../../lib/index.js";
 import { native, type NativeCounters } from "../../lib/native.js";
 import { demoFile, needsTorch, torchFixture } from "./support.js";
 
@@ -102,6 +111,47 @@ describe("torchscript: models that do not work", function () {
   it("one without a gradient", async () => {
     using model = await loadModel(torchFixture("no_gradient"), { inputShapes: shapes });
     await assert.rejects(model.vjp(two(1), two(1)), { code: "ERR_NO_GRADIENT", message: /torch\.no_grad/ });
+  });
+
+  it("one whose gradient is zeros and nothing else, and one where it is so in part", async () => {
+    using model = await loadModel(torchFixture("signs"), { inputShapes: shapes });
+    await assert.rejects(model.vjp(two(1), two(1)), {
+      code: "ERR_NO_GRADIENT",
+      message: /no path with a gradient .*: floor is constant almost everywhere/,
+    });
+    using partly = await loadModel(torchFixture("partly_rounded"), { inputShapes: shapes });
+    const { gradients } = await partly.vjp(two(1.2), two(3));
+    assert.deepEqual([...gradients["x"]!.data], new Array(8).fill(3));
+  });
+
+  it("as parts of a pipeline whose energy has no gradient: resampling works, and is named", async () => {
+    using generator = await loadModel(torchFixture("partly_rounded"), { inputShapes: { x: [null, 4] } });
+    for (const name of ["signs", "no_gradient"]) {
+      using encoder = await loadModel(torchFixture(name), { inputShapes: { x: [null, 4] } });
+      using tr0n = await Tr0n.create({ generator, encoder, energy: energy.squaredError(), seed: 1 });
+      await tr0n.train({ pairs: 200, epochs: 1 });
+      const c = tensor([2, -2, 2, 2], [1, 4]);
+      await assert.rejects(tr0n.sample(c), {
+        code: "ERR_NO_GRADIENT",
+        message: /sampler\.resample\(\{ steps: 0 \}\)/,
+      });
+      const { energies } = await tr0n.sample(c, { sampler: sampler.resample({ steps: 0 }), count: 4 });
+      assert.ok(energies.every(Number.isFinite));
+    }
+  });
+
+  it("one whose batch is another axis, and one whose rows influence each other", async () => {
+    using encoder = await loadModel(demoFile("classifier.onnx"));
+    using second = await loadModel(torchFixture("batch_second"), { inputShapes: { w: [8, null, 6] } });
+    await assert.rejects(Tr0n.create({ generator: second, encoder, latent: latent.normal(48) }), {
+      code: "ERR_MODEL_UNSUPPORTED",
+      message: /axis 1 of w .*transposes, or to ONNX/,
+    });
+    using across = await loadModel(torchFixture("across_rows"), { inputShapes: { x: [null, 6] } });
+    await assert.rejects(Tr0n.create({ generator: across, encoder }), {
+      code: "ERR_MODEL_UNSUPPORTED",
+      message: /rows of .* influence each other/,
+    });
   });
 
   it("one that changes its output's shape", async () => {

@@ -20,4 +20,4 @@ import "./resize.js";
 import "./scatter.js";
 import "./unary.js";
 
-export { constantOperators, rules, type Rule, type RuleContext } from "./rule.js";
+export { constantOperators, hasRule, rules, type Rule, type RuleContext } from "./rule.js";

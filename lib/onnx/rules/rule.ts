@@ -57,13 +57,45 @@ export const constantOperators = new Set<string>();
 /** The slope of a HardSigmoid that stands for a step: no adjoint goes through it. */
 export const steep = 2 ** 127;
 
+/** The same of the operators of classical machine learning: trees and thresholds. */
+const constantMlOperators = new Set([
+  "Binarizer",
+  "LabelEncoder",
+  "TreeEnsemble",
+  "TreeEnsembleClassifier",
+  "TreeEnsembleRegressor",
+]);
+
+/** Operators that read nothing of their inputs but how large they are. */
+export const sizeOnlyOperators = new Set([
+  "Shape",
+  "Size",
+  "EyeLike",
+  "RandomNormalLike",
+  "RandomUniformLike",
+]);
+
+/** Inputs that may hold real numbers and that rules give no adjoint, by operator. */
+export const withoutSlope: ReadonlyMap<string, readonly number[]> = new Map([
+  ["CastLike", [1]],
+  ["Dropout", [1]],
+  ["OneHot", [0, 1]],
+  ["Range", [1]],
+  ["Resize", [1, 2]],
+]);
+
 /** Whether a node's outputs do not depend on its inputs differentiably. */
 export function isConstantAlmostEverywhere(node: Node): boolean {
-  if (node.domain !== "") return false;
+  if (node.domain !== "") return node.domain === "ai.onnx.ml" && constantMlOperators.has(node.opType);
   return (
     constantOperators.has(node.opType) ||
     (node.opType === "HardSigmoid" && Math.abs(float(node, "alpha", 0.2)) >= steep)
   );
+}
+
+/** Whether an adjoint can pass a node, as far as its operator tells. */
+export function hasRule(node: Node): boolean {
+  return node.domain === "" && rules.has(node.opType);
 }
 
 export function define(opTypes: string, rule: Rule): void {
