@@ -50,6 +50,12 @@ TorchTape::TorchTape(std::shared_ptr<const TorchModel> model, TorchTapeHandle ta
   }
 }
 
+TorchWork TorchTape::work() const {
+  TorchWork work;
+  TorchRuntime::instance().api().work(tape_.get(), &work.flops, &work.operators);
+  return work;
+}
+
 void TorchTape::backward(const float* const* cotangents, float* const* gradients, int threads, bool keep) {
   std::vector<tr0n_torch_tensor> seeds, targets;
   for (size_t k = 0; k < outputs_.size(); ++k)
@@ -106,8 +112,8 @@ TorchModel::TorchModel(TorchModelHandle model, std::string name)
   parameter_bytes_ = api.parameter_bytes(model_.get());
 }
 
-std::unique_ptr<TorchTape> TorchModel::run(const TensorView* inputs, size_t count, int threads,
-                                           bool record) const {
+std::unique_ptr<TorchTape> TorchModel::run(const TensorView* inputs, size_t count, int threads, bool record,
+                                           bool count_work) const {
   std::vector<tr0n_torch_tensor> tensors;
   std::vector<std::vector<int64_t>> shapes;
   for (size_t i = 0; i < count; ++i) {
@@ -123,7 +129,8 @@ std::unique_ptr<TorchTape> TorchModel::run(const TensorView* inputs, size_t coun
   const tr0n_torch_errors errors = report.errors();
   tr0n_torch_tape* raw = nullptr;
   report.check(api.run(model_.get(), tensors.data(), static_cast<int32_t>(count), threads,
-                       record ? TR0N_TORCH_RECORD : 0, &raw, &errors));
+                       (record ? TR0N_TORCH_RECORD : 0) | (count_work ? TR0N_TORCH_COUNT : 0), &raw,
+                       &errors));
   std::unique_ptr<TorchTape> tape(new TorchTape(shared_from_this(), TorchTapeHandle(raw)));
   tape->input_shapes_ = std::move(shapes);
   return tape;

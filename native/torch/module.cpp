@@ -80,6 +80,11 @@ void output(const tr0n_torch_tape* tape, int32_t index, tr0n_torch_value_info* i
   *data = source.dense.data_ptr();
 }
 
+void work(const tr0n_torch_tape* tape, double* flops, double* operators) {
+  *flops = tape->work.flops;
+  *operators = tape->work.operators;
+}
+
 int run_backward(tr0n_torch_tape* tape, const tr0n_torch_tensor* cotangents, int32_t threads, int32_t keep,
                  const tr0n_torch_tensor* gradients, const tr0n_torch_errors* errors) {
   return guard(errors, tape->model->name, "ERR_RUN_FAILED", "the backward pass failed", [&] {
@@ -110,6 +115,7 @@ extern "C" __attribute__((visibility("default"))) const tr0n_torch_api* tr0n_tor
       run_model,
       output_count,
       output,
+      work,
       run_backward,
       release_tape,
       release_kept_memory,
