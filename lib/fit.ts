@@ -23,6 +23,7 @@ import { latentTensors } from "./latent-inputs.js";
 import { LatentSource, type OpenMapping } from "./latent-source.js";
 import { OnnxModel, fits, type LoadedModel, type Model } from "./model.js";
 import type { ObjectiveOptions } from "./objective.js";
+import { openingStage } from "./opening.js";
 import type { OutputFacts } from "./output-facts.js";
 import type { Stage } from "./preprocess.js";
 import { cycledRows, probeRows, runRows, runStages } from "./probe.js";
@@ -91,6 +92,7 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
   const [only] = taken;
   const plain = taken.length === 1 && !only!.broadcast;
   const latentShape = plain ? only!.row : [latent.dim];
+  const step = openingStage(options.onOpening, "models", 2);
   const source = await LatentSource.create(latent, openMapping, signal);
   let drawn: Pick<Parts["tried"], "latents" | "inputs"> = { latents: new Float32Array(0), inputs: {} };
   const generate = async (first: number, n: number): Promise<Tensor> => {
@@ -113,6 +115,7 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
     );
   const generatorFacts = await generator.facts(generatorOutput, signal);
   refuseRandom("generator", generator.name, generatorFacts);
+  step();
   const imageShape = images.tensor.shape.slice(1);
   const shapes = [imageShape];
   for (const [index, item] of options.stages.entries())
@@ -143,6 +146,7 @@ export async function fit(options: ObjectiveOptions, openMapping: OpenMapping): 
     (question) => encoderKindOf(options, { ...question, crossEntropy }),
     (told) => decisions.add({ option: "encoderKind", ...told }),
   );
+  step();
   joinedBatch(images.fixed, fitted.batch, generator, encoder);
   if (origin === "options" && isPicture(imageShape))
     for (const problem of rangeProblems(range, options.stages, {
