@@ -4,14 +4,15 @@ import { checkBoolean, checkInteger, checkOptions, checkSignal } from "./check.j
 import { ModelError, invalid } from "./errors.js";
 import { modelSource, readGraph } from "./model-source.js";
 import {
-  differentiateGraph,
-  encodeModelGently,
+  differentiateSteps,
+  encodeSteps,
   fixBatch,
   placeExternal,
   type DifferentiateOptions,
   type Graph,
 } from "./onnx/index.js";
 import { simplifyGraph } from "./simplify.js";
+import { inSlices } from "./slices.js";
 
 export interface DifferentiateModelOptions {
   /** Inputs to differentiate with respect to. Default: all float inputs. */
@@ -70,9 +71,11 @@ export async function differentiateModel(
     { name: from.name, simplify, batch, signal: o.signal },
   );
   const { folder } = from;
-  return encodeModelGently(
-    placeExternal(graph, ({ location, offset }) => ({ location: relative(folder ?? "", location), offset })),
-  );
+  const placed = placeExternal(graph, ({ location, offset }) => ({
+    location: relative(folder ?? "", location),
+    offset,
+  }));
+  return inSlices("differentiateModel", encodeSteps(placed), o.signal);
 }
 
 export interface SimplifiedGradient {
@@ -93,14 +96,16 @@ export async function differentiateSimplified(
   how: { name: string; simplify: boolean; batch?: number | undefined; signal?: AbortSignal | undefined },
 ): Promise<SimplifiedGradient> {
   const graph = how.batch === undefined ? given : fixBatch(given, how.batch).graph;
-  if (!how.simplify) return { graph: differentiateGraph(graph, options), kept: "not asked for" };
+  const differentiated = (from: Graph): Promise<Graph> =>
+    inSlices("differentiation", differentiateSteps(from, options), how.signal);
+  if (!how.simplify) return { graph: await differentiated(graph), kept: "not asked for" };
   const { graph: simplified, kept } = await simplifyGraph(graph, how.name, how.signal);
-  if (kept !== null) return { graph: differentiateGraph(graph, options), kept };
+  if (kept !== null) return { graph: await differentiated(graph), kept };
   try {
-    return { graph: differentiateGraph(simplified, options), kept: null };
+    return { graph: await differentiated(simplified), kept: null };
   } catch (error) {
     if (!(error instanceof ModelError)) throw error;
     // The optimiser may have put in an operator that the rules do not know; the model's own error says more.
-    return { graph: differentiateGraph(graph, options), kept: error.message };
+    return { graph: await differentiated(graph), kept: error.message };
   }
 }

@@ -6,9 +6,10 @@ import { runJob } from "./job.js";
 import { OnnxModel } from "./model.js";
 import type { NativeRowMap, NativeSession, NativeTorchModel } from "./native.js";
 import type { Objective } from "./objective.js";
-import { compose, DataType, type Graph, type ValueInfo } from "./onnx/index.js";
+import { composeSteps, DataType, type Graph, type ValueInfo } from "./onnx/index.js";
 import { findPenultimate, type FeatureValue } from "./penultimate.js";
 import type { Pipeline } from "./pipeline.js";
+import { inSlices } from "./slices.js";
 import { elementCount } from "./tensor.js";
 import { openGraph } from "./weights.js";
 
@@ -43,21 +44,28 @@ export class FeatureSpace {
       );
     const owned: { dispose(): void }[] = [];
     const open = async (graph: Graph, name: string): Promise<NativeSession> => {
-      const session = await openGraph(graph, { threads: 1, name, what: "evaluate", signal });
+      const session = await openGraph(graph, {
+        threads: 1,
+        name,
+        what: "evaluate",
+        signal,
+        fingerprint: true,
+      });
       owned.unshift(session);
       return session;
     };
     try {
-      const pipeline = await objective.staged();
+      const pipeline = await objective.staged(signal);
       const { encoder } = objective;
       let name: string;
       if (encoder instanceof OnnxModel)
-        name = appendOnnx(pipeline, await encoder.graph(signal), objective, encoder, feature);
+        name = await appendOnnx(pipeline, await encoder.graph(signal), objective, encoder, feature, signal);
       else {
         const model = await encoder.withFeatures(objective.encoderOutput, feature, signal);
         owned.unshift(model);
         const [{ shape }] = model.outputs as [NativeTorchModel["outputs"][number]];
-        pipeline.torch(model, encoder.name, "columns", [shape[1]!]);
+        const made = `${await encoder.fingerprint()} ${objective.encoderOutput} ${feature ?? ""}`;
+        pipeline.torch(model, encoder.name, "columns", [shape[1]!], made);
         name = feature ?? "input of the last linear layer";
       }
       const rows = await pipeline.rowMap({
@@ -108,13 +116,14 @@ export class FeatureSpace {
 }
 
 /** The encoder with features in front of its output. Returns the features' name. */
-function appendOnnx(
+async function appendOnnx(
   pipeline: Pipeline,
   graph: Graph,
   { encoderOutput, conditionSize }: Objective,
   encoder: OnnxModel,
   feature: string | undefined,
-): string {
+  signal: AbortSignal | undefined,
+): Promise<string> {
   const value =
     feature === undefined
       ? findPenultimate(graph, encoderOutput, encoder.name)
@@ -129,15 +138,19 @@ function appendOnnx(
   graph.outputs = [info(encoderOutput, scores)];
   if (value.name !== encoderOutput) graph.outputs.push(info(value.name, value.row));
   const columns = columnsGraph([batch, ...value.row], [batch, ...scores]);
-  const joined = compose(
-    graph,
-    columns,
-    { features: value.name, scores: encoderOutput },
-    { prefix: "columns/", keepOutputs: [encoderOutput] },
+  const joined = await inSlices(
+    "evaluate",
+    composeSteps(
+      graph,
+      columns,
+      { features: value.name, scores: encoderOutput },
+      { prefix: "columns/", keepOutputs: [encoderOutput] },
+    ),
+    signal,
   );
   const row = [elementCount(value.row) + conditionSize];
   const own = { model: encoder, output: encoderOutput, index: 0 };
-  pipeline.graph(joined, { name: encoder.name, row, prefix: "encoder/", own });
+  await pipeline.graph(joined, { name: encoder.name, row, prefix: "encoder/", own });
   return value.name;
 }
 

@@ -34,6 +34,7 @@ import { latentTensors } from "./latent-inputs.js";
 import { LatentSource, type OpenMapping } from "./latent-source.js";
 import { OnnxModel, fits, type LoadedModel, type Model } from "./model.js";
 import type { ObjectiveOptions } from "./objective.js";
+import { openingStage } from "./opening.js";
 import type { GradientBarrier, OutputFacts } from "./output-facts.js";
 import type { Stage } from "./preprocess.js";
 import { cycledRows, probeRows, runRows, runStages } from "./probe.js";
@@ -134,6 +135,7 @@ async function fitBatchFirst(
   const [only] = taken;
   const plain = taken.length === 1 && !only!.broadcast;
   const latentShape = plain ? only!.row : [latent.dim];
+  const step = openingStage(options.onOpening, "models", 2);
   const source = await LatentSource.create(latent, openMapping, signal);
   let drawn: Pick<Parts["tried"], "latents" | "inputs"> = { latents: new Float32Array(0), inputs: {} };
   const generate = async (first: number, n: number, change: Change = "none"): Promise<Tensor> => {
@@ -166,6 +168,7 @@ async function fitBatchFirst(
       "ERR_RUN_FAILED",
       `${generator.name}: gives numbers that are not finite for a latent of the prior`,
     );
+  step();
   const imageShape = images.tensor.shape.slice(1);
   const shapes = [imageShape];
   for (const [index, item] of options.stages.entries())
@@ -202,6 +205,7 @@ async function fitBatchFirst(
     (question) => encoderKindOf(options, { ...question, crossEntropy }),
     (told) => decisions.add({ option: "encoderKind", ...told }),
   );
+  step();
   joinedBatch(images.fixed, fitted.batch, generator, encoder);
   if (origin === "options" && isPicture(imageShape))
     for (const problem of rangeProblems(range, options.stages, {

@@ -2,7 +2,7 @@
 import type { Decisions } from "./decisions.js";
 import type { ConditionKind } from "./energy.js";
 import { ModelError } from "./errors.js";
-import { gradientPaths, isVacuous, type Graph } from "./onnx/index.js";
+import { finish, gradientPathSteps, isVacuous, type Graph, type Steps } from "./onnx/index.js";
 import type { GradientBarrier } from "./output-facts.js";
 import type { Tensor } from "./tensor.js";
 import type { TorchModel } from "./torch-model.js";
@@ -13,7 +13,16 @@ export const withoutGradientAdvice =
 
 /** Why an output has no gradient with respect to any of the inputs (default: all); null where it has one, or is a constant. */
 export function graphBarrier(graph: Graph, output: string, wrt?: readonly string[]): GradientBarrier | null {
-  const paths = gradientPaths(graph, { wrt, outputs: [output] });
+  return finish(barrierSteps(graph, output, wrt));
+}
+
+/** As {@link graphBarrier}. */
+export function* barrierSteps(
+  graph: Graph,
+  output: string,
+  wrt?: readonly string[],
+): Steps<GradientBarrier | null> {
+  const paths = yield* gradientPathSteps(graph, { wrt, outputs: [output] });
   if (!isVacuous(paths)) return null;
   const { message, stoppedBy } = paths.find(({ kind }) => kind === "stopped")!;
   return { message, unknown: stoppedBy.some(({ unknown }) => unknown) };

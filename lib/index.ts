@@ -47,6 +47,7 @@ export type { TranslatorShape } from "./translator-shape.js";
 export { Trainer, type TrainerOptions, type TrainerProgress, type TrainerState } from "./trainer.js";
 export { covarianceOf, type ConditionNoise } from "./noise.js";
 export type { TrainOptions, TrainProgress, TrainReport } from "./training.js";
+export type { OpeningProgress } from "./opening.js";
 export { generatePairs, type PairsOptions, type PairsProgress, type PairsReport } from "./pairs.js";
 export {
   Tr0n,

@@ -1,6 +1,4 @@
 /** Where models come from: files and bytes. */
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { open, readFile, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,7 +9,8 @@ import { leaveProducts } from "./in-place.js";
 import { runJob } from "./job.js";
 import { checkBeforeOpening } from "./model-outline.js";
 import { native, type NativeSession } from "./native.js";
-import { decodeModel, type Graph } from "./onnx/index.js";
+import { decodeSteps, type Graph } from "./onnx/index.js";
+import { inSlices } from "./slices.js";
 import { maxModelBytes, openGraph, resolveExternal, tooLarge } from "./weights.js";
 
 /** Where a model came from, readable again. */
@@ -154,41 +153,8 @@ export async function openSource(
  * @throws ModelError when it cannot be read, has changed since it was looked at, or has over 2 GB in one file
  */
 export async function readGraph(source: Source, signal?: AbortSignal): Promise<Graph> {
-  const graph = decodeModel(await source.bytes(signal), source.name);
+  const graph = await decoded(await source.bytes(signal), source, signal);
   return resolveExternal(graph, source.folder, source.name);
-}
-
-/** Bytes that are hashed before the event loop has its turn. */
-const hashedAtOnce = 1 << 20;
-
-/** SHA-256 in hex. */
-export async function hashBytes(bytes: Uint8Array): Promise<string> {
-  const hash = createHash("sha256");
-  for (let at = 0; at < bytes.length; at += hashedAtOnce) {
-    hash.update(bytes.subarray(at, at + hashedAtOnce));
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return hash.digest("hex");
-}
-
-/**
- * SHA-256 of files, one after the other, in hex.
- *
- * @throws ModelError ERR_MODEL_NOT_FOUND
- */
-export async function hashFiles(files: readonly string[]): Promise<string> {
-  const hash = createHash("sha256");
-  for (const file of files) {
-    try {
-      for await (const chunk of createReadStream(file, { highWaterMark: hashedAtOnce }))
-        hash.update(chunk as Buffer);
-    } catch (error) {
-      throw new ModelError("ERR_MODEL_NOT_FOUND", `${file}: cannot be read: ${reason(error)}`, {
-        cause: error,
-      });
-    }
-  }
-  return hash.digest("hex");
 }
 
 /**
@@ -197,6 +163,10 @@ export async function hashFiles(files: readonly string[]): Promise<string> {
  */
 export async function readGraphInPlace(source: Source, signal?: AbortSignal): Promise<Graph> {
   const bytes = await source.bytes(signal);
-  const graph = await resolveExternal(decodeModel(bytes, source.name), source.folder, source.name);
+  const graph = await resolveExternal(await decoded(bytes, source, signal), source.folder, source.name);
   return typeof source.native === "string" ? leaveProducts(graph, bytes, source.native) : graph;
+}
+
+function decoded(bytes: Uint8Array, source: Source, signal: AbortSignal | undefined): Promise<Graph> {
+  return inSlices("reading a model", decodeSteps(bytes, source.name), signal);
 }

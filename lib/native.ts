@@ -281,11 +281,30 @@ export interface NativeTorchSegment {
 
 export type NativeSegment = NativeOnnxSegment | NativeTorchSegment;
 
+/** What decides in which blocks rows run; nothing is needed. */
+export interface NativeRowFacts {
+  /** The rule's name among {@link NativeBinding.blockRules}; several runners of one object add "/…" to it. */
+  ruleKey?: string;
+  /** Operations of a row, forwards, of all ONNX graphs. TorchScript models count their own. */
+  rowFlops?: number;
+  /** Nodes of these graphs. */
+  callNodes?: number;
+  /** Bytes of these graphs' weights, those in files included. */
+  weightBytes?: number;
+}
+
+/** How many rows run at once: multiples of `granularity` up to `rows`, all of which give the same bits. */
+export interface NativeBlockRule {
+  key: string;
+  granularity: number;
+  rows: number;
+}
+
 /**
  * How sessions' values serve as E(z, c): (x, c) → E, and E with ∂E/∂x. x is z, or what comes out of the segments when
  * there are any. `gradient` is null where only energies are needed.
  */
-export interface NativeObjectiveConfig {
+export interface NativeObjectiveConfig extends NativeRowFacts {
   segments?: readonly NativeSegment[];
   energy: NativeSession;
   gradient: NativeSession | null;
@@ -317,7 +336,7 @@ export interface NativeAugmentation {
 }
 
 /** E(z, c) as a mean over augmented copies of the generator's image. */
-export interface NativeAugmentedObjectiveConfig {
+export interface NativeAugmentedObjectiveConfig extends NativeRowFacts {
   /** z → image, with backward passes where `transpose` is given. */
   generator: readonly NativeSegment[];
   imageShape: readonly number[];
@@ -352,10 +371,11 @@ export interface NativeObjective {
 export type NativeRowMapConfig = {
   fixedBatch: number;
   maxBatch: number;
-} & (
-  | { session: NativeSession; input: string; inputShape: readonly number[]; outputs: readonly string[] }
-  | { name: string; segments: readonly NativeSegment[] }
-);
+} & NativeRowFacts &
+  (
+    | { session: NativeSession; input: string; inputShape: readonly number[]; outputs: readonly string[] }
+    | { name: string; segments: readonly NativeSegment[] }
+  );
 
 export interface NativeRowMap {
   /** One array per output, [n, …]; with their row shapes. */
@@ -489,6 +509,13 @@ export interface NativeBinding {
   threads(): number;
   setThreads(count: number): void;
   counters(): NativeCounters;
+  /** The rules that this process knows whose keys begin so. */
+  blockRules(prefix: string): NativeBlockRule[];
+  /** Rules that were found elsewhere; what is known already stands. A rule that does not fit its runner is not used. */
+  learnBlockRules(rules: readonly NativeBlockRule[]): void;
+  /** Test hooks: forgets all rules; and rows that models have been run on by row maps and objectives, probes included. */
+  forgetBlockRules(): void;
+  rowsRun(): number;
   /** Gives freed memory back to the system where the allocator can. */
   trim(): void;
   /** Resolves with a session; a path is opened by ONNX Runtime itself, external data included. */

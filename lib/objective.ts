@@ -3,7 +3,9 @@
  * the sampler, conditions for training pairs, images for results. Every model has one thread and rows are run in blocks
  * on tr0n's pool, so results do not depend on how a batch is split.
  */
+import { setMaxListeners } from "node:events";
 import { augmentGraph, checkAugmentable, nativeAugmentation, type Augmentation } from "./augment.js";
+import { keepRules, rulesOf } from "./block-rules.js";
 import type { Decisions } from "./decisions.js";
 import { differentiateSimplified } from "./differentiate-model.js";
 import type { EncoderKind } from "./encoder-kind.js";
@@ -21,16 +23,25 @@ import type { Range } from "./generator-range.js";
 import { nearbyConditions, refuseBarrier, tellZeroGradient } from "./gradient-check.js";
 import { conditionGraph, energyGraph, stageGraph } from "./graphs.js";
 import type { Images } from "./image.js";
-import { abortable, callNative, runJob } from "./job.js";
+import { abortable, callNative, runJob, throwIfAborted } from "./job.js";
 import type { Latent, MappedLatent } from "./latent.js";
 import { latentGraph, latentTensors, type LatentInput } from "./latent-inputs.js";
 import type { LatentSource } from "./latent-source.js";
 import { OnnxModel, loadedModel, type LoadedModel } from "./model.js";
-import { native, type NativeObjective, type NativeRowMap, type NativeSession } from "./native.js";
-import { compose, graphToRun, removeDead, type Graph } from "./onnx/index.js";
+import {
+  native,
+  type NativeBlockRule,
+  type NativeObjective,
+  type NativeRowMap,
+  type NativeSession,
+} from "./native.js";
+import { composeSteps, removeDead, toRunSteps, type Graph } from "./onnx/index.js";
+import { openingStage, type OnOpening } from "./opening.js";
 import { probeOf, ReferenceRuns, type Probe } from "./output-guard.js";
 import { Pipeline, type PipelineOptions } from "./pipeline.js";
 import type { Stage } from "./preprocess.js";
+import { segmentSessions } from "./row-facts.js";
+import { inSlices } from "./slices.js";
 import { elementCount, knownElementCount, type Tensor } from "./tensor.js";
 import { openGraph } from "./weights.js";
 
@@ -56,6 +67,7 @@ export interface ObjectiveOptions {
   maxBatch: number;
   /** Takes down what is decided. */
   decisions: Decisions;
+  onOpening?: OnOpening | undefined;
   /** Where the settings are from (default "options"): a file is not checked again, and a former one has no kinds and ranges. */
   origin?: "options" | "file" | "former file";
   signal?: AbortSignal;
@@ -83,9 +95,10 @@ export class Objective {
   readonly encoderOutput: string;
   readonly decisions: Decisions;
   private opened: { dispose(): void }[] = [];
-  private readonly lazy = new Map<string, Promise<unknown>>();
+  private readonly lazy = new Map<string, Making<unknown>>();
   private readonly maxBatch: number;
   private readonly runs = new ReferenceRuns();
+  private readonly onOpening: OnOpening | undefined;
   private disposed = false;
   /** Whether the gradient was tried. */
   private probed = false;
@@ -103,6 +116,7 @@ export class Objective {
     this.pairEncoder = options.pairEncoder;
     this.maxBatch = options.maxBatch;
     this.decisions = options.decisions;
+    this.onOpening = options.onOpening;
     this.latent = parts.latent;
     this.latentShape = parts.latentShape;
     this.imageShape = parts.imageShape;
@@ -161,25 +175,26 @@ export class Objective {
 
   /** Latents [n, d] → images. */
   images(signal?: AbortSignal): Promise<NativeRowMap> {
-    return this.once("images", signal, async () => {
-      const pipeline = await this.generated();
+    return this.once("images", signal, (stop) => {
       const name = `${this.generator.name} (images)`;
-      return this.keep(
-        await pipeline.rowMap(this.opening(name, this.parts.generatorBatch, this.latentProbe)),
-      );
+      const options = this.opening(name, this.parts.generatorBatch, this.latentProbe, stop);
+      return this.rowMap("images", () => this.generated(stop), options);
     });
   }
 
   /** Latents [n, d] → conditions [n, m] for training. Not for a pairEncoder that is a function. */
   conditions(signal?: AbortSignal): Promise<NativeRowMap> {
-    return this.once("conditions", signal, async () => {
+    return this.once("conditions", signal, async (stop) => {
       const { pairEncoder } = this;
       if (typeof pairEncoder === "function") throw new Tr0nError("ERR_INTERNAL", "a function has no graph");
       const fitted = pairEncoder ? this.parts.pair! : this.parts.encoder;
-      const pipeline = await this.encoded(fitted);
-      this.appendCondition(pipeline, fitted);
-      const options = this.opening("generator → encoder", this.batchWith(fitted), this.latentProbe);
-      return this.keep(await pipeline.rowMap(options));
+      const join = async (): Promise<Pipeline> => {
+        const pipeline = await this.encoded(fitted, stop);
+        await this.appendCondition(pipeline, fitted);
+        return pipeline;
+      };
+      const options = this.opening("generator → encoder", this.batchWith(fitted), this.latentProbe, stop);
+      return this.rowMap("conditions", join, options);
     });
   }
 
@@ -190,16 +205,17 @@ export class Objective {
    */
   async native(gradient: boolean, signal?: AbortSignal): Promise<NativeObjective> {
     if (!gradient && this.lazy.has("gradient")) return this.native(true, signal);
-    const objective = await this.once(gradient ? "gradient" : "energy", signal, () =>
+    const objective = await this.once(gradient ? "gradient" : "energy", signal, (stop) =>
       this.augment
-        ? this.augmented(this.augment, gradient)
+        ? this.augmented(this.augment, gradient, stop)
         : this.withEnergy(
             "energy",
             this.flat,
-            () => this.staged(),
+            () => this.staged(stop),
             this.fixedBatch,
             gradient,
             this.latentProbe,
+            stop,
           ),
     );
     if (gradient && !this.probed) await this.probeGradient(objective, signal);
@@ -235,16 +251,30 @@ export class Objective {
           this.conditionKind === "probabilities" ? "class probabilities" : "raw outputs"
         }; use energy.cosine(), or the loss "nll"`,
       );
-    return this.once("cosine", signal, () =>
+    return this.once("cosine", signal, (stop) =>
       this.withEnergy(
         "cosine",
         flattenComplete(energies.cosine()),
-        () => this.staged(),
+        () => this.staged(stop),
         this.fixedBatch,
         true,
         this.latentProbe,
+        stop,
       ),
     );
+  }
+
+  private async rowMap(
+    stage: string,
+    join: () => Promise<Pipeline>,
+    options: PipelineOptions,
+  ): Promise<NativeRowMap> {
+    const step = openingStage(this.onOpening, stage, 2);
+    const pipeline = await join();
+    step();
+    const map = this.keep(await pipeline.rowMap(options));
+    step();
+    return map;
   }
 
   /** Stages, encoder and an energy behind what `start` makes. */
@@ -255,59 +285,86 @@ export class Objective {
     fixedBatch: number,
     gradient: boolean,
     probe: Probe,
+    stop: AbortSignal,
   ): Promise<NativeObjective> {
     const fitted = this.parts.encoder;
+    const step = openingStage(
+      this.onOpening,
+      gradient && what === "energy" ? "gradient" : what,
+      gradient ? 3 : 2,
+    );
     const pipeline = await start();
     await this.appendEncoder(pipeline, fitted);
     const energy = energyGraph(flat, pipeline.dims, this.conditionSize, fitted.kind);
-    pipeline.graph(energy, { name: "energy", row: [], prefix: "energy/" });
-    const options = this.sharing("generator → energy", fixedBatch, what, probe);
-    return this.keep(await pipeline.objective(gradient, this.conditionSize, options));
+    await pipeline.graph(energy, { name: "energy", row: [], prefix: "energy/" });
+    const options = this.sharing("generator → energy", fixedBatch, what, probe, stop);
+    step();
+    const objective = this.keep(await pipeline.objective(gradient, this.conditionSize, options, step));
+    step();
+    return objective;
   }
 
   /** The mean of the energy over augmented copies, which are rows of their own behind the generator. */
-  private async augmented(augment: Augmentation, gradient: boolean): Promise<NativeObjective> {
+  private async augmented(
+    augment: Augmentation,
+    gradient: boolean,
+    stop: AbortSignal,
+  ): Promise<NativeObjective> {
     const { encoderBatch, imageShape, maxBatch } = this;
-    const sharing = this.sharing("generator", this.parts.generatorBatch, "energy", this.latentProbe);
+    const limits = { fixedBatch: this.parts.generatorBatch, maxBatch };
+    const sharing = this.sharing("generator", limits.fixedBatch, "energy", this.latentProbe, stop);
     const { open } = sharing;
-    const generator = await (await this.generated()).parts(gradient, sharing);
+    const pipeline = await this.generated(stop);
+    const generator = await pipeline.parts(gradient, sharing);
     const graph = augmentGraph(augment, imageShape, { range: this.range });
     const objective = await this.withEnergy(
       "energy",
       this.flat,
-      async () => this.stagedImages(),
+      () => this.stagedImages(stop),
       encoderBatch,
       gradient,
       this.imageProbe,
+      stop,
     );
+    const augmentation = await open(
+      await inSlices("preparing the models", toRunSteps(graph), stop),
+      "augmentation",
+    );
+    const transpose = gradient ? await open(await transposed(graph), "augmentation (backward)") : null;
+    const sessions = [...segmentSessions(generator), augmentation, ...(transpose ? [transpose] : [])];
+    const facts = await pipeline.facts(sessions, limits);
     const config = {
       generator,
       imageShape,
       policy: nativeAugmentation(augment, imageShape),
-      augment: await open(graphToRun(graph), "augmentation"),
-      transpose: gradient ? await open(await transposed(graph), "augmentation (backward)") : null,
+      augment: augmentation,
+      transpose,
       objective,
-      fixedBatch: this.parts.generatorBatch,
-      maxBatch,
+      ...limits,
+      ...facts,
     };
-    return this.keep(callNative(() => native().createAugmentedObjective(config)));
+    const augmented = callNative(() => native().createAugmentedObjective(config));
+    return this.keep(keepRules(augmented, facts.ruleKey));
   }
 
   /** Generator and stages: latents → images as the encoder takes them. */
-  async staged(): Promise<Pipeline> {
-    const pipeline = await this.generated();
-    this.appendStages(pipeline);
+  async staged(signal?: AbortSignal): Promise<Pipeline> {
+    const pipeline = await this.generated(signal);
+    await this.appendStages(pipeline);
     return pipeline;
   }
 
   /** Images [n, C, H, W] as the generator makes them → stages, encoder → conditions [n, m]. */
   imageConditions(signal?: AbortSignal): Promise<NativeRowMap> {
-    return this.once("image conditions", signal, async () => {
-      const pipeline = this.stagedImages();
-      await this.appendEncoder(pipeline, this.parts.encoder);
-      this.appendCondition(pipeline, this.parts.encoder);
-      const options = this.opening("image → condition", this.encoderBatch, this.imageProbe);
-      return this.keep(await pipeline.rowMap(options));
+    return this.once("image conditions", signal, (stop) => {
+      const join = async (): Promise<Pipeline> => {
+        const pipeline = await this.stagedImages(stop);
+        await this.appendEncoder(pipeline, this.parts.encoder);
+        await this.appendCondition(pipeline, this.parts.encoder);
+        return pipeline;
+      };
+      const options = this.opening("image → condition", this.encoderBatch, this.imageProbe, stop);
+      return this.rowMap("image conditions", join, options);
     });
   }
 
@@ -319,6 +376,11 @@ export class Objective {
   /** Rows of one run of the encoder; 0 where that is open. */
   get encoderBatch(): number {
     return this.parts.encoder.batch;
+  }
+
+  /** In which blocks rows run, as far as that has been found out. */
+  get blockRules(): readonly NativeBlockRule[] {
+    return rulesOf(this.opened);
   }
 
   /** What the numbers of the encoder's output mean. */
@@ -334,6 +396,7 @@ export class Objective {
   /** Frees all sessions; running native jobs finish or are cancelled by their owners. */
   dispose(): void {
     this.disposed = true;
+    for (const { stop } of this.lazy.values()) stop.abort(disposedError());
     for (const item of this.opened.reverse()) item.dispose();
     this.opened = [];
     this.lazy.clear();
@@ -343,52 +406,56 @@ export class Objective {
     return joinedBatch(this.parts.generatorBatch, fitted.batch);
   }
 
-  private async generated(): Promise<Pipeline> {
+  private async generated(signal?: AbortSignal): Promise<Pipeline> {
     const { generatorBatch, inputs, latent } = this.parts;
     const batch = generatorBatch || "batch";
-    const pipeline = new Pipeline(batch, this.latentShape);
+    const pipeline = new Pipeline(batch, this.latentShape, signal);
     const output = { output: this.generatorOutput, row: this.imageShape, prefix: "generator/" };
     const split = inputs && latentGraph(batch, latent.dim, inputs);
     if (split && this.generator instanceof OnnxModel) {
-      const graph = await this.generator.graph();
+      const graph = await this.generator.graph(signal);
       graph.outputs = graph.outputs.filter(({ name }) => name === this.generatorOutput);
       const connections = Object.fromEntries(
         inputs.map((input, index) => [input.name, split.outputs[index]!.name]),
       );
-      const joined = compose(split, graph, connections, { prefix: output.prefix, keepOutputs: [] });
+      const joined = await inSlices(
+        "preparing the models",
+        composeSteps(split, graph, connections, { prefix: output.prefix, keepOutputs: [] }),
+        signal,
+      );
       const own = {
         model: this.generator,
         output: this.generatorOutput,
         inputs: ({ data, shape }: Tensor) => latentTensors(data, shape[0]!, inputs),
       };
-      pipeline.graph(joined, { ...output, name: this.generator.name, own });
+      await pipeline.graph(joined, { ...output, name: this.generator.name, own });
       return pipeline;
     }
-    if (split) pipeline.graph(split, { name: "latent", row: inputs[0]!.row, prefix: "latent/" });
+    if (split) await pipeline.graph(split, { name: "latent", row: inputs[0]!.row, prefix: "latent/" });
     await pipeline.model(this.generator, output);
     return pipeline;
   }
 
-  private async encoded(fitted: FittedEncoder): Promise<Pipeline> {
-    const pipeline = await this.staged();
+  private async encoded(fitted: FittedEncoder, signal: AbortSignal): Promise<Pipeline> {
+    const pipeline = await this.staged(signal);
     await this.appendEncoder(pipeline, fitted);
     return pipeline;
   }
 
   /** Stages alone: images as the generator makes them → as the encoder takes them. */
-  private stagedImages(): Pipeline {
-    const pipeline = new Pipeline(this.encoderBatch || "batch", this.imageShape);
-    this.appendStages(pipeline);
+  private async stagedImages(signal: AbortSignal): Promise<Pipeline> {
+    const pipeline = new Pipeline(this.encoderBatch || "batch", this.imageShape, signal);
+    await this.appendStages(pipeline);
     return pipeline;
   }
 
-  private appendStages(pipeline: Pipeline): void {
+  private async appendStages(pipeline: Pipeline): Promise<void> {
     let shape = this.imageShape;
     const { before } = stagedRanges(this.range, this.stages);
     for (const [index, item] of this.stages.entries()) {
       shape = stagedShape(`preprocess[${index}]`, item, shape);
       const graph = stageGraph(item, pipeline.dims, before[index]);
-      pipeline.graph(graph, { name: `stage.${item.kind}`, row: shape, prefix: `stage_${index}/` });
+      await pipeline.graph(graph, { name: `stage.${item.kind}`, row: shape, prefix: `stage_${index}/` });
     }
   }
 
@@ -396,9 +463,9 @@ export class Objective {
     return pipeline.model(model, { output, row, prefix: "encoder/" });
   }
 
-  private appendCondition(pipeline: Pipeline, fitted: FittedEncoder): void {
+  private appendCondition(pipeline: Pipeline, fitted: FittedEncoder): Promise<void> {
     const condition = conditionGraph(pipeline.dims, this.conditionKind, fitted.kind);
-    pipeline.graph(condition, { name: "condition", row: [this.conditionSize], prefix: "condition/" });
+    return pipeline.graph(condition, { name: "condition", row: [this.conditionSize], prefix: "condition/" });
   }
 
   /** Latents of the prior, for pipelines that begin with the generator. */
@@ -413,39 +480,82 @@ export class Objective {
     return probeOf(this.parts.tried.images, this.runs);
   }
 
-  private opening(name: string, fixedBatch: number, probe: Probe): PipelineOptions {
+  private opening(name: string, fixedBatch: number, probe: Probe, signal: AbortSignal): PipelineOptions {
+    const how = { threads: 1, what: "opening a session", fingerprint: true, signal };
     const open = async (graph: Graph, session: string): Promise<NativeSession> =>
-      this.keep(await openGraph(graph, { threads: 1, name: session, what: "opening a session" }));
+      this.keep(await openGraph(graph, { ...how, name: session }));
     return { name, fixedBatch, maxBatch: this.maxBatch, open, probe };
   }
 
   /** As {@link opening}; the energies alone and with the gradient share the sessions that they have in common. */
-  private sharing(name: string, fixedBatch: number, what: string, probe: Probe): PipelineOptions {
-    const { open, ...options } = this.opening(name, fixedBatch, probe);
+  private sharing(
+    name: string,
+    fixedBatch: number,
+    what: string,
+    probe: Probe,
+    signal: AbortSignal,
+  ): PipelineOptions {
+    const options = this.opening(name, fixedBatch, probe, signal);
     const shared: PipelineOptions["open"] = (graph, session) =>
-      this.once(`${what} session: ${session}`, undefined, () => open(graph, session));
+      this.once(`${what} session: ${session}`, signal, (stop) =>
+        this.opening(name, fixedBatch, probe, stop).open(graph, session),
+      );
     return { ...options, open: shared };
   }
 
   private keep<T extends { dispose(): void }>(item: T): T {
     if (this.disposed) {
       item.dispose();
-      throw new Tr0nError("ERR_DISPOSED", "the Tr0n has been disposed of");
+      throw disposedError();
     }
     this.opened.push(item);
     return item;
   }
 
-  /** Makes a native object once; a failure is tried again at the next call. The signal only ends this call's wait. */
-  private async once<T>(key: string, signal: AbortSignal | undefined, make: () => Promise<T>): Promise<T> {
-    let made = this.lazy.get(key) as Promise<T> | undefined;
-    if (!made) {
-      made = make();
-      this.lazy.set(key, made);
-      made.catch(() => this.lazy.delete(key));
+  /**
+   * Makes a native object once; a failure is tried again at the next call. The signal ends this call's wait, and the work
+   * where nobody else waits for it: `make` gets a signal for that.
+   */
+  private async once<T>(
+    key: string,
+    signal: AbortSignal | undefined,
+    make: (stop: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    throwIfAborted("preparing the models", signal);
+    let making = this.lazy.get(key) as Making<T> | undefined;
+    if (!making) {
+      const stop = new AbortController();
+      const started: Making<T> = { made: make(stop.signal), stop, waiting: 0, done: false };
+      making = started;
+      this.lazy.set(key, started);
+      const forget = (): void => {
+        if (this.lazy.get(key) === started) this.lazy.delete(key);
+      };
+      started.made.then(() => (started.done = true), forget);
+      stop.signal.addEventListener("abort", forget);
+      setMaxListeners(0, stop.signal);
     }
-    return abortable("preparing the models", made, signal);
+    making.waiting++;
+    try {
+      return await abortable("preparing the models", making.made, signal);
+    } finally {
+      if (--making.waiting === 0 && signal?.aborted && !making.done) making.stop.abort(signal.reason);
+    }
   }
+}
+
+function disposedError(): Tr0nError {
+  return new Tr0nError("ERR_DISPOSED", "the Tr0n has been disposed of");
+}
+
+/** A native object that is made, or has been. */
+interface Making<T> {
+  readonly made: Promise<T>;
+  /** Ends the work, where it goes on. */
+  readonly stop: AbortController;
+  /** Calls that wait for it. */
+  waiting: number;
+  done: boolean;
 }
 
 /**
@@ -494,7 +604,7 @@ async function openMapping(
       maxBatch,
       probe: { rows, runs: new ReferenceRuns() },
       open: async (graph, name) =>
-        keep(await openGraph(graph, { threads: 1, name, what: "opening a session" })),
+        keep(await openGraph(graph, { threads: 1, name, what: "opening a session", fingerprint: true })),
     }),
   );
 }

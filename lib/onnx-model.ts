@@ -3,17 +3,18 @@ import { join } from "node:path";
 import { checkOptions, checkSignal, shapeText } from "./check.js";
 import { differentiateSimplified } from "./differentiate-model.js";
 import { ArgumentError, ModelError } from "./errors.js";
-import { graphBarrier } from "./gradient-check.js";
+import { barrierSteps } from "./gradient-check.js";
 import { endsLinear, lastOperator, randomOperator } from "./graphs.js";
-import { Lifetime, runJob } from "./job.js";
-import { hashBytes, hashFiles, readGraphInPlace, type Source } from "./model-source.js";
+import { hashBytes, hashFiles } from "./hash.js";
+import { Lifetime, abortable, runJob } from "./job.js";
+import { readGraphInPlace, type Source } from "./model-source.js";
 import { batchFirstInfo, feed, fits, floats, publicInfo, rounded } from "./model-values.js";
 import type { Model, RunOptions, ValueInfo } from "./model.js";
 import { moveAxis } from "./move-axis.js";
 import { native, type NativeSession, type NativeTensor, type NativeValueInfo } from "./native.js";
 import {
   batchFirstGraph,
-  decodeModel,
+  decodeSteps,
   externalFiles,
   floatEdgesGraph,
   inputScaling,
@@ -26,6 +27,7 @@ import {
 } from "./onnx/index.js";
 import type { OutputFacts } from "./output-facts.js";
 import { checkSame } from "./output-guard.js";
+import { inSlices } from "./slices.js";
 import type { Tensor } from "./tensor.js";
 import { openGraph } from "./weights.js";
 
@@ -158,7 +160,7 @@ export class OnnxModel implements Model {
       throw new ArgumentError("cotangents: expected at least one output's cotangent, got none");
     for (const name of seeded) feeds[`grad_${name}`] = seeds[name]!;
     return this.lifetime.run("vjp", o.signal, async (signal) => {
-      const gradient = await this.gradientSession(seeded);
+      const gradient = await abortable("vjp", this.gradientSession(seeded), signal);
       const results = await runJob("vjp", signal, () => gradient.session.run(feeds));
       const all = floats(results);
       const outputs: Record<string, Tensor> = {};
@@ -210,7 +212,7 @@ export class OnnxModel implements Model {
     return {
       maker: lastOperator(graph, output),
       random: randomOperator(graph, output),
-      stop: graphBarrier(graph, output),
+      stop: await inSlices(this.name, barrierSteps(graph, output), signal),
       scalesByBatch: graph.nodes.some(({ opType }) => opType.startsWith("DynamicQuantize")),
       linear: endsLinear(graph, output),
       classifier: false,
@@ -309,7 +311,8 @@ export class OnnxModel implements Model {
     const { source } = this;
     if (source.folder === null) return hashBytes(await source.bytes());
     const { folder } = source;
-    const external = externalFiles(decodeModel(await source.bytes(), this.name)).sort();
+    const graph = await inSlices("fingerprint", decodeSteps(await source.bytes(), this.name));
+    const external = externalFiles(graph).sort();
     return hashFiles([source.native as string, ...external.map((file) => join(folder, file))]);
   }
 }

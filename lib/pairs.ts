@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { reason, writeFileAtomic } from "./atomic-write.js";
+import { rememberRules } from "./block-rules.js";
 import {
   checkFunction,
   checkInteger,
@@ -105,6 +106,7 @@ export async function generatePairs(options: PairsOptions): Promise<PairsReport>
   const objective = await createObjective(o, o.signal);
   try {
     const report = await writePairs(objective, { ...o, count });
+    await rememberRules();
     return { ...report, seconds: (performance.now() - started) / 1000 };
   } finally {
     objective.dispose();

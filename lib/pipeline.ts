@@ -2,6 +2,7 @@
  * Models and graphs one behind the other, of either format in any order. Neighbouring ONNX graphs become one graph; a
  * TorchScript model stays a link of its own, whose tape waits between its forward and its backward pass.
  */
+import { keepRules } from "./block-rules.js";
 import { differentiateSimplified } from "./differentiate-model.js";
 import { Tr0nError } from "./errors.js";
 import { callNative, runJob } from "./job.js";
@@ -11,14 +12,25 @@ import {
   native,
   type NativeObjective,
   type NativeOnnxSegment,
+  type NativeRowFacts,
   type NativeRowMap,
   type NativeSegment,
   type NativeSession,
   type NativeTorchModel,
 } from "./native.js";
-import { compose, cutGradient, graphToRun, roundsCoarsely, type Dim, type Graph } from "./onnx/index.js";
+import {
+  composeSteps,
+  cutSteps,
+  roundsCoarsely,
+  toRunSteps,
+  type Dim,
+  type Graph,
+  type Steps,
+} from "./onnx/index.js";
 import { checkSame, type Comparison, type Probe } from "./output-guard.js";
 import { checkSession, observed, type ModelWithin } from "./pipeline-guard.js";
+import { rowFacts, segmentSessions } from "./row-facts.js";
+import { inSlices } from "./slices.js";
 import type { Tensor } from "./tensor.js";
 
 /** What a pipeline is opened with besides itself. */
@@ -63,6 +75,8 @@ interface TorchLink {
   readonly model: NativeTorchModel;
   readonly output: string;
   readonly inputShape: readonly number[];
+  /** Tells the model from others; undefined where nobody does. */
+  readonly fingerprint: string | undefined;
 }
 
 export class Pipeline {
@@ -71,10 +85,12 @@ export class Pipeline {
   /**
    * @param batch the first dimension of what goes in: a number of rows, or a symbol
    * @param row shape of one row of what comes out now; at first of what goes in
+   * @param signal ends whatever is done to the pipeline
    */
   constructor(
     private batch: Dim,
     private row: readonly number[],
+    private readonly signal?: AbortSignal,
   ) {}
 
   /** What comes out at the end, the batch included. */
@@ -93,17 +109,18 @@ export class Pipeline {
     model: LoadedModel,
     { output, row, prefix }: { output: string; row: readonly number[]; prefix: string },
   ): Promise<void> {
-    if (!(model instanceof OnnxModel)) return this.torch(model.native, model.name, output, row);
-    const graph = await model.graph();
+    if (!(model instanceof OnnxModel))
+      return this.torch(model.native, model.name, output, row, await model.fingerprint());
+    const graph = await model.graph(this.signal);
     graph.outputs = graph.outputs.filter(({ name }) => name === output);
-    this.graph(graph, { name: model.name, row, prefix, own: { model, output } });
+    await this.graph(graph, { name: model.name, row, prefix, own: { model, output } });
   }
 
   /** Appends a graph: its first input takes what comes out here, its last output is what comes out then. */
-  graph(
+  async graph(
     graph: Graph,
     { name, row, prefix, own }: { name: string; row: readonly number[]; prefix: string; own?: OwnModel },
-  ): void {
+  ): Promise<void> {
     const last = this.links.at(-1);
     const input = graph.inputs[0]!;
     const coarse = own !== undefined && roundsCoarsely(graph);
@@ -116,7 +133,8 @@ export class Pipeline {
       // What models take and give stays an output, to be compared with what they give by themselves.
       const keepOutputs = [...new Set([...observed(before.within), ...(own ? [before.output] : [])])];
       kept = keepOutputs.length;
-      joined = compose(before.graph, graph, { [input.name]: before.output }, { prefix, keepOutputs });
+      const connections = { [input.name]: before.output };
+      joined = await this.slices(composeSteps(before.graph, graph, connections, { prefix, keepOutputs }));
     } else input.dims = [input.dims?.[0] ?? this.batch, ...this.row];
     const output = joined.outputs.at(-1)!;
     const within: ModelWithin[] = [...(before?.within ?? [])];
@@ -140,9 +158,15 @@ export class Pipeline {
     output.dims = this.dims;
   }
 
-  /** Appends a TorchScript model with one input. */
-  torch(model: NativeTorchModel, name: string, output: string, row: readonly number[]): void {
-    this.links.push({ kind: "torch", model, name, output, inputShape: this.row });
+  /** Appends a TorchScript model with one input. `fingerprint` tells it from others. */
+  torch(
+    model: NativeTorchModel,
+    name: string,
+    output: string,
+    row: readonly number[],
+    fingerprint?: string,
+  ): void {
+    this.links.push({ kind: "torch", model, name, output, inputShape: this.row, fingerprint });
     this.row = row;
   }
 
@@ -156,17 +180,19 @@ export class Pipeline {
     const [only] = this.links;
     if (this.links.length !== 1 || only?.kind !== "graph") {
       const { segments, rows, last } = await this.segments(this.links, false, options);
-      const map = callNative(() => native().createRowMap({ name, segments, fixedBatch, maxBatch }));
+      const facts = await this.facts(segmentSessions(segments), { fixedBatch, maxBatch });
+      const map = callNative(() => native().createRowMap({ name, segments, fixedBatch, maxBatch, ...facts }));
       if (last) {
-        const [got] = await runJob("checking models", undefined, () => map.run(rows.data, rows.shape[0]!));
+        const [got] = await runJob("checking models", this.signal, () => map.run(rows.data, rows.shape[0]!));
         await checkSame({ data: got!.data, shape: last.result.shape }, last.result, last);
       }
-      return map;
+      return keepRules(map, facts.ruleKey);
     }
     const { graph, inputShape, output } = only;
-    const session = await open(graphToRun(graph), name);
+    const session = await open(await this.slices(toRunSteps(graph)), name);
     await checkLink(only, session, await probe.rows(fixedBatch), {}, probe, name);
-    return callNative(() =>
+    const facts = await this.facts([session], { fixedBatch, maxBatch });
+    const map = callNative(() =>
       native().createRowMap({
         session,
         input: graph.inputs[0]!.name,
@@ -174,14 +200,17 @@ export class Pipeline {
         outputs: [output],
         fixedBatch,
         maxBatch,
+        ...facts,
       }),
     );
+    return keepRules(map, facts.ruleKey);
   }
 
   /**
    * E(z, c), and ∂E/∂z where `gradient` is true. The last link is a graph whose second input are conditions [N, m] and
    * whose output are energies [N].
    *
+   * @param differentiated called when the gradient of the last link is there
    * @throws ModelError ERR_NO_GRADIENT when the gradient is wanted and an ONNX operator on its path has none,
    *   ERR_OUTPUTS_DIFFER
    */
@@ -189,6 +218,7 @@ export class Pipeline {
     gradient: boolean,
     conditionSize: number,
     options: PipelineOptions,
+    differentiated?: () => void,
   ): Promise<NativeObjective> {
     const { name, fixedBatch, maxBatch, open, probe } = options;
     const head = this.links.at(-1);
@@ -197,14 +227,15 @@ export class Pipeline {
     const [input, conditionInput] = graph.inputs.map((value) => value.name) as [string, string];
     let gradientSession: NativeSession | null = null;
     if (gradient) {
-      const differentiated = await differentiateSimplified(
+      const { graph: both } = await differentiateSimplified(
         graph,
         { wrt: [input], outputs: [energyOutput], seed: "ones" },
-        { name, simplify: head.simplify },
+        { name, simplify: head.simplify, signal: this.signal },
       );
-      gradientSession = await open(differentiated.graph, "energy and gradient");
+      differentiated?.();
+      gradientSession = await open(both, "energy and gradient");
     }
-    const energy = await open(graphToRun(graph), "energy");
+    const energy = await open(await this.slices(toRunSteps(graph)), "energy");
     const before = await this.segments(this.links.slice(0, -1), gradient, options);
     const { rows, result } = before;
     // Conditions have no part in what the models give. A unit vector serves every energy.
@@ -216,6 +247,12 @@ export class Pipeline {
     await checkLink(head, energy, result, beside, probe, `${name}: the energy`);
     if (gradientSession)
       await checkLink(head, gradientSession, result, beside, probe, `${name}: the energy and its gradient`);
+    const sessions = [
+      energy,
+      ...(gradientSession ? [gradientSession] : []),
+      ...segmentSessions(before.segments),
+    ];
+    const facts = await this.facts(sessions, { fixedBatch, maxBatch });
     const objective = callNative(() =>
       native().createObjective({
         segments: before.segments,
@@ -229,11 +266,31 @@ export class Pipeline {
         conditionShape: [conditionSize],
         fixedBatch,
         maxBatch,
+        ...facts,
       }),
     );
     if (before.last)
       await checkEnergies(objective, gradient, head, energy, rows, result, condition, before.last);
-    return objective;
+    return keepRules(objective, facts.ruleKey);
+  }
+
+  /** What decides in which blocks rows run through all links, of which these are the sessions. */
+  facts(
+    sessions: readonly NativeSession[],
+    limits: { fixedBatch: number; maxBatch: number },
+  ): Promise<NativeRowFacts> {
+    return rowFacts({
+      ...limits,
+      signal: this.signal,
+      sessions,
+      graphs: this.links.flatMap((link) => (link.kind === "graph" ? [link.graph] : [])),
+      torch: this.links.flatMap((link) => (link.kind === "torch" ? [link.fingerprint] : [])),
+      rest: this.links.map(({ inputShape, output }) => [inputShape, output]),
+    });
+  }
+
+  private slices<T>(steps: Steps<T>): Promise<T> {
+    return inSlices("preparing the models", steps, this.signal);
   }
 
   /** What the pipeline is made of, to be run as one part of something else. */
@@ -268,7 +325,7 @@ export class Pipeline {
           result,
         };
       } else {
-        const segment = await graphSegment(link, gradient, open);
+        const segment = await graphSegment(link, gradient, open, this.signal);
         segments.push(segment);
         await checkLink(link, segment.forward, taken, {}, probe, name);
         if (segment.recorded)
@@ -347,18 +404,20 @@ async function graphSegment(
   { name, graph, inputShape, output, simplify }: GraphLink,
   gradient: boolean,
   open: PipelineOptions["open"],
+  signal: AbortSignal | undefined,
 ): Promise<NativeOnnxSegment> {
   const input = graph.inputs[0]!.name;
   const [cotangent, gradientOutput] = [`grad_${output}`, `grad_${input}`];
   const segment = { name, inputShape, input, output, cotangent, gradient: gradientOutput };
-  const forward = await open(graphToRun(graph), name);
+  const what = "preparing the models";
+  const forward = await open(await inSlices(what, toRunSteps(graph), signal), name);
   if (!gradient) return { ...segment, forward, recorded: null, backward: null, saved: [] };
   const differentiated = await differentiateSimplified(
     graph,
     { wrt: [input], outputs: [output] },
-    { name, simplify },
+    { name, simplify, signal },
   );
-  const cut = cutGradient(differentiated.graph, [cotangent], [gradientOutput]);
+  const cut = await inSlices(what, cutSteps(differentiated.graph, [cotangent], [gradientOutput]), signal);
   const recorded = await open(cut.forward, `${name} (recorded)`);
   const backward = await open(cut.backward, `${name} (backward)`);
   return { ...segment, forward, recorded, backward, saved: cut.saved };

@@ -12,6 +12,7 @@ import { describeLatent, type LatentDescription } from "./latent-description.js"
 import { checkLatent, type Latent } from "./latent.js";
 import { loadedModel, type LoadedModel, type Model } from "./model.js";
 import { Objective, type PairFunction } from "./objective.js";
+import type { OnOpening } from "./opening.js";
 import type { OutputFacts } from "./output-facts.js";
 import { checkStages, type Stage } from "./preprocess.js";
 
@@ -61,6 +62,11 @@ export interface ModelsOptions {
   device?: Device;
   /** Called with what tr0n decided where no option said it. Default: a line on standard error, a warning where it is not certain. */
   onDecision?: DecisionListener;
+  /**
+   * Told how far the opening of models is: their trial here, and their joining, differentiation and sessions in the calls
+   * that first need them. What it throws ends the call.
+   */
+  onOpening?: OnOpening;
 }
 
 export const modelOptionNames = [
@@ -78,6 +84,7 @@ export const modelOptionNames = [
   "maxBatch",
   "device",
   "onDecision",
+  "onOpening",
 ] as const;
 
 /** What a file says besides the options; `former`: it is from before there were kinds and ranges. */
@@ -100,6 +107,7 @@ export async function createObjective(
     return value as string | undefined;
   };
   const { pairEncoder } = o;
+  checkFunction("onOpening", o.onOpening);
   return Objective.create({
     generator: loadedModel("generator", o.generator),
     encoder: loadedModel("encoder", o.encoder),
@@ -119,6 +127,7 @@ export async function createObjective(
         : loadedModel("pairEncoder", pairEncoder),
     maxBatch: checkInteger("maxBatch", o.maxBatch, 64, { min: 1, max: 4096 }),
     decisions: new Decisions(o.onDecision),
+    onOpening: o.onOpening,
     signal,
   });
 }

@@ -4,9 +4,9 @@ import { runJob } from "./job.js";
 import { native } from "./native.js";
 import {
   copyGraph,
-  decodeModel,
   decodeNode,
-  encodeModelGently,
+  decodeSteps,
+  encodeSteps,
   externalWeights,
   productWeights,
   removeDead,
@@ -16,6 +16,7 @@ import {
   type Node,
   type ValueInfo,
 } from "./onnx/index.js";
+import { inSlices } from "./slices.js";
 
 export interface Simplified {
   readonly graph: Graph;
@@ -37,9 +38,9 @@ export interface Simplified {
 export async function simplifyGraph(graph: Graph, name: string, signal?: AbortSignal): Promise<Simplified> {
   try {
     const outside = new Set([...externalWeights(graph).map(({ name }) => name), ...productWeights(graph)]);
-    const bytes = await encodeModelGently(withInputs(graph, outside));
+    const bytes = await inSlices("simplify", encodeSteps(withInputs(graph, outside)), signal);
     const result = await runJob("simplify", signal, () => native().simplify(bytes, { name }));
-    const simplified = decodeModel(result, name);
+    const simplified = await inSlices("simplify", decodeSteps(result, name), signal);
     const foreign = foreignOperator(simplified, graph);
     if (foreign !== null) return { graph, kept: `ONNX Runtime put in ${foreign}` };
     return restored(simplified, graph, outside, name);

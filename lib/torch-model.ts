@@ -1,8 +1,9 @@
 /** TorchScript models: libtorch runs them, its autograd differentiates them. */
 import { checkOptions, checkSignal } from "./check.js";
 import { ArgumentError, ModelError } from "./errors.js";
+import { hashBytes, hashFiles } from "./hash.js";
 import { Lifetime, runJob } from "./job.js";
-import { hashBytes, hashFiles, type Source } from "./model-source.js";
+import type { Source } from "./model-source.js";
 import { feed, floats, publicInfo } from "./model-values.js";
 import type { Model, RunOptions, ValueInfo } from "./model.js";
 import type { NativeTorchModel, NativeValueInfo } from "./native.js";

@@ -2,6 +2,7 @@
 import { reason, writeFileAtomic } from "./atomic-write.js";
 import { auxiliaryGroup, checkAuxiliaryName, type AuxiliaryGroup } from "./auxiliary.js";
 import { checkAugmentation, type Augmentation } from "./augment.js";
+import { rememberRules } from "./block-rules.js";
 import {
   checkBoolean,
   checkFunction,
@@ -47,6 +48,7 @@ import {
 } from "./native.js";
 import { checkNoise, checkNoiseSize, type ConditionNoise } from "./noise.js";
 import type { Objective, PairFunction } from "./objective.js";
+import type { OnOpening } from "./opening.js";
 import { readWholeFile } from "./read-file.js";
 import {
   checkSampler,
@@ -132,6 +134,8 @@ export interface LoadModels {
   /** Trust the models given as paths that are TorchScript: see {@link ModelOptions.allowCode}. Default false. */
   allowCode?: boolean;
   maxBatch?: number;
+  /** As for create(). */
+  onOpening?: OnOpening;
   /** Where translator and samplers compute; the models run on the CPU. Default "auto". */
   device?: Device;
   /** Default "fp32". */
@@ -306,6 +310,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       "mapping",
       "allowCode",
       "maxBatch",
+      "onOpening",
       "device",
       "precision",
       "onDecision",
@@ -325,6 +330,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     }
     const { config, tables, tensors } = decodeTranslatorFile(bytes, path);
     const energy = restoredEnergy(config.models.energy, o.energy, path);
+    native().learnBlockRules(config.blocks);
     const generatorRange = restoredRange(config.models, range, path);
     const owned: Model[] = [];
     const open = async (name: string, model: Model | string): Promise<Model> => {
@@ -367,6 +373,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
           augment: o.augment === undefined ? config.models.augment : given,
           pairEncoder: o.pairEncoder,
           maxBatch: o.maxBatch,
+          onOpening: o.onOpening,
           device: place.device,
           onDecision: o.onDecision,
         },
@@ -472,7 +479,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       throw new ArgumentError(
         "pairEncoder: this Tr0n was trained with one; give it to Tr0n.load to train again",
       );
-    return this.lifetime.run("train", o.signal, async (signal) => {
+    return this.job("train", o.signal, async (signal) => {
       const { translator, spread, report } = await trainTranslator(
         this.objective,
         this.auxiliary,
@@ -563,6 +570,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       if ("error" in ended) throw ended.error;
       const { result } = ended;
       const samples = await this.finish(plan, result, stop.signal);
+      await rememberRules();
       yield {
         step: steps,
         steps,
@@ -618,7 +626,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     checkSignal("signal", o.signal);
     const n = this.checkLatents(latents);
     checkMemory(`generate: ${n} images`, 2 * 4 * n * elementCount(this.imageShape));
-    return this.lifetime.run("generate", o.signal, (signal) => this.imagesOf(latents.data, signal));
+    return this.job("generate", o.signal, (signal) => this.imagesOf(latents.data, signal));
   }
 
   /**
@@ -633,7 +641,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       throw new ArgumentError(
         "encode: not with a pairEncoder that is a function; call it with the images of generate()",
       );
-    return this.lifetime.run("encode", o.signal, async (signal) => {
+    return this.job("encode", o.signal, async (signal) => {
       const map = await this.objective.conditions(signal);
       const [output] = await runJob("encode", signal, () => map.run(latents.data, n));
       return { data: output!.data, shape: [n, this.conditionSize] };
@@ -651,7 +659,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const seed = checkSeed("seed", o.seed);
     checkSignal("signal", o.signal);
     checkMemory(`drawPrior: ${count} latents`, 2 * 4 * count * this.latentSize);
-    return this.lifetime.run("drawPrior", o.signal, async (signal) => {
+    return this.job("drawPrior", o.signal, async (signal) => {
       const data = await this.objective.source.draw(seed, 0, first, count, { signal });
       return { data, shape: [count, this.latentSize] };
     });
@@ -695,6 +703,19 @@ export class Tr0n implements Disposable, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
     await this.lifetime.settled();
+  }
+
+  /** Runs `body` under a signal that also fires when this is disposed, and keeps what it found out about the models. */
+  private job<T>(
+    what: string,
+    signal: AbortSignal | undefined,
+    body: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    return this.lifetime.run(what, signal, async (joined) => {
+      const result = await body(joined);
+      await rememberRules();
+      return result;
+    });
   }
 
   private trained(): Translator {
@@ -770,7 +791,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     read: (signal: AbortSignal) => Promise<ConditionRows>,
     onProgress: SampleOptions["onProgress"],
   ): Promise<Samples> {
-    return this.lifetime.run("sample", run.signal, async (signal) => {
+    return this.job("sample", run.signal, async (signal) => {
       const plan = this.plan(run, await read(signal));
       const report =
         onProgress &&

@@ -1,6 +1,7 @@
 /** The .safetensors file of a trained Tr0n: the translator's tensors, and the rest as JSON in the header. */
 import { auxiliaryGroup, checkAuxiliaryName } from "./auxiliary.js";
 import { checkAugmentation } from "./augment.js";
+import { soundRules } from "./block-rules.js";
 import { checkSeed } from "./check.js";
 import type { Place } from "./devices.js";
 import { describeEnergy, energyFrom, needsBytes, type Energy, type EnergyDescription } from "./energy.js";
@@ -8,6 +9,7 @@ import { FileError, Tr0nError, describe } from "./errors.js";
 import { checkRange, defaultRange, rangeText, sameRange, type Range } from "./generator-range.js";
 import { checkDescription, latentTables, splitTables } from "./latent-description.js";
 import { noiseFromJson, noiseToJson } from "./noise.js";
+import type { NativeBlockRule } from "./native.js";
 import type { Objective } from "./objective.js";
 import type { PilotReport } from "./pilot.js";
 import { checkStages } from "./preprocess.js";
@@ -36,13 +38,15 @@ export interface TranslatorFileConfig {
   readonly seed: number;
   readonly fixedSeed: boolean;
   readonly training: TrainReport | null;
+  /** In which blocks rows run; of use on a machine like the one that found it out. */
+  readonly blocks: readonly NativeBlockRule[];
 }
 
 export async function encodeTranslatorFile(
   objective: Objective,
   translator: Translator,
   spread: Float32Array | null,
-  rest: Omit<TranslatorFileConfig, "models">,
+  rest: Omit<TranslatorFileConfig, "models" | "blocks">,
 ): Promise<Uint8Array> {
   const { hidden, depth, stds, space, bound } = translator;
   // A deterministic translator has one whatever the mixture of a later training is to have.
@@ -62,6 +66,7 @@ export async function encodeTranslatorFile(
     seed: rest.seed,
     fixedSeed: rest.fixedSeed,
     training: rest.training,
+    blocks: objective.blockRules,
   };
   const metadata = { format, version: String(version), config: JSON.stringify(config) };
   return translator.toSafetensors(metadata, {
@@ -215,6 +220,7 @@ function checkConfig(given: TranslatorFileConfig): TranslatorFileConfig {
     seed: checkSeed("seed", given.seed ?? Number.NaN),
     fixedSeed: given.fixedSeed === true,
     training: given.training ? restoredReport(given.training) : null,
+    blocks: soundRules(given.blocks),
   };
 }
 

@@ -5,10 +5,11 @@ import { reason } from "./atomic-write.js";
 import { ModelError, Tr0nError, describe } from "./errors.js";
 import { takeProducts } from "./in-place.js";
 import { runJob } from "./job.js";
+import { hashBytes } from "./hash.js";
 import { checkGraph } from "./model-outline.js";
 import { native, type NativeFileWeight, type NativeSession } from "./native.js";
 import {
-  encodeModelGently,
+  encodeSteps,
   externalRange,
   externalWeights,
   inlineExternal,
@@ -17,6 +18,7 @@ import {
   tensorBytes,
   type Graph,
 } from "./onnx/index.js";
+import { inSlices } from "./slices.js";
 
 /** Constants from this many bytes on stay in their files; smaller ones may be sizes, which rules look into. */
 const keptOutside = 64 << 10;
@@ -128,10 +130,27 @@ export function fileWeights(graph: Graph): NativeFileWeight[] {
  */
 const packedApart = 64 << 20;
 
-/** Opens a session on a graph of {@link resolveExternal}; `what` is what messages call the attempt. */
+const fingerprints = new WeakMap<NativeSession, string>();
+
+/** SHA-256 of what a session of {@link openGraph} was opened on, but for weights in files; where it was asked for. */
+export function sessionFingerprint(session: NativeSession): string | undefined {
+  return fingerprints.get(session);
+}
+
+/**
+ * Opens a session on a graph of {@link resolveExternal}; `what` is what messages call the attempt.
+ *
+ * @param options.fingerprint have {@link sessionFingerprint} know the session
+ */
 export async function openGraph(
   given: Graph,
-  options: { name: string; threads: number; what: string; signal?: AbortSignal | undefined },
+  options: {
+    name: string;
+    threads: number;
+    what: string;
+    signal?: AbortSignal | undefined;
+    fingerprint?: boolean;
+  },
 ): Promise<NativeSession> {
   checkGraph(given, options.name);
   const { graph, release } = await takeProducts(given, options.name);
@@ -143,8 +162,12 @@ export async function openGraph(
       offset,
     }));
     const packWeights = sharedProductBytes(graph) < packedApart;
-    const bytes = await encodeModelGently(named);
-    return await runJob(options.what, options.signal, () =>
+    const bytes = await inSlices(options.what, encodeSteps(named), options.signal);
+    const placed = weights.map(({ name, elemType, shape, offset }) => [name, elemType, shape, offset]);
+    const fingerprint = options.fingerprint
+      ? `${await hashBytes(bytes)} ${JSON.stringify(placed)} ${packWeights}`
+      : undefined;
+    const session = await runJob(options.what, options.signal, () =>
       native().openSession(bytes, {
         threads: options.threads,
         name: options.name,
@@ -153,6 +176,8 @@ export async function openGraph(
         ...(folder === "" ? {} : { externalDataFolder: folder }),
       }),
     );
+    if (fingerprint !== undefined) fingerprints.set(session, fingerprint);
+    return session;
   } finally {
     await release();
   }

@@ -4,12 +4,13 @@ import { basename, dirname, isAbsolute, relative, resolve } from "node:path";
 import { reason, writeFileAtomic } from "./atomic-write.js";
 import { AbortError, FileError } from "./errors.js";
 import {
-  encodeModelGently,
+  encodeSteps,
   externalWeights,
   placeExternal,
   type ExternalWeight,
   type Graph,
 } from "./onnx/index.js";
+import { inSlices } from "./slices.js";
 
 export interface WrittenModel {
   /** Of the model's file. */
@@ -53,7 +54,7 @@ export async function writeModel(
     await writeFileAtomic(data, copied(weights, options.signal), options);
     placed = placeExternal(graph, ({ name }) => ({ location: basename(data), offset: offsets.get(name)! }));
   }
-  const bytes = await encodeModelGently(placed);
+  const bytes = await inSlices("writing a model", encodeSteps(placed));
   await writeFileAtomic(path, bytes, options);
   return {
     bytes: bytes.length,

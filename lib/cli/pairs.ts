@@ -4,6 +4,7 @@ import { generatePairs } from "../pairs.js";
 import type { Command } from "./command.js";
 import { checkMapping, latentNotes } from "./latents.js";
 import { modelOptions, need, over, readRun, settingOptions, withModels } from "./models.js";
+import { showOpening } from "./progress.js";
 
 export const pairsCommand: Command = {
   name: "pairs",
@@ -51,6 +52,7 @@ export const pairsCommand: Command = {
           encoderKind: run.encoderKind,
           preprocess: run.preprocess,
           maxBatch: run.maxBatch,
+          onOpening: showOpening(context.progress),
           signal: context.signal,
           onDecision: context.decisions.listener,
           onProgress: ({ done, total }) => context.progress.update("pairs", done, total),

@@ -1,4 +1,10 @@
 import type { SingleBar } from "cli-progress";
+import type { OnOpening } from "../opening.js";
+
+/** What shows how far the opening of models is. */
+export function showOpening(progress: Progress): OnOpening {
+  return ({ stage, done, total }) => progress.update(`opening ${stage}`, done, total);
+}
 
 /** Shows how far a command is: a bar on a terminal, nothing anywhere else. */
 export class Progress {

@@ -15,7 +15,7 @@ import {
   settingOptions,
   withModels,
 } from "./models.js";
-import type { Progress } from "./progress.js";
+import { showOpening, type Progress } from "./progress.js";
 import { readTranslatorOptions, translatorOptions } from "./translator-options.js";
 
 export const trainCommand: Command = {
@@ -104,6 +104,8 @@ export const trainCommand: Command = {
         device: run.device,
         precision: run.precision,
         seed: run.seed,
+        onOpening: showOpening(context.progress),
+        signal: context.signal,
         onDecision: context.decisions.listener,
       });
       try {

@@ -5,6 +5,7 @@ import { Tr0n } from "../tr0n.js";
 import type { Arguments } from "./arguments.js";
 import type { Context, OptionSpec } from "./command.js";
 import { need, type RunModels } from "./models.js";
+import { showOpening } from "./progress.js";
 
 export const translatorOption = {
   translator: { type: "string", value: "FILE", help: "what `tr0n train` wrote", required: true },
@@ -20,7 +21,7 @@ export async function loadTr0n(
   path: string,
   run: RunConfig,
   { generator, encoder, textEncoder, mapping }: RunModels,
-  { signal, decisions }: Context,
+  { signal, progress, decisions }: Context,
 ): Promise<Tr0n> {
   const { augment, generatorRange, device, precision, maxBatch } = run;
   const energy = run.energy && (await buildEnergy(run.energy));
@@ -35,6 +36,7 @@ export async function loadTr0n(
     maxBatch,
     device,
     precision,
+    onOpening: showOpening(progress),
     onDecision: decisions.listener,
     signal,
   });

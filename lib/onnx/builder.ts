@@ -22,7 +22,6 @@ export type Attributes = Record<string, AttributeValue | undefined>;
 const longestRow = 1 << 20;
 
 export class Builder {
-  readonly shapes: Shapes;
   readonly names: Names;
   private readonly constants = new Map<string, string>();
   private readonly emitted = new Map<string, string[]>();
@@ -34,12 +33,13 @@ export class Builder {
   /**
    * @param graph sorted; nodes are appended to it
    * @param prefix of the names of everything emitted
+   * @param shapes of the graph, where somebody has inferred them already
    */
   constructor(
     readonly graph: Graph,
     private readonly prefix = "",
+    readonly shapes: Shapes = inferShapes(graph),
   ) {
-    this.shapes = inferShapes(graph);
     this.names = new Names(graph);
     graph.nodes.forEach((node, index) => this.made(node, index));
   }

@@ -22,6 +22,7 @@ import {
 import { invalid, ModelError } from "../errors.js";
 import { sortGraph, type Dim, type Graph, type Node, type ValueInfo } from "./graph.js";
 import { checkNesting } from "./limits.js";
+import { finish, type Steps } from "./steps.js";
 import { tensorDims } from "./tensors.js";
 
 /** No field of an ONNX model begins like this. */
@@ -37,6 +38,11 @@ function isZip(bytes: Uint8Array): boolean {
  *   ERR_MODEL_UNSUPPORTED for sparse weights, for TorchScript, and for what limits.ts does not allow
  */
 export function decodeModel(bytes: Uint8Array, name = "the model"): Graph {
+  return finish(decodeSteps(bytes, name));
+}
+
+/** As {@link decodeModel}. */
+export function* decodeSteps(bytes: Uint8Array, name = "the model"): Steps<Graph> {
   if (!(bytes instanceof Uint8Array)) throw invalid("onnx", "the bytes of a model (Uint8Array)", bytes);
   if (isZip(bytes))
     throw new ModelError(
@@ -46,7 +52,7 @@ export function decodeModel(bytes: Uint8Array, name = "the model"): Graph {
     );
   let model: ModelProto;
   try {
-    model = fromBinary(ModelProtoSchema, bytes);
+    model = yield* readModel(bytes);
   } catch (cause) {
     throw new ModelError("ERR_MODEL_INVALID", `${name}: expected an ONNX model, got ${looksLike(bytes)}`, {
       cause,
@@ -80,11 +86,15 @@ export function decodeModel(bytes: Uint8Array, name = "the model"): Graph {
     inputs: proto.input.filter((input) => !initializers.has(input.name)).map(decodeValue),
     outputs: proto.output.map(decodeValue),
     initializers,
-    nodes: proto.node.map(decodeNode),
+    nodes: [],
     valueInfos: new Map(proto.valueInfo.map((value) => [value.name, decodeValue(value)])),
     functions: model.functions,
     metadata: new Map(model.metadataProps.map((entry) => [entry.key, entry.value])),
   };
+  for (const node of proto.node) {
+    graph.nodes.push(decodeNode(node));
+    yield;
+  }
   for (const entry of model.opsetImport)
     graph.opsets.set(
       standardDomain(entry.domain),
@@ -94,9 +104,49 @@ export function decodeModel(bytes: Uint8Array, name = "the model"): Graph {
   return graph;
 }
 
-/** Writes a model. Weights are copied once, into the result. */
-export function encodeModel(graph: Graph): Uint8Array {
-  const pieces = encodePieces(graph);
+/** The fields of a message that are messages of these numbers, one by one, and all others as they lie. */
+function* split(
+  bytes: Uint8Array,
+  numbers: readonly number[],
+  take: (number: number, content: Uint8Array) => void,
+): Steps<Uint8Array> {
+  const reader = new BinaryReader(bytes);
+  const rest: Uint8Array[] = [];
+  while (reader.pos < reader.len) {
+    const start = reader.pos;
+    const [number, type] = reader.tag();
+    if (numbers.includes(number) && type === WireType.LengthDelimited) {
+      take(number, reader.bytes());
+      yield;
+    } else {
+      reader.skip(type, number);
+      rest.push(bytes.subarray(start, reader.pos));
+    }
+  }
+  return joined(rest);
+}
+
+/** What fromBinary() reads, node by node. */
+function* readModel(bytes: Uint8Array): Steps<ModelProto> {
+  const graphs: Uint8Array[] = [];
+  const model = fromBinary(ModelProtoSchema, yield* split(bytes, [7], (_, content) => graphs.push(content)));
+  if (graphs.length === 0) return model;
+  const nodes: NodeProto[] = [];
+  const initializers: TensorProto[] = [];
+  // Twice the same message means both together.
+  const [only] = graphs;
+  const rest = yield* split(graphs.length === 1 ? only! : joined(graphs), [1, 5], (number, content) => {
+    if (number === 1) nodes.push(fromBinary(NodeProtoSchema, content));
+    else initializers.push(fromBinary(TensorProtoSchema, content));
+  });
+  yield;
+  model.graph = fromBinary(GraphProtoSchema, rest);
+  model.graph.node = nodes;
+  model.graph.initializer = initializers;
+  return model;
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
   const result = new Uint8Array(totalLength(pieces));
   let at = 0;
   for (const piece of pieces) {
@@ -106,40 +156,50 @@ export function encodeModel(graph: Graph): Uint8Array {
   return result;
 }
 
-/** Bytes that are copied before the event loop has its turn: a few milliseconds. */
-const slice = 4 << 20;
+/** Writes a model. Weights are copied once, into the result. */
+export function encodeModel(graph: Graph): Uint8Array {
+  return finish(encodeSteps(graph));
+}
 
-/** As {@link encodeModel}, with pauses: copying hundreds of megabytes of weights must not hold up the event loop. */
-export async function encodeModelGently(graph: Graph): Promise<Uint8Array> {
-  const pieces = encodePieces(graph);
+/** Bytes that are copied in one step: about a millisecond. */
+const slice = 1 << 20;
+
+/** As {@link encodeModel}. */
+export function* encodeSteps(graph: Graph): Steps<Uint8Array> {
+  const pieces = yield* encodePieces(graph);
   const result = new Uint8Array(totalLength(pieces));
   let at = 0;
-  let copied = 0;
   for (const piece of pieces)
     for (let from = 0; from < piece.length; from += slice) {
       const part = piece.subarray(from, from + slice);
       result.set(part, at);
       at += part.length;
-      copied += part.length;
-      if (copied < slice) continue;
-      copied = 0;
-      await new Promise((resolve) => setImmediate(resolve));
+      yield;
     }
   return result;
 }
 
-function encodePieces(graph: Graph): Uint8Array[] {
+function* encodePieces(graph: Graph): Steps<Uint8Array[]> {
   // Fields of a message may follow each other in any order, so the weights are appended to the encoded rest
   // instead of going through the writer's nested buffers.
   const pieces: Uint8Array[] = [];
-  for (const tensor of graph.initializers.values()) pieces.push(...field(5, encodeTensor(tensor)));
+  for (const node of graph.nodes) {
+    pieces.push(...field(1, [toBinary(NodeProtoSchema, encodeNode(node))]));
+    yield;
+  }
+  for (const tensor of graph.initializers.values()) {
+    pieces.push(...field(5, encodeTensor(tensor)));
+    yield;
+  }
   const rest = create(GraphProtoSchema, {
     name: graph.name === "" ? "graph" : graph.name,
-    node: graph.nodes.map(encodeNode),
     input: graph.inputs.map(encodeValue),
     output: graph.outputs.map(encodeValue),
-    valueInfo: [...graph.valueInfos.values()].map(encodeValue),
   });
+  for (const value of graph.valueInfos.values()) {
+    pieces.push(...field(13, [toBinary(ValueInfoProtoSchema, encodeValue(value))]));
+    yield;
+  }
   pieces.unshift(toBinary(GraphProtoSchema, rest));
   const model = create(ModelProtoSchema, {
     irVersion: BigInt(graph.irVersion),

@@ -11,8 +11,9 @@ import {
   type Graph,
   type ValueInfo,
 } from "./graph.js";
-import { inferShapes } from "./shapes.js";
+import { inferSteps, type Shapes } from "./shapes.js";
 import { formatDims } from "./shapes/dims.js";
+import { finish, type Steps } from "./steps.js";
 import { typeName } from "./tensors.js";
 import { unifyOpsets } from "./upgrade.js";
 
@@ -37,13 +38,23 @@ export function compose(
   connections: Record<string, string>,
   options: ComposeOptions = {},
 ): Graph {
-  const [a, b] = unifyOpsets(first, second);
+  return finish(composeSteps(first, second, connections, options));
+}
+
+export function* composeSteps(
+  first: Graph,
+  second: Graph,
+  connections: Record<string, string>,
+  options: ComposeOptions = {},
+): Steps<Graph> {
+  const [a, b] = yield* unifyOpsets(first, second);
   const prefix = options.prefix ?? "second/";
   checkNames("connections", Object.keys(connections), b.inputs, "inputs of the second graph");
   checkNames("connections", Object.values(connections), a.outputs, "outputs of the first graph");
   checkNames("keepOutputs", options.keepOutputs ?? [], a.outputs, "outputs of the first graph");
 
-  const sizes = unify(a, b, connections, prefix);
+  const sizes = unify(a, b, connections, prefix, yield* inferSteps(a));
+  yield;
   solveTypes(a, sizes.first);
   solveTypes(b, sizes.second);
 
@@ -58,6 +69,7 @@ export function compose(
 
   // What the result shows to the outside keeps its name: inner values of the first graph make room.
   a.outputs = kept;
+  yield;
   const moved = makeRoom(a, [...b.inputs, ...b.outputs, ...passed]);
   const source = (input: string): string => moved.get(connections[input]!) ?? connections[input]!;
 
@@ -69,6 +81,7 @@ export function compose(
     const free = names.has(name) ? names.fresh(prefix + name) : names.fresh(name);
     if (free !== name) renamed.set(name, free);
   }
+  yield;
   renameValues(b, renamed);
   for (const node of b.nodes) node.name = node.name === "" ? "" : names.fresh(node.name);
   // An input that the second graph hands through keeps its name as an output.
@@ -88,7 +101,9 @@ export function compose(
     functions: joinFunctions(a, b),
     metadata: new Map([...b.metadata, ...a.metadata]),
   };
+  yield;
   sortGraph(result);
+  yield;
   removeDead(result);
   return result;
 }
@@ -119,8 +134,7 @@ function checkNames(
 }
 
 /** Solves the symbols of both graphs so that the connected values have the same shape. */
-function unify(a: Graph, b: Graph, connections: Record<string, string>, prefix: string) {
-  const shapes = inferShapes(a);
+function unify(a: Graph, b: Graph, connections: Record<string, string>, prefix: string, shapes: Shapes) {
   const firstSizes = new Map<string, number>();
   const secondSizes = new Map<string, Dim>();
   for (const [inputName, outputName] of Object.entries(connections)) {

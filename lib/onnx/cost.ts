@@ -2,9 +2,10 @@
 import { ints, string } from "./attributes.js";
 import { nodeReads, sortGraph, subgraphs, type Graph, type Node } from "./graph.js";
 import { inlineFunctions } from "./inline.js";
-import { inferShapes, type Shapes } from "./shapes.js";
-import { elementSize } from "./tensors.js";
-import { upgradeGraph } from "./upgrade.js";
+import { inferShapes, inferSteps, type Shapes } from "./shapes.js";
+import type { Steps } from "./steps.js";
+import { elementSize, tensorBytes } from "./tensors.js";
+import { upgradeGraph, upgradeSteps } from "./upgrade.js";
 
 export interface GraphCost {
   /** Floating-point operations of a run: two for each multiply-add, one for each element of anything else. */
@@ -35,6 +36,32 @@ export function graphCost(graph: Graph): GraphCost {
     weightBytes,
     uncounted: counts.filter((flops) => flops === null).length,
   };
+}
+
+/** Operators that do most of what a network does. */
+const heavy = new Set("Conv ConvTranspose MatMul Gemm Einsum Attention".split(" "));
+
+/** {@link GraphCost.flops}, and whether some of the operators that count most are not part of it. */
+export function* graphFlops(graph: Graph): Steps<{ flops: number; uncounted: boolean }> {
+  const ready = yield* upgradeSteps(inlineFunctions(graph));
+  yield;
+  sortGraph(ready);
+  const shapes = yield* inferSteps(ready);
+  let [total, uncounted] = [0, false];
+  for (const node of ready.nodes) {
+    yield;
+    const flops = nodeFlops(node, shapes);
+    total += flops ?? 0;
+    uncounted ||= flops === null && (heavy.has(node.opType) || subgraphs(node).length > 0);
+  }
+  return { flops: total, uncounted };
+}
+
+/** Bytes of all constants, those in other files included. */
+export function graphWeightBytes(graph: Graph): number {
+  let total = 0;
+  for (const tensor of graph.initializers.values()) total += tensorBytes(tensor) ?? 0;
+  return total;
 }
 
 /** Results that are other names or forms of their first input's memory. */

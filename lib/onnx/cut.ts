@@ -1,6 +1,7 @@
 /** A differentiated graph in two parts, to be run with something else between the forward and the backward pass. */
 import { copyGraph, nodeReads, removeDead, type Graph, type Node, type ValueInfo } from "./graph.js";
-import { inferShapes } from "./shapes.js";
+import { inferSteps } from "./shapes.js";
+import { finish, type Steps } from "./steps.js";
 
 export interface CutGradient {
   /** The inputs → the outputs that are no gradients, and those saved values that are neither inputs nor outputs. */
@@ -23,6 +24,14 @@ export function cutGradient(
   cotangents: readonly string[],
   gradients: readonly string[],
 ): CutGradient {
+  return finish(cutSteps(graph, cotangents, gradients));
+}
+
+export function* cutSteps(
+  graph: Graph,
+  cotangents: readonly string[],
+  gradients: readonly string[],
+): Steps<CutGradient> {
   const dependent = new Set(cotangents);
   for (const node of graph.nodes)
     if (nodeReads(node).some((name) => dependent.has(name)))
@@ -38,7 +47,8 @@ export function cutGradient(
       .flatMap(nodeReads)
       .filter((name) => variable.has(name) && !dependent.has(name)),
   );
-  const shapes = inferShapes(graph);
+  yield;
+  const shapes = yield* inferSteps(graph);
   const info = (name: string): ValueInfo => shapes.valueInfo(name);
   const inputs = graph.inputs.filter(({ name }) => !cotangents.includes(name));
   // The backward part computes everything again where a value has a type that nobody knows, and so cannot be handed
@@ -53,6 +63,7 @@ export function cutGradient(
   const given = new Set([...forward.inputs, ...forward.outputs].map(({ name }) => name));
   forward.outputs = [...forward.outputs, ...saved.filter((name) => !given.has(name)).map(info)];
   removeDead(forward);
+  yield;
 
   const backward = copyGraph(graph);
   // What follows from constants alone is computed, and folded, on both sides.

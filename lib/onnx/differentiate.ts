@@ -22,13 +22,14 @@ import {
 } from "./graph.js";
 import { declareShapes } from "./declare-shapes.js";
 import { gradientPaths, isVacuous } from "./gradient-paths.js";
-import { preparedGraph } from "./prepare.js";
+import { preparedSteps } from "./prepare.js";
 import { randomNodes } from "./random.js";
-import { rewriteBoth } from "./rewrite/index.js";
+import { bothSteps } from "./rewrite/index.js";
 import { hasRule, rules, type RuleContext } from "./rules/index.js";
 import { isConstantAlmostEverywhere, type InputAdjoint } from "./rules/rule.js";
-import { inferShapes, type Shapes } from "./shapes.js";
+import { inferSteps, type Shapes } from "./shapes.js";
 import { normalAxis } from "./shapes/operators.js";
+import { finish, type Steps } from "./steps.js";
 import { isFloat } from "./tensors.js";
 
 export interface DifferentiateOptions {
@@ -60,6 +61,11 @@ export interface DifferentiateOptions {
  *   differentiated output depends on random numbers that the graph draws itself
  */
 export function differentiateGraph(graph: Graph, options: DifferentiateOptions = {}): Graph {
+  return finish(differentiateSteps(graph, options));
+}
+
+/** As {@link differentiateGraph}. */
+export function differentiateSteps(graph: Graph, options: DifferentiateOptions = {}): Steps<Graph> {
   const fail: OnFailure = (_, error) => {
     throw error;
   };
@@ -91,26 +97,27 @@ export interface GradientObstacle {
  */
 export function gradientObstacles(graph: Graph, options: DifferentiateOptions = {}): GradientObstacle[] {
   const found: GradientObstacle[] = [];
-  walk(graph, { ...options, allowRandom: true }, (nodes, error) => {
+  const steps = walk(graph, { ...options, allowRandom: true }, (nodes, error) => {
     if (error.code !== "ERR_NO_GRADIENT") throw error;
     const { opType, domain } = nodes.at(-1)!;
     const node = nodes.map(({ name, outputs }) => name || (outputs[0] ?? "")).join("/");
     found.push({ opType, domain, node, message: error.message });
   });
+  finish(steps);
   return found.reverse();
 }
 
 /** Told of a node, behind the nodes whose branches it lies in. It may throw the error, or let the walk go on. */
 type OnFailure = (nodes: readonly Node[], error: ModelError) => void;
 
-function walk(
+function* walk(
   graph: Graph,
   options: DifferentiateOptions,
   onFailure: OnFailure,
   onNothing: () => void = () => undefined,
-): Graph {
-  const result = preparedGraph(graph);
-  const types = inferShapes(result);
+): Steps<Graph> {
+  const result = yield* preparedSteps(graph);
+  const types = yield* inferSteps(result);
   const wrt = chosen("wrt", options.wrt, result.inputs, types);
   const outputs = chosen("outputs", options.outputs, result.outputs, types);
   if (options.allowRandom !== true) refuseRandom(result, outputs);
@@ -121,7 +128,9 @@ function walk(
   const moved = reserve(result, own, seeds, wrt.map(named));
 
   const nodes = [...result.nodes];
-  const b = new Builder(result, "grad/");
+  yield;
+  const b = new Builder(result, "grad/", yield* inferSteps(result));
+  yield;
   const active = activeValues(nodes, wrt, b.shapes);
   const adjoints = new Adjoints(b);
   for (const name of outputs) {
@@ -130,6 +139,7 @@ function walk(
     else if (active.has(value)) adjoints.add(value, b.filledLike(1, value));
   }
   for (const node of [...nodes].reverse()) {
+    yield;
     try {
       onNode(node, () => propagate(b, node, active, adjoints, onFailure));
     } catch (error) {
@@ -147,9 +157,10 @@ function walk(
     b.output(named(name), sums[i] ?? b.filledLike(0, name));
     result.outputs.at(-1)!.dims = result.inputs.find((input) => input.name === name)!.dims;
   }
+  yield;
   removeDead(result);
-  declareShapes(b);
-  return rewriteBoth(result);
+  yield* declareShapes(b);
+  return yield* bothSteps(result);
 }
 
 /** Numbers that are drawn anew at every run make a gradient of one function and outputs of another. */
@@ -289,7 +300,9 @@ function propagate(
     isActive: (value) => active.has(value),
     // Whether random numbers are accepted was decided for the whole graph.
     differentiate: (body, options) =>
-      walk(body, { ...options, allowRandom: true }, (inner, error) => onFailure([node, ...inner], error)),
+      finish(
+        walk(body, { ...options, allowRandom: true }, (inner, error) => onFailure([node, ...inner], error)),
+      ),
     fail,
   };
   const inputs: InputAdjoint[] = rules.get(node.opType)!(context);

@@ -5,10 +5,11 @@
 import type { GraphProto } from "onnx-buf";
 import { bodyGraph } from "./body.js";
 import { describeNode, nodeReads, subgraphs, type Graph, type Node } from "./graph.js";
-import { preparedGraph } from "./prepare.js";
+import { preparedSteps } from "./prepare.js";
 import { hasRule } from "./rules/index.js";
 import { isConstantAlmostEverywhere, sizeOnlyOperators, withoutSlope } from "./rules/rule.js";
-import { inferShapes, type Shapes } from "./shapes.js";
+import { inferShapes, inferSteps, type Shapes } from "./shapes.js";
+import { finish, type Steps } from "./steps.js";
 import { isFloat, typeName } from "./tensors.js";
 
 export interface GradientPath {
@@ -44,8 +45,16 @@ export function gradientPaths(
   graph: Graph,
   options: { wrt?: readonly string[] | undefined; outputs?: readonly string[] | undefined } = {},
 ): GradientPath[] {
-  const prepared = preparedGraph(graph);
-  const shapes = inferShapes(prepared);
+  return finish(gradientPathSteps(graph, options));
+}
+
+/** As {@link gradientPaths}. */
+export function* gradientPathSteps(
+  graph: Graph,
+  options: { wrt?: readonly string[] | undefined; outputs?: readonly string[] | undefined } = {},
+): Steps<GradientPath[]> {
+  const prepared = yield* preparedSteps(graph);
+  const shapes = yield* inferSteps(prepared);
   const names = (values: readonly { name: string }[]): string[] => [
     ...new Set(values.map(({ name }) => name)),
   ];

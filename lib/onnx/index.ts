@@ -4,7 +4,7 @@ import { decodeModel, encodeModel } from "./codec.js";
 import { differentiateGraph } from "./differentiate.js";
 import { jvpGraph } from "./jvp.js";
 
-export { decodeModel, decodeNode, encodeModel, encodeModelGently } from "./codec.js";
+export { decodeModel, decodeNode, decodeSteps, encodeModel, encodeSteps } from "./codec.js";
 export {
   externalFiles,
   externalRange,
@@ -31,18 +31,19 @@ export {
 export { Builder, type Attributes } from "./builder.js";
 export { constantNumbers, valueBounds, type Bounds } from "./bounds.js";
 export { roundsCoarsely } from "./coarse.js";
-export { cutGradient, type CutGradient } from "./cut.js";
-export { compose, type ComposeOptions } from "./compose.js";
+export { cutGradient, cutSteps, type CutGradient } from "./cut.js";
+export { compose, composeSteps, type ComposeOptions } from "./compose.js";
 export {
   differentiateGraph,
+  differentiateSteps,
   gradientObstacles,
   type DifferentiateOptions,
   type GradientObstacle,
 } from "./differentiate.js";
 export { checkNesting, LimitError } from "./limits.js";
 export { checkSizes } from "./sizes.js";
-export { gradientPaths, isVacuous, type GradientPath, type GradientStop } from "./gradient-paths.js";
-export { graphCost, type GraphCost } from "./cost.js";
+export { gradientPathSteps, gradientPaths, isVacuous, type GradientPath, type GradientStop } from "./gradient-paths.js";
+export { graphCost, graphFlops, graphWeightBytes, type GraphCost } from "./cost.js";
 export { jvpGraph, type JvpOptions } from "./jvp.js";
 export { inferShapes, Shapes, type TensorType } from "./shapes.js";
 export { inspectGraph, type GraphSummary } from "./inspect.js";
@@ -54,7 +55,8 @@ export { floatEdgesGraph, wholeRanges } from "./float-edges.js";
 export { fixBatch } from "./batch.js";
 export { inputScaling, type InputScaling } from "./input-scaling.js";
 export { randomNodes } from "./random.js";
-export { graphToRun } from "./prepare.js";
+export { graphToRun, toRunSteps } from "./prepare.js";
+export { finish, type Steps } from "./steps.js";
 export { productWeights, sharedProductBytes } from "./product-weights.js";
 
 /**

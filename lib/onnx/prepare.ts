@@ -2,16 +2,19 @@
 import { ModelError } from "../errors.js";
 import { sortGraph, type Graph } from "./graph.js";
 import { inlineFunctions, inlineIfs } from "./inline.js";
-import { rewriteBoth, rewriteForward } from "./rewrite/index.js";
-import { constantsToInitializers, upgradeGraph } from "./upgrade.js";
+import { bothSteps, forwardSteps } from "./rewrite/index.js";
+import { finish, type Steps } from "./steps.js";
+import { constantsToInitializers, upgradeSteps } from "./upgrade.js";
 
 /** A copy in the one spelling that the rules know. */
-export function preparedGraph(graph: Graph): Graph {
-  const result = upgradeGraph(inlineFunctions(graph));
+export function* preparedSteps(graph: Graph): Steps<Graph> {
+  const result = yield* upgradeSteps(inlineFunctions(graph));
+  yield;
   sortGraph(result);
+  yield;
   inlineIfs(result);
   constantsToInitializers(result);
-  return rewriteForward(result);
+  return yield* forwardSteps(result);
 }
 
 /**
@@ -20,9 +23,13 @@ export function preparedGraph(graph: Graph): Graph {
  * cannot be read.
  */
 export function graphToRun(graph: Graph): Graph {
+  return finish(toRunSteps(graph));
+}
+
+export function* toRunSteps(graph: Graph): Steps<Graph> {
   if (!graph.nodes.some(({ domain, opType }) => domain === "" && opType === "ConvTranspose")) return graph;
   try {
-    return rewriteBoth(preparedGraph(graph));
+    return yield* bothSteps(yield* preparedSteps(graph));
   } catch (error) {
     if (!(error instanceof ModelError)) throw error;
     return graph;

@@ -11,6 +11,7 @@ import { fromFile, isStatic, toFile } from "./shapes/dims.js";
 import type { InferContext, TensorType } from "./shapes/context.js";
 import { operators } from "./shapes/operators.js";
 import { allNumbers, asBound, asSizes, maxEntries, stored, type SmallValue } from "./shapes/values.js";
+import { finish, type Steps } from "./steps.js";
 import { DataType, readNumbers, tensorDims, tensorSize } from "./tensors.js";
 
 export type { TensorType };
@@ -160,7 +161,14 @@ export class Shapes {
 
 /** Walks a sorted graph once. */
 export function inferShapes(graph: Graph): Shapes {
+  return finish(inferSteps(graph));
+}
+
+export function* inferSteps(graph: Graph): Steps<Shapes> {
   const shapes = new Shapes(graph);
-  for (const node of graph.nodes) shapes.addNode(node);
+  for (const node of graph.nodes) {
+    shapes.addNode(node);
+    yield;
+  }
   return shapes;
 }

@@ -20,6 +20,7 @@ import { mapBodies } from "./body.js";
 import { copyGraph, describeNode, Names, onNode, withFields, type Graph, type Node } from "./graph.js";
 import { Shapes } from "./shapes.js";
 import { normalAxis } from "./shapes/operators.js";
+import { finish, type Steps } from "./steps.js";
 import { DataType, makeTensor } from "./tensors.js";
 
 /** The oldest operator set that is read. */
@@ -247,6 +248,10 @@ define("Scan", 9, (u) => {
  * @throws ModelError ERR_MODEL_UNSUPPORTED for an operator set before 7 or a node that has no new spelling
  */
 export function upgradeGraph(graph: Graph, target = canonicalOpset): Graph {
+  return finish(upgradeSteps(graph, target));
+}
+
+export function* upgradeSteps(graph: Graph, target = canonicalOpset): Steps<Graph> {
   const from = graph.opsets.get("");
   if (from === undefined) {
     // Only operators of other domains: nothing to upgrade.
@@ -264,7 +269,7 @@ export function upgradeGraph(graph: Graph, target = canonicalOpset): Graph {
   const result = copyGraph(graph);
   result.opsets.set("", to);
   result.irVersion = Math.max(result.irVersion, irVersionFor(to));
-  if (from < 21 && from < to) upgradeNodes(result, from, to);
+  if (from < 21 && from < to) yield* upgradeNodes(result, from, to);
   constantsToInitializers(result);
   for (const f of result.functions)
     if (f.opsetImport.some((entry) => entry.domain === "" && Number(entry.version) !== to) && from < to)
@@ -288,9 +293,9 @@ export function constantsToInitializers(graph: Graph): void {
 }
 
 /** Both graphs in the newer of their operator sets. */
-export function unifyOpsets(a: Graph, b: Graph): [Graph, Graph] {
+export function* unifyOpsets(a: Graph, b: Graph): Steps<[Graph, Graph]> {
   const target = Math.max(a.opsets.get("") ?? 0, b.opsets.get("") ?? 0, canonicalOpset);
-  const both = [upgradeGraph(a, target), upgradeGraph(b, target)] as [Graph, Graph];
+  const both: [Graph, Graph] = [yield* upgradeSteps(a, target), yield* upgradeSteps(b, target)];
   const opsets = new Map(both[0].opsets);
   for (const [domain, version] of both[1].opsets)
     opsets.set(domain, Math.max(version, opsets.get(domain) ?? 0));
@@ -302,7 +307,7 @@ export function unifyOpsets(a: Graph, b: Graph): [Graph, Graph] {
   return both;
 }
 
-function upgradeNodes(graph: Graph, from: number, to: number): void {
+function* upgradeNodes(graph: Graph, from: number, to: number): Steps<void> {
   const names = new Names(graph);
   const shapes = new Shapes(graph);
   const constant: Upgrade["constant"] = (data, dims, elemType) => {
@@ -348,9 +353,12 @@ function upgradeNodes(graph: Graph, from: number, to: number): void {
     return [...emitted, node];
   };
 
-  graph.nodes = graph.nodes.flatMap((old) => {
+  const upgraded: Node[] = [];
+  for (const old of graph.nodes) {
     const replaced = upgradeNode(old);
     shapes.addNode(replaced.at(-1)!);
-    return replaced;
-  });
+    upgraded.push(...replaced);
+    yield;
+  }
+  graph.nodes = upgraded;
 }

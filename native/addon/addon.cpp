@@ -1,6 +1,7 @@
 #include <napi.h>
 
 #include "addon/augmentation_arguments.h"
+#include "addon/block_rules.h"
 #include "addon/covariance_function.h"
 #include "addon/device_object.h"
 #include "addon/environment.h"
@@ -34,6 +35,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   define_process_functions(env, exports);
   define_measure_functions(env, exports);
   define_device_functions(env, exports);
+  define_block_rules(env, exports);
   exports.Set("openSession", Napi::Function::New<SessionObject::open>(env, "openSession"));
   exports.Set("openTorchModel", Napi::Function::New<TorchModelObject::open>(env, "openTorchModel"));
   exports.Set("simplify", Napi::Function::New<simplify_job>(env, "simplify"));

@@ -15,6 +15,10 @@ RowLimits read_limits(const Fields& fields) {
   RowLimits limits;
   fields.optional("fixedBatch", limits.fixed_batch, 0, size_t{1} << 20);
   fields.optional("maxBatch", limits.max_batch, 1, size_t{1} << 20);
+  fields.optional("rowFlops", limits.cost.flops);
+  fields.optional("callNodes", limits.cost.nodes);
+  fields.optional("weightBytes", limits.cost.bytes);
+  fields.optional("ruleKey", limits.key);
   return limits;
 }
 

@@ -36,7 +36,7 @@ class ObjectiveObject : public NativeObject<ObjectiveObject, CountedObjective> {
   void dispose_it(const Napi::CallbackInfo& info) { dispose(info); }
 };
 
-/// fixedBatch and maxBatch.
+/// fixedBatch, maxBatch, and what lib/native.ts calls NativeRowFacts.
 RowLimits read_limits(const Fields& fields);
 /// { granularity, rows }
 Napi::Value to_rule(Napi::Env env, const BlockRule& rule);

@@ -27,10 +27,12 @@ Napi::Value SessionObject::open(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     InputReader reader;
     const ModelSource source = ModelSource::read(info, reader);
-    const auto work = [source](Job&) -> MakeValue {
+    const auto work = [source](Job& job) -> MakeValue {
+      SessionConfig config = source.config;
+      config.cancel = &job.token();
       auto session = std::make_shared<CountedSession>(
-          source.path.empty() ? Session::from_bytes(source.bytes.data, source.bytes.size, source.config)
-                              : Session::from_file(source.path, source.config));
+          source.path.empty() ? Session::from_bytes(source.bytes.data, source.bytes.size, config)
+                              : Session::from_file(source.path, config));
       return [session](Napi::Env env) -> Napi::Value {
         return make(env, session, session->session.model_bytes());
       };

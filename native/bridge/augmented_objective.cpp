@@ -23,6 +23,15 @@ std::unique_ptr<RowRunner> runner(std::shared_ptr<const BlockModel> model, const
   return model ? std::make_unique<RowRunner>(std::move(model), limits) : nullptr;
 }
 
+/// Of graphs that no model's export bounds, and that are not counted: their rows are small.
+RowLimits own_limits(const RowLimits& generator, size_t max_batch, const char* part) {
+  RowLimits limits = generator.part(part);
+  limits.fixed_batch = 0;
+  limits.max_batch = max_batch;
+  limits.cost = {};
+  return limits;
+}
+
 void check_size(const RowRunner& part, const char* what, size_t got, size_t expected) {
   if (got != expected)
     throw Error("ERR_SHAPE_MISMATCH", part.model().name() + ": expected " + what + " of " +
@@ -73,10 +82,10 @@ struct AugmentedObjective::Call {
 AugmentedObjective::AugmentedObjective(AugmentedParts parts, const AugmentationPolicy& policy,
                                        const RowLimits& generator_limits, size_t max_batch)
     : policy_(policy),
-      generator_(runner(std::move(parts.generator), generator_limits)),
-      pullback_(runner(std::move(parts.pullback), generator_limits)),
-      augment_(runner(std::move(parts.augment), {0, max_batch})),
-      transpose_(runner(std::move(parts.transpose), {0, max_batch})),
+      generator_(runner(std::move(parts.generator), generator_limits.part("/generator"))),
+      pullback_(runner(std::move(parts.pullback), generator_limits.part("/pullback"))),
+      augment_(runner(std::move(parts.augment), own_limits(generator_limits, max_batch, "/augment"))),
+      transpose_(runner(std::move(parts.transpose), own_limits(generator_limits, max_batch, "/transpose"))),
       objective_(std::move(parts.objective)) {
   image_size_ = augment_->model().inputs()[0].size;
   check_size(*augment_, "parameters", augment_->model().inputs()[1].size, kAugmentationParameters);

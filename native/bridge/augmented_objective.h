@@ -25,8 +25,8 @@ struct AugmentedParts {
 /// pass of the generator for a gradient (see PullbackBlock).
 class AugmentedObjective final : public Objective {
  public:
-  /// The limits are those of the generator and of rows of augmentation. Throws ERR_SHAPE_MISMATCH where the
-  /// parts do not fit each other.
+  /// The limits are those of the generator; `max_batch` is that of rows of augmentation, which cost little.
+  /// Throws ERR_SHAPE_MISMATCH where the parts do not fit each other.
   AugmentedObjective(AugmentedParts parts, const AugmentationPolicy& policy,
                      const RowLimits& generator_limits, size_t max_batch);
   ~AugmentedObjective() override;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "bridge/row_cost.h"
 #include "core/cancel.h"
 
 namespace tr0n {
@@ -36,6 +37,8 @@ class BlockModel {
   virtual const std::string& name() const = 0;
   /// What the weights take at least.
   virtual size_t model_bytes() const = 0;
+  /// What a first run showed of a row's cost; nothing where only the graph tells, which others have counted.
+  virtual RowCost counted() const { return {}; }
   virtual const std::vector<RowInput>& inputs() const = 0;
   virtual const std::vector<std::string>& output_names() const = 0;
   virtual std::unique_ptr<State> make_state() const = 0;

@@ -8,8 +8,8 @@ ModelObjective::ModelObjective(std::shared_ptr<const BlockModel> energy,
   if (gradient &&
       (gradient->inputs()[0].size != latent_size_ || gradient->inputs()[1].size != condition_size_))
     throw Error("ERR_SHAPE_MISMATCH", gradient->name() + ": its rows are not those of " + energy->name());
-  energy_ = std::make_unique<RowRunner>(std::move(energy), limits);
-  if (gradient) gradient_ = std::make_unique<RowRunner>(std::move(gradient), limits);
+  energy_ = std::make_unique<RowRunner>(std::move(energy), limits.part("/energy"));
+  if (gradient) gradient_ = std::make_unique<RowRunner>(std::move(gradient), limits.part("/gradient"));
 }
 
 void ModelObjective::prepare(RowRunner& runner, size_t outputs, CancelToken& cancel) const {

@@ -141,6 +141,12 @@ struct Api {
   }
 };
 
+/// Of a later version of the table than kApiVersion: makes sessions that are being made of these options give
+/// up.
+constexpr uint32_t kLoadCancellationVersion = 22;
+constexpr size_t kLoadCancellationIndex = 293;
+using SetLoadCancellation = Status* (*)(SessionOptions*, bool cancel);
+
 /// What the library's one exported function, OrtGetApiBase, returns.
 struct ApiBase {
   void* const* (*GetApi)(uint32_t version);  ///< null where the version is not supported

@@ -72,6 +72,8 @@ Runtime::Runtime(const std::string& path) {
     throw Error("ERR_RUNTIME_MISSING",
                 "\"" + path + "\" is ONNX Runtime " + version_ + ", too old: expected 1.16 or newer");
   api_ = Api(table);
+  if (void* const* newer = base->GetApi(kLoadCancellationVersion))
+    set_load_cancellation_ = reinterpret_cast<SetLoadCancellation>(newer[kLoadCancellationIndex]);
   const char* code = "ERR_RUNTIME_MISSING";
   check(api_, api_.CreateEnvWithCustomLogger(discard_log, nullptr, kLogFatal, "tr0n", &env_), code);
   check(api_, api_.DisableTelemetryEvents(env_), code);

@@ -22,6 +22,8 @@ class Runtime {
   static std::string version();
 
   const Api& api() const { return api_; }
+  /// Null where the runtime is too old.
+  SetLoadCancellation set_load_cancellation() const { return set_load_cancellation_; }
   Env* env() const { return env_; }
   const MemoryInfo* cpu_memory() const { return cpu_memory_; }
   Allocator* allocator() const { return allocator_; }
@@ -29,6 +31,7 @@ class Runtime {
  private:
   explicit Runtime(const std::string& path);
   Api api_;
+  SetLoadCancellation set_load_cancellation_ = nullptr;
   Env* env_ = nullptr;
   MemoryInfo* cpu_memory_ = nullptr;
   Allocator* allocator_ = nullptr;

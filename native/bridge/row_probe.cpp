@@ -3,6 +3,7 @@
 #include <random>
 
 #include "bridge/row_runner.h"
+#include "bridge/rule_book.h"
 
 namespace tr0n {
 
@@ -28,11 +29,13 @@ std::vector<float> probe_rows(size_t rows, size_t size, unsigned seed) {
 constexpr size_t kReferenceRows = 8;
 /// Larger blocks gain nothing on a CPU and cost memory for activations.
 constexpr size_t kLargestBlock = 32;
-/// Above this a single row keeps a core busy and measuring would take seconds: rows run one by one.
-constexpr size_t kLargeModelBytes = size_t{64} << 20;
 /// Output values of a row, times rounds of fresh rows, that a comparison sees.
 constexpr size_t kValuesToCompare = 256;
 constexpr size_t kMostRounds = 16;
+/// With fewer of them, each compared at about twenty places, a difference could go unseen.
+constexpr size_t kLeastValues = 16;
+/// Rounds beyond the budget are for models whose rows are next to nothing: operations that take 10 ms.
+constexpr double kRoundsCost = 1e9;
 
 }  // namespace
 
@@ -48,6 +51,7 @@ void RowRunner::learn_outputs(CancelToken& cancel) {
     inputs.push_back(data.back().floats());
   }
   std::vector<RowOutput> outputs;
+  count_rows(rows);
   for (const std::vector<int64_t>& shape : model_->output_shapes(inputs.data(), rows, cancel)) {
     const std::string what = model_->name() + ": output \"" + model_->output_names()[outputs.size()] + "\"";
     if (shape.empty() || shape[0] != static_cast<int64_t>(rows))
@@ -124,36 +128,69 @@ class RowRunner::Probe {
   std::vector<HostBlock> reference_;
 };
 
+/// Whether a rule could have been found for these limits.
+bool RowRunner::allows(const BlockRule& rule) const {
+  return rule.granularity >= 1 && rule.granularity <= kReferenceRows && rule.max_rows >= rule.granularity &&
+         rule.max_rows % rule.granularity == 0 && rule.max_rows <= std::min(limits_.max_batch, kLargestBlock);
+}
+
+/// The rule that is known, or that is found and known from now on.
+BlockRule RowRunner::decide(CancelToken& cancel) {
+  if (limits_.fixed_batch > 0) return {limits_.fixed_batch, limits_.fixed_batch};
+  if (limits_.max_batch <= 1) return {1, 1};
+  RowCost cost = limits_.cost;
+  cost += model_->counted();
+  cost.bytes = std::max(cost.bytes, static_cast<double>(model_->model_bytes()));
+  const ProbeTier tier = probe_tier(cost);
+  if (tier == ProbeTier::alone) return {1, 1};
+  if (limits_.key.empty()) return probe(tier, cost, cancel);
+  RuleBook& book = RuleBook::instance();
+  if (const std::optional<BlockRule> known = book.find(limits_.key); known && allows(*known)) return *known;
+  const BlockRule found = probe(tier, cost, cancel);
+  book.add(limits_.key, found);
+  return found;
+}
+
 /// Finds the finest block sizes that agree bit for bit, by trying: the same rows at other places of a block,
 /// and in blocks of other sizes. A sample is no proof, but differences in rounding show in a few per cent of
 /// all values or more (measured: from 3 % for Elu on), so some hundreds of values in each comparison leave
-/// little to chance.
-BlockRule RowRunner::probe(CancelToken& cancel) {
-  if (limits_.fixed_batch > 0) return {limits_.fixed_batch, limits_.fixed_batch};
-  if (limits_.max_batch <= 1 || model_->model_bytes() > kLargeModelBytes) return {1, 1};
-  const size_t largest = std::min(limits_.max_batch, kLargestBlock);
+/// little to chance. What is evaluated is three times the largest block at most, the two rows of
+/// learn_outputs() included; models with few outputs are tried with more rows where these cost next to
+/// nothing.
+BlockRule RowRunner::probe(ProbeTier tier, const RowCost& cost, CancelToken& cancel) {
+  const bool fine_tier = tier == ProbeTier::fine;
+  const size_t largest = std::min(limits_.max_batch, fine_tier ? kLargestBlock : kReferenceRows);
   const size_t base = std::min(largest, kReferenceRows);
-  if (base < 2) return {1, 1};
 
   size_t values = 0;
   for (const RowOutput& output : outputs_) values += output.size;
-  const size_t rounds = std::clamp<size_t>(kValuesToCompare / values, 1, kMostRounds);
+  // A round are a reference, the same rows elsewhere, and small blocks of 11 rows together.
+  const double round_cost = static_cast<double>(2 * base + 11) * cost.flops + 6 * cost.call();
+  const size_t affordable =
+      round_cost * kMostRounds < kRoundsCost ? kMostRounds : static_cast<size_t>(kRoundsCost / round_cost);
+  const size_t wanted = std::clamp<size_t>(kValuesToCompare / values, 1, kMostRounds);
+  const size_t rounds = fine_tier ? std::clamp<size_t>(affordable, 1, wanted) : 1;
+  // Few numbers say little about blocks of other sizes: then all blocks have the reference's.
+  const bool one_size = values * rounds < kLeastValues;
+  // Every remainder that vector loops leave, and one beyond a whole vector; where less is affordable, whether
+  // rows may run alone, or else in vectors of 4.
+  const std::vector<size_t> multiples = fine_tier ? std::vector<size_t>{1, 2, 3, 5} : std::vector<size_t>{1};
+  const size_t refinement = fine_tier ? 2 : 4;
+
   const CancellableRun run(cancel);
-  size_t granularity = 1, top = largest;
+  size_t granularity = one_size ? base : 1, top = one_size ? base : largest;
   for (size_t round = 0; round < rounds; ++round) {
     Probe probe(*this, base, 17 + 1000 * static_cast<unsigned>(round), run, cancel);
     if (!probe.agrees(1 + round % (base - 1), base)) return {1, 1};  // the place in the block matters
     if (round == 0 && top > base && !(probe.agrees(3, top) && probe.agrees(0, top / 2))) top = base;
-    // Every remainder that vector loops leave, and one beyond a whole vector.
     const auto fine = [&] {
-      for (const size_t multiple : {1U, 2U, 3U, 5U}) {
+      for (const size_t multiple : multiples) {
         const size_t count = multiple * granularity;
         if (count < base && !probe.agrees((round + count) % base, count)) return false;
       }
       return true;
     };
-    while (granularity < base && !fine()) granularity *= 2;
-    if (granularity > base) return {1, 1};
+    while (granularity < base && !fine()) granularity = std::min(base, granularity * refinement);
   }
   return {granularity, top / granularity * granularity};
 }

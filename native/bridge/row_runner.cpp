@@ -36,6 +36,8 @@ class RowRunner::Lease {
 
 namespace {
 
+std::atomic<uint64_t> all_rows{0};
+
 float* reserve(HostBlock& block, size_t elements) {
   const size_t bytes = elements * sizeof(float);
   if (block.bytes() < bytes || !block.data()) block = HostBlock(bytes);
@@ -52,12 +54,16 @@ RowRunner::Scratch RowRunner::make_scratch() const {
   return scratch;
 }
 
+uint64_t RowRunner::rows_run() { return all_rows.load(); }
+
+void RowRunner::count_rows(size_t rows) { all_rows.fetch_add(rows, std::memory_order_relaxed); }
+
 void RowRunner::prepare(CancelToken& cancel) {
   if (prepared_.load(std::memory_order_acquire)) return;
   std::lock_guard<std::mutex> lock(prepare_mutex_);
   if (prepared_.load()) return;
   learn_outputs(cancel);
-  rule_ = probe(cancel);
+  rule_ = decide(cancel);
   prepared_.store(true, std::memory_order_release);
 }
 
@@ -100,6 +106,7 @@ void RowRunner::run_block(const float* const* inputs, size_t first, size_t count
     if (count < rows || !HostBlock::aligned(data)) data = reserve(scratch.outputs[k], rows * size);
     scratch.output_data.push_back(data);
   }
+  count_rows(rows);
   model_->run(scratch.input_data.data(), rows, outputs_, scratch.output_data.data(), *scratch.state, run,
               cancel);
   for (size_t k = 0; k < outputs_.size(); ++k) {

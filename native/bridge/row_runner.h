@@ -1,5 +1,6 @@
 #pragma once
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -8,14 +9,24 @@
 #include "bridge/block_model.h"
 #include "bridge/host_block.h"
 #include "bridge/row_blocks.h"
+#include "bridge/row_cost.h"
 #include "bridge/session.h"
 
 namespace tr0n {
 
-/// How many rows a model takes.
+/// How many rows a model takes, and what decides in which blocks they run.
 struct RowLimits {
   size_t fixed_batch = 0;  ///< rows the model was exported for; 0 = any
   size_t max_batch = 64;   ///< upper bound of the rows of one call, where any
+  RowCost cost;            ///< as far as the model does not count it itself, see BlockModel::counted()
+  std::string key;         ///< of its rule in the RuleBook; empty: it is in none
+
+  /// For one of several models that share a key.
+  RowLimits part(const char* name) const {
+    RowLimits limits = *this;
+    if (!key.empty()) limits.key += name;
+    return limits;
+  }
 };
 
 /// Runs a model over rows so that the bits of a row's outputs depend on that row's inputs alone: not on n,
@@ -35,7 +46,8 @@ struct RowLimits {
 /// the row's
 ///   address, hence on its position in the block, whatever the block's size.
 /// Other processors and runtimes differ. So nothing is assumed: the first use of a runner measures which
-/// block sizes agree (see probe()), and where not even the position is free, rows run one by one.
+/// block sizes agree (see probe()), and where not even the position is free, rows run one by one. So do rows
+/// that cost too much for that (see probe_tier()).
 class RowRunner {
  public:
   RowRunner(std::shared_ptr<const BlockModel> model, const RowLimits& limits)
@@ -51,6 +63,9 @@ class RowRunner {
   size_t output_size(size_t output) const { return outputs_[output].size; }
   const BlockRule& rule() const { return rule_; }
 
+  /// Rows that all runners of this process have run, those of probes and of padding included. For tests.
+  static uint64_t rows_run();
+
   /// inputs[i] [n, size], outputs[k] [n, output_size(k)], overwritten.
   void run(const float* const* inputs, size_t n, float* const* outputs, CancelToken& cancel);
 
@@ -65,8 +80,11 @@ class RowRunner {
   class Lease;
   class Probe;
 
-  BlockRule probe(CancelToken& cancel);
+  BlockRule decide(CancelToken& cancel);
+  BlockRule probe(ProbeTier tier, const RowCost& cost, CancelToken& cancel);
+  bool allows(const BlockRule& rule) const;
   void learn_outputs(CancelToken& cancel);
+  static void count_rows(size_t rows);
   void run_block(const float* const* inputs, size_t first, size_t count, size_t rows, float* const* outputs,
                  Scratch& scratch, const CancellableRun& run, const CancelToken& cancel) const;
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "bridge/row_cost.h"
 #include "core/cancel.h"
 
 namespace tr0n {
@@ -30,6 +31,8 @@ class Segment {
   virtual const std::string& name() const = 0;
   /// What the weights take at least.
   virtual size_t model_bytes() const = 0;
+  /// As BlockModel::counted().
+  virtual RowCost counted() const { return {}; }
   /// Shape of an input row.
   virtual const std::vector<int64_t>& input_shape() const = 0;
   virtual bool has_gradient() const = 0;

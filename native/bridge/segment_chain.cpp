@@ -24,6 +24,12 @@ size_t SegmentChain::model_bytes() const {
   return bytes;
 }
 
+RowCost SegmentChain::counted() const {
+  RowCost cost;
+  for (const auto& segment : segments_) cost += segment->counted();
+  return cost;
+}
+
 void SegmentChain::require_gradients() const {
   for (const auto& segment : segments_)
     if (!segment->has_gradient())

@@ -44,6 +44,7 @@ struct SessionConfig {
   /// products read them as they lie: nodes that read the same matrix share it, and each product takes
   /// longer, the more the fewer rows it has.
   bool pack_weights = true;
+  CancelToken* cancel = nullptr;  ///< ends the opening; not needed afterwards
 };
 
 struct PreparedOptions;

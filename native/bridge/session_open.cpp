@@ -54,13 +54,13 @@ std::vector<ValueInfo> describe_all(size_t count, GetName get_name, GetType get_
 Session Session::from_file(const std::string& path, const SessionConfig& config) {
   const size_t size = check_model_file(path, config.name);
   auto options = std::make_shared<PreparedOptions>(config);
-  ort::SessionHandle session = open_file(path, *options, config.name);
+  ort::SessionHandle session = open_file(path, *options, config);
   return Session(std::move(session), config, size, std::move(options));
 }
 
 Session Session::from_bytes(const void* bytes, size_t size, const SessionConfig& config) {
   auto options = std::make_shared<PreparedOptions>(config);
-  ort::SessionHandle session = open_bytes(bytes, size, *options, config.name);
+  ort::SessionHandle session = open_bytes(bytes, size, *options, config);
   return Session(std::move(session), config, size, std::move(options));
 }
 

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "bridge/process_exit.h"
 
@@ -39,11 +40,25 @@ const char* load_error(const Failure& failure) {
   return "ERR_MODEL_INVALID";
 }
 
+/// Makes the runtime give up opening a session when the token is cancelled, where it can.
+class CancellableLoad {
+ public:
+  CancellableLoad(CancelToken* cancel, ort::SessionOptions* options) {
+    const ort::SetLoadCancellation set = Runtime::instance().set_load_cancellation();
+    if (cancel == nullptr || set == nullptr) return;
+    hook_.emplace(*cancel, [set, options] { ort::take(Runtime::instance().api(), set(options, true)); });
+  }
+
+ private:
+  std::optional<CancelToken::Hook> hook_;
+};
+
 ort::SessionHandle finish(const ort::Api& api, ort::Status* status, ort::RawSession* session,
-                          const std::string& name) {
+                          const SessionConfig& config) {
   const Failure failure = ort::take(api, status);
+  if (failure && config.cancel != nullptr) config.cancel->throw_if_cancelled();
   if (failure)
-    throw Error(load_error(failure), name + ": ONNX Runtime refuses the model: " + failure.message);
+    throw Error(load_error(failure), config.name + ": ONNX Runtime refuses the model: " + failure.message);
   register_process_exit();  // some of the library's exit handlers appear with its first session
   return ort::SessionHandle(session);
 }
@@ -90,26 +105,28 @@ size_t check_model_file(const std::string& path, const std::string& name) {
 }
 
 ort::SessionHandle open_file(const std::string& path, const PreparedOptions& options,
-                             const std::string& name) {
+                             const SessionConfig& config) {
   Runtime& runtime = Runtime::instance();
   ort::RawSession* session = nullptr;
+  const CancellableLoad load(config.cancel, options.options.get());
   ort::Status* status =
       runtime.api().CreateSession(runtime.env(), path.c_str(), options.options.get(), &session);
-  return finish(runtime.api(), status, session, name);
+  return finish(runtime.api(), status, session, config);
 }
 
 ort::SessionHandle open_bytes(const void* bytes, size_t size, const PreparedOptions& options,
-                              const std::string& name) {
-  if (size == 0) throw Error("ERR_MODEL_INVALID", name + ": the model has 0 bytes");
+                              const SessionConfig& config) {
+  if (size == 0) throw Error("ERR_MODEL_INVALID", config.name + ": the model has 0 bytes");
   Runtime& runtime = Runtime::instance();
   ort::RawSession* session = nullptr;
   const ort::Api& api = runtime.api();
+  const CancellableLoad load(config.cancel, options.options.get());
   ort::Status* status =
       options.shared
           ? api.CreateSessionFromArrayWithPrepackedWeightsContainer(
                 runtime.env(), bytes, size, options.options.get(), options.shared->packed(), &session)
           : api.CreateSessionFromArray(runtime.env(), bytes, size, options.options.get(), &session);
-  return finish(runtime.api(), status, session, name);
+  return finish(runtime.api(), status, session, config);
 }
 
 }  // namespace tr0n

@@ -22,10 +22,10 @@ struct PreparedOptions {
 /// The size of a model's file; throws ERR_MODEL_NOT_FOUND or ERR_MODEL_INVALID where it is none.
 size_t check_model_file(const std::string& path, const std::string& name);
 
-/// Throw the codes of Session::from_file().
+/// Throw the codes of Session::from_file(), and ERR_ABORTED.
 ort::SessionHandle open_file(const std::string& path, const PreparedOptions& options,
-                             const std::string& name);
+                             const SessionConfig& config);
 ort::SessionHandle open_bytes(const void* bytes, size_t size, const PreparedOptions& options,
-                              const std::string& name);
+                              const SessionConfig& config);
 
 }  // namespace tr0n

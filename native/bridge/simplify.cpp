@@ -72,12 +72,11 @@ HostBlock simplify(const SessionConfig& config, Open open) {
 
 HostBlock simplify_file(const std::string& path, const SessionConfig& config) {
   check_model_file(path, config.name);
-  return simplify(config, [&](const PreparedOptions& options) { open_file(path, options, config.name); });
+  return simplify(config, [&](const PreparedOptions& options) { open_file(path, options, config); });
 }
 
 HostBlock simplify_bytes(const void* bytes, size_t size, const SessionConfig& config) {
-  return simplify(config,
-                  [&](const PreparedOptions& options) { open_bytes(bytes, size, options, config.name); });
+  return simplify(config, [&](const PreparedOptions& options) { open_bytes(bytes, size, options, config); });
 }
 
 }  // namespace tr0n

@@ -56,6 +56,12 @@ TorchTape::TorchTape(std::shared_ptr<const TorchModel> model, TorchTapeHandle ta
   }
 }
 
+TorchWork TorchTape::work() const {
+  TorchWork work;
+  TorchRuntime::instance().api().work(tape_.get(), &work.flops, &work.operators);
+  return work;
+}
+
 void TorchTape::backward(const float* const* cotangents, float* const* gradients, int threads,
                          const CancelToken& cancel, bool keep) {
   std::vector<tr0n_torch_tensor> seeds, targets;
@@ -119,7 +125,7 @@ TorchModel::TorchModel(TorchModelHandle model, std::string name)
 }
 
 std::unique_ptr<TorchTape> TorchModel::run(const TensorView* inputs, size_t count, int threads, bool record,
-                                           const CancelToken& cancel) const {
+                                           const CancelToken& cancel, bool count_work) const {
   std::vector<tr0n_torch_tensor> tensors;
   std::vector<std::vector<int64_t>> shapes;
   for (size_t i = 0; i < count; ++i) {
@@ -136,7 +142,8 @@ std::unique_ptr<TorchTape> TorchModel::run(const TensorView* inputs, size_t coun
   const tr0n_torch_cancel token = cancel_of(cancel);
   tr0n_torch_tape* raw = nullptr;
   report.check(api.run(model_.get(), tensors.data(), static_cast<int32_t>(count), threads,
-                       record ? TR0N_TORCH_RECORD : 0, &token, &raw, &errors));
+                       (record ? TR0N_TORCH_RECORD : 0) | (count_work ? TR0N_TORCH_COUNT : 0), &token, &raw,
+                       &errors));
   std::unique_ptr<TorchTape> tape(new TorchTape(shared_from_this(), TorchTapeHandle(raw)));
   tape->input_shapes_ = std::move(shapes);
   return tape;

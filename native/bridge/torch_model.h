@@ -13,6 +13,12 @@ namespace tr0n {
 
 class TorchModel;
 
+/// What a forward pass did.
+struct TorchWork {
+  double flops = 0;      ///< two for each multiply-add, one for each element of anything else
+  double operators = 0;  ///< calls
+};
+
 /// A run of a TorchScript model: its outputs and, where it was recorded, the way back. It keeps its model.
 class TorchTape {
  public:
@@ -21,6 +27,9 @@ class TorchTape {
   const ValueInfo& info(size_t output) const { return outputs_[output].info; }
   /// Dense, in host memory, valid as long as the tape.
   const void* data(size_t output) const { return outputs_[output].data; }
+
+  /// Nothing unless the run was to be counted.
+  TorchWork work() const;
 
   /// Vector–Jacobian product. cotangents[k] has the shape of output k, null is zero; gradients[i] has the
   /// shape of input i and is written as Σ_k J_kᵀ·cotangents[k], null is not wanted. Model values of other
@@ -81,12 +90,12 @@ class TorchModel : public std::enable_shared_from_this<TorchModel> {
 
   /// Runs forward() on the calling thread with at most `threads` threads. Inputs in the order of inputs(), in
   /// host memory; they are copied. `record` keeps what the gradient needs; without it the run is in inference
-  /// mode. It ends soon after `cancel` says so, if only not within an operator.
+  /// mode. `count_work` counts the work. It ends soon after `cancel` says so, if only not within an operator.
   ///
   /// Throws ERR_RUN_FAILED with what forward() raised, ERR_MODEL_UNSUPPORTED where it returns something else
   /// than tensors of numbers, ERR_OUT_OF_MEMORY, ERR_ABORTED.
   std::unique_ptr<TorchTape> run(const TensorView* inputs, size_t count, int threads, bool record,
-                                 const CancelToken& cancel) const;
+                                 const CancelToken& cancel, bool count_work = false) const;
 
  private:
   TorchModel(TorchModelHandle model, std::string name);

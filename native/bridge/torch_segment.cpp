@@ -21,7 +21,7 @@ void check_float32(const TorchModel& model, const char* side, const ValueInfo& i
 
 class TorchSegment::TorchPass final : public Segment::Pass {
  public:
-  TorchPass(const TorchSegment& segment, const float* input, size_t rows, bool record,
+  TorchPass(const TorchSegment& segment, const float* input, size_t rows, bool record, bool count,
             const CancelToken& cancel)
       : segment_(segment) {
     const TorchSegmentConfig& config = segment.config_;
@@ -29,8 +29,13 @@ class TorchSegment::TorchPass final : public Segment::Pass {
     view.data = input;
     view.type = ElementType::float32;
     batch_shape(rows, config.input_shape, view.shape);
-    tape_ = config.model->run(&view, 1, kThreads, record, cancel);
+    tape_ = config.model->run(&view, 1, kThreads, record, cancel, count);
     check_torch_outputs(*tape_, config.interface.outputs, config.model->name());
+  }
+
+  RowCost cost(size_t rows) const {
+    const TorchWork work = tape_->work();
+    return {work.flops / static_cast<double>(rows), work.operators, 0};
   }
 
   const float* output() const override { return static_cast<const float*>(tape_->data(segment_.output_)); }
@@ -70,9 +75,25 @@ TorchSegment::TorchSegment(TorchSegmentConfig config) : config_(std::move(config
   check_float32(model, "output", outputs[output_]);
 }
 
+RowCost TorchSegment::counted() const {
+  const std::lock_guard<std::mutex> lock(counted_mutex_);
+  return counted_;
+}
+
 std::unique_ptr<Segment::Pass> TorchSegment::forward(const float* input, size_t rows, bool record,
                                                      const CancellableRun&, const CancelToken& cancel) const {
-  return std::make_unique<TorchPass>(*this, input, rows, record, cancel);
+  bool count = false;
+  {
+    const std::lock_guard<std::mutex> lock(counted_mutex_);
+    count = !is_counted_;
+  }
+  auto pass = std::make_unique<TorchPass>(*this, input, rows, record, count, cancel);
+  if (count) {
+    const std::lock_guard<std::mutex> lock(counted_mutex_);
+    counted_ = pass->cost(rows);
+    is_counted_ = true;
+  }
+  return pass;
 }
 
 }  // namespace tr0n

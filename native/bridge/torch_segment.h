@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,8 @@ class TorchSegment final : public Segment {
   explicit TorchSegment(TorchSegmentConfig config);
   const std::string& name() const override { return config_.model->name(); }
   size_t model_bytes() const override { return config_.model->parameter_bytes(); }
+  /// Known after the first pass.
+  RowCost counted() const override;
   const std::vector<int64_t>& input_shape() const override { return config_.input_shape; }
   bool has_gradient() const override { return true; }
   std::unique_ptr<Pass> forward(const float* input, size_t rows, bool record, const CancellableRun& run,
@@ -34,6 +37,9 @@ class TorchSegment final : public Segment {
   class TorchPass;
   TorchSegmentConfig config_;
   size_t output_ = 0;
+  mutable std::mutex counted_mutex_;
+  mutable RowCost counted_;
+  mutable bool is_counted_ = false;
 };
 
 }  // namespace tr0n

@@ -86,6 +86,11 @@ void output(const tr0n_torch_tape* tape, int32_t index, tr0n_torch_value_info* i
   *data = source.dense.data_ptr();
 }
 
+void work(const tr0n_torch_tape* tape, double* flops, double* operators) {
+  *flops = tape->work.flops;
+  *operators = tape->work.operators;
+}
+
 int run_backward(tr0n_torch_tape* tape, const tr0n_torch_tensor* cotangents, int32_t threads, int32_t keep,
                  const tr0n_torch_tensor* gradients, const tr0n_torch_cancel* cancel,
                  const tr0n_torch_errors* errors) {
@@ -117,6 +122,7 @@ extern "C" __attribute__((visibility("default"))) const tr0n_torch_api* tr0n_tor
       run_model,
       output_count,
       output,
+      work,
       run_backward,
       release_tape,
       release_kept_memory,

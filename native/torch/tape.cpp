@@ -84,7 +84,9 @@ std::unique_ptr<tr0n_torch_tape> run(const tr0n_torch_model& model, const tr0n_t
   const torch::jit::GraphOptimizerEnabledGuard plain(false);
   const c10::InferenceMode inference(!record);
   const at::AutoGradMode gradients(record);
-  const c10::IValue result = model.call(arguments(*tape, inputs, record));
+  std::vector<c10::IValue> values = arguments(*tape, inputs, record);
+  const auto call = [&] { return model.call(std::move(values)); };
+  const c10::IValue result = (flags & TR0N_TORCH_COUNT) != 0 ? counted(tape->work, call) : call();
   finish_outputs(*tape, result, (flags & TR0N_TORCH_ON_DEVICE) != 0);
   finish(model);
   return tape;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "torch/model.h"
+#include "torch/work.h"
 
 struct tr0n_torch_tape {
   struct Output {
@@ -17,6 +18,7 @@ struct tr0n_torch_tape {
   std::vector<at::Tensor> leaves;  ///< the inputs; undefined without a record
   std::vector<Output> outputs;
   bool recorded = false, used_up = false;
+  tr0n::torchscript::Work work;
 };
 
 namespace tr0n::torchscript {

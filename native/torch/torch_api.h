@@ -45,8 +45,9 @@ typedef struct tr0n_torch_value_info {
 } tr0n_torch_value_info;
 
 enum {
-  TR0N_TORCH_RECORD = 1,    ///< keep what the gradient needs; without it the run is in inference mode
-  TR0N_TORCH_ON_DEVICE = 2  ///< outputs stay on the model's device; without it they come to host memory
+  TR0N_TORCH_RECORD = 1,     ///< keep what the gradient needs; without it the run is in inference mode
+  TR0N_TORCH_ON_DEVICE = 2,  ///< outputs stay on the model's device; without it they come to host memory
+  TR0N_TORCH_COUNT = 4       ///< count the work
 };
 
 typedef struct tr0n_torch_api {
@@ -87,6 +88,9 @@ typedef struct tr0n_torch_api {
   int32_t (*output_count)(const tr0n_torch_tape* tape);
   /// Names and tensors of the outputs; valid until the tape is released.
   void (*output)(const tr0n_torch_tape* tape, int32_t index, tr0n_torch_value_info* info, const void** data);
+  /// Operations of a run that was to be counted (two for each multiply-add, one for each element of anything
+  /// else) and its operators; else 0.
+  void (*work)(const tr0n_torch_tape* tape, double* flops, double* operators);
   /// Vector–Jacobian product of a recorded run. cotangents[k] belongs to output k (data null: zero) and has
   /// its shape. gradients[i] belongs to input i; written where its data is not null (shape of the input), as
   /// zeros where the outputs do not depend on it. Element types of both may differ from the model's: numbers

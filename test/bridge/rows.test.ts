@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { NativeRowMap } from "../../lib/native.js";
+import type { NativeRowFacts, NativeRowMap, NativeRowMapConfig } from "../../lib/native.js";
 import { mlp, numbers, onnxModel, rowSum, squaredDistance, unary } from "./models.js";
 import {
   addon,
@@ -15,10 +15,16 @@ import {
 async function rowMap(
   source: string | Uint8Array,
   inputShape: number[],
-  { fixedBatch = 0, maxBatch = 64, outputs = ["y"], input = "x" } = {},
+  {
+    fixedBatch = 0,
+    maxBatch = 64,
+    outputs = ["y"],
+    input = "x",
+    ...facts
+  }: Partial<NativeRowMapConfig> & NativeRowFacts & { outputs?: string[]; input?: string } = {},
 ): Promise<NativeRowMap> {
   const session = await open(source);
-  const map = addon.createRowMap({ session, input, inputShape, outputs, fixedBatch, maxBatch });
+  const map = addon.createRowMap({ session, input, inputShape, outputs, fixedBatch, maxBatch, ...facts });
   session.dispose(); // the map keeps it
   return map;
 }
@@ -87,6 +93,76 @@ describe("bridge: rows", function () {
       granularity: 5,
       rows: 5,
     });
+  });
+
+  /** What it takes to find a rule, and the rule. */
+  async function probed(
+    map: NativeRowMap,
+  ): Promise<{ evaluated: number; granularity: number; rows: number }> {
+    const before = addon.rowsRun();
+    const rule = await blocksOf(map);
+    return { evaluated: addon.rowsRun() - before, ...rule };
+  }
+  const cheap = { rowFlops: 5e7 };
+  const manyNodes = { rowFlops: 2e8, callNodes: 1000 };
+  const costly = { rowFlops: 1e10, callNodes: 1000, weightBytes: 1e8 };
+
+  it("evaluates three blocks at most to find them, and none where a row takes long", async () => {
+    const fine = await probed(await rowMap(mlp(8, 16, 64), [8], cheap));
+    assert.equal(fine.rows, 32);
+    assert.ok(fine.evaluated <= 3 * 32, `${fine.evaluated} rows`);
+    for (const [model, size] of [
+      [mlp(8, 16, 64), 8],
+      [unary("Softplus", 3), 3],
+    ] as const) {
+      const padded = await probed(await rowMap(model, [size], manyNodes));
+      assert.equal(padded.rows, 8);
+      assert.ok(padded.evaluated <= 3 * 8, `${padded.evaluated} rows`);
+    }
+    const alone = await probed(await rowMap(mlp(8, 16, 8), [8], costly));
+    assert.deepEqual(alone, { evaluated: 2, granularity: 1, rows: 1 });
+    // Weights that every call reads, of rows that compute little.
+    const wide = await probed(await rowMap(mlp(8, 16, 8), [8], { rowFlops: 5e8, weightBytes: 1e9 }));
+    assert.equal(wide.rows, 8);
+  });
+
+  it("gives a row the same bits whatever was worth finding out", async () => {
+    for (const facts of [cheap, manyNodes, costly])
+      for (const op of ["Softplus", "Elu"])
+        await invariant(await rowMap(unary(op, 3), [3], facts), 3, `${op} at ${JSON.stringify(facts)}`);
+    await invariant(await rowMap(rowSum(10), [10], manyNodes), 10, "ReduceSum");
+    await invariant(await rowMap(mlp(10, 40, 7), [10], manyNodes), 10, "an MLP");
+  });
+
+  it("asks the book of rules first, and writes into it", async () => {
+    const key = "k".repeat(8);
+    addon.forgetBlockRules();
+    const first = await probed(await rowMap(unary("Softplus", 3), [3], { ...cheap, ruleKey: key }));
+    const { granularity, rows } = first;
+    assert.deepEqual(addon.blockRules(key), [{ key, granularity, rows }]);
+    const second = await probed(await rowMap(unary("Softplus", 3), [3], { ...cheap, ruleKey: key }));
+    assert.deepEqual(second, { evaluated: 2, granularity, rows }, "the shape of the output, and no probe");
+    // What is known stands; what could not have been found is not used.
+    addon.learnBlockRules([{ key, granularity: 1, rows: 1 }]);
+    assert.deepEqual(addon.blockRules(key), [{ key, granularity, rows }]);
+    for (const bad of [
+      { granularity: 1, rows: 64 },
+      { granularity: 3, rows: 8 },
+      { granularity: 16, rows: 16 },
+      { granularity: 8, rows: 4 },
+    ]) {
+      addon.forgetBlockRules();
+      addon.learnBlockRules([{ key, ...bad }]);
+      const found = await probed(await rowMap(unary("Softplus", 3), [3], { ...cheap, ruleKey: key }));
+      assert.deepEqual([found.granularity, found.rows], [granularity, rows]);
+      assert.ok(found.evaluated > 2);
+    }
+    throwsCode(
+      () => addon.learnBlockRules([{ key, granularity: 0, rows: 1 }]),
+      "ERR_INVALID_ARGUMENT",
+      /rules\[0\]\.granularity/,
+    );
+    addon.forgetBlockRules();
   });
 
   it("pads blocks of a fixed batch", async () => {

@@ -144,6 +144,7 @@ describe("options of the library in a configuration file", () => {
       generatorOutput: "`output` of `generator`",
       encoderOutput: "`output` of `encoder`",
       onDecision: "lines on standard error, and `decisions` of the JSON",
+      onOpening: "the progress bar on a terminal",
       signal: reasons.call,
     };
     same(library, file, exceptions, "the document");

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { sampler, type Tr0n } from "../../lib/index.js";
+import { differentiateModel, loadModel, sampler, Tr0n } from "../../lib/index.js";
 import { native } from "../../lib/native.js";
 import { demo } from "../support/demo.js";
+import { longestHold } from "../support/event-loop.js";
+import { cellDecoder, smallClassifier } from "../support/heavy.js";
 
 const idle = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -26,6 +28,21 @@ describe("in a service", function () {
     assert.ok(elapsed > 100, "the run must be long enough to say something");
     // A blocked loop would give one or two turns in all.
     assert.ok(turns > elapsed / 100, `${turns} turns of a 5 ms timer in ${elapsed.toFixed(0)} ms`);
+  });
+
+  it("is not held by a model of few bytes and thousands of nodes", async () => {
+    const model = cellDecoder(200);
+    const { hold } = await longestHold(() => differentiateModel(model, { simplify: false }));
+    assert.ok(hold < 50, `held for ${hold.toFixed(0)} ms by differentiateModel()`);
+    const sources = [cellDecoder(60), smallClassifier(8)] as const;
+    const opened = await longestHold(async () => {
+      using generator = await loadModel(sources[0]);
+      using encoder = await loadModel(sources[1]);
+      using large = await Tr0n.create({ generator, encoder, seed: 1 });
+      await large.encode(await large.drawPrior(2, { seed: 1 }));
+      await large.objective.native(true);
+    });
+    assert.ok(opened.hold < 50, `held for ${opened.hold.toFixed(0)} ms by opening`);
   });
 
   it("leaves libuv's thread pool to others: more jobs than it has threads, and files are still read", async () => {

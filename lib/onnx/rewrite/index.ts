@@ -6,6 +6,7 @@ import { normalizedConvTranspose } from "./normalized.js";
 import { patches } from "./patches.js";
 import { rewritten, type Rewrite } from "./pass.js";
 import { subPixel } from "./sub-pixel.js";
+import { finish, type Steps } from "../steps.js";
 
 const ofProducts = new Map<string, Rewrite>([
   ["MatMul", linearLayer],
@@ -23,12 +24,20 @@ const ofConvolutions = new Map<string, Rewrite>([
 
 /** Of a model before it is differentiated: forms whose gradients are fast too. Changes `graph`. */
 export function rewriteForward(graph: Graph): Graph {
+  return finish(forwardSteps(graph));
+}
+
+export function forwardSteps(graph: Graph): Steps<Graph> {
   const products = graph.nodes.some(({ domain, opType }) => domain === "" && opType === "MatMul");
   return rewritten(graph, new Map([...(products ? ofProducts : []), ...ofNormalizations]));
 }
 
 /** Of a differentiated graph: forms that are faster to run, but not to differentiate. Changes `graph`. */
 export function rewriteBoth(graph: Graph): Graph {
+  return finish(bothSteps(graph));
+}
+
+export function bothSteps(graph: Graph): Steps<Graph> {
   // Nearly every graph has sums: where nothing is padded, their shapes need not be found out once more.
   const padded = graph.nodes.some(({ domain, opType }) => domain === "" && opType === "Pad");
   return rewritten(graph, new Map([...(padded ? ofPads : []), ...ofConvolutions]));

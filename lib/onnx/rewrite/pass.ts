@@ -2,6 +2,8 @@
 import { Builder } from "../builder.js";
 import { declareShapes } from "../declare-shapes.js";
 import { consumers, identity, removeDead, sortGraph, type Graph, type Node } from "../graph.js";
+import { inferSteps } from "../shapes.js";
+import type { Steps } from "../steps.js";
 
 export interface RewriteContext {
   /** Emits nodes; knows the shapes of the whole graph. */
@@ -19,10 +21,11 @@ export interface RewriteContext {
 export type Rewrite = (c: RewriteContext, node: Node) => string | null;
 
 /** The graph with the first rewrite that applies to each node applied. Values keep their names. */
-export function rewritten(graph: Graph, rewrites: ReadonlyMap<string, Rewrite>): Graph {
+export function* rewritten(graph: Graph, rewrites: ReadonlyMap<string, Rewrite>): Steps<Graph> {
   const candidates = graph.nodes.filter(({ domain, opType }) => domain === "" && rewrites.has(opType));
   if (candidates.length === 0) return graph;
-  const b = new Builder(graph, "fast/");
+  const b = new Builder(graph, "fast/", yield* inferSteps(graph));
+  yield;
   const readersOf = consumers(graph);
   const outputs = new Set(graph.outputs.map((output) => output.name));
   const context: RewriteContext = {
@@ -32,6 +35,7 @@ export function rewritten(graph: Graph, rewrites: ReadonlyMap<string, Rewrite>):
   };
   const replaced = new Set<Node>();
   for (const node of candidates) {
+    yield;
     const name = node.outputs[0]!;
     const before = graph.nodes.length;
     const value = rewrites.get(node.opType)!(context, node);
@@ -44,8 +48,10 @@ export function rewritten(graph: Graph, rewrites: ReadonlyMap<string, Rewrite>):
   }
   if (replaced.size === 0) return graph;
   graph.nodes = graph.nodes.filter((node) => !replaced.has(node));
+  yield;
   sortGraph(graph);
+  yield;
   removeDead(graph);
-  declareShapes(b);
+  yield* declareShapes(b);
   return graph;
 }
