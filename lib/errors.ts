@@ -79,10 +79,11 @@ export class FileError extends Tr0nError {
 /** A sampler's energies or latents are not finite: ERR_DIVERGED. */
 export class DivergenceError extends Tr0nError {
   /** Mean energy of the condition's chains at the start and after every step, and last what the chain came to. */
-  readonly trace: Float32Array;
+  declare readonly trace: Float32Array;
   constructor(message: string, trace: Float32Array, options?: { cause?: unknown }) {
     super("ERR_DIVERGED", message, options);
-    this.trace = trace;
+    // Not enumerable: whoever prints the error wants its message, not these numbers.
+    Object.defineProperty(this, "trace", { value: trace });
   }
 }
 

@@ -119,7 +119,10 @@ function codeOf(error: unknown): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
-/** An error of the addon as the class of errors.ts that its code belongs to; anything else is ERR_INTERNAL. */
+/**
+ * An error of the addon as the class of errors.ts that its code belongs to; anything else is ERR_INTERNAL. The addon's own
+ * is no cause of it: it says the same, and whoever prints an error would print all of it twice.
+ */
 export function toTr0nError(error: unknown): Tr0nError {
   if (error instanceof Tr0nError) return error;
   const message = error instanceof Error ? error.message : String(error);
@@ -127,7 +130,7 @@ export function toTr0nError(error: unknown): Tr0nError {
   switch (code) {
     case "ERR_INVALID_ARGUMENT":
     case "ERR_SHAPE_MISMATCH":
-      return new ArgumentError(message, { code, cause: error });
+      return new ArgumentError(message, { code });
     case "ERR_MODEL_NOT_FOUND":
     case "ERR_MODEL_INVALID":
     case "ERR_MODEL_UNSUPPORTED":
@@ -135,18 +138,16 @@ export function toTr0nError(error: unknown): Tr0nError {
     case "ERR_NO_GRADIENT":
     case "ERR_RUN_FAILED":
     case "ERR_OUTPUTS_DIFFER":
-      return new ModelError(code, message, { cause: error });
+      return new ModelError(code, message);
     case "ERR_FILE_INVALID":
     case "ERR_FILE_MISMATCH":
     case "ERR_IO":
-      return new FileError(code, message, { cause: error });
+      return new FileError(code, message);
     case "ERR_ABORTED":
-      return new AbortError("the job", { cause: error });
+      return new AbortError("the job");
     case "ERR_DIVERGED": {
       const { trace } = error as { trace?: Float32Array };
-      return trace
-        ? new DivergenceError(message, trace, { cause: error })
-        : new Tr0nError(code, message, { cause: error });
+      return trace ? new DivergenceError(message, trace) : new Tr0nError(code, message);
     }
     case "ERR_RUNTIME_MISSING":
     case "ERR_DEVICE_UNAVAILABLE":
@@ -155,7 +156,7 @@ export function toTr0nError(error: unknown): Tr0nError {
     case "ERR_NOT_TRAINED":
     case "ERR_OUT_OF_MEMORY":
     case "ERR_DISPOSED":
-      return new Tr0nError(code, message, { cause: error });
+      return new Tr0nError(code, message);
     default:
       return new Tr0nError("ERR_INTERNAL", message, { cause: error });
   }

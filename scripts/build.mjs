@@ -31,9 +31,8 @@ const common = {
   define: { "import.meta.url": "undefined" },
   // Class names reach users: error.name, and constructors in messages.
   keepNames: true,
-  // Reading the text is most of what an import takes.
-  minifyWhitespace: true,
-  minifySyntax: true,
+  // Lines as they are written: of an error that nobody catches, Node prints the whole line that it was thrown from.
+  lineLimit: 160,
   logLevel: "warning",
   legalComments: "none",
 };
