@@ -13,6 +13,7 @@ import {
 } from "./onnx/index.js";
 import { simplifyGraph } from "./simplify.js";
 import { inSlices } from "./slices.js";
+import { placeOf } from "./weight-place.js";
 
 export interface DifferentiateModelOptions {
   /** Inputs to differentiate with respect to. Default: all float inputs. */
@@ -27,6 +28,11 @@ export interface DifferentiateModelOptions {
   batch?: number;
   /** Accept a model that draws random numbers of its own at every run. Default false. */
   allowRandom?: boolean;
+  /**
+   * For a model given as bytes: the folder that its external data lies in. Default: none, and a model that has any is
+   * refused. The folder's own links may not lead out of it.
+   */
+  baseDirectory?: string;
   signal?: AbortSignal;
 }
 
@@ -49,6 +55,7 @@ export async function differentiateModel(
     "simplify",
     "batch",
     "allowRandom",
+    "baseDirectory",
     "signal",
   ]);
   for (const key of ["wrt", "outputs"] as const) {
@@ -63,16 +70,16 @@ export async function differentiateModel(
   const batch =
     o.batch === undefined ? undefined : checkInteger("options.batch", o.batch, 1, { min: 1, max: 2 ** 20 });
   checkSignal("options.signal", o.signal);
-  const from = modelSource(source);
+  const from = modelSource(source, o.baseDirectory);
   const { wrt, outputs, prefix } = o;
   const { graph } = await differentiateSimplified(
     await readGraph(from, o.signal),
     { wrt, outputs, prefix, allowRandom },
     { name: from.name, simplify, batch, signal: o.signal },
   );
-  const { folder } = from;
+  const folder = from.folder?.path ?? "";
   const placed = placeExternal(graph, ({ location, offset }) => ({
-    location: relative(folder ?? "", location),
+    location: relative(folder, placeOf(location).path),
     offset,
   }));
   return inSlices("differentiateModel", encodeSteps(placed), o.signal);

@@ -16,6 +16,7 @@ import {
   type Dim,
   type Graph,
   type Node,
+  refuseExternal,
 } from "./onnx/index.js";
 import { clipMean, clipStd, type Stage } from "./preprocess.js";
 
@@ -197,6 +198,7 @@ export function energyGraph(
 
 function joinOwn(graph: Graph, energy: { bytes: Uint8Array }, name: string): Graph {
   const own = decodeModel(energy.bytes, name);
+  refuseExternal(own, name);
   const inputs = own.inputs.map((value) => value.name);
   if (inputs.length !== 2 || !inputs.includes("output") || !inputs.includes("condition"))
     throw new ArgumentError(

@@ -1,16 +1,18 @@
 /** Where models come from: files and bytes. */
-import { open, readFile, stat } from "node:fs/promises";
+import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { reason } from "./atomic-write.js";
 import { checkPath } from "./check.js";
-import { ModelError, Tr0nError, invalid } from "./errors.js";
+import { ArgumentError, invalid } from "./errors.js";
+import { parts, withFile, type FileState, type StatedFile } from "./file-state.js";
 import { leaveProducts } from "./in-place.js";
 import { runJob } from "./job.js";
+import { ModelFolder } from "./model-folder.js";
 import { checkBeforeOpening } from "./model-outline.js";
 import { native, type NativeSession } from "./native.js";
 import { decodeSteps, type Graph } from "./onnx/index.js";
 import { inSlices } from "./slices.js";
+import type { WeightPlace } from "./weight-place.js";
 import { maxModelBytes, openGraph, resolveExternal, tooLarge } from "./weights.js";
 
 /** Where a model came from, readable again. */
@@ -18,31 +20,53 @@ export interface Source {
   readonly name: string;
   /** What the addon opens. */
   readonly native: string | Uint8Array;
-  /** The folder that external data lies in; null for bytes. */
-  readonly folder: string | null;
+  /** Where external data lies; null for bytes without a folder. */
+  readonly folder: ModelFolder | null;
   head(): Promise<Uint8Array>;
-  /** Whether it may have weights in other files. */
-  mayBeSplit(): Promise<boolean>;
   bytes(signal?: AbortSignal): Promise<Uint8Array>;
+  /** The model's file as it was seen first; null for bytes, and before anything was read. */
+  place(): WeightPlace | null;
+  /** Passes on all bytes, in parts that are good for one call. */
+  eachPart(use: (part: Uint8Array) => void): Promise<void>;
 }
 
-/** @param source a path, a file URL, or a model's bytes (copied) */
-export function modelSource(source: unknown): Source {
-  return source instanceof Uint8Array ? bytesSource(source) : pathSource(source);
+/**
+ * @param source a path, a file URL, or a model's bytes (copied)
+ * @param baseDirectory for bytes: the folder that external data lies in
+ */
+export function modelSource(source: unknown, baseDirectory?: unknown): Source {
+  if (baseDirectory !== undefined) {
+    checkPath("options.baseDirectory", baseDirectory);
+    if (!(source instanceof Uint8Array))
+      throw new ArgumentError(
+        "options.baseDirectory: only for a model given as bytes; for one in a file it is the file's folder",
+      );
+    return bytesSource(source, new ModelFolder(resolve(baseDirectory)));
+  }
+  return source instanceof Uint8Array ? bytesSource(source, null) : pathSource(source);
 }
 
-function bytesSource(given: Uint8Array): Source {
-  const bytes = Uint8Array.from(given);
+function bytesSource(given: Uint8Array, folder: ModelFolder | null): Source {
+  // Not slice(): a Node Buffer has its own, which makes a view.
+  const bytes = new Uint8Array(given);
   return {
     name: "the model given as bytes",
     native: bytes,
-    folder: null,
+    folder,
     head: async () => bytes.subarray(0, 4),
-    // It could not: there is no folder that they would lie in.
-    mayBeSplit: async () => false,
     bytes: async () => bytes,
+    place: () => null,
+    eachPart: async (use) => {
+      for (let at = 0; at < bytes.length; at += partBytes) {
+        use(bytes.subarray(at, at + partBytes));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    },
   };
 }
+
+/** Bytes that are hashed before the event loop has its turn. */
+const partBytes = 1 << 20;
 
 function pathSource(source: unknown): Source {
   let path: string;
@@ -61,94 +85,54 @@ function pathSource(source: unknown): Source {
     path = source as string;
   }
   const full = resolve(path);
-  let seen: { size: number; mtimeMs: number } | undefined;
-  const guarded = async <T>(body: () => Promise<T>): Promise<T> => {
-    try {
-      return await body();
-    } catch (error) {
-      if (error instanceof Tr0nError || (error as Error).name === "AbortError") throw error;
-      throw new ModelError("ERR_MODEL_NOT_FOUND", `${path}: cannot be read: ${reason(error)}`, {
-        cause: error,
-      });
-    }
-  };
+  let seen: FileState | undefined;
+  const reading = <T>(use: (file: StatedFile) => Promise<T>): Promise<T> =>
+    withFile(full, path, { state: seen, kind: "a model file" }, (file) => {
+      seen = file.state;
+      return use(file);
+    });
   return {
     name: path,
     native: full,
-    folder: dirname(full),
+    folder: new ModelFolder(dirname(full), full),
     head: () =>
-      guarded(async () => {
-        const info = await stat(full);
-        if (!info.isFile())
-          throw new ModelError(
-            "ERR_MODEL_NOT_FOUND",
-            `${path}: expected a model file, got a folder or a device`,
-          );
-        seen = info;
-        const file = await open(full, "r");
-        try {
-          const { bytesRead, buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
-          return buffer.subarray(0, bytesRead);
-        } finally {
-          await file.close();
-        }
+      reading(async ({ handle }) => {
+        const { bytesRead, buffer } = await handle.read(Buffer.alloc(4), 0, 4, 0);
+        return buffer.subarray(0, bytesRead);
       }),
-    mayBeSplit: () => guarded(() => contains(full, externalMarker)),
     bytes: (signal) =>
-      guarded(async () => {
-        const { size, mtimeMs } = await stat(full);
+      reading(({ handle, size }) => {
         if (size > maxModelBytes) throw tooLarge(path, size);
-        if (seen && (seen.size !== size || seen.mtimeMs !== mtimeMs))
-          throw new ModelError(
-            "ERR_MODEL_INVALID",
-            `${path}: the file has changed since it was loaded; load it again`,
-          );
-        return readFile(full, { signal });
+        return handle.readFile({ signal });
+      }),
+    place: () => (seen === undefined ? null : { path: full, state: seen }),
+    eachPart: (use) =>
+      reading(async (file) => {
+        for await (const part of parts(file, 0, file.size, path)) use(part);
       }),
   };
 }
 
-/** How the protobuf of a constant says where its numbers lie: the key "location" as field 1, then field 2. */
-const externalMarker = Buffer.from("\n\x08location\x12", "latin1");
-
-/** Whether a file has these bytes anywhere. */
-async function contains(path: string, marker: Buffer): Promise<boolean> {
-  const file = await open(path, "r");
-  try {
-    const chunk = Buffer.alloc(4 << 20);
-    for (let at = 0, kept = 0; ;) {
-      const { bytesRead } = await file.read(chunk, kept, chunk.length - kept, at);
-      if (bytesRead === 0) return false;
-      if (chunk.subarray(0, kept + bytesRead).includes(marker)) return true;
-      at += bytesRead;
-      // The end of this part may be the marker's beginning.
-      const end = kept + bytesRead;
-      kept = Math.min(end, marker.length - 1);
-      chunk.copyWithin(0, end - kept, end);
-    }
-  } finally {
-    await file.close();
-  }
-}
-
 /**
- * Opens the model as it is, where the runtime would survive it. One with weights in other files is read here: the runtime would map those files, and whoever
- * shortened one would end this process.
+ * Opens the model as it is, where the runtime would survive it. One with weights in other files is read here: the runtime
+ * would open whatever it names, and map it, and whoever shortened a file would end this process.
  */
 export async function openSource(
   source: Source,
   options: { threads: number; what: string; signal?: AbortSignal | undefined },
 ): Promise<NativeSession> {
   await checkBeforeOpening(source.native, source.name);
-  if (await source.mayBeSplit())
-    return openGraph(await readGraph(source, options.signal), { ...options, name: source.name });
-  return runJob(options.what, options.signal, () =>
-    native().openSession(source.native, { name: source.name, threads: options.threads }),
-  );
+  const { what, signal, threads } = options;
+  const { name } = source;
+  const state = source.place()?.state;
+  const how = { name, ...(state === undefined ? {} : { state }) };
+  if (await runJob(what, signal, () => native().hasExternalData(source.native, how)))
+    return openGraph(await readGraph(source, signal), { ...options, name });
+  return runJob(what, signal, () => native().openSession(source.native, { ...how, threads }));
 }
 
 /**
- * A model as a graph. Large weights that lie in other files stay there, by their full paths.
+ * A model as a graph. Large weights that lie in other files stay there.
  *
  * @throws ModelError when it cannot be read, has changed since it was looked at, or has over 2 GB in one file
  */
@@ -164,7 +148,23 @@ export async function readGraph(source: Source, signal?: AbortSignal): Promise<G
 export async function readGraphInPlace(source: Source, signal?: AbortSignal): Promise<Graph> {
   const bytes = await source.bytes(signal);
   const graph = await resolveExternal(await decoded(bytes, source, signal), source.folder, source.name);
-  return typeof source.native === "string" ? leaveProducts(graph, bytes, source.native) : graph;
+  const place = source.place();
+  return place ? leaveProducts(graph, bytes, place) : graph;
+}
+
+/**
+ * SHA-256 of a model's bytes and then of its files of weights in the order of their names, in hex.
+ *
+ * @throws ModelError as the reading does
+ */
+export async function hashSource(source: Source, external: readonly string[] = []): Promise<string> {
+  const hash = createHash("sha256");
+  await source.eachPart((part) => hash.update(part));
+  for (const location of [...external].sort())
+    await source.folder!.read(location, source.name, async (file) => {
+      for await (const part of parts(file, 0, file.size, source.name)) hash.update(part);
+    });
+  return hash.digest("hex");
 }
 
 function decoded(bytes: Uint8Array, source: Source, signal: AbortSignal | undefined): Promise<Graph> {

@@ -35,6 +35,12 @@ export interface ModelOptions {
   allowCode?: boolean;
   /** Let `vjp` differentiate a model that draws random numbers of its own at every run. Default false. */
   allowRandom?: boolean;
+  /**
+   * For an ONNX model given as bytes: the folder that its external data lies in. Default: none, and a model that has any
+   * is refused (ERR_MODEL_UNSUPPORTED). A model in a file has the file's folder. Only regular files are read whose real
+   * path lies below the folder.
+   */
+  baseDirectory?: string;
   signal?: AbortSignal;
 }
 
@@ -109,6 +115,7 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
     "simplify",
     "allowRandom",
     "allowCode",
+    "baseDirectory",
     "signal",
   ]);
   if (o.format !== undefined) checkChoice("options.format", o.format, "onnx", ["onnx", "torchscript"]);
@@ -117,7 +124,7 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
   const allowRandom = checkBoolean("options.allowRandom", o.allowRandom, false);
   const allowCode = checkBoolean("options.allowCode", o.allowCode, false);
   checkSignal("options.signal", o.signal);
-  const from = modelSource(source);
+  const from = modelSource(source, o.baseDirectory);
   throwIfAborted("loadModel", o.signal);
 
   const head = await from.head();
@@ -135,6 +142,10 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
     for (const option of ["simplify", "allowRandom"] as const)
       if (o[option] !== undefined)
         throw new ArgumentError(`options.${option}: only for ONNX; libtorch differentiates TorchScript`);
+    if (o.baseDirectory !== undefined)
+      throw new ArgumentError(
+        "options.baseDirectory: only for ONNX; a TorchScript archive holds all weights",
+      );
     const { inputShapes } = o;
     if (inputShapes !== undefined) checkInputShapes(inputShapes);
     const model = await runJob("loadModel", o.signal, () =>

@@ -36,9 +36,9 @@ export interface NativeSessionOptions {
   threads?: number;
   /** A name for error messages: the file, or what the graph is for. */
   name?: string;
-  /** Where external data of a model given as bytes lies. */
-  externalDataFolder?: string;
-  /** Weights in files below that folder: read once, and shared by all sessions on the same files. */
+  /** What the model's file must be, as lib/file-state.ts says it. */
+  state?: string;
+  /** Inputs of the model's bytes that are constants in files: read once, and shared by all sessions on the same files. */
   weights?: readonly NativeFileWeight[];
   /** Whether matrices are rearranged for the kernels of products when the session opens. Default true. */
   packWeights?: boolean;
@@ -51,6 +51,8 @@ export interface NativeFileWeight {
   readonly elemType: number;
   readonly shape: readonly number[];
   readonly file: string;
+  /** What the file must be; "" for anything. */
+  readonly state: string;
   readonly offset: number;
 }
 
@@ -518,7 +520,9 @@ export interface NativeBinding {
   rowsRun(): number;
   /** Gives freed memory back to the system where the allocator can. */
   trim(): void;
-  /** Resolves with a session; a path is opened by ONNX Runtime itself, external data included. */
+  /** Whether constants of an ONNX model, at any place in it, have their numbers in other files. */
+  hasExternalData(source: string | Uint8Array, options?: NativeSessionOptions): NativeJob<boolean>;
+  /** Resolves with a session. A model that {@link hasExternalData} is refused: openGraph() of weights.ts opens it. */
   openSession(source: string | Uint8Array, options?: NativeSessionOptions): NativeJob<NativeSession>;
   /** Resolves with a model whose shapes have been found by running it. */
   openTorchModel(source: string | Uint8Array, options?: NativeTorchOptions): NativeJob<NativeTorchModel>;

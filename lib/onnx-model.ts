@@ -1,13 +1,11 @@
 /** ONNX models: one session to run, one for each set of seeded outputs to differentiate. */
-import { join } from "node:path";
 import { checkOptions, checkSignal, shapeText } from "./check.js";
 import { differentiateSimplified } from "./differentiate-model.js";
 import { ArgumentError, ModelError } from "./errors.js";
 import { barrierSteps } from "./gradient-check.js";
 import { endsLinear, lastOperator, randomOperator } from "./graphs.js";
-import { hashBytes, hashFiles } from "./hash.js";
 import { Lifetime, abortable, runJob } from "./job.js";
-import { readGraphInPlace, type Source } from "./model-source.js";
+import { hashSource, readGraphInPlace, type Source } from "./model-source.js";
 import { batchFirstInfo, feed, fits, floats, publicInfo, rounded } from "./model-values.js";
 import type { Model, RunOptions, ValueInfo } from "./model.js";
 import { moveAxis } from "./move-axis.js";
@@ -309,10 +307,8 @@ export class OnnxModel implements Model {
 
   private async computeFingerprint(): Promise<string> {
     const { source } = this;
-    if (source.folder === null) return hashBytes(await source.bytes());
-    const { folder } = source;
+    if (source.folder === null) return hashSource(source);
     const graph = await inSlices("fingerprint", decodeSteps(await source.bytes(), this.name));
-    const external = externalFiles(graph).sort();
-    return hashFiles([source.native as string, ...external.map((file) => join(folder, file))]);
+    return hashSource(source, externalFiles(graph));
   }
 }

@@ -3,6 +3,7 @@ import { AbortError, Tr0nError } from "./errors.js";
 import { runJob } from "./job.js";
 import { native } from "./native.js";
 import {
+  constantsAsInputs,
   copyGraph,
   decodeNode,
   decodeSteps,
@@ -11,7 +12,6 @@ import {
   productWeights,
   removeDead,
   subgraphs,
-  tensorDims,
   type Graph,
   type Node,
   type ValueInfo,
@@ -38,7 +38,7 @@ export interface Simplified {
 export async function simplifyGraph(graph: Graph, name: string, signal?: AbortSignal): Promise<Simplified> {
   try {
     const outside = new Set([...externalWeights(graph).map(({ name }) => name), ...productWeights(graph)]);
-    const bytes = await inSlices("simplify", encodeSteps(withInputs(graph, outside)), signal);
+    const bytes = await inSlices("simplify", encodeSteps(constantsAsInputs(graph, outside)), signal);
     const result = await runJob("simplify", signal, () => native().simplify(bytes, { name }));
     const simplified = await inSlices("simplify", decodeSteps(result, name), signal);
     const foreign = foreignOperator(simplified, graph);
@@ -49,18 +49,6 @@ export async function simplifyGraph(graph: Graph, name: string, signal?: AbortSi
     if (!(error instanceof Tr0nError)) throw error;
     return { graph, kept: error.message };
   }
-}
-
-/** The graph with some of its constants as inputs. */
-function withInputs(graph: Graph, names: ReadonlySet<string>): Graph {
-  if (names.size === 0) return graph;
-  const result = copyGraph(graph);
-  for (const name of names) {
-    const tensor = result.initializers.get(name)!;
-    result.inputs.push({ name, elemType: tensor.dataType, dims: tensorDims(tensor) });
-    result.initializers.delete(name);
-  }
-  return result;
 }
 
 /** An operator of a domain that the original does not use, such as com.microsoft.FusedConv; null when there is none. */

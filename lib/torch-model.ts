@@ -1,9 +1,8 @@
 /** TorchScript models: libtorch runs them, its autograd differentiates them. */
 import { checkOptions, checkSignal } from "./check.js";
 import { ArgumentError, ModelError } from "./errors.js";
-import { hashBytes, hashFiles } from "./hash.js";
 import { Lifetime, runJob } from "./job.js";
-import type { Source } from "./model-source.js";
+import { hashSource, type Source } from "./model-source.js";
 import { feed, floats, publicInfo } from "./model-values.js";
 import type { Model, RunOptions, ValueInfo } from "./model.js";
 import type { NativeTorchModel, NativeValueInfo } from "./native.js";
@@ -116,8 +115,6 @@ export class TorchModel implements Model {
   }
 
   private async computeFingerprint(): Promise<string> {
-    return this.source.folder === null
-      ? hashBytes(await this.source.bytes())
-      : hashFiles([this.source.native as string]);
+    return hashSource(this.source);
   }
 }

@@ -1,17 +1,18 @@
 /** Weights in files of their own: read once, and shared by all sessions on them. */
-import { open, stat } from "node:fs/promises";
-import { dirname, join, relative, sep } from "node:path";
-import { reason } from "./atomic-write.js";
-import { ModelError, Tr0nError, describe } from "./errors.js";
-import { takeProducts } from "./in-place.js";
+import type { TensorProto } from "onnx-buf";
+import { ModelError, describe } from "./errors.js";
+import { fill } from "./file-state.js";
 import { runJob } from "./job.js";
 import { hashBytes } from "./hash.js";
+import type { ModelFolder, WeightFile } from "./model-folder.js";
 import { checkGraph } from "./model-outline.js";
 import { native, type NativeFileWeight, type NativeSession } from "./native.js";
 import {
+  constantsAsInputs,
+  embeddedExternal,
   encodeSteps,
   externalRange,
-  externalWeights,
+  fillExternal,
   inlineExternal,
   placeExternal,
   sharedProductBytes,
@@ -19,12 +20,10 @@ import {
   type Graph,
 } from "./onnx/index.js";
 import { inSlices } from "./slices.js";
+import { placeLocation, placedWeights } from "./weight-place.js";
 
 /** Constants from this many bytes on stay in their files; smaller ones may be sizes, which rules look into. */
 const keptOutside = 64 << 10;
-
-/** Of weights that sessions point into, in bytes. */
-const alignment = 8;
 
 /** Protobuf's limit for one message, and so for a model that carries its weights. */
 export const maxModelBytes = 2 ** 31 - 1;
@@ -38,87 +37,86 @@ export function tooLarge(name: string, bytes: number): ModelError {
 }
 
 /**
- * A graph as read from a file whose large weights lie in other files of its folder: those stay outside, by their full
- * paths, small ones become part of it.
+ * A graph as read from a file whose large weights lie in other files of its folder: those stay outside, at places that
+ * placeOf() knows; small ones become part of it, and so do all that attributes, bodies and functions hold, in `given` itself.
  *
- * @param folder null for a model that came as bytes
- * @throws ModelError ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID for files that are not as the graph says
+ * @param folder null for a model that came as bytes without one
+ * @throws ModelError ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID for files that are not as the graph says, ERR_MODEL_UNSUPPORTED
  */
-export async function resolveExternal(graph: Graph, folder: string | null, name: string): Promise<Graph> {
-  const inside = new Map<string, Uint8Array>();
-  const outside = new Set<string>();
+export async function resolveExternal(
+  given: Graph,
+  folder: ModelFolder | null,
+  name: string,
+): Promise<Graph> {
   let total = 0;
-  for (const [constant, tensor] of graph.initializers) {
-    const range = externalRange(tensor);
-    if (range === null) continue;
+  const located = async <T>(
+    tensor: TensorProto,
+    use: (file: WeightFile, offset: number, length: number, what: string) => Promise<T>,
+  ): Promise<T> => {
+    const what = `${name}: constant ${describe(tensor.name)}`;
+    const { location, offset, length: stated } = externalRange(tensor)!;
     if (folder === null)
       throw new ModelError(
         "ERR_MODEL_UNSUPPORTED",
-        `${name}: its weights lie in other files, so load it from its path instead of from bytes`,
+        `${what}: its numbers lie in another file, ${describe(location)}: load the model from its path, or say where such ` +
+          "files are by the option baseDirectory",
       );
-    const path = join(folder, range.location);
-    const bytes = tensorBytes(tensor);
-    const available = (await guarded(name, range.location, () => stat(path))).size - range.offset;
-    const length = range.length ?? bytes ?? available;
-    if (length > available || (bytes !== null && bytes !== length))
-      throw new ModelError(
-        "ERR_MODEL_INVALID",
-        `${name}: constant "${constant}": expected ${bytes ?? length} bytes at ${range.offset} of ` +
-          `${describe(range.location)}, got ${Math.min(length, Math.max(0, available))}`,
-      );
-    const aligned = bytes !== null && range.offset % alignment === 0;
-    if (aligned && bytes >= keptOutside) outside.add(constant);
-    else {
-      total += length;
-      if (total > maxModelBytes) throw tooLarge(name, total);
-      inside.set(constant, await guarded(name, range.location, () => readRange(path, range.offset, length)));
-    }
+    return folder.read(location, what, (file) => {
+      const expected = tensorBytes(tensor);
+      const available = Math.max(0, file.size - offset);
+      const length = stated ?? expected ?? available;
+      if (length > available || (expected !== null && expected !== length))
+        throw new ModelError(
+          "ERR_MODEL_INVALID",
+          `${what}: expected ${expected ?? length} bytes at ${offset} of ${describe(location)}, got ${Math.min(length, available)}`,
+        );
+      return use(file, offset, length, what);
+    });
+  };
+  const read = async (
+    file: WeightFile,
+    offset: number,
+    length: number,
+    what: string,
+  ): Promise<Uint8Array<ArrayBuffer>> => {
+    total += length;
+    if (total > maxModelBytes) throw tooLarge(name, total);
+    const bytes = new Uint8Array(length);
+    await fill(file, bytes, offset, what);
+    return bytes;
+  };
+  for (const tensor of embeddedExternal(given)) fillExternal(tensor, await located(tensor, read));
+  const inside = new Map<string, Uint8Array>();
+  const outside = new Map<string, string>();
+  for (const [constant, tensor] of given.initializers) {
+    if (externalRange(tensor) === null) continue;
+    await located(tensor, async (file, offset, length, what) => {
+      const whole = tensorBytes(tensor) !== null;
+      if (whole && length >= keptOutside) outside.set(constant, placeLocation(file.place));
+      else inside.set(constant, await read(file, offset, length, what));
+    });
   }
-  if (inside.size + outside.size === 0) return graph;
+  if (inside.size + outside.size === 0) return given;
   const names = [...inside.keys()].values();
   const inlined = inlineExternal(
-    graph,
+    given,
     () => inside.get(names.next().value!)!,
     (constant) => inside.has(constant),
   );
-  return placeExternal(inlined, ({ location, offset }) => ({ location: join(folder!, location), offset }));
-}
-
-async function guarded<T>(name: string, location: string, body: () => Promise<T>): Promise<T> {
-  try {
-    return await body();
-  } catch (error) {
-    if (error instanceof Tr0nError) throw error;
-    throw new ModelError(
-      "ERR_MODEL_NOT_FOUND",
-      `${name}: its external data ${describe(location)} cannot be read: ${reason(error)}`,
-      { cause: error },
-    );
-  }
-}
-
-async function readRange(path: string, offset: number, length: number): Promise<Uint8Array> {
-  const file = await open(path, "r");
-  try {
-    const bytes = new Uint8Array(length);
-    for (let at = 0; at < length;) {
-      const { bytesRead } = await file.read(bytes, at, length - at, offset + at);
-      if (bytesRead === 0) throw new Error("it ends early");
-      at += bytesRead;
-    }
-    return bytes;
-  } finally {
-    await file.close();
-  }
+  return placeExternal(inlined, ({ name: constant, offset }) => ({
+    location: outside.get(constant)!,
+    offset,
+  }));
 }
 
 /** What a session needs to know about weights of {@link resolveExternal}. */
 export function fileWeights(graph: Graph): NativeFileWeight[] {
-  return externalWeights(graph).map(({ name, elemType, shape, location, offset }) => ({
+  return placedWeights(graph).map(({ name, elemType, shape, path, state, offset }) => ({
     name,
     elemType,
     shape,
-    file: location,
+    file: path,
+    state,
     offset,
   }));
 }
@@ -137,13 +135,16 @@ export function sessionFingerprint(session: NativeSession): string | undefined {
   return fingerprints.get(session);
 }
 
+/** The oldest form of a model in which constants need not be inputs as well. */
+const leastIrVersion = 4;
+
 /**
  * Opens a session on a graph of {@link resolveExternal}; `what` is what messages call the attempt.
  *
  * @param options.fingerprint have {@link sessionFingerprint} know the session
  */
 export async function openGraph(
-  given: Graph,
+  graph: Graph,
   options: {
     name: string;
     threads: number;
@@ -152,41 +153,21 @@ export async function openGraph(
     fingerprint?: boolean;
   },
 ): Promise<NativeSession> {
-  checkGraph(given, options.name);
-  const { graph, release } = await takeProducts(given, options.name);
-  try {
-    const weights = fileWeights(graph);
-    const folder = commonFolder(weights.map(({ file }) => file));
-    const named = placeExternal(graph, ({ location, offset }) => ({
-      location: relative(folder, location),
-      offset,
-    }));
-    const packWeights = sharedProductBytes(graph) < packedApart;
-    const bytes = await inSlices(options.what, encodeSteps(named), options.signal);
-    const placed = weights.map(({ name, elemType, shape, offset }) => [name, elemType, shape, offset]);
-    const fingerprint = options.fingerprint
-      ? `${await hashBytes(bytes)} ${JSON.stringify(placed)} ${packWeights}`
-      : undefined;
-    const session = await runJob(options.what, options.signal, () =>
-      native().openSession(bytes, {
-        threads: options.threads,
-        name: options.name,
-        weights,
-        packWeights,
-        ...(folder === "" ? {} : { externalDataFolder: folder }),
-      }),
-    );
-    if (fingerprint !== undefined) fingerprints.set(session, fingerprint);
-    return session;
-  } finally {
-    await release();
-  }
-}
-
-/** The innermost folder that all files lie in or below; the runtime looks nowhere else. "" for no files. */
-function commonFolder(files: readonly string[]): string {
-  const [first, ...others] = files.map((file) => dirname(file).split(sep));
-  if (!first) return "";
-  const differs = first.findIndex((part, i) => others.some((other) => other[i] !== part));
-  return first.slice(0, differs < 0 ? first.length : differs).join(sep) || sep;
+  checkGraph(graph, options.name);
+  const weights = fileWeights(graph);
+  const packWeights = sharedProductBytes(graph) < packedApart;
+  // The runtime gets weights that lie in files as values, and no word about files.
+  const inputs = constantsAsInputs(graph, new Set(weights.map(({ name }) => name)));
+  const named =
+    weights.length === 0 ? inputs : { ...inputs, irVersion: Math.max(leastIrVersion, inputs.irVersion) };
+  const bytes = await inSlices(options.what, encodeSteps(named), options.signal);
+  const placed = weights.map(({ name, elemType, shape, offset }) => [name, elemType, shape, offset]);
+  const fingerprint = options.fingerprint
+    ? `${await hashBytes(bytes)} ${JSON.stringify(placed)} ${packWeights}`
+    : undefined;
+  const session = await runJob(options.what, options.signal, () =>
+    native().openSession(bytes, { threads: options.threads, name: options.name, weights, packWeights }),
+  );
+  if (fingerprint !== undefined) fingerprints.set(session, fingerprint);
+  return session;
 }

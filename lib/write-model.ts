@@ -1,16 +1,13 @@
 /** Writing graphs whose weights may lie in files. */
-import { createReadStream } from "node:fs";
-import { basename, dirname, isAbsolute, relative, resolve } from "node:path";
-import { reason, writeFileAtomic } from "./atomic-write.js";
-import { AbortError, FileError } from "./errors.js";
-import {
-  encodeSteps,
-  externalWeights,
-  placeExternal,
-  type ExternalWeight,
-  type Graph,
-} from "./onnx/index.js";
+import { realpath } from "node:fs/promises";
+import { basename, dirname, relative, resolve } from "node:path";
+import { writeFileAtomic } from "./atomic-write.js";
+import { AbortError, describe } from "./errors.js";
+import { fill, withFile } from "./file-state.js";
+import { liesBelow } from "./model-folder.js";
+import { encodeSteps, externalWeights, placeExternal, type Graph } from "./onnx/index.js";
 import { inSlices } from "./slices.js";
+import { placeOf, placedWeights, type PlacedWeight } from "./weight-place.js";
 
 export interface WrittenModel {
   /** Of the model's file. */
@@ -21,12 +18,14 @@ export interface WrittenModel {
 
 /** Weights begin at multiples of this, as vectorised kernels like it. */
 const alignment = 64;
+/** Bytes that are copied at once. */
+const slice = 4 << 20;
 
 /**
  * Writes a model, atomically. Weights outside stay in their files when these lie in the model's folder or below it, which
  * is where runtimes look; else they are copied into one file beside it, `<path>.data`.
  *
- * @throws FileError ERR_IO naming the path, AbortError
+ * @throws FileError ERR_IO naming the path, ModelError for weights that cannot be read or have changed, AbortError
  */
 export async function writeModel(
   path: string,
@@ -34,16 +33,13 @@ export async function writeModel(
   options: { signal?: AbortSignal } = {},
 ): Promise<WrittenModel> {
   const folder = dirname(resolve(path));
-  const weights = externalWeights(graph);
-  const inside = (location: string): boolean => {
-    const way = relative(folder, location);
-    return !isAbsolute(way) && way.split(/[/\\]/)[0] !== "..";
-  };
+  const weights = placedWeights(graph);
+  const inside = await allBelow(folder, new Set(weights.map((weight) => weight.path)));
   let placed = placeExternal(graph, ({ location, offset }) => ({
-    location: relative(folder, location),
+    location: relative(folder, placeOf(location).path),
     offset,
   }));
-  if (!weights.every(({ location }) => inside(location))) {
+  if (!inside) {
     const data = `${path}.data`;
     const offsets = new Map<string, number>();
     let end = 0;
@@ -62,29 +58,32 @@ export async function writeModel(
   };
 }
 
+/** Whether a model in this folder may refer to all of these files: {@link ModelFolder}'s rule. */
+async function allBelow(folder: string, files: ReadonlySet<string>): Promise<boolean> {
+  if (![...files].every((file) => liesBelow(folder, file))) return false;
+  try {
+    const root = await realpath(folder);
+    for (const file of files) if (!liesBelow(root, await realpath(file))) return false;
+    return true;
+  } catch {
+    return false; // what cannot be found is copied, or fails there
+  }
+}
+
 /** The bytes of weights, one after the other, each up to a multiple of the alignment. */
 async function* copied(
-  weights: readonly ExternalWeight[],
+  weights: readonly PlacedWeight[],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array> {
-  for (const { location, offset, length } of weights) {
-    const end = offset + length - 1;
-    let got = 0;
-    try {
-      for await (const chunk of createReadStream(location, { start: offset, end, highWaterMark: 1 << 20 })) {
-        got += (chunk as Buffer).length;
-        yield chunk as Buffer;
-        if (signal?.aborted) throw new AbortError(`copying ${location}`, { cause: signal.reason as unknown });
-      }
-    } catch (error) {
-      if (error instanceof AbortError) throw error;
-      throw new FileError("ERR_IO", `${location}: cannot be read: ${reason(error)}`, { cause: error });
+  for (const { name, path, state, offset, length } of weights) {
+    const what = `constant ${describe(name)}: ${path}`;
+    const buffer = new Uint8Array(Math.min(slice, length));
+    for (let at = 0; at < length; at += slice) {
+      if (signal?.aborted) throw new AbortError(`copying ${path}`, { cause: signal.reason as unknown });
+      const part = buffer.subarray(0, Math.min(slice, length - at));
+      await withFile(path, what, { state }, (file) => fill(file, part, offset + at, what));
+      yield part;
     }
-    if (got !== length)
-      throw new FileError(
-        "ERR_IO",
-        `${location}: expected ${length} bytes at ${offset}, got ${got}: the file has changed`,
-      );
     const rest = (alignment - (length % alignment)) % alignment;
     if (rest > 0) yield new Uint8Array(rest);
   }

@@ -3,6 +3,10 @@ import { create } from "@bufbuild/protobuf";
 import {
   StringStringEntryProtoSchema,
   TensorProto_DataLocation,
+  type AttributeProto,
+  type GraphProto,
+  type NodeProto,
+  type SparseTensorProto,
   type StringStringEntryProto,
   type TensorProto,
 } from "onnx-buf";
@@ -46,7 +50,9 @@ export function externalRange(tensor: TensorProto): ExternalRange | null {
 }
 
 function entry(tensor: TensorProto, key: string): string | undefined {
-  return tensor.externalData.find((e: StringStringEntryProto) => e.key === key)?.value;
+  const [first, second] = tensor.externalData.filter((e: StringStringEntryProto) => e.key === key);
+  if (second) throw bad(tensor, `has its ${key} twice`);
+  return first?.value;
 }
 
 function whole(tensor: TensorProto, key: string): number | undefined {
@@ -62,10 +68,74 @@ function bad(tensor: TensorProto, what: string): ModelError {
   return new ModelError("ERR_MODEL_INVALID", `constant "${tensor.name}": external data ${what}`);
 }
 
+/**
+ * The tensors with data in files that are no constants of the graph itself: values of attributes, and what bodies of control
+ * flow and functions hold.
+ */
+export function embeddedExternal(graph: Graph): TensorProto[] {
+  const found: TensorProto[] = [];
+  const tensor = (value: TensorProto | undefined): void => {
+    if (value && isExternal(value)) found.push(value);
+  };
+  const sparse = (value: SparseTensorProto | undefined): void => {
+    tensor(value?.values);
+    tensor(value?.indices);
+  };
+  const body = (value: GraphProto | undefined): void => {
+    value?.initializer.forEach(tensor);
+    value?.sparseInitializer.forEach(sparse);
+    value?.node.forEach(node);
+  };
+  const attribute = (value: AttributeProto): void => {
+    tensor(value.t);
+    value.tensors.forEach(tensor);
+    sparse(value.sparseTensor);
+    value.sparseTensors.forEach(sparse);
+    body(value.g);
+    value.graphs.forEach(body);
+  };
+  const node = (value: NodeProto): void => value.attribute.forEach(attribute);
+  for (const { attributes } of graph.nodes) [...attributes.values()].forEach(attribute);
+  for (const own of graph.functions) {
+    own.node.forEach(node);
+    own.attributeProto.forEach(attribute);
+  }
+  return found;
+}
+
+/** Puts the numbers of a tensor that lies in a file into it. */
+export function fillExternal(tensor: TensorProto, rawData: Uint8Array<ArrayBuffer>): void {
+  tensor.rawData = rawData;
+  tensor.externalData = [];
+  tensor.dataLocation = TensorProto_DataLocation.DEFAULT;
+}
+
+/** @throws ModelError ERR_MODEL_UNSUPPORTED for a graph that has numbers in files, which nobody will read */
+export function refuseExternal(graph: Graph, name: string): void {
+  const [tensor] = [...graph.initializers.values()].filter(isExternal).concat(embeddedExternal(graph));
+  if (tensor)
+    throw new ModelError(
+      "ERR_MODEL_UNSUPPORTED",
+      `${name}: the numbers of its constant "${tensor.name}" lie in another file; save it with its weights inside`,
+    );
+}
+
+/** The graph with some of its constants as inputs. */
+export function constantsAsInputs(graph: Graph, names: ReadonlySet<string>): Graph {
+  if (names.size === 0) return graph;
+  const result = copyGraph(graph);
+  for (const name of names) {
+    const tensor = result.initializers.get(name)!;
+    result.inputs.push({ name, elemType: tensor.dataType, dims: tensorDims(tensor) });
+    result.initializers.delete(name);
+  }
+  return result;
+}
+
 /** The files a graph's weights lie in, relative to the model's folder. */
 export function externalFiles(graph: Graph): string[] {
   const files = new Set<string>();
-  for (const tensor of graph.initializers.values()) {
+  for (const tensor of [...graph.initializers.values(), ...embeddedExternal(graph)]) {
     const range = externalRange(tensor);
     if (range) files.add(range.location);
   }

@@ -6,11 +6,15 @@ import { jvpGraph } from "./jvp.js";
 
 export { decodeModel, decodeNode, decodeSteps, encodeModel, encodeSteps } from "./codec.js";
 export {
+  constantsAsInputs,
+  embeddedExternal,
   externalFiles,
   externalRange,
   externalWeights,
+  fillExternal,
   inlineExternal,
   placeExternal,
+  refuseExternal,
   withExternal,
   type ExternalRange,
   type ExternalWeight,

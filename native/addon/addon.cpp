@@ -37,6 +37,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   define_device_functions(env, exports);
   define_block_rules(env, exports);
   exports.Set("openSession", Napi::Function::New<SessionObject::open>(env, "openSession"));
+  exports.Set("hasExternalData",
+              Napi::Function::New<SessionObject::has_external_data>(env, "hasExternalData"));
   exports.Set("openTorchModel", Napi::Function::New<TorchModelObject::open>(env, "openTorchModel"));
   exports.Set("simplify", Napi::Function::New<simplify_job>(env, "simplify"));
   exports.Set("createTranslator", Napi::Function::New<TranslatorObject::create>(env, "createTranslator"));

@@ -24,6 +24,7 @@ std::vector<FileWeight> read_weights(const Napi::Value& value, const std::string
       throw_invalid(fields.path("elemType"), "a type of numbers", fields.get("elemType"));
     weight.shape = read_shape(fields.get("shape"), fields.path("shape"));
     weight.file = read_path(fields.get("file"), fields.path("file"));
+    weight.state = fields.text("state");
     fields.optional("offset", weight.offset, 0, size_t{1} << 50);
     weights.push_back(std::move(weight));
   }
@@ -38,7 +39,7 @@ SessionConfig read_config(const Napi::Value& value) {
   options.optional("threads", threads, 1, 1024);
   config.threads = static_cast<int>(threads);
   options.optional("name", config.name);
-  options.optional("externalDataFolder", config.external_data_folder);
+  options.optional("state", config.state);
   options.optional("packWeights", config.pack_weights);
   if (options.has("weights")) config.weights = read_weights(options.get("weights"), options.path("weights"));
   return config;

@@ -2,6 +2,9 @@
 
 #include "addon/model_source.h"
 #include "addon/model_values.h"
+#include "bridge/model_scan.h"
+#include "bridge/opened_file.h"
+#include "bridge/session_options.h"
 
 namespace tr0n::addon {
 Napi::Function SessionObject::define(Napi::Env env) {
@@ -36,6 +39,25 @@ Napi::Value SessionObject::open(const Napi::CallbackInfo& info) {
       return [session](Napi::Env env) -> Napi::Value {
         return make(env, session, session->session.model_bytes());
       };
+    };
+    return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
+  });
+}
+
+Napi::Value SessionObject::has_external_data(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    InputReader reader;
+    const ModelSource source = ModelSource::read(info, reader);
+    const auto work = [source](Job&) -> MakeValue {
+      const SessionConfig& config = source.config;
+      const bool found =
+          source.path.empty()
+              ? external_constant(memory_bytes(source.bytes.data, source.bytes.size), config.name).has_value()
+              : external_constant(file_bytes(OpenedFile(
+                                      source.path, model_file_name(source.path, config.name), config.state)),
+                                  config.name)
+                    .has_value();
+      return [found](Napi::Env env) { return Napi::Boolean::New(env, found); };
     };
     return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
   });

@@ -20,6 +20,8 @@ class SessionObject : public NativeObject<SessionObject, CountedSession> {
   static Napi::Function define(Napi::Env env);
   /// NativeBinding.openSession
   static Napi::Value open(const Napi::CallbackInfo& info);
+  /// NativeBinding.hasExternalData
+  static Napi::Value has_external_data(const Napi::CallbackInfo& info);
   explicit SessionObject(const Napi::CallbackInfo& info);
 
   /// The session behind an argument, kept alive by the pointer.

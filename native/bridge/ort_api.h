@@ -7,8 +7,8 @@
 /// runtime's ABI and hold for every version since the entry appeared.
 namespace tr0n::ort {
 
-/// The newest interface version that an entry below needs. Runtimes from 1.16 (2023) on provide it.
-constexpr uint32_t kApiVersion = 16;
+/// The newest interface version that an entry below needs. Runtimes from 1.22 (2025) on provide it.
+constexpr uint32_t kApiVersion = 22;
 
 struct Env;
 struct Status;
@@ -21,6 +21,9 @@ struct TensorInfo;
 struct SessionOptions;
 struct PackedWeights;
 struct Allocator;
+struct ValueName;
+struct Graph;
+struct Model;
 
 enum class StatusCode : int {
   ok = 0,
@@ -123,8 +126,23 @@ using LogFunction = void (*)(void* parameter, int severity, const char* category
   ENTRY(150, AddInitializer, Status*, (SessionOptions*, const char*, const Value*))                          \
   ENTRY(166, CreatePrepackedWeightsContainer, Status*, (PackedWeights**))                                    \
   ENTRY(167, ReleasePrepackedWeightsContainer, void, (PackedWeights*))                                       \
-  ENTRY(169, CreateSessionFromArrayWithPrepackedWeightsContainer, Status*,                                   \
-        (const Env*, const void*, size_t, const SessionOptions*, PackedWeights*, RawSession**))
+  ENTRY(285, ReleaseValueName, void, (ValueName*))                                                           \
+  ENTRY(287, ReleaseGraph, void, (Graph*))                                                                   \
+  ENTRY(288, ReleaseModel, void, (Model*))                                                                   \
+  ENTRY(291, GetModelEditorApi, void* const*, ())
+
+/// Of the table that GetModelEditorApi gives: changes to a model between its parsing and its optimisation.
+#define TR0N_ORT_EDITOR_ENTRIES(ENTRY)                                                                       \
+  ENTRY(5, CreateValueName, Status*, (const char*, const TypeInfo*, ValueName**))                            \
+  ENTRY(7, CreateGraph, Status*, (Graph**))                                                                  \
+  ENTRY(8, SetGraphInputs, Status*, (Graph*, ValueName**, size_t))                                           \
+  ENTRY(10, AddInitializerToGraph, Status*, (Graph*, const char*, Value*, bool))                             \
+  ENTRY(12, CreateModel, Status*, (const char* const*, const int*, size_t, Model**))                         \
+  ENTRY(13, AddGraphToModel, Status*, (Model*, Graph*))                                                      \
+  ENTRY(16, CreateModelEditorSessionFromArray, Status*,                                                      \
+        (const Env*, const void*, size_t, const SessionOptions*, RawSession**))                              \
+  ENTRY(18, ApplyModelToModelEditorSession, Status*, (RawSession*, Model*))                                  \
+  ENTRY(19, FinalizeModelEditorSession, Status*, (RawSession*, const SessionOptions*, PackedWeights*))
 // clang-format on
 
 /// The entries, typed.
@@ -146,6 +164,19 @@ struct Api {
 constexpr uint32_t kLoadCancellationVersion = 22;
 constexpr size_t kLoadCancellationIndex = 293;
 using SetLoadCancellation = Status* (*)(SessionOptions*, bool cancel);
+
+/// The same of the table for changes to models.
+struct EditorApi {
+#define TR0N_ORT_MEMBER(index, name, result, parameters) result(*name) parameters = nullptr;
+  TR0N_ORT_EDITOR_ENTRIES(TR0N_ORT_MEMBER)
+#undef TR0N_ORT_MEMBER
+
+  explicit EditorApi(void* const* table) {
+#define TR0N_ORT_LOAD(index, name, result, parameters) name = reinterpret_cast<decltype(name)>(table[index]);
+    TR0N_ORT_EDITOR_ENTRIES(TR0N_ORT_LOAD)
+#undef TR0N_ORT_LOAD
+  }
+};
 
 /// What the library's one exported function, OrtGetApiBase, returns.
 struct ApiBase {

@@ -70,7 +70,7 @@ Runtime::Runtime(const std::string& path) {
   void* const* table = base->GetApi(kApiVersion);
   if (!table)
     throw Error("ERR_RUNTIME_MISSING",
-                "\"" + path + "\" is ONNX Runtime " + version_ + ", too old: expected 1.16 or newer");
+                "\"" + path + "\" is ONNX Runtime " + version_ + ", too old: expected 1.22 or newer");
   api_ = Api(table);
   if (void* const* newer = base->GetApi(kLoadCancellationVersion))
     set_load_cancellation_ = reinterpret_cast<SetLoadCancellation>(newer[kLoadCancellationIndex]);

@@ -66,6 +66,9 @@ using RunOptionsHandle = Handle<RunOptions, &Api::ReleaseRunOptions>;
 using TypeInfoHandle = Handle<TypeInfo, &Api::ReleaseTypeInfo>;
 using TensorInfoHandle = Handle<TensorInfo, &Api::ReleaseTensorTypeAndShapeInfo>;
 using PackedWeightsHandle = Handle<PackedWeights, &Api::ReleasePrepackedWeightsContainer>;
+using ValueNameHandle = Handle<ValueName, &Api::ReleaseValueName>;
+using GraphHandle = Handle<Graph, &Api::ReleaseGraph>;
+using ModelHandle = Handle<Model, &Api::ReleaseModel>;
 using SessionOptionsHandle = Handle<SessionOptions, &Api::ReleaseSessionOptions>;
 
 }  // namespace tr0n::ort

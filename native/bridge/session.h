@@ -32,14 +32,17 @@ struct FileWeight {
   ort::ElementType type = ort::ElementType::undefined;
   std::vector<int64_t> shape;
   std::string file;
+  std::string state;  ///< of the file, as OpenedFile says it
   size_t offset = 0;
 };
 
 struct SessionConfig {
-  int threads = 1;                   ///< ONNX Runtime's intra-op threads
-  std::string name;                  ///< for messages: the file, or what the graph is for
-  std::string external_data_folder;  ///< for models given as bytes
-  std::vector<FileWeight> weights;   ///< below that folder; shared by all sessions on the same files
+  int threads = 1;   ///< ONNX Runtime's intra-op threads
+  std::string name;  ///< for messages: the file, or what the graph is for
+  /// Of the model's file, as OpenedFile says it; empty for any.
+  std::string state;
+  /// Inputs of the model's bytes that are constants in files; shared by all sessions on the same files.
+  std::vector<FileWeight> weights;
   /// Whether the matrices of products are rearranged for their kernels when the session opens. Without it
   /// products read them as they lie: nodes that read the same matrix share it, and each product takes
   /// longer, the more the fewer rows it has.
@@ -52,8 +55,9 @@ struct PreparedOptions;
 /// A model loaded into ONNX Runtime. Runs may come from several threads at once.
 class Session {
  public:
-  /// External data is looked up beside the file. Throws ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID,
-  /// ERR_MODEL_UNSUPPORTED, ERR_OUT_OF_MEMORY, ERR_RUNTIME_MISSING.
+  /// A model whose constants lie in other files is refused in either form: the runtime would open whatever
+  /// they name, and map it. Throws ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED,
+  /// ERR_OUT_OF_MEMORY, ERR_RUNTIME_MISSING.
   static Session from_file(const std::string& path, const SessionConfig& config);
   /// The bytes are not needed afterwards.
   static Session from_bytes(const void* bytes, size_t size, const SessionConfig& config);

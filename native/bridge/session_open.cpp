@@ -52,10 +52,10 @@ std::vector<ValueInfo> describe_all(size_t count, GetName get_name, GetType get_
 }  // namespace
 
 Session Session::from_file(const std::string& path, const SessionConfig& config) {
-  const size_t size = check_model_file(path, config.name);
+  const OpenedFile file(path, model_file_name(path, config.name), config.state);
   auto options = std::make_shared<PreparedOptions>(config);
-  ort::SessionHandle session = open_file(path, *options, config);
-  return Session(std::move(session), config, size, std::move(options));
+  ort::SessionHandle session = open_file(file, *options, config);
+  return Session(std::move(session), config, file.size(), std::move(options));
 }
 
 Session Session::from_bytes(const void* bytes, size_t size, const SessionConfig& config) {

@@ -1,12 +1,9 @@
 #include "bridge/session_options.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <optional>
 
+#include "bridge/editor_session.h"
+#include "bridge/model_scan.h"
 #include "bridge/process_exit.h"
 
 namespace tr0n {
@@ -28,9 +25,6 @@ bool mentions(const Failure& failure, std::initializer_list<const char*> phrases
 const char* load_error(const Failure& failure) {
   if (failure.out_of_memory()) return "ERR_OUT_OF_MEMORY";
   if (failure.code == StatusCode::no_such_file) return "ERR_MODEL_NOT_FOUND";
-  if (mentions(failure, {"External data", "external data"}) &&
-      mentions(failure, {"does not exist", "No such file", "not found", "cannot open", "open file"}))
-    return "ERR_MODEL_NOT_FOUND";
   if (failure.code == StatusCode::not_implemented ||
       mentions(failure,
                {"Unsupported model IR version", "is not a registered function/op", "No Op registered for",
@@ -63,6 +57,15 @@ ort::SessionHandle finish(const ort::Api& api, ort::Status* status, ort::RawSess
   return ort::SessionHandle(session);
 }
 
+/// The runtime would open the files that such a model names by itself: relative to whatever it takes for the
+/// model's folder, through links, and as mappings. It is never given one.
+void refuse_external(const ModelBytes& bytes, const std::string& name) {
+  const auto constant = external_constant(bytes, name);
+  if (constant)
+    throw Error("ERR_MODEL_UNSUPPORTED",
+                name + ": the numbers of its constant \"" + *constant + "\" lie in another file");
+}
+
 }  // namespace
 
 PreparedOptions::PreparedOptions(const SessionConfig& config) {
@@ -81,52 +84,47 @@ PreparedOptions::PreparedOptions(const SessionConfig& config) {
   ort::check(api, api.DisableMemPattern(raw));
   if (!config.pack_weights)
     ort::check(api, api.AddSessionConfigEntry(raw, "session.disable_prepacking", "1"));
-  if (!config.external_data_folder.empty())
-    ort::check(api, api.AddSessionConfigEntry(raw, "session.model_external_initializers_file_folder_path",
-                                              config.external_data_folder.c_str()));
+  // No guessing from names or first bytes: what was looked at is what is parsed.
+  ort::check(api, api.AddSessionConfigEntry(raw, "session.load_model_format", "ONNX"));
   if (config.weights.empty()) return;
   shared = SharedWeights::of(config.weights, config.name);
   for (const FileWeight& weight : config.weights) {
-    values.push_back(shared->value(weight, config.name));
-    // The session uses the memory itself and shares what it packs of it. What its optimiser looks into it
-    // maps by itself, from the folder: handing it values for that (AddExternalInitializers) makes it copy all
-    // of them for a while.
+    values.push_back(shared->value(weight));
+    // The session uses the memory itself, and shares what it packs of it.
     ort::check(api, api.AddInitializer(raw, weight.name.c_str(), values.back().get()));
   }
 }
 
-size_t check_model_file(const std::string& path, const std::string& name) {
-  struct stat status {};
-  if (stat(path.c_str(), &status) != 0 || access(path.c_str(), R_OK) != 0)
-    throw Error("ERR_MODEL_NOT_FOUND", name + ": \"" + path + "\" cannot be read: " + std::strerror(errno));
-  if (!S_ISREG(status.st_mode)) throw Error("ERR_MODEL_NOT_FOUND", name + ": \"" + path + "\" is not a file");
-  if (status.st_size == 0) throw Error("ERR_MODEL_INVALID", name + ": \"" + path + "\" is empty");
-  return static_cast<size_t>(status.st_size);
+std::string model_file_name(const std::string& path, const std::string& name) {
+  return std::string(name).append(": \"").append(path).append("\"");
 }
 
-ort::SessionHandle open_file(const std::string& path, const PreparedOptions& options,
+ort::SessionHandle open_file(const OpenedFile& file, const PreparedOptions& options,
                              const SessionConfig& config) {
+  refuse_external(file_bytes(file), config.name);
   Runtime& runtime = Runtime::instance();
   ort::RawSession* session = nullptr;
   const CancellableLoad load(config.cancel, options.options.get());
-  ort::Status* status =
-      runtime.api().CreateSession(runtime.env(), path.c_str(), options.options.get(), &session);
-  return finish(runtime.api(), status, session, config);
+  ort::Status* status = runtime.api().CreateSession(runtime.env(), file.runtime_path().c_str(),
+                                                    options.options.get(), &session);
+  ort::SessionHandle handle = finish(runtime.api(), status, session, config);
+  file.check_unchanged();
+  return handle;
 }
 
 ort::SessionHandle open_bytes(const void* bytes, size_t size, const PreparedOptions& options,
                               const SessionConfig& config) {
   if (size == 0) throw Error("ERR_MODEL_INVALID", config.name + ": the model has 0 bytes");
+  refuse_external(memory_bytes(bytes, size), config.name);
   Runtime& runtime = Runtime::instance();
   ort::RawSession* session = nullptr;
   const ort::Api& api = runtime.api();
   const CancellableLoad load(config.cancel, options.options.get());
   ort::Status* status =
-      options.shared
-          ? api.CreateSessionFromArrayWithPrepackedWeightsContainer(
-                runtime.env(), bytes, size, options.options.get(), options.shared->packed(), &session)
-          : api.CreateSessionFromArray(runtime.env(), bytes, size, options.options.get(), &session);
-  return finish(runtime.api(), status, session, config);
+      config.weights.empty()
+          ? api.CreateSessionFromArray(runtime.env(), bytes, size, options.options.get(), &session)
+          : open_with_weights(bytes, size, options, config.weights, &session);
+  return finish(api, status, session, config);
 }
 
 }  // namespace tr0n

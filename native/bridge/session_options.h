@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "bridge/opened_file.h"
 #include "bridge/ort_runtime.h"
 #include "bridge/session.h"
 #include "bridge/shared_weights.h"
@@ -15,15 +16,15 @@ struct PreparedOptions {
   /// Throws ERR_MODEL_NOT_FOUND or ERR_MODEL_INVALID where the files of weights are not as the config says.
   explicit PreparedOptions(const SessionConfig& config);
   std::shared_ptr<const SharedWeights> shared;  ///< null where the config names no weights
-  std::vector<ort::ValueHandle> values;
+  std::vector<ort::ValueHandle> values;         ///< of the config's weights, in that order
   ort::SessionOptionsHandle options;
 };
 
-/// The size of a model's file; throws ERR_MODEL_NOT_FOUND or ERR_MODEL_INVALID where it is none.
-size_t check_model_file(const std::string& path, const std::string& name);
+/// How messages call the file of a model.
+std::string model_file_name(const std::string& path, const std::string& name);
 
 /// Throw the codes of Session::from_file(), and ERR_ABORTED.
-ort::SessionHandle open_file(const std::string& path, const PreparedOptions& options,
+ort::SessionHandle open_file(const OpenedFile& file, const PreparedOptions& options,
                              const SessionConfig& config);
 ort::SessionHandle open_bytes(const void* bytes, size_t size, const PreparedOptions& options,
                               const SessionConfig& config);

@@ -22,16 +22,39 @@ Registry& registry() {
   return *entries;
 }
 
+size_t bytes_of(const FileWeight& weight) { return element_count(weight.shape) * type_size(weight.type); }
+
 }  // namespace
 
 std::shared_ptr<const SharedWeights> SharedWeights::of(const std::vector<FileWeight>& weights,
                                                        const std::string& model) {
   Files files;
-  Key key;
+  std::map<std::pair<std::string, std::string>, std::unique_ptr<const OpenedFile>> opened;
+  const auto what = [&](const FileWeight& weight) {
+    return std::string(model).append(": its external data \"").append(weight.file).append("\"");
+  };
   for (const FileWeight& weight : weights) {
-    auto& file = files[weight.file];
-    if (!file) key.insert(file = WeightFile::open(weight.file, model));
+    const std::pair key(weight.file, weight.state);
+    auto& file = opened[key];
+    if (!file) {
+      file = std::make_unique<OpenedFile>(weight.file, what(weight), weight.state);
+      files[key] = WeightFile::of(*file);
+    }
+    const size_t bytes = bytes_of(weight);
+    if (weight.offset > file->size() || bytes > file->size() - weight.offset)
+      throw Error("ERR_MODEL_INVALID", model + ": constant \"" + weight.name + "\": expected " +
+                                           std::to_string(bytes) + " bytes at " +
+                                           std::to_string(weight.offset) + " of \"" + weight.file +
+                                           "\", which has " + std::to_string(file->size()));
+    files[key]->read(*file, weight.offset, bytes, what(weight));
   }
+  for (const auto& [key, file] : opened) file->check_unchanged();
+  return shared(std::move(files));
+}
+
+std::shared_ptr<const SharedWeights> SharedWeights::shared(Files files) {
+  Key key;
+  for (const auto& file : files) key.insert(file.second);
   const std::lock_guard<std::mutex> lock(registry_mutex());
   Registry& entries = registry();
   for (auto it = entries.begin(); it != entries.end();)
@@ -39,9 +62,9 @@ std::shared_ptr<const SharedWeights> SharedWeights::of(const std::vector<FileWei
   auto& known = entries[key];
   // Other paths to the same files would not be found in `files_`; such a set is not shared.
   if (auto shared = known.lock(); shared && shared->files_ == files) return shared;
-  std::shared_ptr<const SharedWeights> shared(new SharedWeights(std::move(files)));
-  known = shared;
-  return shared;
+  std::shared_ptr<const SharedWeights> fresh(new SharedWeights(std::move(files)));
+  known = fresh;
+  return fresh;
 }
 
 SharedWeights::SharedWeights(Files files) : files_(std::move(files)) {
@@ -51,16 +74,10 @@ SharedWeights::SharedWeights(Files files) : files_(std::move(files)) {
   packed_.reset(packed);
 }
 
-ort::ValueHandle SharedWeights::value(const FileWeight& weight, const std::string& model) const {
-  const WeightFile& file = *files_.at(weight.file);
-  const size_t bytes = element_count(weight.shape) * type_size(weight.type);
-  if (weight.offset > file.size() || bytes > file.size() - weight.offset)
-    throw Error("ERR_MODEL_INVALID", model + ": constant \"" + weight.name + "\": expected " +
-                                         std::to_string(bytes) + " bytes at " +
-                                         std::to_string(weight.offset) + " of \"" + weight.file +
-                                         "\", which has " + std::to_string(file.size()));
-  return make_value(file.data() + weight.offset, bytes, weight.shape.data(), weight.shape.size(),
-                    weight.type);
+ort::ValueHandle SharedWeights::value(const FileWeight& weight) const {
+  const size_t bytes = bytes_of(weight);
+  char* data = files_.at({weight.file, weight.state})->range(weight.offset, bytes);
+  return make_value(data, bytes, weight.shape.data(), weight.shape.size(), weight.type);
 }
 
 }  // namespace tr0n

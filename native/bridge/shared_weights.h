@@ -2,6 +2,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bridge/ort_runtime.h"
@@ -18,19 +19,21 @@ struct FileWeight;
 /// share.)
 class SharedWeights {
  public:
-  /// Those in use for this set of files, or new ones. Throws ERR_MODEL_NOT_FOUND naming `model`.
+  /// Those in use for this set of files, or new ones, with all of `weights` read. Throws what OpenedFile
+  /// does, ERR_MODEL_INVALID where a weight does not lie in its file, and ERR_OUT_OF_MEMORY, naming `model`.
   static std::shared_ptr<const SharedWeights> of(const std::vector<FileWeight>& weights,
                                                  const std::string& model);
 
-  /// The weight as a value over that memory, which lives as long as this. Throws ERR_MODEL_INVALID
-  /// where it does not lie in its file.
-  ort::ValueHandle value(const FileWeight& weight, const std::string& model) const;
+  /// A weight that `of` was given, as a value over that memory, which lives as long as this.
+  ort::ValueHandle value(const FileWeight& weight) const;
   /// Where kernels keep what they pack; the runtime locks it.
   ort::PackedWeights* packed() const { return packed_.get(); }
 
  private:
-  using Files = std::map<std::string, std::shared_ptr<const WeightFile>>;
+  /// By path and state.
+  using Files = std::map<std::pair<std::string, std::string>, std::shared_ptr<WeightFile>>;
   explicit SharedWeights(Files files);
+  static std::shared_ptr<const SharedWeights> shared(Files files);
   Files files_;
   ort::PackedWeightsHandle packed_;
 };

@@ -71,8 +71,8 @@ HostBlock simplify(const SessionConfig& config, Open open) {
 }  // namespace
 
 HostBlock simplify_file(const std::string& path, const SessionConfig& config) {
-  check_model_file(path, config.name);
-  return simplify(config, [&](const PreparedOptions& options) { open_file(path, options, config); });
+  const OpenedFile file(path, model_file_name(path, config.name), config.state);
+  return simplify(config, [&](const PreparedOptions& options) { open_file(file, options, config); });
 }
 
 HostBlock simplify_bytes(const void* bytes, size_t size, const SessionConfig& config) {

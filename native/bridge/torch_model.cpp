@@ -80,9 +80,12 @@ void TorchTape::backward(const float* const* cotangents, float* const* gradients
 std::shared_ptr<const TorchModel> TorchModel::from_file(const std::string& path, const std::string& name,
                                                         const TorchOpening& opening,
                                                         const CancelToken& cancel) {
-  check_model_file(path, name);
-  const std::shared_ptr<const WeightFile> file = WeightFile::open(path, name);
-  return from_bytes(file->data(), file->size(), name, opening, cancel);
+  const std::string what = model_file_name(path, name);
+  const OpenedFile file(path, what);
+  const std::shared_ptr<WeightFile> bytes = WeightFile::of(file);
+  bytes->read(file, 0, file.size(), what);
+  file.check_unchanged();
+  return from_bytes(bytes->range(0, file.size()), file.size(), name, opening, cancel);
 }
 
 std::shared_ptr<const TorchModel> TorchModel::from_bytes(const void* bytes, size_t size,

@@ -46,25 +46,42 @@ describe("bridge: sessions", () => {
     assert.equal(addon.onnxRuntimeVersion(), "1.30.0");
   });
 
-  it("finds external data beside a file, and in the folder given with bytes", async () => {
+  it("takes constants in files as values of inputs, and opens no file that a model names", async () => {
     const weights = numbers(32 * 8, 9);
-    const model = onnxModel({
-      inputs: [{ name: "x", dims: ["batch", 32] }],
-      outputs: [{ name: "y", dims: ["batch", 8] }],
-      nodes: [["MatMul", ["x", "w"], ["y"]]],
-      weights: [{ name: "w", dims: [32, 8], data: weights, external: "weights.bin" }],
+    const y = { name: "y", dims: ["batch", 8] };
+    const x = { name: "x", dims: ["batch", 32] };
+    const nodes: [string, string[], string[]][] = [["MatMul", ["x", "w"], ["y"]]];
+    const given = { name: "w", dims: [32, 8], data: weights };
+    const split = onnxModel({
+      inputs: [x],
+      outputs: [y],
+      nodes,
+      weights: [{ ...given, external: "weights.bin" }],
     });
     const path = join(folder, "external.onnx");
-    await writeFile(path, model);
-    await rejectsCode(open(path), "ERR_MODEL_NOT_FOUND", /external\.onnx.*weights\.bin/s);
-    await writeFile(join(folder, "weights.bin"), Buffer.from(weights.buffer));
-    const x = { data: numbers(64), shape: [2, 32] };
-    const fromFile = await (await open(path)).run({ x }).promise;
-    const fromBytes = await (await open(model, { externalDataFolder: folder })).run({ x }).promise;
-    let expected = 0;
-    for (let j = 0; j < 32; j++) expected += x.data[j]! * weights[j * 8]!;
-    assert.ok(Math.abs(Number(fromFile["y"]!.data[0]) - expected) < 1e-5);
-    sameBits(fromFile["y"]!.data as Float32Array, fromBytes["y"]!.data as Float32Array, "y");
+    const file = join(folder, "weights.bin");
+    await writeFile(path, split);
+    await writeFile(file, Buffer.from(weights.buffer));
+    for (const source of [path, split]) {
+      assert.equal(await addon.hasExternalData(source).promise, true);
+      await rejectsCode(open(source), "ERR_MODEL_UNSUPPORTED", /constant "w" lie in another file/);
+    }
+    const whole = onnxModel({ inputs: [x], outputs: [y], nodes, weights: [given] });
+    assert.equal(await addon.hasExternalData(whole).promise, false);
+    const open2 = onnxModel({ inputs: [x, { name: "w", dims: [32, 8] }], outputs: [y], nodes });
+    const session = await open(open2, {
+      weights: [{ name: "w", elemType: 1, shape: [32, 8], file, state: "", offset: 0 }],
+    });
+    assert.deepEqual(
+      session.inputs.map((input) => [input.name, input.shape, input.symbols]),
+      [["x", [null, 32], ["batch", null]]],
+    );
+    const feeds = { x: { data: numbers(64), shape: [2, 32] } };
+    const other = await open(whole);
+    const [a, b] = [await session.run(feeds).promise, await other.run(feeds).promise];
+    sameBits(a["y"]!.data as Float32Array, b["y"]!.data as Float32Array, "y");
+    session.dispose();
+    other.dispose();
   });
 
   it("carries every numeric type", async () => {

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { StringStringEntryProtoSchema, TensorProto_DataLocation, TensorProtoSchema } from "onnx-buf";
 import { loadModel } from "../../lib/model.js";
+import { ModelFolder } from "../../lib/model-folder.js";
 import { native } from "../../lib/native.js";
 import { Builder, DataType, decodeModel, emptyGraph, encodeModel, type Graph } from "../../lib/onnx/index.js";
 import { fileWeights, openGraph, resolveExternal } from "../../lib/weights.js";
@@ -53,7 +54,7 @@ describe("external data", () => {
 
   it("large weights stay outside, small ones come in, and messages name what is wrong with files", async () => {
     const bytes = await readFile(path("split.onnx"));
-    const graph = await resolveExternal(decodeModel(bytes), folder, "split.onnx");
+    const graph = await resolveExternal(decodeModel(bytes), new ModelFolder(folder), "split.onnx");
     assert.deepEqual(
       fileWeights(graph).map(({ shape, file }) => [shape, file]),
       [
@@ -62,30 +63,39 @@ describe("external data", () => {
       ],
     );
     await mkdir(path("alone"), { recursive: true });
-    const missing = resolveExternal(decodeModel(bytes), path("alone"), "split.onnx");
+    const missing = resolveExternal(decodeModel(bytes), new ModelFolder(path("alone")), "split.onnx");
     await assert.rejects(missing, { code: "ERR_MODEL_NOT_FOUND", message: /split\.onnx\.bin.*no such file/ });
     await writeFile(path("alone/split.onnx.bin"), new Uint8Array(1000));
-    const short = resolveExternal(decodeModel(bytes), path("alone"), "split.onnx");
+    const short = resolveExternal(decodeModel(bytes), new ModelFolder(path("alone")), "split.onnx");
     await assert.rejects(short, { code: "ERR_MODEL_INVALID", message: /expected \d+ bytes at \d+/ });
     await assert.rejects(resolveExternal(decodeModel(bytes), null, "bytes"), {
       code: "ERR_MODEL_UNSUPPORTED",
-      message: /load it from its path/,
+      message:
+        /constant "[^"]+": its numbers lie in another file, "split\.onnx\.bin": load the model from its path/,
     });
   });
 
   it("natively, a weight beyond the end of its file is an error, not a crash", async () => {
     await writeExternal(path("cut.onnx"), network());
     const bytes = await readFile(path("cut.onnx"));
-    const graph = await resolveExternal(decodeModel(bytes), folder, "cut.onnx");
+    const graph = await resolveExternal(decodeModel(bytes), new ModelFolder(folder), "cut.onnx");
     await truncate(path("cut.onnx.bin"), 2000);
     const how = { name: "cut", threads: 1, what: "open" };
     await assert.rejects(openGraph(graph, how), {
       code: "ERR_MODEL_INVALID",
-      message: /expected .* bytes at/,
+      message: /cut\.onnx\.bin" has changed since it was loaded/,
     });
+    const beyond = fileWeights(graph).map((weight) => ({ ...weight, state: "" }));
+    await assert.rejects(
+      native().openSession(encodeModel(network()), { name: "cut", weights: beyond }).promise,
+      {
+        code: "ERR_MODEL_INVALID",
+        message: /expected \d+ bytes at \d+ of .*cut\.onnx\.bin", which has 2000/,
+      },
+    );
     await rm(path("cut.onnx.bin"));
     await assert.rejects(openGraph(graph, how), { code: "ERR_MODEL_NOT_FOUND", message: /cut\.onnx\.bin/ });
-    const weights = [{ name: "w", elemType: 99, shape: [1], file: "a", offset: 0 }];
+    const weights = [{ name: "w", elemType: 99, shape: [1], file: "a", state: "", offset: 0 }];
     assert.throws(
       () => native().openSession(new Uint8Array(1), { weights }),
       /options\.weights\[0\]\.elemType/,
@@ -120,7 +130,7 @@ describe("external data", () => {
     b.output("y", x);
     await writeExternal(path("wide.onnx"), b.graph);
     const bytes = await readFile(path("wide.onnx"));
-    const graph = await resolveExternal(decodeModel(bytes), folder, "wide.onnx");
+    const graph = await resolveExternal(decodeModel(bytes), new ModelFolder(folder), "wide.onnx");
     const how = { name: "wide", threads: 1, what: "open" };
     const sessions = [await openGraph(graph, how)];
     native().trim();
