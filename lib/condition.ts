@@ -3,7 +3,7 @@ import { shapeText } from "./check.js";
 import { translatorRows } from "./composition.js";
 import type { ConditionKind } from "./energy.js";
 import { ArgumentError, describe, invalid } from "./errors.js";
-import { checkTensor, type Tensor } from "./tensor.js";
+import { checkTensor, copyTensor, isTensor, type Tensor } from "./tensor.js";
 
 /**
  * One of
@@ -41,6 +41,22 @@ export interface ConditionRows {
   readonly translator?: Float32Array;
   readonly count: number;
   readonly size: number;
+}
+
+/** Conditions within conditions that are worth a copy; deeper ones are no conditions. */
+const deepest = 16;
+
+/** A condition of its own, down to the numbers. What is none comes back as it is, for others to complain about. */
+export function copyCondition(condition: Condition): Condition {
+  const copied = (value: unknown, depth: number): unknown => {
+    if (value === null || typeof value !== "object" || depth > deepest) return value;
+    if (Array.isArray(value)) return value.map((part) => copied(part, depth + 1));
+    if (isTensor(value))
+      return value.data instanceof Float32Array && Array.isArray(value.shape) ? { ...value, ...copyTensor(value) } : value;
+    if (Object.getPrototypeOf(value) !== Object.prototype) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, copied(part, depth + 1)]));
+  };
+  return copied(condition, 0) as Condition;
 }
 
 /** Rows may sum to 1 within this. */

@@ -26,7 +26,7 @@ export async function encodeImages(
   const n = images.length / elementCount(objective.imageShape);
   checkMemory(`${name}: ${n} images`, 2 * 4 * images.length);
   const map = await objective.imageConditions(signal);
-  const [conditions] = await runJob("encode", signal, () => map.run(images, n));
+  const [conditions] = await runJob("encode", signal, () => map.run({ owned: images }, n));
   return { data: conditions!.data, shape: [n, objective.conditionSize] };
 }
 
@@ -40,7 +40,9 @@ function checkImages(name: string, value: Tensor, { imageShape: shape, range }: 
     );
   if (got[0] === 0) throw new ArgumentError(`${name}: expected at least one image, got none`);
   const own = "range" in value ? checkRange(`${name}.range`, value.range) : undefined;
-  return own === undefined || sameRange(own, range, 0) ? value.data : rescaled(value.data, own, range);
+  return own === undefined || sameRange(own, range, 0)
+    ? new Float32Array(value.data) // they wait for a session
+    : rescaled(value.data, own, range);
 }
 
 function rescaled(data: Float32Array, [low, high]: Range, [newLow, newHigh]: Range): Float32Array {
@@ -54,7 +56,7 @@ async function readImages(
   value: unknown,
   { imageShape: shape, range }: Objective,
 ): Promise<Float32Array> {
-  const paths: unknown[] = Array.isArray(value) ? value : [value];
+  const paths: unknown[] = Array.isArray(value) ? [...(value as unknown[])] : [value];
   if (paths.length === 0) throw new ArgumentError(`${name}: expected at least one image, got none`);
   const wrong = paths.findIndex((path) => typeof path !== "string" || path === "");
   if (wrong >= 0)

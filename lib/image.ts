@@ -114,7 +114,9 @@ export function pastePixels(target: Pixels, source: Pixels, left: number, top: n
 /** PNG bytes. */
 export async function encodePng(pixels: Pixels): Promise<Uint8Array> {
   const raw = { width: pixels.width, height: pixels.height, channels: 3 as const };
-  return (await loadSharp())(pixels.data, { raw }).png().toBuffer();
+  // A copy: sharp reads it from a thread of its own, and the caller may do with these pixels what it likes.
+  const data = new Uint8Array(pixels.data);
+  return (await loadSharp())(data, { raw }).png().toBuffer();
 }
 
 /**

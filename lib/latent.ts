@@ -2,7 +2,7 @@
 import { checkInteger, checkNumber, checkOptions, shapeText } from "./check.js";
 import { ArgumentError, invalid } from "./errors.js";
 import { loadedModel, type Model } from "./model.js";
-import { checkTensor, knownElementCount, type Tensor } from "./tensor.js";
+import { checkTensor, copyTensor, knownElementCount, type Tensor } from "./tensor.js";
 
 /** A factorised prior over `dim` numbers. Plain data: it can be compared, logged and stored. */
 export type SimpleLatent =
@@ -76,7 +76,7 @@ export const latent = {
     });
   },
   /**
-   * Uniform over the rows of a table [rows, dim], such as BigGAN's class embeddings.
+   * Uniform over the rows of a table [rows, dim], such as BigGAN's class embeddings. Its numbers are copied.
    *
    * A table has no density. Pairs, and samples that start at the prior, take its rows; wherever a density is asked for
    * (resample's weights and its candidates from the prior, MALA's accept step, the prior's energy, the entropy of the
@@ -89,7 +89,8 @@ export const latent = {
       throw new ArgumentError(`table: expected the shape [rows, dim], got ${shapeText(table.shape)}`, {
         code: "ERR_SHAPE_MISMATCH",
       });
-    return Object.freeze({ kind: "table", dim: checkInteger("dim", table.shape[1]!, 0, dims), table });
+    const dim = checkInteger("dim", table.shape[1]!, 0, dims);
+    return Object.freeze({ kind: "table", dim, table: copyTensor(table) });
   },
   /**
    * w = mapping(z) with z from `base`, for a generator that takes w: StyleGAN's mapping network as a model of its own.

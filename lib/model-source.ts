@@ -9,7 +9,7 @@ import { leaveProducts } from "./in-place.js";
 import { runJob } from "./job.js";
 import { ModelFolder } from "./model-folder.js";
 import { checkBeforeOpening } from "./model-outline.js";
-import { native, type NativeSession } from "./native.js";
+import { native, type NativeSession, type Owned } from "./native.js";
 import { decodeSteps, type Graph } from "./onnx/index.js";
 import { inSlices } from "./slices.js";
 import type { WeightPlace } from "./weight-place.js";
@@ -19,7 +19,7 @@ import { maxModelBytes, openGraph, resolveExternal, tooLarge } from "./weights.j
 export interface Source {
   readonly name: string;
   /** What the addon opens. */
-  readonly native: string | Uint8Array;
+  readonly native: string | Owned<Uint8Array>;
   /** Where external data lies; null for bytes without a folder. */
   readonly folder: ModelFolder | null;
   head(): Promise<Uint8Array>;
@@ -51,7 +51,7 @@ function bytesSource(given: Uint8Array, folder: ModelFolder | null): Source {
   const bytes = new Uint8Array(given);
   return {
     name: "the model given as bytes",
-    native: bytes,
+    native: { owned: bytes },
     folder,
     head: async () => bytes.subarray(0, 4),
     bytes: async () => bytes,
@@ -121,7 +121,8 @@ export async function openSource(
   source: Source,
   options: { threads: number; what: string; signal?: AbortSignal | undefined },
 ): Promise<NativeSession> {
-  await checkBeforeOpening(source.native, source.name);
+  const given = source.native;
+  await checkBeforeOpening(typeof given === "string" ? given : given.owned, source.name);
   const { what, signal, threads } = options;
   const { name } = source;
   const state = source.place()?.state;

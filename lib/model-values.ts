@@ -2,7 +2,7 @@
 import { shapeText } from "./check.js";
 import { ArgumentError, ModelError, describe, invalid } from "./errors.js";
 import type { ValueInfo } from "./model.js";
-import type { NativeTensor, NativeValueInfo } from "./native.js";
+import type { NativeInput, NativeTensor, NativeValueInfo } from "./native.js";
 import { movedAxes, wholeRanges } from "./onnx/index.js";
 import { checkTensor, elementCount, type Tensor } from "./tensor.js";
 
@@ -93,6 +93,16 @@ export function feed(
     feeds[value.name] = converted(label, tensor, value.type);
   }
   return feeds;
+}
+
+/** Inputs that can wait: copies, which nobody else has. */
+export function kept(feeds: Record<string, NativeTensor>): Record<string, NativeInput> {
+  return Object.fromEntries(
+    Object.entries(feeds).map(([name, { data, shape }]) => [
+      name,
+      { data: { owned: data.slice() }, shape: [...shape] },
+    ]),
+  );
 }
 
 function converted(name: string, tensor: Tensor, type: string): NativeTensor {

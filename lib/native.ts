@@ -16,8 +16,22 @@ export interface NativeJob<T> {
 
 export type NativeArray = Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array;
 
+/**
+ * An array that nobody outside of lib/ has, or ever will: it is used where it lies. All other arrays are copied before a call
+ * returns, because their owners may overwrite, transfer or resize them while a job runs.
+ */
+export interface Owned<T extends NativeArray> {
+  readonly owned: T;
+}
+
 export interface NativeTensor {
   readonly data: NativeArray;
+  readonly shape: readonly number[];
+}
+
+/** A tensor that is given to a call. */
+export interface NativeInput {
+  readonly data: NativeArray | Owned<NativeArray>;
   readonly shape: readonly number[];
 }
 
@@ -75,11 +89,11 @@ export interface NativeTorchModel {
   readonly outputs: readonly NativeValueInfo[];
   /** JSON: native/torch/summary.h. */
   readonly summary: string;
-  run(inputs: Record<string, NativeTensor>): NativeJob<Record<string, NativeTensor>>;
+  run(inputs: Record<string, NativeInput>): NativeJob<Record<string, NativeTensor>>;
   /** Cotangents are float32, and so are the gradients: of all float inputs. */
   vjp(
-    inputs: Record<string, NativeTensor>,
-    cotangents: Record<string, NativeTensor>,
+    inputs: Record<string, NativeInput>,
+    cotangents: Record<string, NativeInput>,
   ): NativeJob<{ outputs: Record<string, NativeTensor>; gradients: Record<string, NativeTensor> }>;
   /** A model on the same weights with one output "columns" [n, F + K]; null: what the last linear layer reads. */
   withFeatures(output: string, features: string | null): NativeJob<NativeTorchModel>;
@@ -91,7 +105,7 @@ export interface NativeSession {
   readonly inputs: readonly NativeValueInfo[];
   readonly outputs: readonly NativeValueInfo[];
   run(
-    inputs: Record<string, NativeTensor>,
+    inputs: Record<string, NativeInput>,
     outputs?: readonly string[],
   ): NativeJob<Record<string, NativeTensor>>;
   dispose(): void;
@@ -381,7 +395,10 @@ export type NativeRowMapConfig = {
 
 export interface NativeRowMap {
   /** One array per output, [n, …]; with their row shapes. */
-  run(rows: Float32Array, n: number): NativeJob<{ data: Float32Array; shape: number[] }[]>;
+  run(
+    rows: Float32Array | Owned<Float32Array>,
+    n: number,
+  ): NativeJob<{ data: Float32Array; shape: number[] }[]>;
   /**
    * Draws n latents of the prior (chains first … first + n − 1 of the pair stream, Purpose::pair) and maps them.
    * `onProgress` gets the rows done.
@@ -521,17 +538,26 @@ export interface NativeBinding {
   /** Gives freed memory back to the system where the allocator can. */
   trim(): void;
   /** Whether constants of an ONNX model, at any place in it, have their numbers in other files. */
-  hasExternalData(source: string | Uint8Array, options?: NativeSessionOptions): NativeJob<boolean>;
+  hasExternalData(
+    source: string | Uint8Array | Owned<Uint8Array>,
+    options?: NativeSessionOptions,
+  ): NativeJob<boolean>;
   /** Resolves with a session. A model that {@link hasExternalData} is refused: openGraph() of weights.ts opens it. */
-  openSession(source: string | Uint8Array, options?: NativeSessionOptions): NativeJob<NativeSession>;
+  openSession(
+    source: string | Uint8Array | Owned<Uint8Array>,
+    options?: NativeSessionOptions,
+  ): NativeJob<NativeSession>;
   /** Resolves with a model whose shapes have been found by running it. */
-  openTorchModel(source: string | Uint8Array, options?: NativeTorchOptions): NativeJob<NativeTorchModel>;
+  openTorchModel(
+    source: string | Uint8Array | Owned<Uint8Array>,
+    options?: NativeTorchOptions,
+  ): NativeJob<NativeTorchModel>;
   /**
    * Resolves with the model as ONNX Runtime's optimiser leaves it at level "basic", weights included. It writes a file
    * below the system's temporary folder for a moment.
    */
   simplify(
-    source: string | Uint8Array,
+    source: string | Uint8Array | Owned<Uint8Array>,
     options?: Omit<NativeSessionOptions, "threads">,
   ): NativeJob<Uint8Array>;
   createTranslator(
@@ -543,14 +569,14 @@ export interface NativeBinding {
   createTrainer(
     translator: NativeTranslator,
     config: NativeTrainerConfig,
-    z: Float32Array,
-    c: Float32Array,
-    y: Float32Array | null,
+    z: Float32Array | Owned<Float32Array>,
+    c: Float32Array | Owned<Float32Array>,
+    y: Float32Array | Owned<Float32Array> | null,
     n: number,
     objective?: NativeObjective,
   ): NativeTrainer;
   /** Covariance [m, m] of rows [n, m] about their mean, over n − 1. */
-  covariance(rows: Float32Array, n: number, m: number): NativeJob<Float32Array>;
+  covariance(rows: Float32Array | Owned<Float32Array>, n: number, m: number): NativeJob<Float32Array>;
   createObjective(config: NativeObjectiveConfig): NativeObjective;
   createAugmentedObjective(config: NativeAugmentedObjectiveConfig): NativeObjective;
   /** Test hook: parameters [copies, 11] of a draw, as lib/augment.ts names them. */

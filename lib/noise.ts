@@ -2,7 +2,7 @@
 import { checkNumber, checkOptions, checkSignal, shapeText } from "./check.js";
 import { ArgumentError, invalid } from "./errors.js";
 import { runJob } from "./job.js";
-import { native, type NativeTrainerConfig } from "./native.js";
+import { native, type NativeTrainerConfig, type Owned } from "./native.js";
 import { checkTensor, type Tensor } from "./tensor.js";
 
 /**
@@ -89,14 +89,15 @@ export function checkNoiseSize(noise: ConditionNoise | undefined, size: number):
   if (noise && !("from" in noise)) nativeNoise(noise, size);
 }
 
-/** The noise for training on pairs with conditions c [n, m]. */
+/** The noise for training on pairs with conditions c [n, m], which nobody outside has. */
 export async function knownNoise(
   noise: ConditionNoise | undefined,
   c: Tensor,
   signal?: AbortSignal,
 ): Promise<KnownNoise | undefined> {
   if (!noise || !("from" in noise)) return noise;
-  const covariance = await covarianceOf(c, { signal });
+  // The pairs are tr0n's own.
+  const covariance = await estimated({ owned: c.data }, c.shape, signal);
   const factor = (noise.scale ?? 1) ** 2;
   return { kind: "covariance", covariance: { ...covariance, data: covariance.data.map((x) => factor * x) } };
 }
@@ -118,7 +119,15 @@ export async function covarianceOf(rows: Tensor, options?: { signal?: AbortSigna
         code: "ERR_SHAPE_MISMATCH",
       },
     );
-  const data = await runJob("covarianceOf", o.signal, () => native().covariance(rows.data, n, m));
+  return estimated(rows.data, [n, m], o.signal);
+}
+
+async function estimated(
+  rows: Float32Array | Owned<Float32Array>,
+  [n = 0, m = 0]: readonly number[],
+  signal: AbortSignal | undefined,
+): Promise<Tensor> {
+  const data = await runJob("covarianceOf", signal, () => native().covariance(rows, n, m));
   return { data, shape: [m, m] };
 }
 

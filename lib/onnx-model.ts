@@ -6,7 +6,7 @@ import { barrierSteps } from "./gradient-check.js";
 import { endsLinear, lastOperator, randomOperator } from "./graphs.js";
 import { Lifetime, abortable, runJob } from "./job.js";
 import { hashSource, readGraphInPlace, type Source } from "./model-source.js";
-import { batchFirstInfo, feed, fits, floats, publicInfo, rounded } from "./model-values.js";
+import { batchFirstInfo, feed, fits, floats, kept, publicInfo, rounded } from "./model-values.js";
 import type { Model, RunOptions, ValueInfo } from "./model.js";
 import { moveAxis } from "./move-axis.js";
 import { native, type NativeSession, type NativeTensor, type NativeValueInfo } from "./native.js";
@@ -157,16 +157,17 @@ export class OnnxModel implements Model {
     if (seeded.length === 0)
       throw new ArgumentError("cotangents: expected at least one output's cotangent, got none");
     for (const name of seeded) feeds[`grad_${name}`] = seeds[name]!;
+    const inputsOfGradient = kept(feeds); // the first call differentiates before it looks at them
     return this.lifetime.run("vjp", o.signal, async (signal) => {
       const gradient = await abortable("vjp", this.gradientSession(seeded), signal);
-      const results = await runJob("vjp", signal, () => gradient.session.run(feeds));
+      const results = await runJob("vjp", signal, () => gradient.session.run(inputsOfGradient));
       const all = floats(results);
       const outputs: Record<string, Tensor> = {};
       const gradients: Record<string, Tensor> = {};
       for (const { name } of this.outputs) if (all[name]) outputs[name] = all[name];
       // A cotangent with other rows than its output may have been broadcast instead of refused.
       for (const name of seeded) {
-        const [got, wanted] = [seeds[name]!.shape, outputs[name]!.shape];
+        const [got, wanted] = [inputsOfGradient[`grad_${name}`]!.shape, outputs[name]!.shape];
         if (!fits(got, wanted))
           throw new ArgumentError(
             `cotangents.${name}: expected the shape ${shapeText(wanted)} of this output, got ${shapeText(got)}`,

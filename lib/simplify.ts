@@ -39,7 +39,7 @@ export async function simplifyGraph(graph: Graph, name: string, signal?: AbortSi
   try {
     const outside = new Set([...externalWeights(graph).map(({ name }) => name), ...productWeights(graph)]);
     const bytes = await inSlices("simplify", encodeSteps(constantsAsInputs(graph, outside)), signal);
-    const result = await runJob("simplify", signal, () => native().simplify(bytes, { name }));
+    const result = await runJob("simplify", signal, () => native().simplify({ owned: bytes }, { name }));
     const simplified = await inSlices("simplify", decodeSteps(result, name), signal);
     const foreign = foreignOperator(simplified, graph);
     if (foreign !== null) return { graph, kept: `ONNX Runtime put in ${foreign}` };

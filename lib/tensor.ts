@@ -6,6 +6,14 @@ export interface Tensor {
   readonly shape: readonly number[];
 }
 
+/**
+ * A tensor of its own: what a caller gave belongs to the call from the moment it is made, whatever the caller does to its
+ * memory afterwards. Where native code takes a tensor before the first pause, it copies by itself.
+ */
+export function copyTensor({ data, shape }: Tensor): Tensor {
+  return { data: new Float32Array(data), shape: [...shape] };
+}
+
 /** The number of elements of a shape; 1 for a scalar's `[]`. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, dim) => product * dim, 1);

@@ -15,7 +15,13 @@ import {
   randomSeed,
   shapeText,
 } from "./check.js";
-import { conditionStreams, interpolated, type Condition, type ConditionRows } from "./condition.js";
+import {
+  conditionStreams,
+  copyCondition,
+  interpolated,
+  type Condition,
+  type ConditionRows,
+} from "./condition.js";
 import { readCondition } from "./condition-reader.js";
 import type { Decision, DecisionListener } from "./decisions.js";
 import {
@@ -61,7 +67,7 @@ import {
 } from "./sampler.js";
 import { samplingWarnings } from "./sampling-warnings.js";
 import { createObjective, modelOptionNames, type ModelsOptions } from "./settings.js";
-import { checkTensor, elementCount, type Tensor } from "./tensor.js";
+import { checkTensor, copyTensor, elementCount, type Tensor } from "./tensor.js";
 import { checkTextFunction, type TextFunction } from "./text-encoder.js";
 import {
   checkTrainOptions,
@@ -519,9 +525,17 @@ export class Tr0n implements Disposable, AsyncDisposable {
    * 2·`every`, … and the last; without `every` at the last only. Nothing runs before the first step is asked for. Leaving
    * the loop cancels the run.
    */
-  async *sampleSteps(
+  sampleSteps(
     condition: Condition,
     options?: SampleOptions & { every?: number },
+  ): AsyncGenerator<SampleStep, Samples, undefined> {
+    // A generator looks at its arguments when the first step is asked for, but they belong to this call.
+    return this.steps(copyCondition(condition), options && { ...options });
+  }
+
+  private async *steps(
+    condition: Condition,
+    options: (SampleOptions & { every?: number }) | undefined,
   ): AsyncGenerator<SampleStep, Samples, undefined> {
     this.lifetime.check();
     const o = checkOptions("options", options, [...sampleNames, "every"]);
@@ -626,7 +640,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
     checkSignal("signal", o.signal);
     const n = this.checkLatents(latents);
     checkMemory(`generate: ${n} images`, 2 * 4 * n * elementCount(this.imageShape));
-    return this.job("generate", o.signal, (signal) => this.imagesOf(latents.data, signal));
+    const { data } = copyTensor(latents);
+    return this.job("generate", o.signal, (signal) => this.imagesOf(data, signal));
   }
 
   /**
@@ -641,9 +656,10 @@ export class Tr0n implements Disposable, AsyncDisposable {
       throw new ArgumentError(
         "encode: not with a pairEncoder that is a function; call it with the images of generate()",
       );
+    const { data } = copyTensor(latents);
     return this.job("encode", o.signal, async (signal) => {
       const map = await this.objective.conditions(signal);
-      const [output] = await runJob("encode", signal, () => map.run(latents.data, n));
+      const [output] = await runJob("encode", signal, () => map.run({ owned: data }, n));
       return { data: output!.data, shape: [n, this.conditionSize] };
     });
   }

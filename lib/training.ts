@@ -419,7 +419,7 @@ export async function trainTranslator(
             auxiliaryBegin: auxiliary?.begin ?? 0,
           }
         : undefined;
-    trainer = new Trainer(translator, trainerOptions, { checked: true, relaxed });
+    trainer = new Trainer(translator, trainerOptions, { own: true, relaxed });
     if (before && before.state.step > 0) {
       if (before.state.step > trainer.steps)
         throw new FileError(

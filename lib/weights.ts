@@ -166,7 +166,7 @@ export async function openGraph(
     ? `${await hashBytes(bytes)} ${JSON.stringify(placed)} ${packWeights}`
     : undefined;
   const session = await runJob(options.what, options.signal, () =>
-    native().openSession(bytes, { threads: options.threads, name: options.name, weights, packWeights }),
+    native().openSession({ owned: bytes }, { threads: options.threads, name: options.name, weights, packWeights }),
   );
   if (fingerprint !== undefined) fingerprints.set(session, fingerprint);
   return session;

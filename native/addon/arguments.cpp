@@ -8,8 +8,6 @@
 namespace tr0n::addon {
 namespace {
 
-constexpr size_t kCopyBelow = size_t{64} << 10;
-
 const char* array_name(napi_typedarray_type type) {
   switch (type) {
     case napi_int8_array:
@@ -164,46 +162,64 @@ void require_memory(size_t bytes, const std::string& what) {
                                          std::to_string(available >> 20) + " MiB are available");
 }
 
-const void* InputReader::hold(const Napi::TypedArray& array, std::shared_ptr<std::vector<uint8_t>>& copy) {
+namespace {
+
+/// A typed array, or `{ owned: array }`.
+struct GivenArray {
+  Napi::Value array;
+  bool owned = false;
+};
+
+GivenArray unwrap(const Napi::Value& value) {
+  if (value.IsObject() && !value.IsTypedArray() && !value.IsArray() && !value.IsFunction()) {
+    const Napi::Value owned = value.As<Napi::Object>().Get("owned");
+    if (!owned.IsUndefined()) return {owned, true};
+  }
+  return {value, false};
+}
+
+}  // namespace
+
+const void* InputReader::hold(const Napi::TypedArray& array, bool owned, ArrayCopy& copy) {
+  // Nothing of JavaScript runs between here and the copy, so that nothing can take the memory away.
   void* data = nullptr;
   napi_value buffer = nullptr;
   napi_typedarray_type type{};
   size_t length = 0, offset = 0;
-  if (napi_get_typedarray_info(array.Env(), array, &type, &length, &data, &buffer, &offset) != napi_ok)
+  if (napi_get_typedarray_info(array.Env(), array, &type, &length, &data, &buffer, &offset) != napi_ok ||
+      length != array.ElementLength())
     throw Error("ERR_INVALID_ARGUMENT", "a typed array cannot be read");
-  const size_t bytes = array.ByteLength();
-  bool plain = false;
-  napi_is_arraybuffer(array.Env(), buffer, &plain);
-  const bool resizable = plain && Napi::Object(array.Env(), buffer).Get("resizable").ToBoolean().Value();
-  if (bytes >= kCopyBelow && plain && !resizable) {
+  if (owned) {
     keep(array);
     return data;
   }
-  // At least one byte, so that an empty array has an address.
-  copy = std::make_shared<std::vector<uint8_t>>(bytes + 1);
+  const size_t bytes = length * array.ElementSize();
+  copy = std::make_shared<const HostBlock>(bytes);
   if (bytes > 0) std::memcpy(copy->data(), data, bytes);
   return copy->data();
 }
 
 const void* InputReader::take(const Napi::Value& value, const std::string& name, napi_typedarray_type type,
-                              size_t count, std::shared_ptr<std::vector<uint8_t>>& copy) {
+                              size_t count, ArrayCopy& copy) {
+  const GivenArray given = unwrap(value);
   const auto fail = [&]() {
-    throw_invalid(name, std::string("a ") + array_name(type) + " of length " + std::to_string(count), value);
+    throw_invalid(name, std::string("a ") + array_name(type) + " of length " + std::to_string(count),
+                  given.array);
   };
-  if (!value.IsTypedArray()) fail();
-  const auto array = value.As<Napi::TypedArray>();
+  if (!given.array.IsTypedArray()) fail();
+  const auto array = given.array.As<Napi::TypedArray>();
   if (array.TypedArrayType() != type || array.ElementLength() != count) fail();
-  return hold(array, copy);
+  return hold(array, given.owned, copy);
 }
 
 const void* InputReader::read_any(const Napi::Value& value, const std::string& name,
-                                  napi_typedarray_type& type, size_t& count,
-                                  std::shared_ptr<std::vector<uint8_t>>& copy) {
-  if (!value.IsTypedArray()) throw_invalid(name, "a typed array", value);
-  const auto array = value.As<Napi::TypedArray>();
+                                  napi_typedarray_type& type, size_t& count, ArrayCopy& copy) {
+  const GivenArray given = unwrap(value);
+  if (!given.array.IsTypedArray()) throw_invalid(name, "a typed array", value);
+  const auto array = given.array.As<Napi::TypedArray>();
   type = array.TypedArrayType();
   count = array.ElementLength();
-  return hold(array, copy);
+  return hold(array, given.owned, copy);
 }
 
 }  // namespace tr0n::addon

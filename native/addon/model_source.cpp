@@ -55,11 +55,15 @@ ModelSource ModelSource::read(const Napi::CallbackInfo& info, InputReader& reade
   if (source.IsString()) {
     model.path = read_path(source, "source");
     if (name.empty()) name = model.path;
-  } else if (source.IsTypedArray() && source.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array) {
-    model.bytes = reader.read<uint8_t>(source, "source", source.As<Napi::TypedArray>().ElementLength());
-    if (name.empty()) name = "a model of " + std::to_string(model.bytes.size) + " bytes";
   } else {
-    throw_invalid("source", "a path or a Uint8Array", source);
+    napi_typedarray_type type = napi_float32_array;
+    const auto bytes = [&] {
+      if (!source.IsObject()) throw_invalid("source", "a path or a Uint8Array", source);
+      return reader.read_any(source, "source", type, model.bytes.size, model.bytes.copy);
+    }();
+    if (type != napi_uint8_array) throw_invalid("source", "a path or a Uint8Array", source);
+    model.bytes.data = static_cast<const uint8_t*>(bytes);
+    if (name.empty()) name = "a model of " + std::to_string(model.bytes.size) + " bytes";
   }
   return model;
 }

@@ -35,7 +35,7 @@ TensorView read_tensor(InputReader& reader, const Napi::Value& value, const std:
   tensor.shape = read_shape(fields.get("shape"), fields.path("shape"));
   napi_typedarray_type type{};
   size_t count = 0;
-  std::shared_ptr<std::vector<uint8_t>> copy;
+  ArrayCopy copy;
   tensor.data = reader.read_any(fields.get("data"), fields.path("data"), type, count, copy);
   if (copy) copies.push_back(std::move(copy));
   tensor.type = element_type(type);

@@ -13,8 +13,8 @@ namespace tr0n::addon {
 
 Napi::Value describe_values(Napi::Env env, const std::vector<ValueInfo>& values);
 
-/// Copies of inputs that cannot be used where they lie; to be kept for as long as the inputs.
-using InputCopies = std::vector<std::shared_ptr<std::vector<uint8_t>>>;
+/// Copies of inputs; to be kept for as long as the inputs are used.
+using InputCopies = std::vector<ArrayCopy>;
 
 /// A NativeTensor as a model is fed with it. `reader` keeps its memory alive.
 TensorView read_tensor(InputReader& reader, const Napi::Value& value, const std::string& name,
