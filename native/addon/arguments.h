@@ -102,10 +102,10 @@ struct ArrayInput {
   ArrayCopy copy;
 };
 
-/// Takes typed arrays: by copy, before the call returns. A caller may overwrite, transfer, resize or share with
-/// other threads what it gave, and a job would read what it finds then, or nothing at all. Copying takes some
-/// 0.2 ms a megabyte of the JavaScript thread. `{ owned: array }` says that nobody else has the array, as
-/// tr0n's own modules know of what they have made: it is kept alive and used where it lies.
+/// Takes typed arrays: by copy, before the call returns. A caller may overwrite, transfer, resize or share
+/// with other threads what it gave, and a job would read what it finds then, or nothing at all. Copying takes
+/// some 0.2 ms a megabyte of the JavaScript thread. `{ owned: array }` says that nobody else has the array,
+/// as tr0n's own modules know of what they have made: it is kept alive and used where it lies.
 class InputReader {
  public:
   /// An array of T with exactly `count` elements.

@@ -158,6 +158,7 @@ describe("options of the library in a configuration file", () => {
     const exceptions = {
       device: "runs keep models on the CPU; the document's `device` is the translator's",
       threads: "of run() and vjp() alone; a run takes all that TR0N_THREADS allows",
+      baseDirectory: "of models given as bytes; a document names files",
       signal: reasons.call,
     };
     same(
