@@ -157,8 +157,11 @@ Napi::Value TrainerObject::create(const Napi::CallbackInfo& info) {
       objective = {counted, &counted->objective};
     }
     auto trainer = std::make_shared<SharedTrainer>(translator, config, z, c, y, n, std::move(objective));
-    // The translator's copy and two moments.
-    const size_t bytes = 3 * sizeof(float) * translator->current()->parameter_count();
+    // The translator's copy and two moments, and the pairs where they are copies.
+    size_t numbers = 3 * translator->current()->parameter_count();
+    for (const ArrayInput<float>* pairs : std::initializer_list<const ArrayInput<float>*>{&z, &c, &y})
+      if (pairs->copy) numbers += pairs->size;
+    const size_t bytes = sizeof(float) * numbers;
     Napi::Object object = make(info.Env(), std::move(trainer), bytes);
     Unwrap(object)->pairs_ = std::make_shared<Environment::Kept>(reader.finish());
     return object;
