@@ -52,7 +52,9 @@ export function copyCondition(condition: Condition): Condition {
     if (value === null || typeof value !== "object" || depth > deepest) return value;
     if (Array.isArray(value)) return value.map((part) => copied(part, depth + 1));
     if (isTensor(value))
-      return value.data instanceof Float32Array && Array.isArray(value.shape) ? { ...value, ...copyTensor(value) } : value;
+      return value.data instanceof Float32Array && Array.isArray(value.shape)
+        ? { ...value, ...copyTensor(value) }
+        : value;
     if (Object.getPrototypeOf(value) !== Object.prototype) return value;
     return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, copied(part, depth + 1)]));
   };

@@ -9,7 +9,7 @@ import { hashSource, readGraphInPlace, type Source } from "./model-source.js";
 import { batchFirstInfo, feed, fits, floats, kept, publicInfo, rounded } from "./model-values.js";
 import type { Model, RunOptions, ValueInfo } from "./model.js";
 import { moveAxis } from "./move-axis.js";
-import { native, type NativeSession, type NativeTensor, type NativeValueInfo } from "./native.js";
+import { native, type NativeInput, type NativeSession, type NativeTensor, type NativeValueInfo } from "./native.js";
 import {
   batchFirstGraph,
   decodeSteps,
@@ -175,7 +175,7 @@ export class OnnxModel implements Model {
           );
       }
       if (!gradient.checked) {
-        await this.checkOutputs(gradient, feeds, outputs, signal);
+        await this.checkOutputs(gradient, inputsOfGradient, outputs, signal);
         gradient.checked = true;
       }
       for (const { name } of this.inputs) if (all[`grad_${name}`]) gradients[name] = all[`grad_${name}`]!;
@@ -260,7 +260,7 @@ export class OnnxModel implements Model {
   /** At the first call of each session: one more run, on the caller's own inputs. */
   private async checkOutputs(
     { comparable, coarse, simplified }: GradientSession,
-    feeds: Record<string, NativeTensor>,
+    feeds: Record<string, NativeInput>,
     outputs: Record<string, Tensor>,
     signal: AbortSignal,
   ): Promise<void> {
