@@ -2,8 +2,9 @@
 import type { Decisions } from "./decisions.js";
 import type { ConditionKind } from "./energy.js";
 import { ModelError } from "./errors.js";
-import { finish, gradientPathSteps, isVacuous, type Graph, type Steps } from "./onnx/index.js";
+import { gradientPaths, isVacuous, pathSteps, type GradientPath, type Graph } from "./onnx/index.js";
 import type { GradientBarrier } from "./output-facts.js";
+import { inSlices } from "./slices.js";
 import type { Tensor } from "./tensor.js";
 import type { TorchModel } from "./torch-model.js";
 
@@ -13,16 +14,19 @@ export const withoutGradientAdvice =
 
 /** Why an output has no gradient with respect to any of the inputs (default: all); null where it has one, or is a constant. */
 export function graphBarrier(graph: Graph, output: string, wrt?: readonly string[]): GradientBarrier | null {
-  return finish(barrierSteps(graph, output, wrt));
+  return barrier(gradientPaths(graph, { wrt, outputs: [output] }));
 }
 
-/** As {@link graphBarrier}. */
-export function* barrierSteps(
+/** The same of a graph that may have thousands of nodes. */
+export async function modelBarrier(
   graph: Graph,
   output: string,
-  wrt?: readonly string[],
-): Steps<GradientBarrier | null> {
-  const paths = yield* gradientPathSteps(graph, { wrt, outputs: [output] });
+  signal?: AbortSignal,
+): Promise<GradientBarrier | null> {
+  return barrier(await inSlices("looking for gradients", pathSteps(graph, { outputs: [output] }), signal));
+}
+
+function barrier(paths: readonly GradientPath[]): GradientBarrier | null {
   if (!isVacuous(paths)) return null;
   const { message, stoppedBy } = paths.find(({ kind }) => kind === "stopped")!;
   return { message, unknown: stoppedBy.some(({ unknown }) => unknown) };

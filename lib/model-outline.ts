@@ -7,7 +7,8 @@ import { open, type FileHandle } from "node:fs/promises";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { memoryLimit } from "./devices.js";
 import { ModelError } from "./errors.js";
-import { checkSizes, decodeModel, inlineFunctions, LimitError, type Graph } from "./onnx/index.js";
+import { decodeSteps, inlineFunctions, LimitError, sizeSteps, type Graph } from "./onnx/index.js";
+import { inSlices } from "./slices.js";
 
 /** Messages up to this many bytes come as they are. */
 const small = 4096;
@@ -40,7 +41,8 @@ class Malformed extends Error {}
  */
 export async function checkBeforeOpening(source: string | Uint8Array, name: string): Promise<void> {
   try {
-    checkGraph(decodeModel(await outlined(source), name), name);
+    const decoding = decodeSteps(await outlined(source), name);
+    await checkGraph(await inSlices("reading a model", decoding), name);
   } catch (error) {
     if (error instanceof LimitError) throw error;
     // A file that cannot be read, or is no model: opening it will say so.
@@ -49,9 +51,10 @@ export async function checkBeforeOpening(source: string | Uint8Array, name: stri
 }
 
 /** As {@link checkBeforeOpening}, for a graph. */
-export function checkGraph(graph: Graph, name: string): void {
+export async function checkGraph(graph: Graph, name: string, signal?: AbortSignal): Promise<void> {
   try {
-    checkSizes(inlineFunctions(graph), memoryLimit(), name);
+    const checking = sizeSteps(inlineFunctions(graph), memoryLimit(), name);
+    await inSlices("reading a model", checking, signal);
   } catch (error) {
     if (error instanceof LimitError || !(error instanceof ModelError)) throw error;
   }

@@ -2,7 +2,7 @@
 import { shapeText } from "./check.js";
 import { ArgumentError, ModelError, describe, invalid } from "./errors.js";
 import type { ValueInfo } from "./model.js";
-import type { NativeInput, NativeTensor, NativeValueInfo } from "./native.js";
+import type { NativeTensor, NativeValueInfo } from "./native.js";
 import { movedAxes, wholeRanges } from "./onnx/index.js";
 import { checkTensor, elementCount, type Tensor } from "./tensor.js";
 
@@ -96,12 +96,9 @@ export function feed(
 }
 
 /** Inputs that can wait: copies, which nobody else has. */
-export function kept(feeds: Record<string, NativeTensor>): Record<string, NativeInput> {
+export function kept(feeds: Record<string, NativeTensor>): Record<string, NativeTensor> {
   return Object.fromEntries(
-    Object.entries(feeds).map(([name, { data, shape }]) => [
-      name,
-      { data: { owned: data.slice() }, shape: [...shape] },
-    ]),
+    Object.entries(feeds).map(([name, { data, shape }]) => [name, { data: data.slice(), shape: [...shape] }]),
   );
 }
 

@@ -2,14 +2,14 @@
 import { checkOptions, checkSignal, shapeText } from "./check.js";
 import { differentiateSimplified } from "./differentiate-model.js";
 import { ArgumentError, ModelError } from "./errors.js";
-import { barrierSteps } from "./gradient-check.js";
+import { modelBarrier } from "./gradient-check.js";
 import { endsLinear, lastOperator, randomOperator } from "./graphs.js";
 import { Lifetime, abortable, runJob } from "./job.js";
 import { hashSource, readGraphInPlace, type Source } from "./model-source.js";
 import { batchFirstInfo, feed, fits, floats, kept, publicInfo, rounded } from "./model-values.js";
 import type { Model, RunOptions, ValueInfo } from "./model.js";
 import { moveAxis } from "./move-axis.js";
-import { native, type NativeInput, type NativeSession, type NativeTensor, type NativeValueInfo } from "./native.js";
+import { native, type NativeSession, type NativeTensor, type NativeValueInfo } from "./native.js";
 import {
   batchFirstGraph,
   decodeSteps,
@@ -211,7 +211,7 @@ export class OnnxModel implements Model {
     return {
       maker: lastOperator(graph, output),
       random: randomOperator(graph, output),
-      stop: await inSlices(this.name, barrierSteps(graph, output), signal),
+      stop: await modelBarrier(graph, output, signal),
       scalesByBatch: graph.nodes.some(({ opType }) => opType.startsWith("DynamicQuantize")),
       linear: endsLinear(graph, output),
       classifier: false,
@@ -260,7 +260,7 @@ export class OnnxModel implements Model {
   /** At the first call of each session: one more run, on the caller's own inputs. */
   private async checkOutputs(
     { comparable, coarse, simplified }: GradientSession,
-    feeds: Record<string, NativeInput>,
+    feeds: Record<string, NativeTensor>,
     outputs: Record<string, Tensor>,
     signal: AbortSignal,
   ): Promise<void> {

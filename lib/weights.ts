@@ -153,7 +153,7 @@ export async function openGraph(
     fingerprint?: boolean;
   },
 ): Promise<NativeSession> {
-  checkGraph(graph, options.name);
+  await checkGraph(graph, options.name, options.signal);
   const weights = fileWeights(graph);
   const packWeights = sharedProductBytes(graph) < packedApart;
   // The runtime gets weights that lie in files as values, and no word about files.
@@ -166,7 +166,10 @@ export async function openGraph(
     ? `${await hashBytes(bytes)} ${JSON.stringify(placed)} ${packWeights}`
     : undefined;
   const session = await runJob(options.what, options.signal, () =>
-    native().openSession({ owned: bytes }, { threads: options.threads, name: options.name, weights, packWeights }),
+    native().openSession(
+      { owned: bytes },
+      { threads: options.threads, name: options.name, weights, packWeights },
+    ),
   );
   if (fingerprint !== undefined) fingerprints.set(session, fingerprint);
   return session;

@@ -45,11 +45,11 @@ export function gradientPaths(
   graph: Graph,
   options: { wrt?: readonly string[] | undefined; outputs?: readonly string[] | undefined } = {},
 ): GradientPath[] {
-  return finish(gradientPathSteps(graph, options));
+  return finish(pathSteps(graph, options));
 }
 
 /** As {@link gradientPaths}. */
-export function* gradientPathSteps(
+export function* pathSteps(
   graph: Graph,
   options: { wrt?: readonly string[] | undefined; outputs?: readonly string[] | undefined } = {},
 ): Steps<GradientPath[]> {
@@ -59,10 +59,16 @@ export function* gradientPathSteps(
     ...new Set(values.map(({ name }) => name)),
   ];
   const outputs = options.outputs ?? names(prepared.outputs);
-  return (options.wrt ?? names(prepared.inputs)).flatMap((input) => {
+  const paths: GradientPath[] = [];
+  for (const input of options.wrt ?? names(prepared.inputs)) {
+    yield;
     const flow = new Flow(prepared, shapes, input);
-    return outputs.map((output) => flow.to(output));
-  });
+    for (const output of outputs) {
+      yield;
+      paths.push(flow.to(output));
+    }
+  }
+  return paths;
 }
 
 /** Whether differentiation gives zeros and nothing else, though some output depends on some input. */

@@ -45,8 +45,14 @@ export {
   type GradientObstacle,
 } from "./differentiate.js";
 export { checkNesting, LimitError } from "./limits.js";
-export { checkSizes } from "./sizes.js";
-export { gradientPathSteps, gradientPaths, isVacuous, type GradientPath, type GradientStop } from "./gradient-paths.js";
+export { checkSizes, sizeSteps } from "./sizes.js";
+export {
+  gradientPaths,
+  isVacuous,
+  pathSteps,
+  type GradientPath,
+  type GradientStop,
+} from "./gradient-paths.js";
 export { graphCost, graphFlops, graphWeightBytes, type GraphCost } from "./cost.js";
 export { jvpGraph, type JvpOptions } from "./jvp.js";
 export { inferShapes, Shapes, type TensorType } from "./shapes.js";

@@ -1,7 +1,8 @@
 /** What the values of a graph take. */
 import { copyGraph, describeNode, nodeReads, removeDead, type Graph } from "./graph.js";
 import { LimitError } from "./limits.js";
-import { inferShapes } from "./shapes.js";
+import { inferSteps } from "./shapes.js";
+import { finish, type Steps } from "./steps.js";
 import { elementSize } from "./tensors.js";
 
 /**
@@ -11,9 +12,15 @@ import { elementSize } from "./tensors.js";
  * @throws LimitError naming the node
  */
 export function checkSizes(graph: Graph, bytes: number, name: string): void {
+  finish(sizeSteps(graph, bytes, name));
+}
+
+export function* sizeSteps(graph: Graph, bytes: number, name: string): Steps<void> {
   const live = copyGraph(graph);
+  yield;
   removeDead(live);
-  const shapes = inferShapes(live);
+  yield;
+  const shapes = yield* inferSteps(live);
   const variable = new Set(live.inputs.map((input) => input.name));
   // Sizes are known without the numbers.
   const read = new Set(
@@ -24,6 +31,7 @@ export function checkSizes(graph: Graph, bytes: number, name: string): void {
   for (const { name: output } of live.outputs) read.add(output);
   let folded = 0;
   for (const node of live.nodes) {
+    yield;
     const varies = nodeReads(node).some((value) => variable.has(value));
     for (const output of node.outputs) {
       if (varies) variable.add(output);

@@ -90,7 +90,8 @@ class TorchModel : public std::enable_shared_from_this<TorchModel> {
 
   /// Runs forward() on the calling thread with at most `threads` threads. Inputs in the order of inputs(), in
   /// host memory; they are copied. `record` keeps what the gradient needs; without it the run is in inference
-  /// mode. `count_work` counts the work. It ends soon after `cancel` says so, if only not within an operator.
+  /// mode. It ends soon after `cancel` says so, if only not within an operator. `count_work` counts
+  /// the work.
   ///
   /// Throws ERR_RUN_FAILED with what forward() raised, ERR_MODEL_UNSUPPORTED where it returns something else
   /// than tensors of numbers, ERR_OUT_OF_MEMORY, ERR_ABORTED.

@@ -21,8 +21,8 @@ void check_float32(const TorchModel& model, const char* side, const ValueInfo& i
 
 class TorchSegment::TorchPass final : public Segment::Pass {
  public:
-  TorchPass(const TorchSegment& segment, const float* input, size_t rows, bool record, bool count,
-            const CancelToken& cancel)
+  TorchPass(const TorchSegment& segment, const float* input, size_t rows, bool record,
+            const CancelToken& cancel, bool count)
       : segment_(segment) {
     const TorchSegmentConfig& config = segment.config_;
     TensorView view;
@@ -87,7 +87,7 @@ std::unique_ptr<Segment::Pass> TorchSegment::forward(const float* input, size_t 
     const std::lock_guard<std::mutex> lock(counted_mutex_);
     count = !is_counted_;
   }
-  auto pass = std::make_unique<TorchPass>(*this, input, rows, record, count, cancel);
+  auto pass = std::make_unique<TorchPass>(*this, input, rows, record, cancel, count);
   if (count) {
     const std::lock_guard<std::mutex> lock(counted_mutex_);
     counted_ = pass->cost(rows);

@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-#define TR0N_TORCH_API_VERSION 4u
+#define TR0N_TORCH_API_VERSION 5u
 
 typedef struct tr0n_torch_model tr0n_torch_model;
 /// Tensors that libtorch owns: the outputs of a run, with what backward needs where it was recorded.
