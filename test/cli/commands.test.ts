@@ -298,7 +298,7 @@ describe("command line, commands", () => {
     assert.equal(await weights("a.safetensors"), await weights("c.safetensors"));
     assert.match(
       (await tr0n(line("d.safetensors"))).out,
-      /trained on 1000 pairs, 2 epochs.*\n.*nats.*prior's entropy.*\n(warning: .*\n)*warning: 1000 pairs are few/,
+      /trained on 1000 pairs, 2 epochs.*\n.*nats.*prior's entropy.*\nMALA's step sizes.*\n(warning: .*\n)*warning: 1000 pairs are few/,
     );
   });
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { energy, loadModel, stage, Tr0n, type Model, type Tr0nOptions } from "../../lib/index.js";
 import { FeatureSpace } from "../../lib/feature-space.js";
-import { assertClose, seeded } from "../support/numbers.js";
+import { assertClose, relativeError, seeded } from "../support/numbers.js";
 import { demoFile, needsTorch } from "./support.js";
 
 const formats = [
@@ -12,6 +12,20 @@ const formats = [
   ["pt", "pt"],
 ] as const;
 const classes = 10;
+
+/**
+ * Row by row. Where the input of a rectifier or the largest of a window is decided by a rounding, two sound programs may
+ * decide differently, and the row's gradient jumps a little: in one row of these few, that is no mistake.
+ */
+function checkGradients(actual: Float32Array, expected: Float32Array, n: number, what: string): void {
+  const d = expected.length / n;
+  const row = (values: Float32Array, i: number): Float32Array => values.subarray(i * d, (i + 1) * d);
+  const errors = Array.from({ length: n }, (_, i) => relativeError(row(actual, i), row(expected, i)));
+  assert.ok(errors.every(Number.isFinite), `${what}: relative errors ${errors.join(", ")}`);
+  const [worst, second] = errors.sort((a, b) => b - a) as [number, number];
+  assert.ok(second <= 3e-5, `${what}: relative error ${second} in more than one row`);
+  assert.ok(worst <= 1e-3, `${what}: relative error ${worst} in a row`);
+}
 
 describe("torchscript: pipelines of mixed formats", function () {
   this.timeout(240_000);
@@ -67,7 +81,7 @@ describe("torchscript: pipelines of mixed formats", function () {
           const got = await objective.evaluate(z, c, n).promise;
           expected ??= got;
           assertClose(got.energies, expected.energies, 1e-5, `energies of ${pair.join(", ")}`);
-          assertClose(got.gradients, expected.gradients, 1e-4, `gradients of ${pair.join(", ")}`);
+          checkGradients(got.gradients, expected.gradients, n, `gradients of ${pair.join(", ")}`);
           const alone = await objective.energy(z, c, n).promise;
           assertClose(alone, expected.energies, 1e-5, `energies alone of ${pair.join(", ")}`);
         }
