@@ -20,8 +20,10 @@ const mostBytes = 1 << 16;
 /** The parts that a key may be divided into: runners that share their models. */
 const part = /^[0-9a-f]{64}(\/[a-z]{1,16})?$/;
 
-/** What is in the files of these keys, as far as this process knows; null before anything is. */
-const written = new Map<string, string | null>();
+/** Keys under which this process may find something out. */
+const used = new Set<string>();
+/** What is in these files, as far as this process knows. */
+const written = new Map<string, string>();
 const keys = new WeakMap<object, string>();
 
 /** Where rules are kept; null where TR0N_CACHE is "off", or nobody has a home. */
@@ -64,7 +66,7 @@ export async function recallRules(key: string): Promise<void> {
 export function keepRules<T extends object>(object: T, key: string | undefined): T {
   if (key === undefined) return object;
   keys.set(object, key);
-  if (!written.has(key)) written.set(key, null);
+  used.add(key);
   return object;
 }
 
@@ -78,13 +80,14 @@ export function rulesOf(objects: readonly object[]): NativeBlockRule[] {
 export async function rememberRules(): Promise<void> {
   const folder = cacheFolder();
   if (folder === null) return;
-  for (const [key, before] of written) {
+  for (const key of used) {
+    const file = fileOf(folder, key);
     const rules = native().blockRules(key);
     const text = fileText(rules);
-    if (rules.length === 0 || text === before) continue;
-    written.set(key, text);
+    if (rules.length === 0 || text === written.get(file)) continue;
+    written.set(file, text);
     try {
-      await writeFileAtomic(fileOf(folder, key), text);
+      await writeFileAtomic(file, text);
     } catch {
       // No room, no permission: the next process finds out by itself.
     }
@@ -123,12 +126,13 @@ async function readRules(key: string): Promise<NativeBlockRule[]> {
   const folder = cacheFolder();
   if (folder === null) return [];
   try {
-    const text = await readFile(fileOf(folder, key), "utf8");
+    const file = fileOf(folder, key);
+    const text = await readFile(file, "utf8");
     if (text.length > mostBytes) return [];
     const { rules, sha256 } = JSON.parse(text) as { rules?: unknown; sha256?: unknown };
     if (sha256 !== sumOf(rules)) return [];
     const sound = soundRules(rules).filter((rule) => rule.key === key || rule.key.startsWith(`${key}/`));
-    written.set(key, text);
+    written.set(file, text);
     return sound;
   } catch {
     return [];
