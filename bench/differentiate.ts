@@ -8,11 +8,11 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { differentiateSimplified } from "../lib/differentiate-model.js";
-import { runJob } from "../lib/job.js";
-import { modelSource, readGraphInPlace } from "../lib/model-source.js";
+import { differentiateSimplified } from "../lib/model/differentiate.js";
+import { runJob } from "../lib/native/job.js";
+import { modelSource, readGraphInPlace } from "../lib/model/source.js";
 import { Builder, DataType, differentiateGraph, emptyGraph, type Graph } from "../lib/onnx/index.js";
-import { openGraph } from "../lib/weights.js";
+import { openGraph } from "../lib/model/weights.js";
 
 const models: Record<string, { batch: number; runs: number }> = {
   dcgan: { batch: 16, runs: 20 },

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { median } from "../lib/bench/statistics.js";
-import { decodeSafetensors, encodeSafetensors, takeTensor } from "../lib/safetensors.js";
-import type { Tensor } from "../lib/tensor.js";
+import { decodeSafetensors, encodeSafetensors, takeTensor } from "../lib/base/safetensors.js";
+import type { Tensor } from "../lib/base/tensor.js";
 import { policies, type Surroundings } from "./case.js";
 
 const shipped = ["gan-generator", "vae-decoder", "classifier"];

@@ -9,8 +9,8 @@ import { fileURLToPath } from "node:url";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { measureLimits } from "../lib/bench/limits.js";
-import { native } from "../lib/native.js";
-import { textTable } from "../lib/table.js";
+import { native } from "../lib/native/binding.js";
+import { textTable } from "../lib/base/text-table.js";
 import type { Case, Row, WaitPolicy } from "./case.js";
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));

@@ -4,11 +4,11 @@
  */
 import { fileURLToPath } from "node:url";
 import { latent, loadModel, sampler, Tr0n } from "../lib/index.js";
-import { native } from "../lib/native.js";
+import { native } from "../lib/native/binding.js";
 import { compose, differentiateGraph, encodeModel } from "../lib/onnx/index.js";
-import type { OnnxModel } from "../lib/model.js";
-import { energyGraph } from "../lib/graphs.js";
-import { flattenComplete, energy } from "../lib/energy.js";
+import type { OnnxModel } from "../lib/model/model.js";
+import { energyGraph } from "../lib/objective/graphs.js";
+import { flattenComplete, energy } from "../lib/objective/energy.js";
 
 const chains = Number(process.argv[2] ?? 64);
 const steps = Number(process.argv[3] ?? 50);

@@ -7,7 +7,7 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { energy, loadModel, sampler, Tr0n } from "../lib/index.js";
-import { native } from "../lib/native.js";
+import { native } from "../lib/native/binding.js";
 
 const chains = Number(process.argv[2] ?? 64);
 const steps = Number(process.argv[3] ?? 30);

@@ -7,10 +7,10 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { writeFileAtomic } from "../lib/atomic-write.js";
+import { writeFileAtomic } from "../lib/base/atomic-write.js";
 import { Progress } from "../lib/cli/progress.js";
-import { evaluate, formatEvaluation, type Recipe } from "../lib/evaluate.js";
-import { encodePng } from "../lib/image.js";
+import { evaluate, formatEvaluation, type Recipe } from "../lib/evaluate/evaluate.js";
+import { encodePng } from "../lib/base/image.js";
 import {
   Tr0n,
   energy,
@@ -21,7 +21,7 @@ import {
   type Tensor,
   type TrainOptions,
 } from "../lib/index.js";
-import { recipes } from "../lib/recipes.js";
+import { recipes } from "../lib/evaluate/recipes.js";
 import { defaultPrompts } from "./prompts.js";
 import { sheet, type Group } from "./sheet.js";
 import { textDemo } from "./text-demo.js";

@@ -1,5 +1,5 @@
 /** Text in pictures without fonts, which servers may lack: the 5 × 7 dot-matrix letters of character displays. */
-import { blankPixels, type Pixels } from "../lib/image.js";
+import { blankPixels, type Pixels } from "../lib/base/image.js";
 
 /** Five columns a glyph, the lowest bit on top. */
 // prettier-ignore

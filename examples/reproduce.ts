@@ -7,7 +7,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { writeFileAtomic } from "../lib/atomic-write.js";
+import { writeFileAtomic } from "../lib/base/atomic-write.js";
 import { Progress } from "../lib/cli/progress.js";
 import type { Reference } from "./reproduce/by-text.js";
 import { writeReport } from "./reproduce/report.js";

@@ -1,4 +1,4 @@
-import { blankPixels, imageGrid, pastePixels, type Pixels } from "../lib/image.js";
+import { blankPixels, imageGrid, pastePixels, type Pixels } from "../lib/base/image.js";
 import type { Tensor } from "../lib/index.js";
 import { label } from "./label.js";
 

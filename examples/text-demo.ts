@@ -5,10 +5,10 @@
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { writeFileAtomic } from "../lib/atomic-write.js";
+import { writeFileAtomic } from "../lib/base/atomic-write.js";
 import type { Progress } from "../lib/cli/progress.js";
-import { argmax } from "../lib/exact.js";
-import { encodePng } from "../lib/image.js";
+import { argmax } from "../lib/evaluate/exact.js";
+import { encodePng } from "../lib/base/image.js";
 import {
   Tr0n,
   energy,
@@ -19,7 +19,7 @@ import {
   type Model,
   type Tensor,
 } from "../lib/index.js";
-import { textTable } from "../lib/table.js";
+import { textTable } from "../lib/base/text-table.js";
 import { attributeNames, attributes, isHeldOut, wantedBy, type HeldOut, type Wanted } from "./prompts.js";
 import { sheet } from "./sheet.js";
 

@@ -7,13 +7,13 @@ export {
   ModelError,
   Tr0nError,
   type Tr0nErrorCode,
-} from "./errors.js";
-export { tensor, type Tensor } from "./tensor.js";
-export { devices, type Device, type DeviceInfo, type Precision } from "./devices.js";
-export type { DeviceId } from "./native.js";
-export { loadModel, type Model, type ModelOptions, type RunOptions, type ValueInfo } from "./model.js";
+} from "./base/errors.js";
+export { tensor, type Tensor } from "./base/tensor.js";
+export { devices, type Device, type DeviceInfo, type Precision } from "./native/devices.js";
+export type { DeviceId } from "./native/binding.js";
+export { loadModel, type Model, type ModelOptions, type RunOptions, type ValueInfo } from "./model/model.js";
 export { differentiate } from "./onnx/index.js";
-export { differentiateModel, type DifferentiateModelOptions } from "./differentiate-model.js";
+export { differentiateModel, type DifferentiateModelOptions } from "./model/differentiate.js";
 export {
   latent,
   type GroupLatent,
@@ -22,12 +22,12 @@ export {
   type ProductLatent,
   type SimpleLatent,
   type TableLatent,
-} from "./latent.js";
-export type { EncoderKind } from "./encoder-kind.js";
-export type { Range } from "./generator-range.js";
-export { energy, type Energy, type EnergyTerm } from "./energy.js";
-export { augmentation, type Augmentation, type AugmentationOptions } from "./augment.js";
-export { stage, type Stage, type ResizeMode } from "./preprocess.js";
+} from "./latent/latent.js";
+export type { EncoderKind } from "./objective/encoder-kind.js";
+export type { Range } from "./objective/generator-range.js";
+export { energy, type Energy, type EnergyTerm } from "./objective/energy.js";
+export { augmentation, type Augmentation, type AugmentationOptions } from "./objective/augment.js";
+export { stage, type Stage, type ResizeMode } from "./objective/stages.js";
 export {
   sampler,
   type GroupUpdate,
@@ -37,18 +37,33 @@ export {
   type ResampleOptions,
   type Sampler,
   type Start,
-} from "./sampler.js";
-export { decisionText, type Decision, type DecisionListener } from "./decisions.js";
-export type { Condition, WeightedCondition } from "./condition.js";
-export { loadTokenizer, type EncodedText, type Tokenizer, type WordTokenizer } from "./tokenizer.js";
-export { textEncoder, type TextEncoder, type TextEncoderOptions, type TextFunction } from "./text-encoder.js";
-export { Translator, type MixtureTensors, type TranslatorOptions } from "./translator.js";
-export type { TranslatorShape } from "./translator-shape.js";
-export { Trainer, type TrainerOptions, type TrainerProgress, type TrainerState } from "./trainer.js";
-export { covarianceOf, type ConditionNoise } from "./noise.js";
-export type { TrainOptions, TrainProgress, TrainReport } from "./training.js";
-export type { OpeningProgress } from "./opening.js";
-export { generatePairs, type PairsOptions, type PairsProgress, type PairsReport } from "./pairs.js";
+} from "./sampling/sampler.js";
+export { decisionText, type Decision, type DecisionListener } from "./base/decisions.js";
+export type { Condition, WeightedCondition } from "./condition/condition.js";
+export {
+  loadTokenizer,
+  type EncodedText,
+  type Tokenizer,
+  type WordTokenizer,
+} from "./condition/tokenizer.js";
+export {
+  textEncoder,
+  type TextEncoder,
+  type TextEncoderOptions,
+  type TextFunction,
+} from "./condition/text-encoder.js";
+export { Translator, type MixtureTensors, type TranslatorOptions } from "./translator/translator.js";
+export type { TranslatorShape } from "./translator/shape.js";
+export {
+  Trainer,
+  type TrainerOptions,
+  type TrainerProgress,
+  type TrainerState,
+} from "./translator/trainer.js";
+export { covarianceOf, type ConditionNoise } from "./translator/noise.js";
+export type { TrainOptions, TrainProgress, TrainReport } from "./training/training.js";
+export type { OpeningProgress } from "./base/opening.js";
+export { generatePairs, type PairsOptions, type PairsProgress, type PairsReport } from "./training/pairs.js";
 export {
   Tr0n,
   type LoadModels,
@@ -57,7 +72,7 @@ export {
   type SampleStep,
   type Samples,
   type Tr0nOptions,
-} from "./tr0n.js";
+} from "./tr0n/tr0n.js";
 export {
   encodePng,
   imageGrid,
@@ -66,7 +81,7 @@ export {
   type GridOptions,
   type Images,
   type Pixels,
-} from "./image.js";
+} from "./base/image.js";
 export {
   evaluate,
   formatEvaluation,
@@ -75,4 +90,4 @@ export {
   type Evaluation,
   type EvaluationRow,
   type Recipe,
-} from "./evaluate.js";
+} from "./evaluate/evaluate.js";

@@ -1,9 +1,9 @@
 /** Gradient steps with frozen weights, of pipelines as samplers run them and of models alone, against PyTorch's autograd. */
 import { fixBatch, graphCost } from "../../lib/onnx/index.js";
 import { energy, latent, loadModel, stage } from "../../lib/index.js";
-import { runJob } from "../../lib/job.js";
-import type { OnnxModel } from "../../lib/model.js";
-import { createObjective } from "../../lib/settings.js";
+import { runJob } from "../../lib/native/job.js";
+import type { OnnxModel } from "../../lib/model/model.js";
+import { createObjective } from "../../lib/objective/settings.js";
 import type { Case, Row, Surroundings } from "../case.js";
 import { medianTime, modelFile, runPeer, sameResults, sameRows, spread } from "../models.js";
 

@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type BenchmarkType from "benchmark";
 import { median } from "../../lib/bench/statistics.js";
-import { decodeSafetensors } from "../../lib/safetensors.js";
+import { decodeSafetensors } from "../../lib/base/safetensors.js";
 import { differentiate, loadModel, loadTokenizer, Translator } from "../../lib/index.js";
 import type { Case, Row } from "../case.js";
 import { sameResults, spread } from "../models.js";

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generatePairs, latent, loadModel } from "../../lib/index.js";
-import { runJob } from "../../lib/job.js";
-import { createObjective } from "../../lib/settings.js";
+import { runJob } from "../../lib/native/job.js";
+import { createObjective } from "../../lib/objective/settings.js";
 import type { Case, Row, Surroundings } from "../case.js";
 import { medianTime, modelFile, runPeer, sameResults, spread } from "../models.js";
 

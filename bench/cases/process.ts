@@ -6,8 +6,8 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { pathToFileURL } from "node:url";
 import { median } from "../../lib/bench/statistics.js";
 import { batchOf, official, officialTraining } from "../../lib/bench/training-step.js";
-import { packageRoot } from "../../lib/native.js";
-import { Translator } from "../../lib/translator.js";
+import { packageRoot } from "../../lib/native/binding.js";
+import { Translator } from "../../lib/translator/translator.js";
 import type { Case, Row } from "../case.js";
 
 /** Milliseconds of `import "tr0n"` in a fresh process, from the built package. */

@@ -1,7 +1,7 @@
 /** The matrix products of the official translator's layers against PyTorch's, which are OpenBLAS's. */
 import { median } from "../../lib/bench/statistics.js";
-import { runJob } from "../../lib/job.js";
-import { native } from "../../lib/native.js";
+import { runJob } from "../../lib/native/job.js";
+import { native } from "../../lib/native/binding.js";
 import { policies, type Case } from "../case.js";
 
 const shapes = [16, 64, 256, 1024].flatMap((rows): [number, number, number][] => [

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { batchOf, costOfStep, official, officialTraining, timeSteps } from "../../lib/bench/training-step.js";
-import { encodeSafetensors } from "../../lib/safetensors.js";
-import { Translator } from "../../lib/translator.js";
+import { encodeSafetensors } from "../../lib/base/safetensors.js";
+import { Translator } from "../../lib/translator/translator.js";
 import { policies, type Case, type Row, type Surroundings } from "../case.js";
 
 const targets: Record<number, number> = { 16: 5, 64: 3.5, 256: 2, 1024: 1.15 };

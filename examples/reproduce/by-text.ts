@@ -1,6 +1,6 @@
 /** Samples by text against references of p(z)·exp(−λE): accuracy and Fréchet distance in the judge's features. */
-import type { Recipe } from "../../lib/evaluate.js";
-import { featureStatistics, frechetDistance, meanPairwiseDistance } from "../../lib/frechet.js";
+import type { Recipe } from "../../lib/evaluate/evaluate.js";
+import { featureStatistics, frechetDistance, meanPairwiseDistance } from "../../lib/evaluate/frechet.js";
 import { tensor, type Tr0n } from "../../lib/index.js";
 import { wantedBy, type Wanted } from "../prompts.js";
 import type { Judge } from "./judge.js";

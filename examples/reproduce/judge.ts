@@ -1,8 +1,8 @@
 /** The attribute classifier as the judge of text conditions: what it sees in images, and its features of them. */
-import { argmax } from "../../lib/exact.js";
+import { argmax } from "../../lib/evaluate/exact.js";
 import { loadModel, type Model, type Tensor } from "../../lib/index.js";
 import { DataType, decodeModel, encodeModel } from "../../lib/onnx/index.js";
-import { findPenultimate } from "../../lib/penultimate.js";
+import { findPenultimate } from "../../lib/onnx/penultimate.js";
 import { attributeNames, attributes, type Wanted } from "../prompts.js";
 
 /** Images a call, so that they need not all be in memory. */

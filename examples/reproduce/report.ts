@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
 import { format } from "prettier";
-import { writeFileAtomic } from "../../lib/atomic-write.js";
+import { writeFileAtomic } from "../../lib/base/atomic-write.js";
 import { plots } from "./plots.js";
 import { gradientCost, rowNames, type Row, type RowName } from "./rows.js";
 import {

@@ -1,7 +1,7 @@
 /** What all settings of the reproduction report, and how they are composed. */
-import type { Recipe } from "../../lib/evaluate.js";
+import type { Recipe } from "../../lib/evaluate/evaluate.js";
 import { sampler, type MalaOptions, type ResampleOptions } from "../../lib/index.js";
-import type { Tr0n } from "../../lib/tr0n.js";
+import type { Tr0n } from "../../lib/tr0n/tr0n.js";
 
 /** One way to sample, measured in one setting with one seed; JSON-able. */
 export interface Row {

@@ -5,7 +5,7 @@
  * Crank–Nicolson proposals (Cotter et al. 2013), which leave the target at that fidelity unchanged. Nothing of tr0n's
  * samplers, translators or gradients is involved: only energies.
  */
-import { uniformAt } from "../../lib/exact.js";
+import { uniformAt } from "../../lib/evaluate/exact.js";
 
 /** What is sampled: rows of `width` latents, N(0, I) a priori. */
 export interface Target {

@@ -1,6 +1,6 @@
 /** What this machine can do with tr0n's threads: the limits that times are compared with. */
-import { runJob } from "../job.js";
-import { native } from "../native.js";
+import { runJob } from "../native/job.js";
+import { native } from "../native/binding.js";
 import { median } from "./statistics.js";
 
 export interface MachineLimits {

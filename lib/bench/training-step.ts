@@ -1,6 +1,6 @@
 /** Training steps of the official translator for BigGAN (method.md), on random pairs. */
-import { Translator } from "../translator.js";
-import type { Tensor } from "../tensor.js";
+import { Translator } from "../translator/translator.js";
+import type { Tensor } from "../base/tensor.js";
 import { median } from "./statistics.js";
 
 export const official = {

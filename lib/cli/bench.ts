@@ -1,6 +1,6 @@
 import { measureLimits } from "../bench/limits.js";
 import { costOfStep, timeSteps } from "../bench/training-step.js";
-import { textTable } from "../table.js";
+import { textTable } from "../base/text-table.js";
 import type { Command } from "./command.js";
 
 const batches = [1, 16, 64, 256, 1024];

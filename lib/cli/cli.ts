@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { packageRoot } from "../native.js";
+import { packageRoot } from "../native/binding.js";
 import { benchCommand } from "./bench.js";
 import { helpOf, readLine, type Command, type Result } from "./command.js";
 import { DecisionLog } from "./decisions.js";

@@ -1,10 +1,10 @@
 /** The options that say what is wanted of a sample. */
-import type { Condition } from "../condition.js";
+import type { Condition } from "../condition/condition.js";
 import { buildCondition } from "../config/build.js";
 import type { ConditionSpec, RunConfig } from "../config/config.js";
 import { configSchema } from "../config/schema.js";
 import { ConfigProblem, validate } from "../config/validate.js";
-import { isTensor } from "../tensor.js";
+import { isTensor } from "../base/tensor.js";
 import type { Arguments } from "./arguments.js";
 import type { OptionSpec } from "./command.js";
 import { UsageError } from "./errors.js";

@@ -1,5 +1,5 @@
 /** What was decided for a command, told as soon as it is by lines on standard error; with --json by `decisions` of the result. */
-import { decisionText, type Decision } from "../decisions.js";
+import { decisionText, type Decision } from "../base/decisions.js";
 import type { Progress } from "./progress.js";
 
 /** What the command line calls options. */

@@ -1,6 +1,6 @@
-import { devices } from "../devices.js";
-import { native } from "../native.js";
-import { textTable } from "../table.js";
+import { devices } from "../native/devices.js";
+import { native } from "../native/binding.js";
+import { textTable } from "../base/text-table.js";
 import type { Command } from "./command.js";
 
 export const devicesCommand: Command = {

@@ -1,8 +1,8 @@
-import { checkWritable } from "../atomic-write.js";
-import { differentiateSimplified } from "../differentiate-model.js";
-import { modelSource, readGraph } from "../model-source.js";
+import { checkWritable } from "../base/atomic-write.js";
+import { differentiateSimplified } from "../model/differentiate.js";
+import { modelSource, readGraph } from "../model/source.js";
 import { gradientPaths, isFloat, type ValueInfo } from "../onnx/index.js";
-import { writeModel } from "../write-model.js";
+import { writeModel } from "../model/write.js";
 import type { Command } from "./command.js";
 import { withoutPath } from "./inspect.js";
 

@@ -1,4 +1,4 @@
-import { diagnose } from "../doctor.js";
+import { diagnose } from "../native/doctor.js";
 import type { Command } from "./command.js";
 import { deviceOptions, readDevice } from "./models.js";
 

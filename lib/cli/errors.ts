@@ -1,4 +1,4 @@
-import { Tr0nError } from "../errors.js";
+import { Tr0nError } from "../base/errors.js";
 
 /** The command line itself is wrong: exit code 2. */
 export class UsageError extends Error {

@@ -1,7 +1,7 @@
-import { checkWritable, writeFileAtomic } from "../atomic-write.js";
+import { checkWritable, writeFileAtomic } from "../base/atomic-write.js";
 import { buildSampler } from "../config/build.js";
-import { evaluate, formatEvaluation } from "../evaluate.js";
-import { recipes, type RecipeName } from "../recipes.js";
+import { evaluate, formatEvaluation } from "../evaluate/evaluate.js";
+import { recipes, type RecipeName } from "../evaluate/recipes.js";
 import type { Command } from "./command.js";
 import { augmentOptions, deviceOptions, modelOptions, over, readRun, withModels } from "./models.js";
 import { loadTr0n, needTranslator, translatorOption } from "./translators.js";

@@ -1,5 +1,5 @@
-import { formatOf, loadModel, type TorchModel, type ValueInfo as ModelValue } from "../model.js";
-import { modelSource, readGraph } from "../model-source.js";
+import { formatOf, loadModel, type TorchModel, type ValueInfo as ModelValue } from "../model/model.js";
+import { modelSource, readGraph } from "../model/source.js";
 import {
   inspectGraph,
   isVacuous,
@@ -8,10 +8,10 @@ import {
   type GraphSummary,
   type ValueInfo,
 } from "../onnx/index.js";
-import { triedBarrier, withoutGradientAdvice } from "../gradient-check.js";
-import { simplifyGraph } from "../simplify.js";
-import { elementCount, type Tensor } from "../tensor.js";
-import { textTable } from "../table.js";
+import { triedBarrier, withoutGradientAdvice } from "../objective/gradient-check.js";
+import { simplifyGraph } from "../model/simplify.js";
+import { elementCount, type Tensor } from "../base/tensor.js";
+import { textTable } from "../base/text-table.js";
 import type { Arguments } from "./arguments.js";
 import type { Command, Result } from "./command.js";
 

@@ -1,13 +1,13 @@
 /** The options that say what models are joined and how, shared by the commands that run them. */
-import type { AugmentationOptions } from "../augment.js";
+import type { AugmentationOptions } from "../objective/augment.js";
 import { loadConfig, type ModelSpec, type RunConfig } from "../config/config.js";
-import type { Device, Precision } from "../devices.js";
-import { encoderKinds } from "../encoder-kind.js";
-import type { Range } from "../generator-range.js";
-import { TrustedLoader, type Model } from "../model.js";
-import { stage, type Stage } from "../preprocess.js";
-import { textEncoder, type TextFunction } from "../text-encoder.js";
-import { loadTokenizer } from "../tokenizer.js";
+import type { Device, Precision } from "../native/devices.js";
+import { encoderKinds } from "../objective/encoder-kind.js";
+import type { Range } from "../objective/generator-range.js";
+import { TrustedLoader, type Model } from "../model/model.js";
+import { stage, type Stage } from "../objective/stages.js";
+import { textEncoder, type TextFunction } from "../condition/text-encoder.js";
+import { loadTokenizer } from "../condition/tokenizer.js";
 import type { Arguments } from "./arguments.js";
 import type { Context, OptionSpec } from "./command.js";
 import { UsageError } from "./errors.js";

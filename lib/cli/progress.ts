@@ -1,5 +1,5 @@
 import type { SingleBar } from "cli-progress";
-import type { OnOpening } from "../opening.js";
+import type { OnOpening } from "../base/opening.js";
 
 /** What shows how far the opening of models is. */
 export function showOpening(progress: Progress): OnOpening {

@@ -1,7 +1,7 @@
 /** The options that choose a sampler. */
 import { buildSampler } from "../config/build.js";
 import type { SamplerSpec } from "../config/config.js";
-import { sampler, type Sampler } from "../sampler.js";
+import { sampler, type Sampler } from "../sampling/sampler.js";
 import type { Arguments } from "./arguments.js";
 import type { OptionSpec } from "./command.js";
 

@@ -1,10 +1,10 @@
 /** The options of `train` that choose the translator's network, its loss and the noise on its conditions. */
-import { FileError } from "../errors.js";
-import type { ConditionNoise } from "../noise.js";
-import { readWholeFile } from "../read-file.js";
-import { decodeSafetensors } from "../safetensors.js";
-import { reason } from "../atomic-write.js";
-import type { TrainOptions, TranslatorSettings } from "../training.js";
+import { FileError } from "../base/errors.js";
+import type { ConditionNoise } from "../translator/noise.js";
+import { readWholeFile } from "../base/read-file.js";
+import { decodeSafetensors } from "../base/safetensors.js";
+import { reason } from "../base/atomic-write.js";
+import type { TrainOptions, TranslatorSettings } from "../training/training.js";
 import type { Arguments } from "./arguments.js";
 import type { OptionSpec } from "./command.js";
 

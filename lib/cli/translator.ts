@@ -1,7 +1,7 @@
-import { checkWritable, reason, writeFileAtomic } from "../atomic-write.js";
-import { FileError } from "../errors.js";
-import { readWholeFile } from "../read-file.js";
-import { Translator } from "../translator.js";
+import { checkWritable, reason, writeFileAtomic } from "../base/atomic-write.js";
+import { FileError } from "../base/errors.js";
+import { readWholeFile } from "../base/read-file.js";
+import { Translator } from "../translator/translator.js";
 import type { Command } from "./command.js";
 
 export const translatorCommand: Command = {

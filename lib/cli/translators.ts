@@ -1,7 +1,7 @@
 /** Opening what `tr0n train` wrote. */
 import { buildAugmentation, buildEnergy } from "../config/build.js";
 import type { RunConfig } from "../config/config.js";
-import { Tr0n } from "../tr0n.js";
+import { Tr0n } from "../tr0n/tr0n.js";
 import type { Arguments } from "./arguments.js";
 import type { Context, OptionSpec } from "./command.js";
 import { need, type RunModels } from "./models.js";

@@ -1,14 +1,14 @@
 /** What a configuration describes, as the library takes it. */
-import { augmentation, type Augmentation } from "../augment.js";
-import type { Condition, WeightedCondition } from "../condition.js";
-import { readEmbedding } from "../read-embedding.js";
-import { energy, type Energy } from "../energy.js";
-import type { ConditionNoise } from "../noise.js";
-import { readWholeFile } from "../read-file.js";
-import { reason } from "../atomic-write.js";
-import { FileError } from "../errors.js";
-import { sampler, type Sampler } from "../sampler.js";
-import { tensor } from "../tensor.js";
+import { augmentation, type Augmentation } from "../objective/augment.js";
+import type { Condition, WeightedCondition } from "../condition/condition.js";
+import { readEmbedding } from "../condition/read-embedding.js";
+import { energy, type Energy } from "../objective/energy.js";
+import type { ConditionNoise } from "../translator/noise.js";
+import { readWholeFile } from "../base/read-file.js";
+import { reason } from "../base/atomic-write.js";
+import { FileError } from "../base/errors.js";
+import { sampler, type Sampler } from "../sampling/sampler.js";
+import { tensor } from "../base/tensor.js";
 import type { ConditionSpec, EnergySpec, RunConfig, SamplerSpec } from "./config.js";
 
 /** @throws FileError where the model of an ONNX energy cannot be read; ArgumentError */

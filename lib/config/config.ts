@@ -1,16 +1,16 @@
 /** A configuration file: its type, and reading one. */
 import { dirname, isAbsolute, join } from "node:path";
-import { reason } from "../atomic-write.js";
-import type { AugmentationOptions } from "../augment.js";
-import type { Device, Precision } from "../devices.js";
-import type { EncoderKind } from "../encoder-kind.js";
-import { FileError } from "../errors.js";
-import type { Range } from "../generator-range.js";
-import type { ModelOptions } from "../model.js";
-import type { Stage } from "../preprocess.js";
-import { readWholeFile } from "../read-file.js";
-import type { Sampler } from "../sampler.js";
-import type { TrainOptions } from "../training.js";
+import { reason } from "../base/atomic-write.js";
+import type { AugmentationOptions } from "../objective/augment.js";
+import type { Device, Precision } from "../native/devices.js";
+import type { EncoderKind } from "../objective/encoder-kind.js";
+import { FileError } from "../base/errors.js";
+import type { Range } from "../objective/generator-range.js";
+import type { ModelOptions } from "../model/model.js";
+import type { Stage } from "../objective/stages.js";
+import { readWholeFile } from "../base/read-file.js";
+import type { Sampler } from "../sampling/sampler.js";
+import type { TrainOptions } from "../training/training.js";
 import type { LatentSpec } from "./latent.js";
 import { configSchema } from "./schema.js";
 import { ConfigProblem, validate } from "./validate.js";

@@ -1,12 +1,12 @@
 /** The prior that a configuration describes, as the library takes it. */
-import { reason } from "../atomic-write.js";
-import { ArgumentError, FileError } from "../errors.js";
-import { latent, type GroupLatent, type Latent, type SimpleLatent } from "../latent.js";
-import type { Model } from "../model.js";
-import { readEmbedding } from "../read-embedding.js";
-import { readWholeFile } from "../read-file.js";
-import { decodeSafetensors } from "../safetensors.js";
-import { knownElementCount, type Tensor } from "../tensor.js";
+import { reason } from "../base/atomic-write.js";
+import { ArgumentError, FileError } from "../base/errors.js";
+import { latent, type GroupLatent, type Latent, type SimpleLatent } from "../latent/latent.js";
+import type { Model } from "../model/model.js";
+import { readEmbedding } from "../condition/read-embedding.js";
+import { readWholeFile } from "../base/read-file.js";
+import { decodeSafetensors } from "../base/safetensors.js";
+import { knownElementCount, type Tensor } from "../base/tensor.js";
 
 export interface SimpleLatentSpec {
   kind: "normal" | "truncatedNormal" | "uniform";

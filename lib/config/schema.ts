@@ -2,8 +2,8 @@
  * What a configuration file may hold: one table, which validate.ts checks files against and which is published as
  * schema/tr0n.schema.json. A new option is one line here and its use where the section is read.
  */
-import { encoderKinds } from "../encoder-kind.js";
-import { recipes } from "../recipes.js";
+import { encoderKinds } from "../objective/encoder-kind.js";
+import { recipes } from "../evaluate/recipes.js";
 
 /** The part of JSON Schema (draft 7) that validate.ts knows. */
 export interface Schema {

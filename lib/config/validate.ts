@@ -1,5 +1,5 @@
 /** Checks JSON against the table in schema.ts. */
-import { describe } from "../errors.js";
+import { describe } from "../base/errors.js";
 import { configSchema, type Schema } from "./schema.js";
 
 /** What is wrong, and where in the document: "sample.sampler.steps: expected …". */

@@ -7,7 +7,7 @@ import {
   type GraphProto,
   type TensorProto,
 } from "onnx-buf";
-import { ModelError } from "../errors.js";
+import { ModelError } from "../base/errors.js";
 import { describeNode, type Node } from "./graph.js";
 import { exactInteger, toInt64 } from "./int64.js";
 

@@ -19,7 +19,7 @@ import {
   type TensorProto,
   type ValueInfoProto,
 } from "onnx-buf";
-import { invalid, ModelError } from "../errors.js";
+import { invalid, ModelError } from "../base/errors.js";
 import { sortGraph, type Dim, type Graph, type Node, type ValueInfo } from "./graph.js";
 import { checkNesting } from "./limits.js";
 import { finish, type Steps } from "./steps.js";

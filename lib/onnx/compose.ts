@@ -1,5 +1,5 @@
 /** Joins two graphs: outputs of the first feed inputs of the second. */
-import { ArgumentError, ModelError } from "../errors.js";
+import { ArgumentError, ModelError } from "../base/errors.js";
 import {
   identity,
   Names,

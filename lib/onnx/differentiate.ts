@@ -4,7 +4,7 @@
  * The walk visits the nodes backwards. A value can carry an adjoint only when it depends on an input that is
  * differentiated ("active"); an adjoint that nobody has sent is zero and costs nothing.
  */
-import { ArgumentError, ModelError } from "../errors.js";
+import { ArgumentError, ModelError } from "../base/errors.js";
 import { Builder } from "./builder.js";
 import {
   capturedNames,

@@ -10,7 +10,7 @@ import {
   type StringStringEntryProto,
   type TensorProto,
 } from "onnx-buf";
-import { ModelError } from "../errors.js";
+import { ModelError } from "../base/errors.js";
 import { copyGraph, withFields, type Graph } from "./graph.js";
 import { isExternal, tensorBytes, tensorDims } from "./tensors.js";
 

@@ -4,7 +4,7 @@
  * that nothing is copied and nothing is lost on the way back.
  */
 import type { AttributeProto, FunctionProto, GraphProto, TensorProto, TypeProto } from "onnx-buf";
-import { ModelError, Tr0nError } from "../errors.js";
+import { ModelError, Tr0nError } from "../base/errors.js";
 
 /** A dimension: its size, a symbol (equal symbols are equal sizes), or null when nothing is known. */
 export type Dim = number | string | null;

@@ -1,5 +1,5 @@
 /** ONNX graphs as data: read, write, build, join, differentiate. No native code, no I/O. */
-import { invalid } from "../errors.js";
+import { invalid } from "../base/errors.js";
 import { decodeModel, encodeModel } from "./codec.js";
 import { differentiateGraph } from "./differentiate.js";
 import { jvpGraph } from "./jvp.js";

@@ -1,7 +1,7 @@
 /** Calls of model-local functions, and Ifs whose condition is known, are replaced by what they stand for. */
 import { AttributeProtoSchema, type AttributeProto, type FunctionProto, type GraphProto } from "onnx-buf";
 import { create } from "@bufbuild/protobuf";
-import { ModelError } from "../errors.js";
+import { ModelError } from "../base/errors.js";
 import { LimitError, maxCallDepth, maxNodes } from "./limits.js";
 import { graph as graphAttribute } from "./attributes.js";
 import { bodyGraph, functionGraph, mapBodies, renameApart } from "./body.js";

@@ -1,6 +1,6 @@
 /** A summary of a graph for people. */
 import type { TensorProto } from "onnx-buf";
-import { ModelError } from "../errors.js";
+import { ModelError } from "../base/errors.js";
 import { fixBatch } from "./batch.js";
 import { decodeNode } from "./codec.js";
 import { graphCost, type GraphCost } from "./cost.js";

@@ -2,7 +2,7 @@
  * 64-bit integers. A JavaScript number holds whole numbers exactly up to 2⁵³ − 1, and files do hold larger ones: "to the
  * end" of a slice is 2⁶³ − 1, "from the end" −2⁶³. So an integer is a number where that is exact, and else a bigint.
  */
-import { ModelError } from "../errors.js";
+import { ModelError } from "../base/errors.js";
 
 export const int64Max = (1n << 63n) - 1n;
 export const int64Min = -(1n << 63n);

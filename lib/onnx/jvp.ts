@@ -2,7 +2,7 @@
  * Forward-mode derivatives by two reverse passes. u ↦ Jᵀ u is linear in u, so its own vector–Jacobian product at the
  * cotangent v is J v, wherever u is; and what only u feeds is dead then.
  */
-import { ArgumentError } from "../errors.js";
+import { ArgumentError } from "../base/errors.js";
 import { differentiateGraph, type DifferentiateOptions } from "./differentiate.js";
 import { Names, removeDead, renameValues, sortGraph, valueNames, type Graph } from "./graph.js";
 import { makeTensor } from "./tensors.js";

@@ -3,7 +3,7 @@
  * functions: whatever recurses or allocates by a number of the file's is bounded here, far above what real models need.
  */
 import type { FunctionProto, GraphProto, ModelProto, NodeProto } from "onnx-buf";
-import { ModelError } from "../errors.js";
+import { ModelError } from "../base/errors.js";
 
 /** Nodes of a graph, those that differentiation and rewrites make among them. */
 export const maxNodes = 1_000_000;

@@ -1,5 +1,5 @@
 /** Graphs in the form that later passes and the runtime like best. */
-import { ModelError } from "../errors.js";
+import { ModelError } from "../base/errors.js";
 import { sortGraph, type Graph } from "./graph.js";
 import { inlineFunctions, inlineIfs } from "./inline.js";
 import { bothSteps, forwardSteps } from "./rewrite/index.js";

@@ -6,7 +6,7 @@ import {
   TensorProtoSchema,
   type TensorProto,
 } from "onnx-buf";
-import { ModelError } from "../errors.js";
+import { ModelError } from "../base/errors.js";
 import { exactInteger, isWithin, toInt64 } from "./int64.js";
 
 export { DataType };

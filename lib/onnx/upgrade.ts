@@ -4,7 +4,7 @@
  * Upsample, …). Sources: the operator changelog of the ONNX specification, and ONNX Runtime where the
  * specification of an old version leaves room.
  */
-import { ModelError } from "../errors.js";
+import { ModelError } from "../base/errors.js";
 import {
   float,
   floatList,

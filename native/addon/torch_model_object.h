@@ -13,7 +13,7 @@ struct CountedTorchModel {
   Live live{Kind::torch_model};
 };
 
-/// NativeTorchModel of lib/native.ts.
+/// NativeTorchModel of lib/native/binding.ts.
 class TorchModelObject : public NativeObject<TorchModelObject, CountedTorchModel> {
  public:
   static constexpr const char* kName = "TorchScript model";

@@ -11,7 +11,7 @@
 namespace tr0n {
 
 /// The block rules that this process knows, by all that they depend on: models, runtime, processor and how
-/// rules are found. Who writes the keys (lib/block-rules.ts) also keeps the rules between processes.
+/// rules are found. Who writes the keys (lib/model/block-rules.ts) also keeps the rules between processes.
 class RuleBook {
  public:
   using Entry = std::pair<std::string, BlockRule>;

@@ -16,7 +16,7 @@ struct AugmentationPolicy {
   size_t cutout_height = 0, cutout_width = 0;  ///< of the rectangle that is cut out
 };
 
-/// Parameters of one copy, in the order in which lib/augment.ts reads them.
+/// Parameters of one copy, in the order in which lib/objective/augment.ts reads them.
 enum AugmentationParameter : size_t {
   kBrightness,  ///< x + b, b ~ U(−½, ½)
   kSaturation,  ///< times the distance from the mean over channels, U(0, 2)

@@ -6,7 +6,7 @@
 
 namespace tr0n {
 
-/// An error that a caller can cause. `code` is one of the stable codes of lib/errors.ts.
+/// An error that a caller can cause. `code` is one of the stable codes of lib/base/errors.ts.
 class Error : public std::runtime_error {
  public:
   Error(std::string code, const std::string& message) : std::runtime_error(message), code_(std::move(code)) {}

@@ -9,7 +9,7 @@ namespace tr0n::cuda {
 /// Whether a context that has returned this status returns nothing else any more.
 bool sticky(CUresult status);
 
-/// The stable code (lib/errors.ts) for a status.
+/// The stable code (lib/base/errors.ts) for a status.
 const char* code_of(CUresult status);
 
 /// "CUDA_ERROR_OUT_OF_MEMORY (out of memory)"

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { energyGraph } from "../../lib/graphs.js";
-import type { NativeObjective, NativeOnnxSegment, NativeSession } from "../../lib/native.js";
+import { energyGraph } from "../../lib/objective/graphs.js";
+import type { NativeObjective, NativeOnnxSegment, NativeSession } from "../../lib/native/binding.js";
 import {
   compose,
   cutGradient,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { NativeRowFacts, NativeRowMap, NativeRowMapConfig } from "../../lib/native.js";
+import type { NativeRowFacts, NativeRowMap, NativeRowMapConfig } from "../../lib/native/binding.js";
 import { mlp, numbers, onnxModel, rowSum, squaredDistance, unary } from "./models.js";
 import {
   addon,

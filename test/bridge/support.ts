@@ -7,7 +7,7 @@ import {
   type NativeRowMap,
   type NativeSession,
   type NativeSessionOptions,
-} from "../../lib/native.js";
+} from "../../lib/native/binding.js";
 
 /** Calls that are not part of the typed surface: what tests and reports look at. */
 export interface BlockRule {

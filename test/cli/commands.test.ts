@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { copyFile, mkdir, readFile, readdir, stat, writeFile } from "node:fs/promises";
-import { readImage, writeImages } from "../../lib/image.js";
-import { loadModel } from "../../lib/model.js";
+import { readImage, writeImages } from "../../lib/base/image.js";
+import { loadModel } from "../../lib/model/model.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
-import { tensor } from "../../lib/tensor.js";
+import { tensor } from "../../lib/base/tensor.js";
 import { tr0n, workplace } from "./support.js";
 
 /** Runs and expects success. */

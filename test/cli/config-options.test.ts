@@ -8,7 +8,7 @@ import { join } from "node:path";
 import ts from "typescript";
 import { configSchema, type Schema } from "../../lib/config/schema.js";
 import { energy, latent, sampler } from "../../lib/index.js";
-import { packageRoot } from "../../lib/native.js";
+import { packageRoot } from "../../lib/native/binding.js";
 
 /** Why the file has no such key, or where it has it. */
 const reasons = {

@@ -9,10 +9,10 @@ import { buildCondition, buildNoise } from "../../lib/config/build.js";
 import { loadConfig, parseConfig } from "../../lib/config/config.js";
 import { configSchema, type Schema } from "../../lib/config/schema.js";
 import { ConfigProblem, validate } from "../../lib/config/validate.js";
-import { readImage } from "../../lib/image.js";
-import { decodeSafetensors } from "../../lib/safetensors.js";
-import { sampler, type Sampler } from "../../lib/sampler.js";
-import { checkStages } from "../../lib/preprocess.js";
+import { readImage } from "../../lib/base/image.js";
+import { decodeSafetensors } from "../../lib/base/safetensors.js";
+import { sampler, type Sampler } from "../../lib/sampling/sampler.js";
+import { checkStages } from "../../lib/objective/stages.js";
 import { tr0n, workplace } from "./support.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { encodeSafetensors } from "../../lib/safetensors.js";
+import { encodeSafetensors } from "../../lib/base/safetensors.js";
 import { flatEncoder, layered, mappingModel, twoInputs } from "../support/latents.js";
 import { tr0n } from "./support.js";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { Translator, loadModel, tensor } from "../../lib/index.js";
-import { decodeSafetensors, encodeSafetensors } from "../../lib/safetensors.js";
+import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
 import { tr0n, workplace } from "./support.js";
 
 describe("command line, translators", () => {

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { encodeImages } from "../../lib/encode-image.js";
-import { readImage, writeImages } from "../../lib/image.js";
+import { encodeImages } from "../../lib/condition/encode-image.js";
+import { readImage, writeImages } from "../../lib/base/image.js";
 import { Tr0n, energy, loadModel, stage, tensor, type Tensor, type Tr0nOptions } from "../../lib/index.js";
 import { analyticClassifier, analyticGenerator } from "./analytic.js";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { evaluate, formatEvaluation, type EvaluateProgress } from "../../lib/evaluate.js";
+import { evaluate, formatEvaluation, type EvaluateProgress } from "../../lib/evaluate/evaluate.js";
 import { Tr0n, energy, loadModel, sampler, type Model } from "../../lib/index.js";
-import { recipes } from "../../lib/recipes.js";
+import { recipes } from "../../lib/evaluate/recipes.js";
 import { analyticClassifier, analyticGenerator, posterior } from "./analytic.js";
 
 describe("evaluate", () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { argmax, drawExact, softmaxRows, uniformAt, type DrawRows } from "../../lib/exact.js";
+import { argmax, drawExact, softmaxRows, uniformAt, type DrawRows } from "../../lib/evaluate/exact.js";
 
 /** Standard normals as a function of the row alone (Box–Muller). */
 function normalAt(row: number): number {

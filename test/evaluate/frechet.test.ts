@@ -6,7 +6,7 @@ import {
   frechetDistance,
   meanPairwiseDistance,
   type Rows,
-} from "../../lib/frechet.js";
+} from "../../lib/evaluate/frechet.js";
 
 /** 2r rows ±a_j e_j + mean, r = a's length: the sample mean is `mean`, the covariance exactly diag(2a_j²/(2r − 1)). */
 function axisRows(a: number[], mean: number[], d = mean.length): Rows {

@@ -3,9 +3,9 @@ import { chmod, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
-import { writeFileAtomic } from "../../lib/atomic-write.js";
-import { imageGrid, readImage, writeImages } from "../../lib/image.js";
-import { elementCount, tensor, type Tensor } from "../../lib/tensor.js";
+import { writeFileAtomic } from "../../lib/base/atomic-write.js";
+import { imageGrid, readImage, writeImages } from "../../lib/base/image.js";
+import { elementCount, tensor, type Tensor } from "../../lib/base/tensor.js";
 
 /** An image whose every value is an 8-bit level, all different along each axis. */
 function pattern(n: number, channels: number, height: number, width: number): Tensor {

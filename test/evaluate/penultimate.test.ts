@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { decodeModel } from "../../lib/onnx/index.js";
-import { findPenultimate } from "../../lib/penultimate.js";
+import { findPenultimate } from "../../lib/onnx/penultimate.js";
 import { makeModel, type NodeSpec } from "../support/onnx.js";
 
 const weights = (rows: number, columns: number) => ({

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { tempered, type Target } from "../../examples/reproduce/tempering.js";
-import { uniformAt } from "../../lib/exact.js";
+import { uniformAt } from "../../lib/evaluate/exact.js";
 
 /** E = ½‖z − c‖²: the target at fidelity λ is N(λc / (1 + λ), 1 / (1 + λ)) in every dimension. */
 function gaussian(fidelity: number, centres: readonly number[], width: number): Target {

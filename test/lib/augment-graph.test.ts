@@ -1,8 +1,8 @@
 /** Augmentation and preprocessing against PyTorch: scripts/fixtures/augment/make.py. */
 import { readFileSync } from "node:fs";
 import { augmentation, loadModel, tensor, type AugmentationOptions, type Stage } from "../../lib/index.js";
-import { augmentGraph, augmentationParameters } from "../../lib/augment.js";
-import { stageGraph } from "../../lib/graphs.js";
+import { augmentGraph, augmentationParameters } from "../../lib/objective/augment.js";
+import { stageGraph } from "../../lib/objective/graphs.js";
 import { encodeModel, type Graph } from "../../lib/onnx/index.js";
 import { close } from "./support.js";
 

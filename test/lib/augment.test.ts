@@ -16,11 +16,11 @@ import {
   type Tensor,
   type Tr0nOptions,
 } from "../../lib/index.js";
-import { augmentGraph, augmentationParameters, nativeAugmentation } from "../../lib/augment.js";
-import { conditionRows, conditionStreams } from "../../lib/condition.js";
-import { native } from "../../lib/native.js";
+import { augmentGraph, augmentationParameters, nativeAugmentation } from "../../lib/objective/augment.js";
+import { conditionRows, conditionStreams } from "../../lib/condition/condition.js";
+import { native } from "../../lib/native/binding.js";
 import { encodeModel } from "../../lib/onnx/index.js";
-import { decodeSafetensors, encodeSafetensors } from "../../lib/safetensors.js";
+import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
 import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator, withFolder } from "./support.js";
 
 const wrong = (value: unknown) => value as never;

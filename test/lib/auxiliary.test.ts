@@ -16,9 +16,9 @@ import {
   type Sampler,
   type Tensor,
 } from "../../lib/index.js";
-import { drawPairs } from "../../lib/pairs.js";
-import { readWholeFile } from "../../lib/read-file.js";
-import { decodeSafetensors, encodeSafetensors } from "../../lib/safetensors.js";
+import { drawPairs } from "../../lib/training/pairs.js";
+import { readWholeFile } from "../../lib/base/read-file.js";
+import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
 import { writeFile } from "node:fs/promises";
 import { onDevices } from "../support/devices.js";
 import { a, bMatrix, flatEncoder, layered, twoInputs } from "../support/latents.js";

@@ -1,6 +1,6 @@
 /** Which axis is the batch: models whose batch is not the first axis, and models that have none. */
 import assert from "node:assert/strict";
-import { matchRows } from "../../lib/batch-axis.js";
+import { matchRows } from "../../lib/model/batch-axis.js";
 import {
   energy,
   latent,
@@ -11,8 +11,8 @@ import {
   type Model,
   type Tr0nOptions,
 } from "../../lib/index.js";
-import type { Decision } from "../../lib/decisions.js";
-import { moveAxis } from "../../lib/move-axis.js";
+import type { Decision } from "../../lib/base/decisions.js";
+import { moveAxis } from "../../lib/model/move-axis.js";
 import { Builder, DataType, emptyGraph, encodeModel, type Dim } from "../../lib/onnx/index.js";
 import { close, numbers, rejects, tinyEncoder, tinyGenerator } from "./support.js";
 

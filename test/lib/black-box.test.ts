@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { create as message } from "@bufbuild/protobuf";
 import { AttributeProto_AttributeType, AttributeProtoSchema } from "onnx-buf";
-import type { Decision } from "../../lib/decisions.js";
+import type { Decision } from "../../lib/base/decisions.js";
 import {
   differentiate,
   energy,

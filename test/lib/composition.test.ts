@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { translatorRows, weightedSum } from "../../lib/composition.js";
-import { conditionRows, interpolated, type ConditionRows } from "../../lib/condition.js";
-import type { ConditionKind } from "../../lib/energy.js";
+import { translatorRows, weightedSum } from "../../lib/condition/composition.js";
+import { conditionRows, interpolated, type ConditionRows } from "../../lib/condition/condition.js";
+import type { ConditionKind } from "../../lib/objective/energy.js";
 import { tensor } from "../../lib/index.js";
 import { close, numbers, rejects } from "./support.js";
 

@@ -16,7 +16,7 @@ import {
   type TextFunction,
   type Tr0nOptions,
 } from "../../lib/index.js";
-import { readImage } from "../../lib/image.js";
+import { readImage } from "../../lib/base/image.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator, withFolder } from "./support.js";
 

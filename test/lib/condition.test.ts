@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { conditionRows, conditionStreams, interpolated } from "../../lib/condition.js";
-import type { ConditionKind } from "../../lib/energy.js";
+import { conditionRows, conditionStreams, interpolated } from "../../lib/condition/condition.js";
+import type { ConditionKind } from "../../lib/objective/energy.js";
 import { tensor } from "../../lib/index.js";
 import { close, rejects } from "./support.js";
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { checkDevice, checkPrecision } from "../../lib/devices.js";
-import { diagnose } from "../../lib/doctor.js";
+import { checkDevice, checkPrecision } from "../../lib/native/devices.js";
+import { diagnose } from "../../lib/native/doctor.js";
 import { devices, loadModel, Translator } from "../../lib/index.js";
-import { native, packageRoot } from "../../lib/native.js";
+import { native, packageRoot } from "../../lib/native/binding.js";
 import { tr0n } from "../cli/support.js";
 import { emulator, emulatorLibrary, gpusClosed, onDevices, realGpu, requireGpu } from "../support/devices.js";
 import { finish } from "../support/process.js";

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readFileSync } from "node:fs";
-import { lookAtRows } from "../../lib/encoder-kind.js";
-import { packageRoot } from "../../lib/native.js";
+import { lookAtRows } from "../../lib/objective/encoder-kind.js";
+import { packageRoot } from "../../lib/native/binding.js";
 import {
   Tr0n,
   energy,

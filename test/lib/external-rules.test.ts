@@ -20,7 +20,7 @@ import {
   type TensorProto,
 } from "onnx-buf";
 import { differentiateModel, energy, loadModel, tensor, Tr0n, type Tensor } from "../../lib/index.js";
-import { native } from "../../lib/native.js";
+import { native } from "../../lib/native/binding.js";
 import {
   Builder,
   DataType,

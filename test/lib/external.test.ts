@@ -8,12 +8,12 @@ import { mkdir, mkdtemp, open, readFile, readdir, rm, stat, truncate, writeFile 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { StringStringEntryProtoSchema, TensorProto_DataLocation, TensorProtoSchema } from "onnx-buf";
-import { loadModel } from "../../lib/model.js";
-import { ModelFolder } from "../../lib/model-folder.js";
-import { native } from "../../lib/native.js";
+import { loadModel } from "../../lib/model/model.js";
+import { ModelFolder } from "../../lib/model/folder.js";
+import { native } from "../../lib/native/binding.js";
 import { Builder, DataType, decodeModel, emptyGraph, encodeModel, type Graph } from "../../lib/onnx/index.js";
-import { fileWeights, openGraph, resolveExternal } from "../../lib/weights.js";
-import { tensor } from "../../lib/tensor.js";
+import { fileWeights, openGraph, resolveExternal } from "../../lib/model/weights.js";
+import { tensor } from "../../lib/base/tensor.js";
 import { random, uniform } from "../onnx/support.js";
 import { tr0n } from "../cli/support.js";
 import { writeExternal } from "../support/external.js";

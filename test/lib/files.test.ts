@@ -14,8 +14,8 @@ import {
   type Tr0nOptions,
   type TrainOptions,
 } from "../../lib/index.js";
-import { readCheckpoint } from "../../lib/checkpoint.js";
-import { decodeSafetensors, encodeSafetensors } from "../../lib/safetensors.js";
+import { readCheckpoint } from "../../lib/training/checkpoint.js";
+import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import { bits, rejects, tinyEncoder, tinyGenerator, withFolder } from "./support.js";
 

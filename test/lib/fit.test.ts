@@ -10,7 +10,7 @@ import {
   type Model,
   type Tr0nOptions,
 } from "../../lib/index.js";
-import { native } from "../../lib/native.js";
+import { native } from "../../lib/native/binding.js";
 import { Builder, DataType, emptyGraph, encodeModel, type Dim } from "../../lib/onnx/index.js";
 import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator } from "./support.js";
 

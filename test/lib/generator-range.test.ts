@@ -19,10 +19,10 @@ import {
   type Tensor,
   type Tr0nOptions,
 } from "../../lib/index.js";
-import { decideRange, lookAtValues } from "../../lib/generator-range.js";
+import { decideRange, lookAtValues } from "../../lib/objective/generator-range.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
-import { decodeSafetensors, encodeSafetensors } from "../../lib/safetensors.js";
-import { outputFacts } from "../../lib/torch-summary.js";
+import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
+import { outputFacts } from "../../lib/model/torch-summary.js";
 import { close, numbers, rejects, tinyEncoder, withFolder } from "./support.js";
 
 const opened: Disposable[] = [];

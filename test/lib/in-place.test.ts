@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { copyFile, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { loadModel } from "../../lib/model.js";
-import { modelSource, readGraphInPlace } from "../../lib/model-source.js";
+import { loadModel } from "../../lib/model/model.js";
+import { modelSource, readGraphInPlace } from "../../lib/model/source.js";
 import {
   Builder,
   DataType,
@@ -13,9 +13,9 @@ import {
   externalWeights,
   type Graph,
 } from "../../lib/onnx/index.js";
-import { tensor } from "../../lib/tensor.js";
-import { placedWeights } from "../../lib/weight-place.js";
-import { openGraph } from "../../lib/weights.js";
+import { tensor } from "../../lib/base/tensor.js";
+import { placedWeights } from "../../lib/model/weight-place.js";
+import { openGraph } from "../../lib/model/weights.js";
 import { random, uniform } from "../onnx/support.js";
 
 const width = 192;

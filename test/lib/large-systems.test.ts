@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { openSystem, runSystem } from "../../examples/large-systems.js";
 import { loadModel } from "../../lib/index.js";
-import { packageRoot } from "../../lib/native.js";
+import { packageRoot } from "../../lib/native/binding.js";
 
 describe("large systems", function () {
   this.timeout(180_000);

@@ -4,7 +4,7 @@ import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { loadModel, tensor, type Model, type Tensor } from "../../lib/index.js";
-import { native } from "../../lib/native.js";
+import { native } from "../../lib/native/binding.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import {
   close,

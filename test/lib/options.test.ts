@@ -1,11 +1,23 @@
 import assert from "node:assert/strict";
-import { checkOptions, checkSeed, randomSeed } from "../../lib/check.js";
-import { describeEnergy, energyFrom, flatten, flattenComplete, needsBytes } from "../../lib/energy.js";
+import { checkOptions, checkSeed, randomSeed } from "../../lib/base/check.js";
+import {
+  describeEnergy,
+  energyFrom,
+  flatten,
+  flattenComplete,
+  needsBytes,
+} from "../../lib/objective/energy.js";
 import { energy, latent, sampler, stage, type Energy, type Sampler, type Stage } from "../../lib/index.js";
-import { checkLatent, latentBound, latentStd } from "../../lib/latent.js";
-import { checkKnownNoise, checkNoise, nativeNoise, noiseFromJson, noiseToJson } from "../../lib/noise.js";
-import { checkStages } from "../../lib/preprocess.js";
-import { checkSampler, nativeSampler, needsTranslator, samplerSteps } from "../../lib/sampler.js";
+import { checkLatent, latentBound, latentStd } from "../../lib/latent/latent.js";
+import {
+  checkKnownNoise,
+  checkNoise,
+  nativeNoise,
+  noiseFromJson,
+  noiseToJson,
+} from "../../lib/translator/noise.js";
+import { checkStages } from "../../lib/objective/stages.js";
+import { checkSampler, nativeSampler, needsTranslator, samplerSteps } from "../../lib/sampling/sampler.js";
 import { close, rejects } from "./support.js";
 
 /** Values a JavaScript caller may pass for anything. */

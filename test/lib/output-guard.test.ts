@@ -4,12 +4,12 @@ import { mkdtemp, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { augmentation, energy, latent, loadModel, stage, tensor, type Model } from "../../lib/index.js";
-import { Decisions } from "../../lib/decisions.js";
-import { Objective, type ObjectiveOptions } from "../../lib/objective.js";
-import { FeatureSpace } from "../../lib/feature-space.js";
-import { loadedModel } from "../../lib/model.js";
+import { Decisions } from "../../lib/base/decisions.js";
+import { Objective, type ObjectiveOptions } from "../../lib/objective/objective.js";
+import { FeatureSpace } from "../../lib/evaluate/feature-space.js";
+import { loadedModel } from "../../lib/model/model.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
-import { coarseTolerance, difference, tolerance } from "../../lib/output-guard.js";
+import { coarseTolerance, difference, tolerance } from "../../lib/model/output-guard.js";
 import { numbers, rejects, tinyEncoder, tinyGenerator } from "./support.js";
 
 /** Writes models whose files look as they did at first, whatever is in them. */

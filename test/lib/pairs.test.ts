@@ -13,7 +13,7 @@ import {
   type Model,
   type PairsOptions,
 } from "../../lib/index.js";
-import { decodeSafetensors } from "../../lib/safetensors.js";
+import { decodeSafetensors } from "../../lib/base/safetensors.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator, withFolder } from "./support.js";
 

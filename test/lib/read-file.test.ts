@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readWholeFile } from "../../lib/read-file.js";
+import { readWholeFile } from "../../lib/base/read-file.js";
 import { withFolder } from "./support.js";
 
 describe("readWholeFile", () => {

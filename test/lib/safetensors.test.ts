@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { decodeSafetensors, encodeSafetensors, takeTensor } from "../../lib/safetensors.js";
+import { decodeSafetensors, encodeSafetensors, takeTensor } from "../../lib/base/safetensors.js";
 import { bits, numbers, rejects } from "./support.js";
 
 /** A file with the given header text and bytes of data. */

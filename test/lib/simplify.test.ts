@@ -1,8 +1,8 @@
 /** Simplified models: the same numbers, the same names, nothing but standard operators. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { native } from "../../lib/native.js";
-import { differentiateModel } from "../../lib/differentiate-model.js";
+import { native } from "../../lib/native/binding.js";
+import { differentiateModel } from "../../lib/model/differentiate.js";
 import {
   Builder,
   DataType,
@@ -12,7 +12,7 @@ import {
   encodeModel,
   type Graph,
 } from "../../lib/onnx/index.js";
-import { simplifyGraph } from "../../lib/simplify.js";
+import { simplifyGraph } from "../../lib/model/simplify.js";
 import { assertClose, random, runGraph, seedOf, size, uniform, type Feed } from "../onnx/support.js";
 
 const read = (path: string): Uint8Array =>

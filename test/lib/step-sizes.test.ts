@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { loadModel, sampler, Tr0n, type Sampler, type TrainReport } from "../../lib/index.js";
-import { decodeSafetensors, encodeSafetensors } from "../../lib/safetensors.js";
-import { searchStepSize, stepSizeAt } from "../../lib/step-sizes.js";
+import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
+import { searchStepSize, stepSizeAt } from "../../lib/sampling/step-sizes.js";
 import { bits, rejects, tinyEncoder, tinyGenerator, withFolder } from "./support.js";
 
 describe("step sizes", () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { attributes, defaultPrompts, isHeldOut, wantedBy, type HeldOut } from "../../examples/prompts.js";
-import { argmax } from "../../lib/exact.js";
+import { argmax } from "../../lib/evaluate/exact.js";
 import {
   Tr0n,
   energy,

@@ -13,7 +13,7 @@ import {
   type TrainProgress,
   type Tr0nOptions,
 } from "../../lib/index.js";
-import { native } from "../../lib/native.js";
+import { native } from "../../lib/native/binding.js";
 import { bits, close, countingController, rejects, tinyEncoder, tinyGenerator } from "./support.js";
 
 const wrong = (value: unknown) => value as never;

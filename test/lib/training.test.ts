@@ -14,9 +14,9 @@ import {
   type TrainProgress,
   type Tr0nOptions,
 } from "../../lib/index.js";
-import { moments } from "../../lib/calibration.js";
-import { readCheckpoint, writeCheckpoint } from "../../lib/checkpoint.js";
-import { decodeSafetensors, encodeSafetensors } from "../../lib/safetensors.js";
+import { moments } from "../../lib/training/calibration.js";
+import { readCheckpoint, writeCheckpoint } from "../../lib/training/checkpoint.js";
+import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
 import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator, withFolder } from "./support.js";
 
 const settings = { pairs: 600, epochs: 3, batchSize: 32, seed: 3 };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Translator, tensor } from "../../lib/index.js";
-import { decodeSafetensors, encodeSafetensors } from "../../lib/safetensors.js";
-import { parameterCount } from "../../lib/translator-shape.js";
+import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
+import { parameterCount } from "../../lib/translator/shape.js";
 import { onDevices } from "../support/devices.js";
 import { bits, close, numbers, rejects } from "./support.js";
 

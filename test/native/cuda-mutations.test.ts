@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { packageRoot } from "../../lib/native.js";
+import { packageRoot } from "../../lib/native/binding.js";
 import { describe as rowOf } from "../../scripts/cuda/mutations-page.js";
 import { attempt, mutated } from "../../scripts/cuda/mutations.js";
 import { mutations } from "../../scripts/cuda/mutations/index.js";

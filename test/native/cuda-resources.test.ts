@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { packageRoot } from "../../lib/native.js";
+import { packageRoot } from "../../lib/native/binding.js";
 import { architectures, kernelFiles, occupancy, parsePtxas, readResources } from "../../scripts/cuda/resources.js";
 import { buildImages, need } from "../support/cuda.js";
 import { finish } from "../support/process.js";

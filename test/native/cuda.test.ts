@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { packageRoot } from "../../lib/native.js";
+import { packageRoot } from "../../lib/native/binding.js";
 import { finish } from "../support/process.js";
 
 describe("the CUDA device's own tests (C++, on the driver emulator)", function () {

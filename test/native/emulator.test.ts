@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { packageRoot } from "../../lib/native.js";
+import { packageRoot } from "../../lib/native/binding.js";
 import { finish } from "../support/process.js";
 
 describe("the CUDA driver emulator's own tests (C++, without Node or a GPU)", function () {

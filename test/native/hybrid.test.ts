@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { checkDevice } from "../../lib/devices.js";
-import { native, packageRoot, type NativeSamplerConfig, type NativeUpdateGroup } from "../../lib/native.js";
+import { checkDevice } from "../../lib/native/devices.js";
+import { native, packageRoot, type NativeSamplerConfig, type NativeUpdateGroup } from "../../lib/native/binding.js";
 import { onDevices } from "../support/devices.js";
 import { tanhRegression } from "../support/objectives.js";
 

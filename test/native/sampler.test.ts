@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { checkDevice } from "../../lib/devices.js";
+import { checkDevice } from "../../lib/native/devices.js";
 import {
   native,
   type DeviceId,
@@ -9,7 +9,7 @@ import {
   type NativeSampleResult,
   type NativeSamplerConfig,
   type NativeTranslator,
-} from "../../lib/native.js";
+} from "../../lib/native/binding.js";
 import { onDevices, realGpu } from "../support/devices.js";
 import { gaussian, tanhRegression } from "../support/objectives.js";
 import { assertClose, seeded } from "../support/numbers.js";

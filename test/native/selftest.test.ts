@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { packageRoot } from "../../lib/native.js";
+import { packageRoot } from "../../lib/native/binding.js";
 import { buildEmulator, buildSelftest, emulator, need, selftest } from "../support/cuda.js";
 import { finish } from "../support/process.js";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { checkDevice, type Device } from "../../lib/devices.js";
-import { native, type NativeTranslator } from "../../lib/native.js";
+import { checkDevice, type Device } from "../../lib/native/devices.js";
+import { native, type NativeTranslator } from "../../lib/native/binding.js";
 import { onDevices } from "../support/devices.js";
 import { assertClose } from "../support/numbers.js";
 

@@ -4,11 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { differentiateSimplified } from "../../lib/differentiate-model.js";
-import { energy, flattenComplete } from "../../lib/energy.js";
-import { energyGraph, stageGraph } from "../../lib/graphs.js";
+import { differentiateSimplified } from "../../lib/model/differentiate.js";
+import { energy, flattenComplete } from "../../lib/objective/energy.js";
+import { energyGraph, stageGraph } from "../../lib/objective/graphs.js";
 import { compose, decodeModel, differentiateGraph, inferShapes, type Graph } from "../../lib/onnx/index.js";
-import { stage } from "../../lib/preprocess.js";
+import { stage } from "../../lib/objective/stages.js";
 import { assertRelative, head, run, session, unpack, type Expected, type Feed } from "./support.js";
 
 const small = new URL("../fixtures/architectures/", import.meta.url);
@@ -107,7 +107,7 @@ interface Composed extends Expected {
   size: number;
 }
 
-/** The graph that a sampler differentiates: as lib/objective.ts joins it. */
+/** The graph that a sampler differentiates: as lib/objective/objective.ts joins it. */
 function join({ generator, tower, size, inputs }: Composed): Graph {
   const model = (name: string): Graph => load(small, name).graph;
   let graph = model(generator);

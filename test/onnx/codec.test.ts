@@ -7,7 +7,7 @@ import {
   TensorProto_DataLocation,
   TensorProtoSchema,
 } from "onnx-buf";
-import { ModelError, Tr0nError } from "../../lib/errors.js";
+import { ModelError, Tr0nError } from "../../lib/base/errors.js";
 import {
   Builder,
   DataType,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ArgumentError } from "../../lib/errors.js";
+import { ArgumentError } from "../../lib/base/errors.js";
 import {
   Builder,
   compose,

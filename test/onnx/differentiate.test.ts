@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { ArgumentError, ModelError } from "../../lib/errors.js";
+import { ArgumentError, ModelError } from "../../lib/base/errors.js";
 import {
   Builder,
   DataType,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { create } from "@bufbuild/protobuf";
 import { AttributeProto_AttributeType, AttributeProtoSchema } from "onnx-buf";
-import { ModelError } from "../../lib/errors.js";
+import { ModelError } from "../../lib/base/errors.js";
 import { encodeBody } from "../../lib/onnx/body.js";
 import {
   Builder,

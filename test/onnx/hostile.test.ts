@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadModel, tensor } from "../../lib/index.js";
-import { checkBeforeOpening } from "../../lib/model-outline.js";
+import { checkBeforeOpening } from "../../lib/model/outline.js";
 import {
   Builder,
   DataType,

@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { create } from "@bufbuild/protobuf";
 import { AttributeProto_AttributeType, AttributeProtoSchema } from "onnx-buf";
 import { InferenceSession } from "onnxruntime-node";
-import { Tr0nError } from "../../lib/errors.js";
+import { Tr0nError } from "../../lib/base/errors.js";
 import {
   decodeModel,
   differentiate,

@@ -1,6 +1,6 @@
 /** Which weights are only multiplied with, and how often. */
 import assert from "node:assert/strict";
-import { native } from "../../lib/native.js";
+import { native } from "../../lib/native/binding.js";
 import {
   Builder,
   DataType,
@@ -10,7 +10,7 @@ import {
   productWeights,
   sharedProductBytes,
 } from "../../lib/onnx/index.js";
-import { simplifyGraph } from "../../lib/simplify.js";
+import { simplifyGraph } from "../../lib/model/simplify.js";
 import { assertClose, random, uniform } from "./support.js";
 
 const [rows, width] = [5, 160];

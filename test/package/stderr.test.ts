@@ -4,9 +4,9 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
-import { DivergenceError } from "../../lib/errors.js";
-import { toTr0nError } from "../../lib/job.js";
-import { packageRoot } from "../../lib/native.js";
+import { DivergenceError } from "../../lib/base/errors.js";
+import { toTr0nError } from "../../lib/native/job.js";
+import { packageRoot } from "../../lib/native/binding.js";
 import { modelFile } from "../support/demo.js";
 import { finish } from "../support/process.js";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { differentiateModel, loadModel, sampler, Tr0n } from "../../lib/index.js";
-import { native } from "../../lib/native.js";
+import { native } from "../../lib/native/binding.js";
 import { demo } from "../support/demo.js";
 import { longestHold } from "../support/event-loop.js";
 import { cellDecoder, smallClassifier } from "../support/heavy.js";

@@ -1,7 +1,7 @@
 /** What tests of the CUDA kernels build and run without a GPU. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { packageRoot } from "../../lib/native.js";
+import { packageRoot } from "../../lib/native/binding.js";
 import { finish } from "./process.js";
 
 export const emulator = join(packageRoot, "build", "Release", "libtr0n_cuda_emulator.so");

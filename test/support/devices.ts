@@ -5,8 +5,8 @@
  */
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import type { Device } from "../../lib/devices.js";
-import { native, packageRoot } from "../../lib/native.js";
+import type { Device } from "../../lib/native/devices.js";
+import { native, packageRoot } from "../../lib/native/binding.js";
 import { finish } from "./process.js";
 
 /** The hooks of native/emulator/node. */

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadModel, type Model } from "../../lib/index.js";
-import { torchModulePath } from "../../lib/native.js";
+import { torchModulePath } from "../../lib/native/binding.js";
 import { changed, readArchive, writeArchive, type Records } from "../support/archive.js";
 import { seeded } from "../support/numbers.js";
 import { finish } from "../support/process.js";

@@ -1,7 +1,7 @@
 /** Augmented energies of the demo models, in both formats and mixed. */
 import { augmentation, loadModel, stage, Tr0n, type Stage } from "../../lib/index.js";
 import { Builder, DataType, emptyGraph } from "../../lib/onnx/index.js";
-import { Pipeline } from "../../lib/pipeline.js";
+import { Pipeline } from "../../lib/model/pipeline.js";
 import { assertClose, seeded } from "../support/numbers.js";
 import { demoFile, needsTorch } from "./support.js";
 

@@ -11,7 +11,7 @@ import {
   tensor,
   Tr0n,
 } from "../../lib/index.js";
-import { native, type NativeCounters } from "../../lib/native.js";
+import { native, type NativeCounters } from "../../lib/native/binding.js";
 import { demoFile, needsTorch, torchFixture } from "./support.js";
 
 const bytes = (name: string): Uint8Array => new Uint8Array(readFileSync(torchFixture(name)));

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { loadModel, tensor, Tr0n, type ModelOptions } from "../../lib/index.js";
-import { native, packageRoot } from "../../lib/native.js";
+import { native, packageRoot } from "../../lib/native/binding.js";
 import { tr0n } from "../cli/support.js";
 import { changed, readArchive, writeArchive } from "../support/archive.js";
 import { demoFile, needsTorch, torchFixture } from "./support.js";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { packageRoot } from "../../lib/native.js";
+import { packageRoot } from "../../lib/native/binding.js";
 
 const lines = readFileSync(join(packageRoot, "native", "torch", "operators.txt"), "utf8")
   .split("\n")

@@ -1,7 +1,7 @@
 /** Generator and encoder of any format in one pipeline: energies, gradients, conditions, images and features agree. */
 import assert from "node:assert/strict";
 import { energy, loadModel, stage, Tr0n, type Model, type Tr0nOptions } from "../../lib/index.js";
-import { FeatureSpace } from "../../lib/feature-space.js";
+import { FeatureSpace } from "../../lib/evaluate/feature-space.js";
 import { assertClose, relativeError, seeded } from "../support/numbers.js";
 import { demoFile, needsTorch } from "./support.js";
 

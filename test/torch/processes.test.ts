@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
-import { native, torchModulePath } from "../../lib/native.js";
+import { native, torchModulePath } from "../../lib/native/binding.js";
 import { finish } from "../support/process.js";
 import { demoFile, needsTorch } from "./support.js";
 

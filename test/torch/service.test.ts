@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { energy, loadModel, sampler, tensor, Tr0n, type Model } from "../../lib/index.js";
-import { native } from "../../lib/native.js";
+import { native } from "../../lib/native/binding.js";
 import { seeded } from "../support/numbers.js";
 import { demoFile, needsTorch } from "./support.js";
 

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Context } from "mocha";
-import { torchModulePath } from "../../lib/native.js";
+import { torchModulePath } from "../../lib/native/binding.js";
 
 /** Skips a suite where the module has not been built, and says how to get it. */
 export function needsTorch(context: Context): void {

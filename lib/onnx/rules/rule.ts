@@ -10,7 +10,7 @@
  *
  * Every adjoint has the shape of its value. Rules read the values of the forward pass and compute none again.
  */
-import type { ModelError } from "../../errors.js";
+import type { ModelError } from "../../base/errors.js";
 import { float } from "../attributes.js";
 import type { Builder } from "../builder.js";
 import type { DifferentiateOptions } from "../differentiate.js";

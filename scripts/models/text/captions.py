@@ -91,7 +91,7 @@ def vocabulary():
 
 
 class Tokenizer:
-    """Text to LENGTH word numbers, as lib/tokenizer.ts does it."""
+    """Text to LENGTH word numbers, as lib/condition/tokenizer.ts does it."""
 
     def __init__(self):
         self.vocabulary = vocabulary()

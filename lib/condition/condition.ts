@@ -1,0 +1,234 @@
+/** What a caller wants to see, as the rows [B, m] that translator and energy take. */
+import { shapeText } from "../base/check.js";
+import { translatorRows } from "./composition.js";
+import type { ConditionKind } from "../objective/energy.js";
+import { ArgumentError, describe, invalid } from "../base/errors.js";
+import { checkTensor, copyTensor, isTensor, type Tensor } from "../base/tensor.js";
+
+/**
+ * One of
+ * - a tensor [B, m], or [m] for one condition, also under the name `embedding`: rows are class distributions with
+ *   crossEntropy(), are scaled to length 1 with cosine(), and are taken as they are otherwise;
+ * - `class`: a class or several, for an encoder with class scores;
+ * - `image`: what the encoder says about an image file, about several, or about a tensor [B, C, H, W] of images as the
+ *   generator makes them (in its own range, or with theirs as readImage() gives it);
+ * - `text`: what the Tr0n's `textEncoder` says about a text or several;
+ * - `all`: several of these at once, each with a weight (1). Their energies add up, E(z) = Σ wᵢ·E(z, cᵢ): with
+ *   crossEntropy() weights 1 and 1 ask for p(c₁|x)·p(c₂|x), with cosine() for both likenesses. A negative weight means away from a
+ *   condition. The sum is not rescaled, so doubled weights count like a doubled fidelity. A part of one row goes with every
+ *   row of the others. Only for energies that are linear in c: cosine(), crossEntropy() and their sums.
+ */
+export type Condition =
+  | Tensor
+  | { readonly class: number | readonly number[] }
+  | { readonly embedding: Tensor }
+  | { readonly image: string | readonly string[] | Tensor }
+  | { readonly text: string | readonly string[] }
+  | { readonly all: readonly (Condition | WeightedCondition)[] };
+
+/** A part of several conditions at once. */
+export interface WeightedCondition {
+  readonly condition: Condition;
+  /** Default 1; negative: away from the condition. */
+  readonly weight?: number;
+}
+
+/** Conditions in the form that the native side takes. */
+export interface ConditionRows {
+  /** [B, m], what the energy takes. */
+  readonly data: Float32Array;
+  /** [B, m], what the translator takes, where that is something else: a function of `data`. */
+  readonly translator?: Float32Array;
+  readonly count: number;
+  readonly size: number;
+}
+
+/** Conditions within conditions that are worth a copy; deeper ones are no conditions. */
+const deepest = 16;
+
+/** A condition of its own, down to the numbers. What is none comes back as it is, for others to complain about. */
+export function copyCondition(condition: Condition): Condition {
+  const copied = (value: unknown, depth: number): unknown => {
+    if (value === null || typeof value !== "object" || depth > deepest) return value;
+    if (Array.isArray(value)) return value.map((part) => copied(part, depth + 1));
+    if (isTensor(value))
+      return value.data instanceof Float32Array && Array.isArray(value.shape)
+        ? { ...value, ...copyTensor(value) }
+        : value;
+    if (Object.getPrototypeOf(value) !== Object.prototype) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, copied(part, depth + 1)]));
+  };
+  return copied(condition, 0) as Condition;
+}
+
+/** Rows may sum to 1 within this. */
+const sumTolerance = 1e-3;
+
+/**
+ * Conditions of `size` numbers, of a tensor, `{ class }` or `{ embedding }`.
+ *
+ * @throws ArgumentError for anything that is not one: a class out of range, NaN, no rows, a wrong size, rows that are
+ *   no distribution, rows without a direction
+ */
+export function conditionRows(
+  name: string,
+  value: unknown,
+  size: number,
+  kind: ConditionKind,
+): ConditionRows {
+  if (value === null || typeof value !== "object")
+    throw invalid(name, "a Tensor, { class } or { embedding }", value);
+  if ("class" in value) return classRows(`${name}.class`, value.class, size, kind);
+  const label = "embedding" in value ? `${name}.embedding` : name;
+  const given = "embedding" in value ? value.embedding : value;
+  checkTensor(label, given, { finite: true });
+  const { shape } = given;
+  const columns = shape.at(-1) ?? 0;
+  if (shape.length < 1 || shape.length > 2 || columns !== size)
+    throw new ArgumentError(
+      `${label}: expected the shape [B, ${size}] or [${size}], for the encoder gives ${size} numbers, got ${shapeText(shape)}`,
+      { code: "ERR_SHAPE_MISMATCH" },
+    );
+  const count = shape.length === 2 ? shape[0]! : 1;
+  if (count === 0) throw new ArgumentError(`${label}: expected at least one condition, got none`);
+  const data = Float32Array.from(given.data, (x) => x + 0); // −0 becomes 0: equal rows have equal bytes
+  for (let row = 0; row < count; row++) {
+    const values = data.subarray(row * size, (row + 1) * size);
+    if (kind === "probabilities") checkDistribution(`${label}, row ${row}`, values, embeddingHint);
+    else if (kind === "unit") normalise(`${label}, row ${row}`, values);
+  }
+  return { data, count, size };
+}
+
+function classRows(name: string, value: unknown, size: number, kind: ConditionKind): ConditionRows {
+  if (kind !== "probabilities")
+    throw new ArgumentError(
+      `${name}: classes need energy.crossEntropy(); this energy takes vectors of ${size} numbers as conditions. Where the ` +
+        'encoder is a classifier and was taken for an embedding, encoderKind: "logits" or "probabilities" (Tr0n.create) says so',
+    );
+  const list: unknown[] =
+    typeof value === "number" ? [value] : Array.isArray(value) ? (value as unknown[]) : [];
+  if (!Array.isArray(value) && typeof value !== "number")
+    throw invalid(name, "a class or an array of classes", value);
+  if (list.length === 0) throw new ArgumentError(`${name}: expected at least one class, got none`);
+  const data = new Float32Array(list.length * size);
+  Array.from(list).forEach((item, row) => {
+    if (typeof item !== "number" || !Number.isInteger(item) || item < 0 || item >= size)
+      throw new ArgumentError(
+        `${name}: expected whole numbers 0 … ${size - 1}, for the encoder gives ${size} scores, got ${describe(item)}`,
+      );
+    data[row * size + item] = 1;
+  });
+  return { data, count: list.length, size };
+}
+
+/** What is likely wrong where vectors are given for distributions. */
+const embeddingHint =
+  ". Conditions are distributions over the encoder's classes; where the encoder gives vectors and was taken for a " +
+  'classifier, encoderKind: "embedding" (Tr0n.create) says so';
+
+function checkDistribution(name: string, row: Float32Array, hint = ""): void {
+  let sum = 0;
+  for (const p of row) {
+    if (p < 0) throw new ArgumentError(`${name}: expected probabilities ≥ 0, got ${p}${hint}`);
+    sum += p;
+  }
+  if (Math.abs(sum - 1) > sumTolerance)
+    throw new ArgumentError(`${name}: expected probabilities that sum to 1, got the sum ${sum}${hint}`);
+}
+
+function normalise(name: string, row: Float32Array): void {
+  let square = 0;
+  for (const x of row) square += x * x;
+  if (!(square > 0) || !Number.isFinite(square))
+    throw new ArgumentError(
+      `${name}: expected a vector with a direction, got the length ${Math.sqrt(square)}`,
+    );
+  const scale = 1 / Math.sqrt(square);
+  for (let i = 0; i < row.length; i++) row[i]! *= scale;
+}
+
+/**
+ * The encoder's outputs [n, m] as conditions, in place: what conditionGraph does in a graph, for outputs that come
+ * from JavaScript. Those must be probabilities already.
+ *
+ * @throws ArgumentError naming the row
+ */
+export function transformOutputs(name: string, data: Float32Array, size: number, kind: ConditionKind): void {
+  for (let row = 0; row * size < data.length; row++) {
+    const values = data.subarray(row * size, (row + 1) * size);
+    for (const x of values)
+      if (!Number.isFinite(x)) throw invalid(`${name}, row ${row}`, "finite numbers", x);
+    if (kind === "probabilities") checkDistribution(`${name}, row ${row}`, values);
+    else if (kind === "unit") normalise(`${name}, row ${row}`, values);
+  }
+}
+
+/**
+ * The random stream of each condition: how many earlier rows of the call have the same contents. So a condition's
+ * chains are the same whether it is sampled alone or among others, and a condition that is given twice gets
+ * different chains.
+ */
+export function conditionStreams({ data, count, size }: ConditionRows): Uint32Array {
+  const seen = new Map<string, number>();
+  const streams = new Uint32Array(count);
+  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  for (let row = 0; row < count; row++) {
+    const key = bytes.toString("latin1", row * size * 4, (row + 1) * size * 4);
+    const before = seen.get(key) ?? 0;
+    streams[row] = before;
+    seen.set(key, before + 1);
+  }
+  return streams;
+}
+
+/**
+ * `points` conditions between two: along the great circle where conditions are vectors (the lengths of sums in equal
+ * steps), along the straight line where they are distributions. Weights of `to` go from 0.1 to 0.9 in equal steps; a single point lies in the middle.
+ *
+ * @throws ArgumentError when the vectors point in opposite directions, between which there is no one circle
+ */
+export function interpolated(
+  from: ConditionRows,
+  to: ConditionRows,
+  points: number,
+  kind: ConditionKind,
+): ConditionRows {
+  const { size } = from;
+  const data = new Float32Array(points * size);
+  const angle = kind === "probabilities" ? 0 : angleBetween(from.data, to.data);
+  if (Math.PI - angle < 1e-3)
+    throw new ArgumentError(
+      "to: expected a condition that is not opposite to `from`; between those no path is the shortest",
+    );
+  // Directions have length 1; sums of them have any.
+  const [p, q] = kind === "unit" ? [lengthOf(from.data), lengthOf(to.data)] : [1, 1];
+  for (let point = 0; point < points; point++) {
+    const t = points === 1 ? 0.5 : 0.1 + (0.8 * point) / (points - 1);
+    const flat = angle < 1e-4;
+    const a = (flat ? 1 - t : Math.sin((1 - t) * angle) / Math.sin(angle)) / p;
+    const b = (flat ? t : Math.sin(t * angle) / Math.sin(angle)) / q;
+    const row = data.subarray(point * size, (point + 1) * size);
+    for (let i = 0; i < size; i++) row[i] = a * from.data[i]! + b * to.data[i]!;
+    if (kind !== "unit") continue;
+    const scale = ((1 - t) * p + t * q) / lengthOf(row);
+    row.forEach((x, i) => (row[i] = x * scale));
+  }
+  const sums = from.translator !== undefined || to.translator !== undefined;
+  return { data, count: points, size, ...(sums ? { translator: translatorRows(data, size, kind) } : {}) };
+}
+
+function lengthOf(row: Float32Array): number {
+  return Math.sqrt(row.reduce((sum, x) => sum + x * x, 0));
+}
+
+function angleBetween(a: Float32Array, b: Float32Array): number {
+  let [dot, aa, bb] = [0, 0, 0];
+  for (let i = 0; i < a.length; i++) {
+    dot += a[i]! * b[i]!;
+    aa += a[i]! ** 2;
+    bb += b[i]! ** 2;
+  }
+  if (aa === 0 || bb === 0) return 0;
+  return Math.acos(Math.min(1, Math.max(-1, dot / Math.sqrt(aa * bb))));
+}

@@ -1,0 +1,88 @@
+import { shapeText } from "../base/check.js";
+import { ArgumentError, invalid } from "../base/errors.js";
+import { checkRange, sameRange, type Range } from "../objective/generator-range.js";
+import { readImage } from "../base/image.js";
+import { runJob } from "../native/job.js";
+import { checkMemory } from "../native/memory.js";
+import type { Objective } from "../objective/objective.js";
+import { checkTensor, elementCount, isTensor, type Tensor } from "../base/tensor.js";
+
+/**
+ * The conditions [B, m] that images stand for: what stages and encoder say about them, in the form of conditions.
+ *
+ * @param value a path or several, or a Tensor [B, C, H, W] or [C, H, W] as the generator makes them; images that carry another
+ *   range, as readImage() makes them, are brought to the generator's
+ * @throws ArgumentError; FileError when a file cannot be read or is no image; AbortError
+ */
+export async function encodeImages(
+  objective: Objective,
+  name: string,
+  value: unknown,
+  signal: AbortSignal,
+): Promise<Tensor> {
+  const images = isTensor(value)
+    ? checkImages(name, value, objective)
+    : await readImages(name, value, objective);
+  const n = images.length / elementCount(objective.imageShape);
+  checkMemory(`${name}: ${n} images`, 2 * 4 * images.length);
+  const map = await objective.imageConditions(signal);
+  const [conditions] = await runJob("encode", signal, () => map.run({ owned: images }, n));
+  return { data: conditions!.data, shape: [n, objective.conditionSize] };
+}
+
+function checkImages(name: string, value: Tensor, { imageShape: shape, range }: Objective): Float32Array {
+  checkTensor(name, value, { finite: true });
+  const got = value.shape.length === shape.length ? [1, ...value.shape] : value.shape;
+  if (got.length !== shape.length + 1 || shape.some((side, i) => got[i + 1] !== side))
+    throw new ArgumentError(
+      `${name}: expected the shape ${shapeText(["B", ...shape])}, as the generator makes images, got ${shapeText(value.shape)}`,
+      { code: "ERR_SHAPE_MISMATCH" },
+    );
+  if (got[0] === 0) throw new ArgumentError(`${name}: expected at least one image, got none`);
+  const own = "range" in value ? checkRange(`${name}.range`, value.range) : undefined;
+  return own === undefined || sameRange(own, range, 0)
+    ? new Float32Array(value.data) // they wait for a session
+    : rescaled(value.data, own, range);
+}
+
+function rescaled(data: Float32Array, [low, high]: Range, [newLow, newHigh]: Range): Float32Array {
+  const scale = (newHigh - newLow) / (high - low);
+  return data.map((x) => (x - low) * scale + newLow);
+}
+
+/** In the generator's own range, as stages and encoder get its images. */
+async function readImages(
+  name: string,
+  value: unknown,
+  { imageShape: shape, range }: Objective,
+): Promise<Float32Array> {
+  const paths: unknown[] = Array.isArray(value) ? [...(value as unknown[])] : [value];
+  if (paths.length === 0) throw new ArgumentError(`${name}: expected at least one image, got none`);
+  const wrong = paths.findIndex((path) => typeof path !== "string" || path === "");
+  if (wrong >= 0)
+    throw invalid(
+      Array.isArray(value) ? `${name}[${wrong}]` : name,
+      "a path, an array of paths or a Tensor",
+      paths[wrong],
+    );
+  const [channels = 0, height = 0, width = 0] = shape;
+  if (shape.length !== 3 || (channels !== 1 && channels !== 3))
+    throw new ArgumentError(
+      `${name}: expected a generator of images [1 or 3, height, width] to go with, got ${shapeText(shape)}`,
+    );
+  const data = new Float32Array(paths.length * elementCount(shape));
+  for (const [index, path] of (paths as string[]).entries()) {
+    const image = await readImage(path, { height, width }, { range });
+    data.set(channels === 3 ? image.data : luma(image.data), index * elementCount(shape));
+  }
+  return data;
+}
+
+/** [3, H, W] → [1, H, W]. */
+function luma(rgb: Float32Array): Float32Array {
+  const plane = rgb.length / 3;
+  return Float32Array.from(
+    { length: plane },
+    (_, i) => 0.299 * rgb[i]! + 0.587 * rgb[plane + i]! + 0.114 * rgb[2 * plane + i]!,
+  );
+}

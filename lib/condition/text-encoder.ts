@@ -1,0 +1,136 @@
+/** Texts as conditions: a tokenizer and a model that turns its numbers into embeddings. */
+import { checkOptions, checkSignal, shapeText } from "../base/check.js";
+import { ArgumentError, ModelError, describe, invalid } from "../base/errors.js";
+import { abortable } from "../native/job.js";
+import type { Model, RunOptions } from "../model/model.js";
+import { checkTensor, type Tensor } from "../base/tensor.js";
+import type { EncodedText, Tokenizer } from "./tokenizer.js";
+
+export interface TextEncoderOptions {
+  /** Word numbers [B, length] to embeddings [B, m], in the space of an image encoder. One input, one output. */
+  model: Model;
+  tokenizer: Tokenizer;
+  /**
+   * What becomes of a text with words that the tokenizer does not know: "error" (the default) refuses it, "ignore" lets
+   * the model see the unknown word's number, and a function is told of the words and lets them pass.
+   */
+  unknownWords?: "error" | "ignore" | ((words: readonly string[]) => void);
+}
+
+/** One text to an embedding [m]; several to [B, m]. Both are conditions as they are. */
+export type TextEncoder = (texts: string | readonly string[], options?: RunOptions) => Promise<Tensor>;
+
+/**
+ * Texts to embeddings [B, m] in the space of the image encoder: what {@link textEncoder} gives, or any function, such as
+ * one that asks a server.
+ */
+export type TextFunction = (texts: string[], options?: RunOptions) => Promise<Tensor>;
+
+/**
+ * A function from texts to embeddings. It uses the model and does not own it.
+ *
+ * It throws ArgumentError for a text that is empty, too long, or has words that the tokenizer does not know;
+ * what {@link Model.run} throws; ModelError ERR_RUN_FAILED when the model gives anything but finite numbers, m for a text.
+ *
+ * @throws ArgumentError for options of a wrong type; code ERR_SHAPE_MISMATCH for a model with more than one input or output
+ */
+export function textEncoder(options: TextEncoderOptions): TextEncoder {
+  if (options === undefined) throw invalid("options", "an object with model and tokenizer", options);
+  const {
+    model,
+    tokenizer,
+    unknownWords = "error",
+  } = checkOptions("options", options, ["model", "tokenizer", "unknownWords"]);
+  if (model === null || typeof model !== "object" || typeof model.run !== "function")
+    throw invalid("options.model", "a Model from loadModel()", model);
+  if (tokenizer === null || typeof tokenizer !== "object" || typeof tokenizer.encode !== "function")
+    throw invalid("options.tokenizer", "a tokenizer from loadTokenizer()", tokenizer);
+  if (unknownWords !== "error" && unknownWords !== "ignore" && typeof unknownWords !== "function")
+    throw invalid("options.unknownWords", `"error", "ignore" or a function`, unknownWords);
+  if (model.inputs.length !== 1 || model.outputs.length !== 1)
+    throw new ArgumentError(
+      `options.model: expected one input and one output, got ${model.inputs.length} and ${model.outputs.length} (${model.name})`,
+      { code: "ERR_SHAPE_MISMATCH" },
+    );
+
+  return async (texts, runOptions) => {
+    const o = checkOptions("options", runOptions, ["signal"]);
+    checkSignal("options.signal", o.signal);
+    const { ids, unknown }: EncodedText = tokenizer.encode(texts);
+    if (unknown.length > 0) {
+      if (unknownWords === "error")
+        throw new ArgumentError(
+          `text: expected words that the tokenizer knows, got ${unknown.map(describe).join(", ")} in ${describe(
+            typeof texts === "string" ? texts : texts.join("; "),
+          )}; its vocabulary lists them all`,
+        );
+      if (unknownWords !== "ignore") unknownWords(unknown);
+    }
+    const result = await model.run({ [model.inputs[0]!.name]: ids }, o);
+    const embedding = result[model.outputs[0]!.name]!;
+    return checked(embedding, typeof texts === "string" ? null : texts.length, model.name);
+  };
+}
+
+/** The model's output as [m], or as [count, m]. */
+function checked(embedding: Tensor, count: number | null, model: string): Tensor {
+  const { data, shape } = embedding;
+  const rows = count ?? 1;
+  if (shape.length !== 2 || shape[0] !== rows || shape[1] === 0)
+    throw new ModelError(
+      "ERR_RUN_FAILED",
+      `${model}: expected an embedding of the shape [${rows}, m] for ${rows} texts, got ${shapeText(shape)}`,
+    );
+  try {
+    checkTensor("its output", embedding, { finite: true });
+  } catch (error) {
+    throw new ModelError("ERR_RUN_FAILED", `${model}: ${(error as Error).message}`, { cause: error });
+  }
+  return count === null ? { data, shape: [shape[1]!] } : embedding;
+}
+
+/** @throws ArgumentError unless it is a function or undefined. */
+export function checkTextFunction(name: string, value: unknown): TextFunction | undefined {
+  if (value !== undefined && typeof value !== "function")
+    throw invalid(name, "what textEncoder() gives, or a function from texts to a Tensor", value);
+  return value as TextFunction | undefined;
+}
+
+/**
+ * What a text encoder says about a text or several, [B, size].
+ *
+ * @throws ArgumentError for anything but texts, without an encoder, or when it gives anything but size finite numbers a
+ *   text; what the encoder throws; AbortError
+ */
+export async function encodeTexts(
+  name: string,
+  value: unknown,
+  encode: TextFunction | undefined,
+  size: number,
+  signal: AbortSignal,
+): Promise<Tensor> {
+  const texts: unknown[] = Array.isArray(value) ? [...(value as unknown[])] : [value];
+  if (texts.length === 0) throw new ArgumentError(`${name}: expected at least one text, got none`);
+  const wrong = texts.findIndex((text) => typeof text !== "string" || text.trim() === "");
+  if (wrong >= 0)
+    throw invalid(
+      Array.isArray(value) ? `${name}[${wrong}]` : name,
+      "a text, or an array of texts",
+      texts[wrong],
+    );
+  if (encode === undefined)
+    throw new ArgumentError(
+      `${name}: needs a text encoder; give the option textEncoder to Tr0n.create or Tr0n.load`,
+    );
+  const given = await abortable("encoding texts", encode(texts as string[], { signal }), signal);
+  const label = "textEncoder's result";
+  checkTensor(label, given, { finite: true });
+  const n = texts.length;
+  const { shape } = given;
+  if (shape.at(-1) !== size || given.data.length !== n * size || shape.length > 2)
+    throw new ArgumentError(
+      `${label}: expected the shape [${n}, ${size}] for ${n} texts, for the encoder gives ${size} numbers, got ${shapeText(shape)}`,
+      { code: "ERR_SHAPE_MISMATCH" },
+    );
+  return { data: given.data, shape: [n, size] };
+}

@@ -1,0 +1,243 @@
+/** Loading and running the user's models. Both generator and encoder stay frozen. */
+import { checkBoolean, checkChoice, checkInteger, checkOptions, checkSignal } from "../base/check.js";
+import { checkModelDevice, type Device } from "../native/devices.js";
+import { ArgumentError, ModelError, invalid } from "../base/errors.js";
+import { runJob, throwIfAborted } from "../native/job.js";
+import { modelSource, openSource } from "./source.js";
+import { native } from "../native/binding.js";
+import { OnnxModel } from "./onnx-model.js";
+import type { Tensor } from "../base/tensor.js";
+import { TorchModel } from "./torch-model.js";
+
+export { fits } from "./values.js";
+export { OnnxModel, TorchModel };
+
+export interface ModelOptions {
+  /** Default: found out from the content. */
+  format?: "onnx" | "torchscript";
+  /** Default "auto". For TorchScript "auto" is the CPU, and "cuda:N" a device of a libtorch that was built with CUDA. */
+  device?: Device;
+  /** Threads for `run` and `vjp` of this model, 1 … 1024. Default: all that tr0n may use. */
+  threads?: number;
+  /**
+   * Input shapes for TorchScript, which carries none: sizes by input, the batch's first, null where any serves. Whether
+   * the batch is free is found out. Default: guessed from the model's first operators, and tried. ONNX models declare
+   * their own.
+   */
+  inputShapes?: Record<string, (number | null)[]>;
+  /** Fold the model by ONNX Runtime's optimiser before it is differentiated, for `vjp` and in pipelines. Default true. */
+  simplify?: boolean;
+  /**
+   * TorchScript: the file is trusted, and its code may do more than compute. Default false: code is held against a list
+   * of operators before any of it runs, and ERR_MODEL_CODE names what is not on it. For files that you made, or whose
+   * maker you would give a program to run for you.
+   */
+  allowCode?: boolean;
+  /** Let `vjp` differentiate a model that draws random numbers of its own at every run. Default false. */
+  allowRandom?: boolean;
+  /**
+   * For an ONNX model given as bytes: the folder that its external data lies in. Default: none, and a model that has any
+   * is refused (ERR_MODEL_UNSUPPORTED). A model in a file has the file's folder. Only regular files are read whose real
+   * path lies below the folder.
+   */
+  baseDirectory?: string;
+  signal?: AbortSignal;
+}
+
+export interface RunOptions {
+  signal?: AbortSignal;
+}
+
+/** An input or output of a model. */
+export interface ValueInfo {
+  readonly name: string;
+  /** null where symbolic. */
+  readonly shape: readonly (number | null)[];
+  /** "float32", "int64", … */
+  readonly type: string;
+}
+
+/**
+ * A frozen model. Several calls may run at the same time; none blocks the event loop.
+ *
+ * Tensors are float32 on this side: inputs that the model declares as float64, integer or bool are converted (integer
+ * inputs must hold whole numbers), and all outputs come as float32.
+ */
+export interface Model extends Disposable {
+  readonly format: "onnx" | "torchscript";
+  /** The file, or what the model is called in messages. */
+  readonly name: string;
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  /**
+   * All outputs by name. A single tensor serves a model with one input.
+   *
+   * @throws ArgumentError for missing, unknown or misshapen inputs, ModelError ERR_RUN_FAILED, AbortError
+   */
+  run(inputs: Tensor | Record<string, Tensor>, options?: RunOptions): Promise<Record<string, Tensor>>;
+  /**
+   * Outputs, and Jᵀ·cotangent with respect to every float32 input (TorchScript: every float input). Cotangents have
+   * their outputs' shapes; outputs without one count as zero. A single tensor serves a model with one output. The first
+   * call differentiates an ONNX model; TorchScript goes through libtorch's autograd.
+   *
+   * @throws as run(), and ModelError ERR_NO_GRADIENT naming the operator or output, also where no path with a gradient leads from
+   *   any input to a seeded output; ERR_MODEL_UNSUPPORTED for an ONNX model that draws random numbers on the way to a seeded
+   *   output; ERR_OUTPUTS_DIFFER at the first call where the differentiated model's outputs are not those of run()
+   */
+  vjp(
+    inputs: Tensor | Record<string, Tensor>,
+    cotangents: Tensor | Record<string, Tensor>,
+    options?: RunOptions,
+  ): Promise<{ outputs: Record<string, Tensor>; gradients: Record<string, Tensor> }>;
+  /** SHA-256 of the model's bytes, external data included, in hex: how files remember their models. */
+  fingerprint(): Promise<string>;
+  /** Cancels running calls, which reject with ERR_DISPOSED, and frees the model. Later calls do nothing. */
+  dispose(): void;
+}
+
+/**
+ * Loads and checks a model, ONNX or TorchScript. A TorchScript model is run a few times on zeros, to find its shapes.
+ *
+ * @param source a path, a file URL, or the model's bytes (copied)
+ * @throws ModelError ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID (empty, truncated, neither format, refused by the runtime),
+ *   ERR_MODEL_CODE (TorchScript with operators that do more than compute, without `allowCode`),
+ *   ERR_MODEL_UNSUPPORTED (operators the runtime does not have; TorchScript in half precision or without tensor outputs; ONNX
+ *   that nests too deeply or makes values larger than the memory there is),
+ *   ERR_RUN_FAILED (TorchScript that fails on every shape that was tried); Tr0nError ERR_RUNTIME_MISSING; AbortError;
+ *   ArgumentError
+ */
+export async function loadModel(source: string | URL | Uint8Array, options?: ModelOptions): Promise<Model> {
+  const o = checkOptions("options", options, [
+    "format",
+    "device",
+    "threads",
+    "inputShapes",
+    "simplify",
+    "allowRandom",
+    "allowCode",
+    "baseDirectory",
+    "signal",
+  ]);
+  if (o.format !== undefined) checkChoice("options.format", o.format, "onnx", ["onnx", "torchscript"]);
+  const threads = checkInteger("options.threads", o.threads, 0, { min: 1, max: 1024 });
+  const simplify = checkBoolean("options.simplify", o.simplify, true);
+  const allowRandom = checkBoolean("options.allowRandom", o.allowRandom, false);
+  const allowCode = checkBoolean("options.allowCode", o.allowCode, false);
+  checkSignal("options.signal", o.signal);
+  const from = modelSource(source, o.baseDirectory);
+  throwIfAborted("loadModel", o.signal);
+
+  const head = await from.head();
+  const found = formatOf(from.name, head);
+  if (o.format !== undefined && o.format !== found)
+    throw new ModelError(
+      "ERR_MODEL_INVALID",
+      `${from.name}: expected ${o.format === "onnx" ? "an ONNX model" : "a TorchScript archive"}, got ${
+        found === "torchscript" ? "a zip archive (TorchScript?)" : "something that is no zip archive"
+      }`,
+    );
+  const open = { name: from.name, threads: threads || native().threads() };
+  if (found === "torchscript") {
+    const device = torchDevice("options.device", o.device);
+    for (const option of ["simplify", "allowRandom"] as const)
+      if (o[option] !== undefined)
+        throw new ArgumentError(`options.${option}: only for ONNX; libtorch differentiates TorchScript`);
+    if (o.baseDirectory !== undefined)
+      throw new ArgumentError(
+        "options.baseDirectory: only for ONNX; a TorchScript archive holds all weights",
+      );
+    const { inputShapes } = o;
+    if (inputShapes !== undefined) checkInputShapes(inputShapes);
+    const model = await runJob("loadModel", o.signal, () =>
+      native().openTorchModel(from.native, {
+        ...open,
+        ...(inputShapes ? { inputShapes } : {}),
+        ...(device === null ? {} : { device }),
+        allowCode,
+      }),
+    );
+    return new TorchModel(from, model);
+  }
+  checkModelDevice("options.device", o.device);
+  if (o.inputShapes !== undefined)
+    throw new ArgumentError(
+      "options.inputShapes: only for TorchScript; an ONNX model declares its own shapes",
+    );
+  if (allowCode)
+    throw new ArgumentError("options.allowCode: only for TorchScript; an ONNX model has no code to allow");
+  if (head.length === 0)
+    throw new ModelError("ERR_MODEL_INVALID", `${from.name}: expected an ONNX model, got an empty file`);
+  const session = await openSource(from, { ...open, what: "loadModel", signal: o.signal });
+  return new OnnxModel(from, session, threads, { simplify, allowRandom });
+}
+
+/** The number of a CUDA device of libtorch's, which knows what it has; null for the CPU. */
+function torchDevice(name: string, device: Device | undefined): number | null {
+  const cuda = typeof device === "string" ? /^cuda(?::(\d{1,2}))?$/.exec(device) : null;
+  if (cuda) return Number(cuda[1] ?? 0);
+  checkModelDevice(name, device);
+  return null;
+}
+
+/**
+ * What the first bytes are of. ONNX has no mark of its own: it is what is left.
+ *
+ * @throws ModelError ERR_MODEL_INVALID for a bare pickle
+ */
+export function formatOf(name: string, head: Uint8Array): "onnx" | "torchscript" {
+  // The first byte of protocols 2 … 5; no field of an ONNX model has such a number.
+  if (head[0] === 0x80 && head[1]! >= 2 && head[1]! <= 5)
+    throw new ModelError(
+      "ERR_MODEL_INVALID",
+      `${name}: expected an ONNX model or TorchScript, got a Python pickle (an old torch.save()?): it has no code. ` +
+        `Export the module with torch.jit.trace(module, example).save(path), or to ONNX`,
+    );
+  return looksLikeZip(head) ? "torchscript" : "onnx";
+}
+
+/** `allowCode` for several models at once: those that are TorchScript are loaded with it. */
+export class TrustedLoader {
+  /** Whether there was a model to which it means something. */
+  applied = false;
+  constructor(private readonly allowCode: boolean) {}
+
+  /** @throws what loadModel throws */
+  async load(source: string, options: ModelOptions): Promise<Model> {
+    if (!this.allowCode) return loadModel(source, options);
+    const from = modelSource(source);
+    const torch = formatOf(from.name, await from.head()) === "torchscript";
+    this.applied ||= torch;
+    return loadModel(source, torch ? { ...options, allowCode: true } : options);
+  }
+}
+
+function checkInputShapes(shapes: unknown): void {
+  if (shapes === null || typeof shapes !== "object" || Array.isArray(shapes))
+    throw invalid("options.inputShapes", "an object of shapes by input name", shapes);
+  for (const [name, shape] of Object.entries(shapes)) {
+    const label = `options.inputShapes.${name}`;
+    if (!Array.isArray(shape)) throw invalid(label, "an array of sizes, the batch's first", shape);
+    for (const size of shape as unknown[])
+      if (size !== null && !(Number.isSafeInteger(size) && (size as number) > 0))
+        throw invalid(label, "sizes that are positive integers, or null where any size serves", size);
+  }
+}
+
+function looksLikeZip(head: Uint8Array): boolean {
+  return head[0] === 0x50 && head[1] === 0x4b && (head[2] === 3 || head[2] === 5 || head[2] === 7);
+}
+
+/** A model of either format, with what {@link Model} does not show. */
+export type LoadedModel = OnnxModel | TorchModel;
+
+/**
+ * The model behind the interface.
+ *
+ * @throws ArgumentError when `value` did not come from loadModel, Tr0nError ERR_DISPOSED
+ */
+export function loadedModel(name: string, value: unknown): LoadedModel {
+  if (!(value instanceof OnnxModel || value instanceof TorchModel))
+    throw invalid(name, "a Model from loadModel()", value);
+  value.checkUsable();
+  return value;
+}

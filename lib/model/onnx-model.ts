@@ -1,0 +1,315 @@
+/** ONNX models: one session to run, one for each set of seeded outputs to differentiate. */
+import { checkOptions, checkSignal, shapeText } from "../base/check.js";
+import { differentiateSimplified } from "./differentiate.js";
+import { ArgumentError, ModelError } from "../base/errors.js";
+import { modelBarrier } from "../objective/gradient-check.js";
+import { endsLinear, lastOperator, randomOperator } from "../objective/graphs.js";
+import { Lifetime, abortable, runJob } from "../native/job.js";
+import { hashSource, readGraphInPlace, type Source } from "./source.js";
+import { batchFirstInfo, feed, fits, floats, kept, publicInfo, rounded } from "./values.js";
+import type { Model, RunOptions, ValueInfo } from "./model.js";
+import { moveAxis } from "./move-axis.js";
+import { native, type NativeSession, type NativeTensor, type NativeValueInfo } from "../native/binding.js";
+import {
+  batchFirstGraph,
+  decodeSteps,
+  externalFiles,
+  floatEdgesGraph,
+  inputScaling,
+  randomNodes,
+  roundsCoarsely,
+  valueBounds,
+  wholeRanges,
+  type BatchAxes,
+  type Graph,
+} from "../onnx/index.js";
+import type { OutputFacts } from "./output-facts.js";
+import { checkSame } from "./output-guard.js";
+import { inSlices } from "./slices.js";
+import type { Tensor } from "../base/tensor.js";
+import { openGraph } from "./weights.js";
+
+/** A differentiated model. */
+interface GradientSession {
+  readonly session: NativeSession;
+  /** The outputs that must be those of a run: all but those that depend on random numbers. */
+  readonly comparable: readonly string[];
+  readonly coarse: boolean;
+  readonly simplified: boolean;
+  /** Whether they have been compared. */
+  checked: boolean;
+}
+
+/** Another shape of a model that is there. */
+interface ModelView {
+  readonly of: OnnxModel;
+  readonly axes?: BatchAxes;
+  /** Whole numbers are float32 outside. */
+  readonly rounds?: boolean;
+}
+
+/** An ONNX model in ONNX Runtime; the rest of lib uses what {@link Model} does not show. */
+export class OnnxModel implements Model {
+  readonly format = "onnx";
+  readonly name: string;
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  private readonly lifetime: Lifetime;
+  /** What inputs and outputs are declared as, the names of their axes included. */
+  readonly declaredInputs: readonly NativeValueInfo[];
+  readonly declaredOutputs: readonly NativeValueInfo[];
+  /** The inputs as the session takes them, but for their axes. */
+  private readonly fed: readonly NativeValueInfo[];
+  private readonly gradientSessions: Map<string, Promise<GradientSession>>;
+  private hash: Promise<string> | undefined;
+
+  constructor(
+    private readonly source: Source,
+    private readonly session: NativeSession,
+    /** Threads of a run; 0: all that tr0n may use. */
+    private readonly threads: number,
+    private readonly options: { readonly simplify: boolean; readonly allowRandom: boolean },
+    /** For {@link withBatchFirst} and {@link withFloatEdges}. */
+    private readonly view?: ModelView,
+  ) {
+    this.name = source.name;
+    this.fed = session.inputs.map((value) => batchFirstInfo(value, this.inputAxis(value.name)));
+    this.declaredInputs = this.fed.map((value) => this.edgeInfo(value));
+    this.declaredOutputs = session.outputs.map((value) =>
+      this.edgeInfo(batchFirstInfo(value, this.outputAxis(value.name))),
+    );
+    this.inputs = this.declaredInputs.map(publicInfo);
+    this.outputs = this.declaredOutputs.map(publicInfo);
+    this.lifetime = view?.of.lifetime ?? new Lifetime(`the model ${source.name}`);
+    this.gradientSessions = view?.of.gradientSessions ?? new Map<string, Promise<GradientSession>>();
+  }
+
+  /** The same model with the batch as the first axis everywhere. It shares the sessions and ends with this one. */
+  withBatchFirst(axes: BatchAxes): OnnxModel {
+    return new OnnxModel(this.source, this.session, this.threads, this.options, {
+      ...this.view,
+      ...{ axes, of: this },
+    });
+  }
+
+  /** The same model with inputs of whole numbers taken as float32 and rounded. It shares the sessions, too. */
+  withFloatEdges(): OnnxModel {
+    return new OnnxModel(this.source, this.session, this.threads, this.options, {
+      ...this.view,
+      ...{ rounds: true, of: this },
+    });
+  }
+
+  /** Made by {@link withBatchFirst}. */
+  get movesBatch(): boolean {
+    return this.view?.axes !== undefined;
+  }
+
+  async run(inputs: Tensor | Record<string, Tensor>, options?: RunOptions): Promise<Record<string, Tensor>> {
+    const o = checkOptions("options", options, ["signal"]);
+    checkSignal("options.signal", o.signal);
+    this.lifetime.check();
+    const given = this.view?.rounds ? rounded(inputs, this.fed) : inputs;
+    const feeds = feed(this.name, "inputs", given, this.fed);
+    return this.lifetime.run("run", o.signal, (signal) => this.outputsOf("run", feeds, undefined, signal));
+  }
+
+  /** Outputs of the model itself; the batch is the first axis on this side. */
+  private async outputsOf(
+    what: string,
+    feeds: Record<string, NativeTensor>,
+    names: string[] | undefined,
+    signal: AbortSignal,
+  ): Promise<Record<string, Tensor>> {
+    const given: Record<string, NativeTensor> = {};
+    for (const [name, tensor] of Object.entries(feeds))
+      given[name] = moveAxis(tensor, 0, this.inputAxis(name));
+    const outputs = floats(await runJob(what, signal, () => this.session.run(given, names)));
+    for (const [name, tensor] of Object.entries(outputs))
+      outputs[name] = moveAxis(tensor, this.outputAxis(name), 0);
+    return outputs;
+  }
+
+  private inputAxis(name: string): number {
+    return this.view?.axes?.inputs[name] ?? 0;
+  }
+
+  private outputAxis(name: string): number {
+    const axes = this.view?.axes;
+    return axes?.output === name ? axes.outputAxis : 0;
+  }
+
+  private edgeInfo(value: NativeValueInfo): NativeValueInfo {
+    return this.view?.rounds && wholeRanges.has(value.type) ? { ...value, type: "float32" } : value;
+  }
+
+  async vjp(
+    inputs: Tensor | Record<string, Tensor>,
+    cotangents: Tensor | Record<string, Tensor>,
+    options?: RunOptions,
+  ): Promise<{ outputs: Record<string, Tensor>; gradients: Record<string, Tensor> }> {
+    const o = checkOptions("options", options, ["signal"]);
+    checkSignal("options.signal", o.signal);
+    this.lifetime.check();
+    const feeds = feed(this.name, "inputs", inputs, this.declaredInputs);
+    const seeds = feed(this.name, "cotangents", cotangents, this.declaredOutputs, true);
+    const seeded = Object.keys(seeds);
+    if (seeded.length === 0)
+      throw new ArgumentError("cotangents: expected at least one output's cotangent, got none");
+    for (const name of seeded) feeds[`grad_${name}`] = seeds[name]!;
+    const inputsOfGradient = kept(feeds); // the first call differentiates before it looks at them
+    return this.lifetime.run("vjp", o.signal, async (signal) => {
+      const gradient = await abortable("vjp", this.gradientSession(seeded), signal);
+      const results = await runJob("vjp", signal, () => gradient.session.run(inputsOfGradient));
+      const all = floats(results);
+      const outputs: Record<string, Tensor> = {};
+      const gradients: Record<string, Tensor> = {};
+      for (const { name } of this.outputs) if (all[name]) outputs[name] = all[name];
+      // A cotangent with other rows than its output may have been broadcast instead of refused.
+      for (const name of seeded) {
+        const [got, wanted] = [inputsOfGradient[`grad_${name}`]!.shape, outputs[name]!.shape];
+        if (!fits(got, wanted))
+          throw new ArgumentError(
+            `cotangents.${name}: expected the shape ${shapeText(wanted)} of this output, got ${shapeText(got)}`,
+            { code: "ERR_SHAPE_MISMATCH" },
+          );
+      }
+      if (!gradient.checked) {
+        await this.checkOutputs(gradient, inputsOfGradient, outputs, signal);
+        gradient.checked = true;
+      }
+      for (const { name } of this.inputs) if (all[`grad_${name}`]) gradients[name] = all[`grad_${name}`]!;
+      return { outputs, gradients };
+    });
+  }
+
+  fingerprint(): Promise<string> {
+    this.lifetime.check();
+    this.hash ??= this.computeFingerprint().catch((error: unknown) => {
+      this.hash = undefined;
+      throw error;
+    });
+    return this.hash;
+  }
+
+  /**
+   * The model as a graph, read again from its source. Large weights that lie in other files stay there, and so do matrices
+   * that make up most of the model's own file: openGraph() finds them.
+   *
+   * @throws ModelError when it cannot be read, has changed since it was loaded, or has over 2 GB in one file
+   */
+  async graph(signal?: AbortSignal): Promise<Graph> {
+    this.lifetime.check();
+    const graph = await readGraphInPlace(this.source, signal);
+    const first = this.view?.axes ? batchFirstGraph(graph, this.view.axes) : graph;
+    return this.view?.rounds ? floatEdgesGraph(first) : first;
+  }
+
+  /** @throws as graph() */
+  async facts(output: string, signal?: AbortSignal): Promise<OutputFacts> {
+    const graph = await this.graph(signal);
+    return {
+      maker: lastOperator(graph, output),
+      random: randomOperator(graph, output),
+      stop: await modelBarrier(graph, output, signal),
+      scalesByBatch: graph.nodes.some(({ opType }) => opType.startsWith("DynamicQuantize")),
+      linear: endsLinear(graph, output),
+      classifier: false,
+      bounds: valueBounds(graph, output),
+      scaling: inputScaling(graph, graph.inputs[0]?.name ?? ""),
+    };
+  }
+
+  /** Whether it is folded by ONNX Runtime's optimiser before it is differentiated. */
+  get simplify(): boolean {
+    return this.options.simplify;
+  }
+
+  /** @throws Tr0nError ERR_DISPOSED */
+  checkUsable(): void {
+    this.lifetime.check();
+  }
+
+  dispose(): void {
+    if (!this.lifetime.dispose()) return;
+    this.session.dispose();
+    for (const session of this.gradientSessions.values())
+      session.then(
+        ({ session: opened }) => opened.dispose(),
+        () => undefined,
+      );
+    this.gradientSessions.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** One session for each set of seeded outputs. */
+  private gradientSession(seeded: readonly string[]): Promise<GradientSession> {
+    const key = JSON.stringify([[...seeded].sort(), this.view?.axes, this.view?.rounds]);
+    let session = this.gradientSessions.get(key);
+    if (!session) {
+      session = this.openGradientSession(seeded);
+      this.gradientSessions.set(key, session);
+      session.catch(() => this.gradientSessions.delete(key));
+    }
+    return session;
+  }
+
+  /** At the first call of each session: one more run, on the caller's own inputs. */
+  private async checkOutputs(
+    { comparable, coarse, simplified }: GradientSession,
+    feeds: Record<string, NativeTensor>,
+    outputs: Record<string, Tensor>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const names = comparable.filter((name) => outputs[name]);
+    if (names.length === 0) return;
+    const inputs = Object.fromEntries(this.inputs.map(({ name }) => [name, feeds[name]!]));
+    const expected = await this.outputsOf("vjp", inputs, names, signal);
+    for (const output of names)
+      await checkSame(outputs[output]!, expected[output]!, {
+        model: this.name,
+        output,
+        where: "its gradient, vjp(),",
+        coarse,
+        simplified,
+      });
+  }
+
+  private async openGradientSession(seeded: readonly string[]): Promise<GradientSession> {
+    const graph = await this.graph();
+    const wrt = this.inputs.filter((input) => input.type === "float32").map((input) => input.name);
+    if (wrt.length === 0)
+      throw new ModelError("ERR_NO_GRADIENT", `${this.name}: it has no float32 input to differentiate`);
+    const { simplify, allowRandom } = this.options;
+    const { graph: differentiated, kept } = await differentiateSimplified(
+      graph,
+      { wrt, outputs: [...seeded], allowRandom },
+      { name: this.name, simplify },
+    );
+    const session = await openGraph(differentiated, {
+      name: `${this.name} (gradient)`,
+      threads: this.threads || native().threads(),
+      what: "vjp",
+    });
+    if (this.lifetime.disposed) session.dispose();
+    this.lifetime.check();
+    const names = this.outputs.map(({ name }) => name);
+    return {
+      session,
+      comparable: names.filter((name) => randomNodes(graph, [name]).length === 0),
+      coarse: roundsCoarsely(graph),
+      simplified: kept === null,
+      checked: false,
+    };
+  }
+
+  private async computeFingerprint(): Promise<string> {
+    const { source } = this;
+    if (source.folder === null) return hashSource(source);
+    const graph = await inSlices("fingerprint", decodeSteps(await source.bytes(), this.name));
+    return hashSource(source, externalFiles(graph));
+  }
+}

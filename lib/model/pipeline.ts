@@ -1,0 +1,424 @@
+/**
+ * Models and graphs one behind the other, of either format in any order. Neighbouring ONNX graphs become one graph; a
+ * TorchScript model stays a link of its own, whose tape waits between its forward and its backward pass.
+ */
+import { keepRules } from "./block-rules.js";
+import { differentiateSimplified } from "./differentiate.js";
+import { Tr0nError } from "../base/errors.js";
+import { callNative, runJob } from "../native/job.js";
+import { floats } from "./values.js";
+import { OnnxModel, type LoadedModel } from "./model.js";
+import {
+  native,
+  type NativeObjective,
+  type NativeOnnxSegment,
+  type NativeRowFacts,
+  type NativeRowMap,
+  type NativeSegment,
+  type NativeSession,
+  type NativeTorchModel,
+} from "../native/binding.js";
+import {
+  composeSteps,
+  cutSteps,
+  roundsCoarsely,
+  toRunSteps,
+  type Dim,
+  type Graph,
+  type Steps,
+} from "../onnx/index.js";
+import { checkSame, type Comparison, type Probe } from "./output-guard.js";
+import { checkSession, observed, type ModelWithin } from "./pipeline-guard.js";
+import { rowFacts, segmentSessions } from "./row-facts.js";
+import { inSlices } from "./slices.js";
+import type { Tensor } from "../base/tensor.js";
+
+/** What a pipeline is opened with besides itself. */
+export interface PipelineOptions {
+  /** What messages call it. */
+  name: string;
+  /** Rows that its models were exported for; 0 where that is open. */
+  fixedBatch: number;
+  /** Upper bound for the rows of one run. */
+  maxBatch: number;
+  /** Opens a session with one thread, and owns it. */
+  open: (graph: Graph, name: string) => Promise<NativeSession>;
+  /** Rows on which the models in it must give what they give by themselves. */
+  probe: Probe;
+}
+
+/** The model that a graph is, or is the main part of. */
+export interface OwnModel {
+  readonly model: OnnxModel;
+  /** The model's output, and which of the graph's outputs it is; default: the one that goes on. */
+  readonly output: string;
+  readonly index?: number;
+  /** What the model takes, made of what the graph takes; default: the same. */
+  readonly inputs?: (value: Tensor) => Record<string, Tensor>;
+}
+
+interface GraphLink {
+  readonly kind: "graph";
+  readonly name: string;
+  /** With what {@link observed} names among its outputs. */
+  readonly graph: Graph;
+  readonly inputShape: readonly number[];
+  /** The name of the output that goes on. */
+  readonly output: string;
+  readonly within: readonly ModelWithin[];
+  readonly simplify: boolean;
+}
+
+interface TorchLink {
+  readonly kind: "torch";
+  readonly name: string;
+  readonly model: NativeTorchModel;
+  readonly output: string;
+  readonly inputShape: readonly number[];
+  /** Tells the model from others; undefined where nobody does. */
+  readonly fingerprint: string | undefined;
+}
+
+export class Pipeline {
+  private readonly links: (GraphLink | TorchLink)[] = [];
+
+  /**
+   * @param batch the first dimension of what goes in: a number of rows, or a symbol
+   * @param row shape of one row of what comes out now; at first of what goes in
+   * @param signal ends whatever is done to the pipeline
+   */
+  constructor(
+    private batch: Dim,
+    private row: readonly number[],
+    private readonly signal?: AbortSignal,
+  ) {}
+
+  /** What comes out at the end, the batch included. */
+  get dims(): Dim[] {
+    return [this.batch, ...this.row];
+  }
+
+  /**
+   * Appends a model.
+   *
+   * @param output which of its outputs goes on
+   * @param row shape of one row of it
+   * @param prefix for names that two graphs have in common
+   */
+  async model(
+    model: LoadedModel,
+    { output, row, prefix }: { output: string; row: readonly number[]; prefix: string },
+  ): Promise<void> {
+    if (!(model instanceof OnnxModel))
+      return this.torch(model.native, model.name, output, row, await model.fingerprint());
+    const graph = await model.graph(this.signal);
+    graph.outputs = graph.outputs.filter(({ name }) => name === output);
+    await this.graph(graph, { name: model.name, row, prefix, own: { model, output } });
+  }
+
+  /** Appends a graph: its first input takes what comes out here, its last output is what comes out then. */
+  async graph(
+    graph: Graph,
+    { name, row, prefix, own }: { name: string; row: readonly number[]; prefix: string; own?: OwnModel },
+  ): Promise<void> {
+    const last = this.links.at(-1);
+    const input = graph.inputs[0]!;
+    const coarse = own !== undefined && roundsCoarsely(graph);
+    const simplify = own?.model.simplify ?? true;
+    const before = last?.kind === "graph" ? last : null;
+    const from = before?.output ?? null;
+    let joined = graph;
+    let kept = 0;
+    if (before) {
+      // What models take and give stays an output, to be compared with what they give by themselves.
+      const keepOutputs = [...new Set([...observed(before.within), ...(own ? [before.output] : [])])];
+      kept = keepOutputs.length;
+      const connections = { [input.name]: before.output };
+      joined = await this.slices(composeSteps(before.graph, graph, connections, { prefix, keepOutputs }));
+    } else input.dims = [input.dims?.[0] ?? this.batch, ...this.row];
+    const output = joined.outputs.at(-1)!;
+    const within: ModelWithin[] = [...(before?.within ?? [])];
+    if (own) {
+      const value = own.index === undefined ? output.name : joined.outputs[kept + own.index]!.name;
+      within.push({ model: own.model, output: own.output, value, from, inputs: own.inputs ?? null, coarse });
+    }
+    const link: GraphLink = {
+      kind: "graph",
+      name: before ? `${before.name} → ${name}` : name,
+      graph: joined,
+      inputShape: before?.inputShape ?? this.row,
+      output: output.name,
+      within,
+      simplify: simplify && (before?.simplify ?? true),
+    };
+    if (before) this.links[this.links.length - 1] = link;
+    else this.links.push(link);
+    this.batch = output.dims?.[0] ?? this.batch;
+    this.row = row;
+    output.dims = this.dims;
+  }
+
+  /** Appends a TorchScript model with one input. `fingerprint` tells it from others. */
+  torch(
+    model: NativeTorchModel,
+    name: string,
+    output: string,
+    row: readonly number[],
+    fingerprint?: string,
+  ): void {
+    this.links.push({ kind: "torch", model, name, output, inputShape: this.row, fingerprint });
+    this.row = row;
+  }
+
+  /**
+   * Rows in, rows out.
+   *
+   * @throws ModelError ERR_OUTPUTS_DIFFER where a model gives something else here than by itself
+   */
+  async rowMap(options: PipelineOptions): Promise<NativeRowMap> {
+    const { name, fixedBatch, maxBatch, open, probe } = options;
+    const [only] = this.links;
+    if (this.links.length !== 1 || only?.kind !== "graph") {
+      const { segments, rows, last } = await this.segments(this.links, false, options);
+      const facts = await this.facts(segmentSessions(segments), { fixedBatch, maxBatch });
+      const map = callNative(() => native().createRowMap({ name, segments, fixedBatch, maxBatch, ...facts }));
+      if (last) {
+        const [got] = await runJob("checking models", this.signal, () => map.run(rows.data, rows.shape[0]!));
+        await checkSame({ data: got!.data, shape: last.result.shape }, last.result, last);
+      }
+      return keepRules(map, facts.ruleKey);
+    }
+    const { graph, inputShape, output } = only;
+    const session = await open(await this.slices(toRunSteps(graph)), name);
+    await checkLink(only, session, await probe.rows(fixedBatch), {}, probe, name);
+    const facts = await this.facts([session], { fixedBatch, maxBatch });
+    const map = callNative(() =>
+      native().createRowMap({
+        session,
+        input: graph.inputs[0]!.name,
+        inputShape,
+        outputs: [output],
+        fixedBatch,
+        maxBatch,
+        ...facts,
+      }),
+    );
+    return keepRules(map, facts.ruleKey);
+  }
+
+  /**
+   * E(z, c), and ∂E/∂z where `gradient` is true. The last link is a graph whose second input are conditions [N, m] and
+   * whose output are energies [N].
+   *
+   * @param differentiated called when the gradient of the last link is there
+   * @throws ModelError ERR_NO_GRADIENT when the gradient is wanted and an ONNX operator on its path has none,
+   *   ERR_OUTPUTS_DIFFER
+   */
+  async objective(
+    gradient: boolean,
+    conditionSize: number,
+    options: PipelineOptions,
+    differentiated?: () => void,
+  ): Promise<NativeObjective> {
+    const { name, fixedBatch, maxBatch, open, probe } = options;
+    const head = this.links.at(-1);
+    if (head?.kind !== "graph") throw new Tr0nError("ERR_INTERNAL", `${name}: it does not end in an energy`);
+    const { graph, inputShape, output: energyOutput } = head;
+    const [input, conditionInput] = graph.inputs.map((value) => value.name) as [string, string];
+    let gradientSession: NativeSession | null = null;
+    if (gradient) {
+      const { graph: both } = await differentiateSimplified(
+        graph,
+        { wrt: [input], outputs: [energyOutput], seed: "ones" },
+        { name, simplify: head.simplify, signal: this.signal },
+      );
+      differentiated?.();
+      gradientSession = await open(both, "energy and gradient");
+    }
+    const energy = await open(await this.slices(toRunSteps(graph)), "energy");
+    const before = await this.segments(this.links.slice(0, -1), gradient, options);
+    const { rows, result } = before;
+    // Conditions have no part in what the models give. A unit vector serves every energy.
+    const condition = {
+      data: new Float32Array(result.shape[0]! * conditionSize).fill(1 / Math.sqrt(conditionSize)),
+      shape: [result.shape[0]!, conditionSize],
+    };
+    const beside = { [conditionInput]: condition };
+    await checkLink(head, energy, result, beside, probe, `${name}: the energy`);
+    if (gradientSession)
+      await checkLink(head, gradientSession, result, beside, probe, `${name}: the energy and its gradient`);
+    const sessions = [
+      energy,
+      ...(gradientSession ? [gradientSession] : []),
+      ...segmentSessions(before.segments),
+    ];
+    const facts = await this.facts(sessions, { fixedBatch, maxBatch });
+    const objective = callNative(() =>
+      native().createObjective({
+        segments: before.segments,
+        energy,
+        gradient: gradientSession,
+        input,
+        conditionInput,
+        energyOutput,
+        gradientOutput: gradient ? `grad_${input}` : "",
+        inputShape,
+        conditionShape: [conditionSize],
+        fixedBatch,
+        maxBatch,
+        ...facts,
+      }),
+    );
+    if (before.last)
+      await checkEnergies(objective, gradient, head, energy, rows, result, condition, before.last);
+    return keepRules(objective, facts.ruleKey);
+  }
+
+  /** What decides in which blocks rows run through all links, of which these are the sessions. */
+  facts(
+    sessions: readonly NativeSession[],
+    limits: { fixedBatch: number; maxBatch: number },
+  ): Promise<NativeRowFacts> {
+    return rowFacts({
+      ...limits,
+      signal: this.signal,
+      sessions,
+      graphs: this.links.flatMap((link) => (link.kind === "graph" ? [link.graph] : [])),
+      torch: this.links.flatMap((link) => (link.kind === "torch" ? [link.fingerprint] : [])),
+      rest: this.links.map(({ inputShape, output }) => [inputShape, output]),
+    });
+  }
+
+  private slices<T>(steps: Steps<T>): Promise<T> {
+    return inSlices("preparing the models", steps, this.signal);
+  }
+
+  /** What the pipeline is made of, to be run as one part of something else. */
+  async parts(gradient: boolean, options: PipelineOptions): Promise<NativeSegment[]> {
+    return (await this.segments(this.links, gradient, options)).segments;
+  }
+
+  private async segments(
+    links: readonly (GraphLink | TorchLink)[],
+    gradient: boolean,
+    { name, fixedBatch, open, probe }: PipelineOptions,
+  ): Promise<Segments> {
+    const segments: NativeSegment[] = [];
+    const rows = await probe.rows(fixedBatch);
+    let result = rows;
+    let last = null as Segments["last"];
+    for (const link of links) {
+      const { inputShape } = link;
+      // A link takes its rows in the shape that its model declares.
+      const taken: Tensor = { data: result.data, shape: [result.shape[0]!, ...inputShape] };
+      if (link.kind === "torch") {
+        segments.push({ model: link.model, inputShape, output: link.output });
+        const feeds = { [link.model.inputs[0]!.name]: taken };
+        const outputs = floats(await runJob("checking models", undefined, () => link.model.run(feeds)));
+        result = outputs[link.output]!;
+        last = {
+          model: link.name,
+          output: link.output,
+          where: name,
+          coarse: false,
+          simplified: false,
+          result,
+        };
+      } else {
+        const segment = await graphSegment(link, gradient, open, this.signal);
+        segments.push(segment);
+        await checkLink(link, segment.forward, taken, {}, probe, name);
+        if (segment.recorded)
+          await checkLink(link, segment.recorded, taken, {}, probe, `${name}: the recorded run`);
+        const feeds = { [segment.input]: taken };
+        const run = (): ReturnType<NativeSession["run"]> => segment.forward.run(feeds, [link.output]);
+        result = floats(await runJob("checking models", undefined, run))[link.output]!;
+        if (last) last = { ...last, result };
+      }
+    }
+    return { segments, rows, result, last };
+  }
+}
+
+interface Segments {
+  readonly segments: NativeSegment[];
+  /** The probe, and what the links make of it one by one. */
+  readonly rows: Tensor;
+  readonly result: Tensor;
+  /** The last TorchScript model, and what comes out behind it; null without one. */
+  readonly last: (Comparison & { readonly result: Tensor }) | null;
+}
+
+function checkLink(
+  { graph, within, simplify, inputShape }: GraphLink,
+  session: NativeSession,
+  rows: Tensor,
+  beside: Record<string, Tensor>,
+  { runs }: Probe,
+  where: string,
+): Promise<void> {
+  const input = graph.inputs[0]!.name;
+  const shaped = { data: rows.data, shape: [rows.shape[0]!, ...inputShape] };
+  return checkSession(
+    session,
+    { input, within, simplified: simplify },
+    { [input]: shaped, ...beside },
+    runs,
+    where,
+  );
+}
+
+/** Energies of the whole chain are those of its links one by one: models of libtorch have a run of their own there. */
+async function checkEnergies(
+  objective: NativeObjective,
+  gradient: boolean,
+  head: GraphLink,
+  energy: NativeSession,
+  rows: Tensor,
+  result: Tensor,
+  condition: Tensor,
+  last: Comparison,
+): Promise<void> {
+  const [input, conditionInput] = head.graph.inputs.map((value) => value.name) as [string, string];
+  const { output } = head;
+  const n = rows.shape[0]!;
+  const feeds = {
+    [input]: { data: result.data, shape: [n, ...head.inputShape] },
+    [conditionInput]: condition,
+  };
+  const what = "checking models";
+  const expected = floats(await runJob(what, undefined, () => energy.run(feeds, [output])))[output]!;
+  let data: Float32Array | null = null;
+  try {
+    if (gradient)
+      data = (await runJob(what, undefined, () => objective.evaluate(rows.data, condition.data, n))).energies;
+  } catch (error) {
+    // Whoever needs the gradient hears of it; energies are there without.
+    if (!(error instanceof Tr0nError && error.code === "ERR_NO_GRADIENT")) throw error;
+  }
+  data ??= await runJob(what, undefined, () => objective.energy(rows.data, condition.data, n));
+  await checkSame({ data, shape: expected.shape }, expected, last);
+}
+
+async function graphSegment(
+  { name, graph, inputShape, output, simplify }: GraphLink,
+  gradient: boolean,
+  open: PipelineOptions["open"],
+  signal: AbortSignal | undefined,
+): Promise<NativeOnnxSegment> {
+  const input = graph.inputs[0]!.name;
+  const [cotangent, gradientOutput] = [`grad_${output}`, `grad_${input}`];
+  const segment = { name, inputShape, input, output, cotangent, gradient: gradientOutput };
+  const what = "preparing the models";
+  const forward = await open(await inSlices(what, toRunSteps(graph), signal), name);
+  if (!gradient) return { ...segment, forward, recorded: null, backward: null, saved: [] };
+  const differentiated = await differentiateSimplified(
+    graph,
+    { wrt: [input], outputs: [output] },
+    { name, simplify, signal },
+  );
+  const cut = await inSlices(what, cutSteps(differentiated.graph, [cotangent], [gradientOutput]), signal);
+  const recorded = await open(cut.forward, `${name} (recorded)`);
+  const backward = await open(cut.backward, `${name} (backward)`);
+  return { ...segment, forward, recorded, backward, saved: cut.saved };
+}

@@ -1,0 +1,52 @@
+/** What decides in which blocks the rows of a pipeline run: what a row costs, and the name of a rule found earlier. */
+import { recallRules, ruleKey } from "./block-rules.js";
+import type { NativeRowFacts, NativeSegment, NativeSession } from "../native/binding.js";
+import { fixBatch, graphFlops, graphWeightBytes, type Graph } from "../onnx/index.js";
+import { inSlices } from "./slices.js";
+import { sessionFingerprint } from "./weights.js";
+
+/** Operations of a row whose cost nobody can tell: more than any block is worth. */
+const unknownFlops = 1e15;
+
+/**
+ * @param run.graphs of all ONNX parts
+ * @param run.sessions of all of them
+ * @param run.torch what tells the TorchScript parts from others; undefined where somebody does not know
+ * @param run.rest all else that the results depend on
+ */
+export async function rowFacts(run: {
+  graphs: readonly Graph[];
+  sessions: readonly NativeSession[];
+  torch: readonly (string | undefined)[];
+  rest: unknown;
+  fixedBatch: number;
+  maxBatch: number;
+  signal?: AbortSignal | undefined;
+}): Promise<NativeRowFacts> {
+  const { graphs, fixedBatch, maxBatch } = run;
+  // There is nothing to decide.
+  if (fixedBatch > 0 || maxBatch === 1) return {};
+  let [rowFlops, callNodes, weightBytes] = [0, 0, 0];
+  for (const graph of graphs) {
+    const counting = graphFlops(fixBatch(graph, 1).graph);
+    const { flops, uncounted } = await inSlices("counting a row's cost", counting, run.signal);
+    rowFlops += uncounted ? unknownFlops : flops;
+    callNodes += graph.nodes.length;
+    weightBytes += graphWeightBytes(graph);
+  }
+  const facts = { rowFlops, callNodes, weightBytes };
+  const parts = [...run.sessions.map(sessionFingerprint), ...run.torch];
+  if (parts.includes(undefined)) return facts;
+  const key = ruleKey([parts, run.rest, maxBatch, facts]);
+  await recallRules(key);
+  return { ...facts, ruleKey: key };
+}
+
+/** The sessions of a pipeline's segments. */
+export function segmentSessions(segments: readonly NativeSegment[]): NativeSession[] {
+  return segments.flatMap((segment) =>
+    "model" in segment
+      ? []
+      : [segment.forward, segment.recorded, segment.backward].filter((session) => session !== null),
+  );
+}

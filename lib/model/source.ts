@@ -1,0 +1,173 @@
+/** Where models come from: files and bytes. */
+import { createHash } from "node:crypto";
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { checkPath } from "../base/check.js";
+import { ArgumentError, invalid } from "../base/errors.js";
+import { parts, withFile, type FileState, type StatedFile } from "../base/file-state.js";
+import { leaveProducts } from "./external-weights.js";
+import { runJob } from "../native/job.js";
+import { ModelFolder } from "./folder.js";
+import { checkBeforeOpening } from "./outline.js";
+import { native, type NativeSession, type Owned } from "../native/binding.js";
+import { decodeSteps, type Graph } from "../onnx/index.js";
+import { inSlices } from "./slices.js";
+import type { WeightPlace } from "./weight-place.js";
+import { maxModelBytes, openGraph, resolveExternal, tooLarge } from "./weights.js";
+
+/** Where a model came from, readable again. */
+export interface Source {
+  readonly name: string;
+  /** What the addon opens. */
+  readonly native: string | Owned<Uint8Array>;
+  /** Where external data lies; null for bytes without a folder. */
+  readonly folder: ModelFolder | null;
+  head(): Promise<Uint8Array>;
+  bytes(signal?: AbortSignal): Promise<Uint8Array>;
+  /** The model's file as it was seen first; null for bytes, and before anything was read. */
+  place(): WeightPlace | null;
+  /** Passes on all bytes, in parts that are good for one call. */
+  eachPart(use: (part: Uint8Array) => void): Promise<void>;
+}
+
+/**
+ * @param source a path, a file URL, or a model's bytes (copied)
+ * @param baseDirectory for bytes: the folder that external data lies in
+ */
+export function modelSource(source: unknown, baseDirectory?: unknown): Source {
+  if (baseDirectory !== undefined) {
+    checkPath("options.baseDirectory", baseDirectory);
+    if (!(source instanceof Uint8Array))
+      throw new ArgumentError(
+        "options.baseDirectory: only for a model given as bytes; for one in a file it is the file's folder",
+      );
+    return bytesSource(source, new ModelFolder(resolve(baseDirectory)));
+  }
+  return source instanceof Uint8Array ? bytesSource(source, null) : pathSource(source);
+}
+
+function bytesSource(given: Uint8Array, folder: ModelFolder | null): Source {
+  // Not slice(): a Node Buffer has its own, which makes a view.
+  const bytes = new Uint8Array(given);
+  return {
+    name: "the model given as bytes",
+    native: { owned: bytes },
+    folder,
+    head: async () => bytes.subarray(0, 4),
+    bytes: async () => bytes,
+    place: () => null,
+    eachPart: async (use) => {
+      for (let at = 0; at < bytes.length; at += partBytes) {
+        use(bytes.subarray(at, at + partBytes));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    },
+  };
+}
+
+/** Bytes that are hashed before the event loop has its turn. */
+const partBytes = 1 << 20;
+
+function pathSource(source: unknown): Source {
+  let path: string;
+  if (source instanceof URL || (typeof source === "string" && /^[a-z][a-z0-9+.-]+:\/\//i.test(source))) {
+    if (!URL.canParse(String(source))) throw invalid("source", "a path, a file URL or bytes", source);
+    const url = new URL(source);
+    if (url.protocol !== "file:")
+      throw invalid("source", "a path, a file URL or bytes; fetch remote models first", url.href);
+    try {
+      path = fileURLToPath(url);
+    } catch {
+      throw invalid("source", "the URL of a file on this machine, such as file:///models/g.onnx", url.href);
+    }
+  } else {
+    checkPath("source", source ?? null);
+    path = source as string;
+  }
+  const full = resolve(path);
+  let seen: FileState | undefined;
+  const reading = <T>(use: (file: StatedFile) => Promise<T>): Promise<T> =>
+    withFile(full, path, { state: seen, kind: "a model file" }, (file) => {
+      seen = file.state;
+      return use(file);
+    });
+  return {
+    name: path,
+    native: full,
+    folder: new ModelFolder(dirname(full), full),
+    head: () =>
+      reading(async ({ handle }) => {
+        const { bytesRead, buffer } = await handle.read(Buffer.alloc(4), 0, 4, 0);
+        return buffer.subarray(0, bytesRead);
+      }),
+    bytes: (signal) =>
+      reading(({ handle, size }) => {
+        if (size > maxModelBytes) throw tooLarge(path, size);
+        return handle.readFile({ signal });
+      }),
+    place: () => (seen === undefined ? null : { path: full, state: seen }),
+    eachPart: (use) =>
+      reading(async (file) => {
+        for await (const part of parts(file, 0, file.size, path)) use(part);
+      }),
+  };
+}
+
+/**
+ * Opens the model as it is, where the runtime would survive it. One with weights in other files is read here: the runtime
+ * would open whatever it names, and map it, and whoever shortened a file would end this process.
+ */
+export async function openSource(
+  source: Source,
+  options: { threads: number; what: string; signal?: AbortSignal | undefined },
+): Promise<NativeSession> {
+  const given = source.native;
+  await checkBeforeOpening(typeof given === "string" ? given : given.owned, source.name);
+  const { what, signal, threads } = options;
+  const { name } = source;
+  const state = source.place()?.state;
+  const how = { name, ...(state === undefined ? {} : { state }) };
+  if (await runJob(what, signal, () => native().hasExternalData(source.native, how)))
+    return openGraph(await readGraph(source, signal), { ...options, name });
+  return runJob(what, signal, () => native().openSession(source.native, { ...how, threads }));
+}
+
+/**
+ * A model as a graph. Large weights that lie in other files stay there.
+ *
+ * @throws ModelError when it cannot be read, has changed since it was looked at, or has over 2 GB in one file
+ */
+export async function readGraph(source: Source, signal?: AbortSignal): Promise<Graph> {
+  const graph = await decoded(await source.bytes(signal), source, signal);
+  return resolveExternal(graph, source.folder, source.name);
+}
+
+/**
+ * As {@link readGraph} for a graph that will be opened on this machine: where most of a model's file are matrices of
+ * products, which nobody but the runtime looks into, they stay there too instead of going through this process.
+ */
+export async function readGraphInPlace(source: Source, signal?: AbortSignal): Promise<Graph> {
+  const bytes = await source.bytes(signal);
+  const graph = await resolveExternal(await decoded(bytes, source, signal), source.folder, source.name);
+  const place = source.place();
+  return place ? leaveProducts(graph, bytes, place) : graph;
+}
+
+/**
+ * SHA-256 of a model's bytes and then of its files of weights in the order of their names, in hex.
+ *
+ * @throws ModelError as the reading does
+ */
+export async function hashSource(source: Source, external: readonly string[] = []): Promise<string> {
+  const hash = createHash("sha256");
+  await source.eachPart((part) => hash.update(part));
+  for (const location of [...external].sort())
+    await source.folder!.read(location, source.name, async (file) => {
+      for await (const part of parts(file, 0, file.size, source.name)) hash.update(part);
+    });
+  return hash.digest("hex");
+}
+
+function decoded(bytes: Uint8Array, source: Source, signal: AbortSignal | undefined): Promise<Graph> {
+  return inSlices("reading a model", decodeSteps(bytes, source.name), signal);
+}

@@ -1,0 +1,120 @@
+/** TorchScript models: libtorch runs them, its autograd differentiates them. */
+import { checkOptions, checkSignal } from "../base/check.js";
+import { ArgumentError, ModelError } from "../base/errors.js";
+import { Lifetime, runJob } from "../native/job.js";
+import { hashSource, type Source } from "./source.js";
+import { feed, floats, publicInfo } from "./values.js";
+import type { Model, RunOptions, ValueInfo } from "./model.js";
+import type { NativeTorchModel, NativeValueInfo } from "../native/binding.js";
+import type { OutputFacts } from "./output-facts.js";
+import type { Tensor } from "../base/tensor.js";
+import { outputFacts, parseSummary, type TorchSummary } from "./torch-summary.js";
+
+/** A TorchScript model in libtorch; the rest of lib uses what {@link Model} does not show. */
+export class TorchModel implements Model {
+  readonly format = "torchscript";
+  readonly name: string;
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  readonly declaredInputs: readonly NativeValueInfo[];
+  readonly declaredOutputs: readonly NativeValueInfo[];
+  /** What the model's code says. */
+  readonly summary: TorchSummary;
+  private readonly lifetime: Lifetime;
+  private hash: Promise<string> | undefined;
+
+  constructor(
+    private readonly source: Source,
+    private readonly model: NativeTorchModel,
+  ) {
+    this.name = source.name;
+    this.inputs = model.inputs.map(publicInfo);
+    this.outputs = model.outputs.map(publicInfo);
+    this.declaredInputs = model.inputs;
+    this.declaredOutputs = model.outputs;
+    this.summary = parseSummary(model.summary);
+    this.lifetime = new Lifetime(`the model ${source.name}`);
+  }
+
+  /**
+   * What native objectives take. It lives as long as anything native uses it, and is disposed of with this model.
+   *
+   * @throws Tr0nError ERR_DISPOSED
+   */
+  get native(): NativeTorchModel {
+    this.lifetime.check();
+    return this.model;
+  }
+
+  async run(inputs: Tensor | Record<string, Tensor>, options?: RunOptions): Promise<Record<string, Tensor>> {
+    const o = checkOptions("options", options, ["signal"]);
+    checkSignal("options.signal", o.signal);
+    this.lifetime.check();
+    const feeds = feed(this.name, "inputs", inputs, this.model.inputs);
+    return this.lifetime.run("run", o.signal, async (signal) =>
+      floats(await runJob("run", signal, () => this.model.run(feeds))),
+    );
+  }
+
+  async vjp(
+    inputs: Tensor | Record<string, Tensor>,
+    cotangents: Tensor | Record<string, Tensor>,
+    options?: RunOptions,
+  ): Promise<{ outputs: Record<string, Tensor>; gradients: Record<string, Tensor> }> {
+    const o = checkOptions("options", options, ["signal"]);
+    checkSignal("options.signal", o.signal);
+    this.lifetime.check();
+    const feeds = feed(this.name, "inputs", inputs, this.model.inputs);
+    // Cotangents are float32 on the way in, whatever the outputs are.
+    const declared = this.model.outputs.map((output) => ({ ...output, type: "float32" }));
+    const seeds = feed(this.name, "cotangents", cotangents, declared, true);
+    if (Object.keys(seeds).length === 0)
+      throw new ArgumentError("cotangents: expected at least one output's cotangent, got none");
+    if (!this.inputs.some(({ type }) => type.startsWith("float")))
+      throw new ModelError("ERR_NO_GRADIENT", `${this.name}: it has no float input to differentiate`);
+    return this.lifetime.run("vjp", o.signal, async (signal) => {
+      const { outputs, gradients } = await runJob("vjp", signal, () => this.model.vjp(feeds, seeds));
+      return { outputs: floats(outputs), gradients: floats(gradients) };
+    });
+  }
+
+  fingerprint(): Promise<string> {
+    this.lifetime.check();
+    this.hash ??= this.computeFingerprint().catch((error: unknown) => {
+      this.hash = undefined;
+      throw error;
+    });
+    return this.hash;
+  }
+
+  async facts(output: string): Promise<OutputFacts> {
+    return outputFacts(this.summary, output);
+  }
+
+  /**
+   * The model with one output "columns" [n, F + K]: features, then `output`, each row flat. Features are another output,
+   * or by default what the last linear layer before `output` reads. The caller disposes of it.
+   *
+   * @throws ArgumentError for an output that there is not, ModelError ERR_MODEL_UNSUPPORTED where there is no such layer
+   */
+  withFeatures(output: string, features?: string, signal?: AbortSignal): Promise<NativeTorchModel> {
+    return runJob("evaluate", signal, () => this.native.withFeatures(output, features ?? null));
+  }
+
+  /** @throws Tr0nError ERR_DISPOSED */
+  checkUsable(): void {
+    this.lifetime.check();
+  }
+
+  dispose(): void {
+    if (this.lifetime.dispose()) this.model.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  private async computeFingerprint(): Promise<string> {
+    return hashSource(this.source);
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * Where a weight of a graph lies once its file has been found and checked. Such places take the room of a location in the
+ * graph, under a mark that nobody can write into a model beforehand: a location without it has not been checked.
+ */
+import { randomUUID } from "node:crypto";
+import { ModelError, describe } from "../base/errors.js";
+import type { FileState } from "../base/file-state.js";
+import { externalWeights, type ExternalWeight, type Graph } from "../onnx/index.js";
+
+export interface WeightPlace {
+  readonly path: string;
+  /** What the file must be when it is read again. */
+  readonly state: FileState;
+}
+
+const mark = randomUUID();
+
+export function placeLocation({ path, state }: WeightPlace): string {
+  return [mark, state, path].join("\0");
+}
+
+/** @throws ModelError ERR_MODEL_UNSUPPORTED for a location that has not been checked */
+export function placeOf(location: string): WeightPlace {
+  const [found, state, path] = location.split("\0");
+  if (found !== mark || state === undefined || path === undefined)
+    throw new ModelError(
+      "ERR_MODEL_UNSUPPORTED",
+      `constants in another file (${describe(location)}) are not read here`,
+    );
+  return { path, state };
+}
+
+export interface PlacedWeight extends ExternalWeight, WeightPlace {}
+
+/** The weights of a graph that lie in files. @throws as {@link placeOf} */
+export function placedWeights(graph: Graph): PlacedWeight[] {
+  return externalWeights(graph).map((weight) => ({ ...weight, ...placeOf(weight.location) }));
+}

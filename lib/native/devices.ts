@@ -1,0 +1,131 @@
+/** Where tr0n computes: what there is, and what a `device` option means. */
+import { cpus, totalmem } from "node:os";
+import { checkChoice } from "../base/check.js";
+import { Tr0nError, invalid } from "../base/errors.js";
+import { callNative, runJob } from "./job.js";
+import { native, type DeviceId, type NativeDevice } from "./binding.js";
+
+/**
+ * Where to compute. "auto" is the first GPU that can be used, else the CPU; the environment variable TR0N_DEVICE says
+ * what it is instead. "cuda" is the first GPU that can be used. A device that is not there is an error, never a silent CPU.
+ */
+export type Device = "auto" | "cpu" | "cuda" | `cuda:${number}`;
+
+/**
+ * How a GPU multiplies matrices. "tf32" rounds factors to 10 bits of mantissa for the tensor cores and sums in float32;
+ * the CPU, and a GPU without them, computes in fp32 either way.
+ */
+export type Precision = "fp32" | "tf32";
+
+/** Where a translator computes, and how. */
+export interface Place {
+  readonly device: DeviceId;
+  readonly precision: Precision;
+}
+
+export interface DeviceInfo {
+  /** What to pass as `device`. */
+  readonly id: DeviceId;
+  readonly kind: "cpu" | "cuda";
+  /** The maker's name of the processor. */
+  readonly name: string;
+  /** Bytes of memory that this process may use. */
+  readonly memory: number;
+  /** Threads that tr0n computes with; null on a GPU. */
+  readonly threads: number | null;
+  /** "8.0" for an A100, …; null for a CPU. */
+  readonly computeCapability: string | null;
+  /** True for the emulator that the tests use. */
+  readonly emulated: boolean;
+  /** Why it cannot be used; null where it can. */
+  readonly problem: string | null;
+}
+
+/**
+ * The devices of this machine; the CPU always comes first. Opens the CUDA driver, where there is one.
+ *
+ * @throws Tr0nError ERR_RUNTIME_MISSING when the native addon cannot be loaded.
+ */
+export function devices(): DeviceInfo[] {
+  const cuda = callNative(() => native().cudaInventory());
+  return [
+    {
+      id: "cpu",
+      kind: "cpu",
+      name: cpus()[0]?.model.trim() || process.arch,
+      memory: memoryLimit(),
+      threads: native().threads(),
+      computeCapability: null,
+      emulated: false,
+      problem: null,
+    },
+    ...cuda.devices.map(({ id, name, memory, computeCapability, problem }) => ({
+      id,
+      kind: "cuda" as const,
+      name,
+      memory,
+      threads: null,
+      computeCapability,
+      emulated: cuda.emulated,
+      problem,
+    })),
+  ];
+}
+
+/** Bytes this process may use: the machine's memory, or its control group's limit where that is smaller. */
+export function memoryLimit(): number {
+  const total = totalmem();
+  const constrained = process.constrainedMemory?.() ?? 0;
+  return constrained > 0 && constrained < total ? constrained : total;
+}
+
+function isDevice(value: unknown): value is Device {
+  return typeof value === "string" && /^(auto|cpu|cuda(:\d{1,4})?)$/.test(value);
+}
+
+/**
+ * The device that an option means.
+ *
+ * @throws Tr0nError ERR_DEVICE_UNAVAILABLE saying what was tried and why it does not do, ArgumentError for what is no device.
+ */
+export function checkDevice(name: string, value: unknown): DeviceId {
+  if (value !== undefined && !isDevice(value))
+    throw invalid(name, `a device: "auto", "cpu", "cuda" or "cuda:N"`, value);
+  const named = process.env["TR0N_DEVICE"] || "auto";
+  if (!isDevice(named)) throw invalid("TR0N_DEVICE", `a device: "auto", "cpu", "cuda" or "cuda:N"`, named);
+  const wanted = value === undefined || value === "auto" ? named : value;
+  if (wanted === "cpu") return wanted;
+  try {
+    return callNative(() => native().resolveDevice(wanted));
+  } catch (error) {
+    if (!(error instanceof Tr0nError && error.code === "ERR_DEVICE_UNAVAILABLE")) throw error;
+    throw new Tr0nError(error.code, `${name}: ${error.message}; \`tr0n doctor\` tells more`, {
+      cause: error,
+    });
+  }
+}
+
+/** @throws ArgumentError */
+export function checkPrecision(name: string, value: unknown): Precision {
+  return checkChoice(name, value as Precision | undefined, "fp32", ["fp32", "tf32"]);
+}
+
+/**
+ * For models, which ONNX Runtime and libtorch run.
+ *
+ * @throws Tr0nError ERR_DEVICE_UNAVAILABLE for a GPU, ArgumentError for what is no device
+ */
+export function checkModelDevice(name: string, value: unknown): void {
+  if (value === undefined || value === "auto" || value === "cpu") return;
+  if (!isDevice(value)) throw invalid(name, `a device: "auto", "cpu", "cuda" or "cuda:N"`, value);
+  throw new Tr0nError(
+    "ERR_DEVICE_UNAVAILABLE",
+    `${name}: ONNX models run on the CPU in this version, got ${JSON.stringify(value)}; translator and samplers run on a GPU ` +
+      `with Tr0n.create({ device: ${JSON.stringify(value)} })`,
+  );
+}
+
+/** Opens a device, which stays open until the result is disposed of. @throws Tr0nError ERR_DEVICE_UNAVAILABLE, AbortError */
+export function openDevice(id: DeviceId, signal?: AbortSignal): Promise<NativeDevice> {
+  return runJob(`opening ${id}`, signal, () => native().openDevice(id));
+}

@@ -1,0 +1,60 @@
+/** Rows that models are tried with while it is found out what fits what. */
+import type { Change } from "../model/batch-axis.js";
+import { latent as latents, type Latent } from "../latent/latent.js";
+import { LatentSource } from "../latent/source.js";
+import { elementCount, knownElementCount, type Tensor } from "../base/tensor.js";
+
+/**
+ * Rows of N(0, I) for inputs of a generator; where one size is open it follows from the latent's. With `changed` the last
+ * row is another one.
+ */
+export function latentRows(latent: Latent | undefined, seed: number, signal: AbortSignal | undefined) {
+  return async (
+    input: string,
+    row: readonly (number | null)[],
+    rows: number,
+    changed: boolean,
+  ): Promise<Tensor | null> => {
+    const known = knownElementCount(row);
+    const given = latent?.kind === "product" ? latent.groups[input]?.dim : latent?.dim;
+    const open = row.filter((size) => size === null).length;
+    const size = open === 0 ? 1 : (given ?? 0) / known;
+    if (open > 1 || !Number.isInteger(size) || size < 1 || known === 0) return null;
+    const shape = row.map((length) => length ?? size);
+    const d = elementCount(shape);
+    const source = await LatentSource.create(
+      latents.normal(d),
+      () => Promise.reject(new Error("a normal has no mapping")),
+      signal,
+    );
+    const drawn = await source.draw(seed, 0, 0, rows + 1, { signal });
+    if (changed) drawn.copyWithin((rows - 1) * d, rows * d);
+    return { data: drawn.subarray(0, rows * d), shape: [rows, ...shape] };
+  };
+}
+
+/**
+ * `rows` of the images, over and over; every second time around as negatives, which have the same range. A changed last row
+ * is its negative, or where that is little no image at all: stripes of the darkest and the lightest.
+ */
+export function imageRows(images: Tensor, rows: number, change: Change): Tensor {
+  const shape = images.shape.slice(1);
+  const size = elementCount(shape);
+  const count = images.shape[0]!;
+  let [low, high] = [Infinity, -Infinity];
+  for (const x of images.data) {
+    low = Math.min(low, x);
+    high = Math.max(high, x);
+  }
+  const data = new Float32Array(rows * size);
+  for (let i = 0; i < rows; i++) {
+    const last = i === rows - 1;
+    const negative = (Math.floor(i / count) % 2 === 1) !== (last && change === "little");
+    for (let j = 0; j < size; j++) {
+      const x = images.data[(i % count) * size + j]!;
+      data[i * size + j] =
+        last && change === "much" ? (j % 3 === 0 ? low : high) : negative ? low + high - x : x;
+    }
+  }
+  return { data, shape: [rows, ...shape] };
+}

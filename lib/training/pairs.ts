@@ -1,0 +1,416 @@
+/** Synthetic pairs (z, c): latents of the prior, and what the encoder says about their images. */
+import { createHash } from "node:crypto";
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { reason, writeFileAtomic } from "../base/atomic-write.js";
+import { rememberRules } from "../model/block-rules.js";
+import {
+  checkFunction,
+  checkInteger,
+  checkOptions,
+  checkPath,
+  checkSeed,
+  checkSignal,
+  shapeText,
+} from "../base/check.js";
+import { transformOutputs } from "../condition/condition.js";
+import { ArgumentError, FileError, Tr0nError, describe, invalid } from "../base/errors.js";
+import type { Images } from "../base/image.js";
+import { throwIfAborted } from "../native/job.js";
+import { checkMemory } from "../native/memory.js";
+import type { Objective } from "../objective/objective.js";
+import { readWholeFile } from "../base/read-file.js";
+import { decodeSafetensors, encodeSafetensors, takeTensor } from "../base/safetensors.js";
+import {
+  createObjective,
+  modelOptionNames,
+  pairModelSettings,
+  settingsDifference,
+  withFormerKinds,
+  type ModelsOptions,
+} from "../objective/settings.js";
+import { elementCount, type Tensor } from "../base/tensor.js";
+
+/** Pairs in memory. */
+export interface Pairs {
+  /** [n, d] */
+  readonly z: Float32Array;
+  /** [n, m] */
+  readonly c: Float32Array;
+  readonly count: number;
+}
+
+/** What goes into a folder of pairs. The models and their settings are as in `Tr0n.create`. */
+export interface PairsOptions extends ModelsOptions {
+  /** Made where missing. A folder with pairs of the same models, settings and seed is continued. */
+  folder: string;
+  /** Pairs that the folder shall have, 1 … 2³² − 1. */
+  count: number;
+  /** Pairs a file. Default 8192. */
+  shardSize?: number;
+  /** Default: the folder's, or random for a new one. */
+  seed?: number;
+  onProgress?: (progress: PairsProgress) => void;
+  signal?: AbortSignal;
+}
+
+export interface PairsProgress {
+  /** Pairs there are, those of an earlier run included. */
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface PairsReport {
+  /** Pairs in the folder. */
+  readonly count: number;
+  /** Pairs that this call made. */
+  readonly generated: number;
+  /** Files that the manifest lists but that were missing or damaged and have been made again. */
+  readonly repaired: readonly string[];
+  readonly seed: number;
+  readonly seconds: number;
+}
+
+/** Pairs a file. */
+const defaultShardSize = 8192;
+/** Images at a time for an encoder that is a JavaScript function. */
+const functionBatch = 64;
+const maxPairs = 2 ** 32 - 1;
+
+/**
+ * Writes pairs to a folder of .safetensors files (`z` [n, d] and `c` [n, m]) with a `manifest.json`, for
+ * `train({ pairs: folder })`. Each file is complete or not there at all: a run that was killed or aborted goes on from
+ * its last file when it is started again, with the same result.
+ *
+ * @throws FileError ERR_FILE_MISMATCH when the folder has pairs of other models or settings, ERR_FILE_INVALID for a
+ *   damaged manifest, ERR_IO; what `Tr0n.create` throws; AbortError
+ */
+export async function generatePairs(options: PairsOptions): Promise<PairsReport> {
+  const o = checkOptions("options", options, [
+    ...modelOptionNames,
+    "folder",
+    "count",
+    "shardSize",
+    "seed",
+    "onProgress",
+    "signal",
+  ]);
+  checkPath("folder", o.folder);
+  const count = checkInteger("count", o.count ?? Number.NaN, 0, { min: 1, max: maxPairs });
+  if (o.shardSize !== undefined) checkInteger("shardSize", o.shardSize, 0, { min: 1, max: 2 ** 24 });
+  if (o.seed !== undefined) checkSeed("seed", o.seed);
+  checkFunction("onProgress", o.onProgress);
+  checkSignal("signal", o.signal);
+  throwIfAborted("generatePairs", o.signal);
+  const started = performance.now();
+  const objective = await createObjective(o, o.signal);
+  try {
+    const report = await writePairs(objective, { ...o, count });
+    await rememberRules();
+    return { ...report, seconds: (performance.now() - started) / 1000 };
+  } finally {
+    objective.dispose();
+  }
+}
+
+interface Shard {
+  file: string;
+  rows: number;
+  bytes: number;
+  sha256: string;
+}
+
+interface Manifest {
+  format: "tr0n-pairs";
+  version: 1;
+  settings: Record<string, unknown>;
+  seed: number;
+  shardSize: number;
+  shards: Shard[];
+}
+
+async function writePairs(objective: Objective, o: PairsOptions): Promise<Omit<PairsReport, "seconds">> {
+  const settings = await pairSettings(objective);
+  const before = await readManifest(o.folder);
+  if (before) {
+    checkSettings(o.folder, await withFormerKinds(before.settings, objective), settings);
+    for (const [name, given, stored] of [
+      ["seed", o.seed, before.seed],
+      ["shardSize", o.shardSize, before.shardSize],
+    ] as const)
+      if (given !== undefined && given !== stored)
+        throw new FileError(
+          "ERR_FILE_MISMATCH",
+          `${o.folder}: its pairs were made with ${name} ${stored}, but ${given} was asked for; choose another folder`,
+        );
+  }
+  const manifest: Manifest = before ?? {
+    format: "tr0n-pairs",
+    version: 1,
+    settings,
+    seed: checkSeed("seed", o.seed),
+    shardSize: o.shardSize ?? defaultShardSize,
+    shards: [],
+  };
+  const { shardSize, seed } = manifest;
+  await prepareFolder(o.folder);
+  const existing = manifest.shards.reduce((sum, shard) => sum + shard.rows, 0);
+  const total = Math.max(o.count, existing);
+  checkMemory(`shardSize: ${shardSize} pairs`, 3 * 4 * Math.min(shardSize, total) * pairSize(objective));
+
+  const repaired: string[] = [];
+  let generated = 0;
+  let done = 0;
+  for (let index = 0; index * shardSize < total; index++) {
+    throwIfAborted("generatePairs", o.signal);
+    const rows = Math.min(shardSize, total - index * shardSize);
+    const listed = manifest.shards[index];
+    if (listed && listed.rows === rows) {
+      if ((await shardFault(o.folder, listed)) === null) {
+        done += rows;
+        o.onProgress?.({ done, total });
+        continue;
+      }
+      repaired.push(listed.file);
+    }
+    const whole = done + rows; // reported once the file is there
+    const pairs = await drawPairs(objective, seed, index * shardSize, rows, o.signal, (made) => {
+      if (done + made < whole) o.onProgress?.({ done: done + made, total });
+    });
+    manifest.shards[index] = await writeShard(o.folder, index, pairs, objective, o.signal);
+    await writeManifest(o.folder, manifest, o.signal);
+    done += rows;
+    generated += rows;
+    o.onProgress?.({ done, total });
+  }
+  return { count: total, generated, repaired, seed };
+}
+
+/**
+ * Pairs `first` … `first + n − 1` of a seed's stream. They depend on nothing else, so any split gives the same.
+ *
+ * @throws ModelError, ArgumentError for a pairEncoder function's wrong result, AbortError, Tr0nError ERR_DIVERGED when
+ *   a condition is not finite
+ */
+export async function drawPairs(
+  objective: Objective,
+  seed: number,
+  first: number,
+  n: number,
+  signal?: AbortSignal,
+  onProgress?: (rows: number) => void,
+): Promise<Pairs> {
+  const { latentSize: d, conditionSize: m, pairEncoder, source } = objective;
+  if (typeof pairEncoder !== "function") {
+    const map = await objective.conditions(signal);
+    const { z, outputs } = await source.pairs(map, seed, first, n, signal, onProgress);
+    const c = outputs[0]!.data;
+    checkConditions(c, m, first);
+    return { z, c, count: n };
+  }
+  const z = new Float32Array(n * d);
+  const c = new Float32Array(n * m);
+  const map = await objective.images(signal);
+  for (let at = 0; at < n; at += functionBatch) {
+    const rows = Math.min(functionBatch, n - at);
+    const part = await source.pairs(map, seed, first + at, rows, signal);
+    z.set(part.z, at * d);
+    const shape = [rows, ...objective.imageShape];
+    const images: Images = { data: part.outputs[0]!.data, shape, range: objective.range };
+    const given: Tensor | null | undefined = await pairEncoder(images);
+    throwIfAborted("making pairs", signal);
+    if (!(given?.data instanceof Float32Array) || !Array.isArray(given.shape))
+      throw invalid("pairEncoder's result", `a Tensor [${rows}, ${m}]`, given);
+    if (given.shape[0] !== rows || elementCount(given.shape) !== rows * m || given.data.length !== rows * m)
+      throw new ArgumentError(
+        `pairEncoder's result: expected the shape [${rows}, ${m}] for ${rows} images, got ${shapeText(given.shape)}`,
+        { code: "ERR_SHAPE_MISMATCH" },
+      );
+    const values = Float32Array.from(given.data);
+    transformOutputs("pairEncoder's result", values, m, objective.conditionKind);
+    c.set(values, at * m);
+    onProgress?.(at + rows);
+  }
+  return { z, c, count: n };
+}
+
+function checkConditions(c: Float32Array, m: number, first: number): void {
+  for (let i = 0; i < c.length; i++)
+    if (!Number.isFinite(c[i]!))
+      throw new Tr0nError("ERR_DIVERGED", `the encoder gave ${c[i]} for pair ${first + Math.floor(i / m)}`);
+}
+
+/**
+ * All pairs of a folder, and an identity of their contents.
+ *
+ * @throws FileError ERR_FILE_MISMATCH for pairs of other models or settings, ERR_FILE_INVALID for missing or damaged
+ *   files, ERR_IO
+ */
+export async function readPairs(
+  folder: string,
+  objective: Objective,
+  signal?: AbortSignal,
+): Promise<Pairs & { identity: string }> {
+  const manifest = await readManifest(folder);
+  if (!manifest)
+    throw new FileError("ERR_IO", `${folder}: expected a folder of pairs, but it has no manifest.json`);
+  const before = await withFormerKinds(manifest.settings, objective);
+  checkSettings(folder, before, await pairSettings(objective));
+  const { latentSize: d, conditionSize: m } = objective;
+  const count = manifest.shards.reduce((sum, shard) => sum + shard.rows, 0);
+  checkMemory(`${folder}: ${count} pairs`, 4 * count * pairSize(objective));
+  const z = new Float32Array(count * d);
+  const c = new Float32Array(count * m);
+  let at = 0;
+  for (const shard of manifest.shards) {
+    throwIfAborted("reading pairs", signal);
+    const path = join(folder, shard.file);
+    const bytes = await readShard(folder, shard);
+    if (typeof bytes === "string")
+      throw new FileError(
+        "ERR_FILE_INVALID",
+        `${path}: ${bytes}; run generatePairs on the folder again to repair it`,
+      );
+    const file = decodeSafetensors(bytes, path);
+    z.set(takeTensor(file, path, "z", [shard.rows, d]), at * d);
+    c.set(takeTensor(file, path, "c", [shard.rows, m]), at * m);
+    at += shard.rows;
+  }
+  const identity = createHash("sha256").update(JSON.stringify(manifest.shards.map((shard) => shard.sha256)));
+  return { z, c, count, identity: identity.digest("hex") };
+}
+
+/** Numbers of a pair. */
+function pairSize(objective: Objective): number {
+  return objective.latentSize + objective.conditionSize;
+}
+
+/** What a folder's pairs depend on, besides the seed. */
+async function pairSettings(objective: Objective): Promise<Record<string, unknown>> {
+  // Conditions depend on the energy only through their kind: pairs made for one energy serve others of the same kind.
+  return {
+    ...(await pairModelSettings(objective)),
+    energy: undefined,
+    augment: undefined,
+    condition: objective.conditionKind,
+  };
+}
+
+function checkSettings(
+  folder: string,
+  stored: Record<string, unknown>,
+  wanted: Record<string, unknown>,
+): void {
+  const difference = settingsDifference(stored, wanted);
+  if (difference !== null)
+    throw new FileError(
+      "ERR_FILE_MISMATCH",
+      `${folder}: its pairs belong to other models or settings: ${difference}`,
+    );
+}
+
+function manifestPath(folder: string): string {
+  return join(folder, "manifest.json");
+}
+
+/** null when there is none. */
+async function readManifest(folder: string): Promise<Manifest | null> {
+  const path = manifestPath(folder);
+  let text: string;
+  try {
+    text = (await readWholeFile(path)).toString("utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw new FileError("ERR_IO", `${path}: cannot be read: ${reason(error)}`, { cause: error });
+  }
+  const fail = (what: string, cause?: unknown): FileError =>
+    new FileError("ERR_FILE_INVALID", `${path}: not a sound manifest of pairs: ${what}`, { cause });
+  let parsed: Partial<Manifest> | null;
+  try {
+    parsed = JSON.parse(text) as Partial<Manifest> | null;
+  } catch (error) {
+    throw fail("it is not JSON", error);
+  }
+  const isCount = (value: unknown, min: number): boolean =>
+    Number.isSafeInteger(value) && (value as number) >= min;
+  if (parsed === null || typeof parsed !== "object" || parsed.format !== "tr0n-pairs")
+    throw fail(`expected the format "tr0n-pairs", got ${describe(parsed?.format)}`);
+  if (parsed.version !== 1) throw fail(`expected version 1, got ${describe(parsed.version)}`);
+  if (!isCount(parsed.seed, 0) || !isCount(parsed.shardSize, 1))
+    throw fail("its seed or shardSize is no number");
+  if (parsed.settings === null || typeof parsed.settings !== "object") throw fail("it has no settings");
+  if (!Array.isArray(parsed.shards)) throw fail("it has no list of shards");
+  parsed.shards.forEach((shard: Partial<Shard> | null, index) => {
+    const last = index === parsed.shards!.length - 1;
+    if (
+      shard?.file !== shardName(index) ||
+      !isCount(shard.rows, 1) ||
+      shard.rows! > parsed.shardSize! ||
+      (!last && shard.rows !== parsed.shardSize) ||
+      !isCount(shard.bytes, 1) ||
+      typeof shard.sha256 !== "string"
+    )
+      throw fail(`its shard ${index} is not as expected`);
+  });
+  return parsed as Manifest;
+}
+
+function writeManifest(folder: string, manifest: Manifest, signal: AbortSignal | undefined): Promise<void> {
+  return writeFileAtomic(manifestPath(folder), `${JSON.stringify(manifest, null, 2)}\n`, { signal });
+}
+
+/** Makes the folder, and removes temporary files that a killed run has left. */
+async function prepareFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    for (const file of await readdir(folder))
+      if (/^\.(pairs-\d+\.safetensors|manifest\.json)\.[0-9a-f]+\.tmp$/.test(file))
+        await rm(join(folder, file));
+  } catch (error) {
+    throw new FileError("ERR_IO", `${folder}: cannot be used for pairs: ${reason(error)}`, { cause: error });
+  }
+}
+
+function shardName(index: number): string {
+  return `pairs-${String(index).padStart(5, "0")}.safetensors`;
+}
+
+async function writeShard(
+  folder: string,
+  index: number,
+  pairs: Pairs,
+  objective: Objective,
+  signal: AbortSignal | undefined,
+): Promise<Shard> {
+  const bytes = encodeSafetensors(
+    new Map([
+      ["z", { data: pairs.z, shape: [pairs.count, objective.latentSize] }],
+      ["c", { data: pairs.c, shape: [pairs.count, objective.conditionSize] }],
+    ]),
+    new Map([["format", "tr0n-pairs"]]),
+  );
+  const file = shardName(index);
+  await writeFileAtomic(join(folder, file), bytes, { signal });
+  return { file, rows: pairs.count, bytes: bytes.length, sha256: sha256(bytes) };
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** A shard's bytes, or what is wrong with it. */
+async function readShard(folder: string, shard: Shard): Promise<Uint8Array | string> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readWholeFile(join(folder, shard.file));
+  } catch (error) {
+    return `cannot be read: ${reason(error)}`;
+  }
+  if (bytes.length !== shard.bytes) return `expected ${shard.bytes} bytes, got ${bytes.length}`;
+  return sha256(bytes) === shard.sha256 ? bytes : "its contents do not fit the manifest's checksum";
+}
+
+async function shardFault(folder: string, shard: Shard): Promise<string | null> {
+  const read = await readShard(folder, shard);
+  return typeof read === "string" ? read : null;
+}
