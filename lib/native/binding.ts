@@ -616,8 +616,13 @@ export interface NativeBinding {
 const here = typeof __filename === "string" ? __filename : fileURLToPath(import.meta.url);
 const requireHere = createRequire(here);
 
-/** The folder of tr0n's package.json: lib/ and dist/ lie directly in it. */
-export const packageRoot = join(dirname(here), "..");
+/** The folder of tr0n's package.json: the nearest above this file, which lies in dist/, or in a room of lib/. */
+export const packageRoot = nearestPackage(dirname(here));
+
+function nearestPackage(folder: string): string {
+  const above = dirname(folder);
+  return above === folder || existsSync(join(folder, "package.json")) ? folder : nearestPackage(above);
+}
 
 let binding: NativeBinding | undefined;
 
