@@ -11,7 +11,8 @@ export {
 export { tensor, type Tensor } from "./base/tensor.js";
 export { devices, type Device, type DeviceInfo, type Precision } from "./native/devices.js";
 export type { DeviceId } from "./native/binding.js";
-export { loadModel, type Model, type ModelOptions, type RunOptions, type ValueInfo } from "./model/model.js";
+export { loadModel } from "./model/model.js";
+export { type Model, type ModelOptions, type RunOptions, type ValueInfo } from "./model/interface.js";
 export { differentiate } from "./onnx/index.js";
 export { differentiateModel, type DifferentiateModelOptions } from "./model/differentiate.js";
 export {
@@ -24,7 +25,7 @@ export {
   type TableLatent,
 } from "./latent/latent.js";
 export type { EncoderKind } from "./objective/encoder-kind.js";
-export type { Range } from "./objective/generator-range.js";
+export type { Range } from "./base/range.js";
 export { energy, type Energy, type EnergyTerm } from "./objective/energy.js";
 export { augmentation, type Augmentation, type AugmentationOptions } from "./objective/augment.js";
 export { stage, type Stage, type ResizeMode } from "./objective/stages.js";

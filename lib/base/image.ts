@@ -2,7 +2,7 @@
 import type { Sharp, SharpOptions } from "sharp";
 import { reason, writeFileAtomic } from "./atomic-write.js";
 import { ArgumentError, FileError, Tr0nError, invalid } from "./errors.js";
-import { checkRange, defaultRange, type Range } from "../objective/generator-range.js";
+import { checkRange, defaultRange, type Range } from "./range.js";
 import { readWholeFile } from "./read-file.js";
 import { checkTensor, type Tensor } from "./tensor.js";
 

@@ -76,3 +76,14 @@ export function checkTensor(
       if (!Number.isFinite(candidate.data[i]!))
         throw new ArgumentError(`${name}: expected finite numbers, got ${candidate.data[i]} at index ${i}`);
 }
+
+/** Arrays one behind the other. */
+export function concatenate(parts: readonly Float32Array[]): Float32Array {
+  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}

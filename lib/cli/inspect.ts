@@ -1,4 +1,5 @@
-import { formatOf, loadModel, type TorchModel, type ValueInfo as ModelValue } from "../model/model.js";
+import { formatOf, loadModel, type TorchModel } from "../model/model.js";
+import type { ValueInfo as ModelValue } from "../model/interface.js";
 import { modelSource, readGraph } from "../model/source.js";
 import {
   inspectGraph,

@@ -3,7 +3,7 @@
  * that is E(z, Σ wᵢ·cᵢ): one condition, neither a direction of length 1 nor a distribution. The translator, which has only
  * ever seen those, is fed with the nearest thing that is one.
  */
-import type { ConditionRows } from "./condition.js";
+import type { ConditionRows } from "./rows.js";
 import type { ConditionKind } from "../objective/energy.js";
 import { ArgumentError } from "../base/errors.js";
 

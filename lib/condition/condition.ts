@@ -1,6 +1,7 @@
 /** What a caller wants to see, as the rows [B, m] that translator and energy take. */
 import { shapeText } from "../base/check.js";
 import { translatorRows } from "./composition.js";
+import type { ConditionRows } from "./rows.js";
 import type { ConditionKind } from "../objective/energy.js";
 import { ArgumentError, describe, invalid } from "../base/errors.js";
 import { checkTensor, copyTensor, isTensor, type Tensor } from "../base/tensor.js";
@@ -31,16 +32,6 @@ export interface WeightedCondition {
   readonly condition: Condition;
   /** Default 1; negative: away from the condition. */
   readonly weight?: number;
-}
-
-/** Conditions in the form that the native side takes. */
-export interface ConditionRows {
-  /** [B, m], what the energy takes. */
-  readonly data: Float32Array;
-  /** [B, m], what the translator takes, where that is something else: a function of `data`. */
-  readonly translator?: Float32Array;
-  readonly count: number;
-  readonly size: number;
 }
 
 /** Conditions within conditions that are worth a copy; deeper ones are no conditions. */

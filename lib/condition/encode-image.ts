@@ -1,6 +1,6 @@
 import { shapeText } from "../base/check.js";
 import { ArgumentError, invalid } from "../base/errors.js";
-import { checkRange, sameRange, type Range } from "../objective/generator-range.js";
+import { checkRange, sameRange, type Range } from "../base/range.js";
 import { readImage } from "../base/image.js";
 import { runJob } from "../native/job.js";
 import { checkMemory } from "../native/memory.js";

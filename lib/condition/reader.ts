@@ -1,6 +1,7 @@
 /** Any condition, images and texts among them, as rows. What needs a model is run here; the rest is condition.ts. */
 import { checkNumber, checkOptions } from "../base/check.js";
-import { conditionRows, type Condition, type ConditionRows, type WeightedCondition } from "./condition.js";
+import { conditionRows, type Condition, type WeightedCondition } from "./condition.js";
+import type { ConditionRows } from "./rows.js";
 import { weightedSum } from "./composition.js";
 import { encodeImages } from "./encode-image.js";
 import { ArgumentError, describe, invalid } from "../base/errors.js";

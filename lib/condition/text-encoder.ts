@@ -2,7 +2,7 @@
 import { checkOptions, checkSignal, shapeText } from "../base/check.js";
 import { ArgumentError, ModelError, describe, invalid } from "../base/errors.js";
 import { abortable } from "../native/job.js";
-import type { Model, RunOptions } from "../model/model.js";
+import type { Model, RunOptions } from "../model/interface.js";
 import { checkTensor, type Tensor } from "../base/tensor.js";
 import type { EncodedText, Tokenizer } from "./tokenizer.js";
 

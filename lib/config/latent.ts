@@ -2,7 +2,7 @@
 import { reason } from "../base/atomic-write.js";
 import { ArgumentError, FileError } from "../base/errors.js";
 import { latent, type GroupLatent, type Latent, type SimpleLatent } from "../latent/latent.js";
-import type { Model } from "../model/model.js";
+import type { Model } from "../model/interface.js";
 import { readEmbedding } from "../condition/read-embedding.js";
 import { readWholeFile } from "../base/read-file.js";
 import { decodeSafetensors } from "../base/safetensors.js";

@@ -3,6 +3,7 @@
  * kept for class y. That accepts z for class c with probability p(c|G(z)), which is rejection sampling with the prior
  * as proposal; samples are independent, and those of different classes too.
  */
+import { concatenate } from "../base/tensor.js";
 import { AbortError, ArgumentError } from "../base/errors.js";
 
 /** Rows first … first + n − 1 of an endless list of prior draws, mapped. */
@@ -111,16 +112,6 @@ class ClassRows {
 function row(data: Float32Array, i: number, n: number): Float32Array {
   const width = data.length / n;
   return data.slice(i * width, (i + 1) * width);
-}
-
-export function concatenate(parts: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
 }
 
 export function argmax(values: ArrayLike<number>): number {

@@ -10,7 +10,8 @@ import {
   type Latent,
   type SimpleLatent,
 } from "./latent.js";
-import { loadedModel, type Model } from "../model/model.js";
+import { loadedModel } from "../model/model.js";
+import type { Model } from "../model/interface.js";
 import { takeTensor, type Safetensors } from "../base/safetensors.js";
 import type { Tensor } from "../base/tensor.js";
 

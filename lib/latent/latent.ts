@@ -1,7 +1,8 @@
 /** Priors p(z) over a generator's latent. */
 import { checkInteger, checkNumber, checkOptions, shapeText } from "../base/check.js";
 import { ArgumentError, invalid } from "../base/errors.js";
-import { loadedModel, type Model } from "../model/model.js";
+import { loadedModel } from "../model/model.js";
+import type { Model } from "../model/interface.js";
 import { checkTensor, copyTensor, knownElementCount, type Tensor } from "../base/tensor.js";
 
 /** A factorised prior over `dim` numbers. Plain data: it can be compared, logged and stored. */

@@ -2,12 +2,12 @@
 import { checkOptions, checkSignal, shapeText } from "../base/check.js";
 import { differentiateSimplified } from "./differentiate.js";
 import { ArgumentError, ModelError } from "../base/errors.js";
-import { modelBarrier } from "../objective/gradient-check.js";
-import { endsLinear, lastOperator, randomOperator } from "../objective/graphs.js";
+import { modelBarrier } from "./gradient-barrier.js";
+import { endsLinear, lastOperator, randomOperator } from "../onnx/queries.js";
 import { Lifetime, abortable, runJob } from "../native/job.js";
 import { hashSource, readGraphInPlace, type Source } from "./source.js";
 import { batchFirstInfo, feed, fits, floats, kept, publicInfo, rounded } from "./values.js";
-import type { Model, RunOptions, ValueInfo } from "./model.js";
+import type { Model, RunOptions, ValueInfo } from "./interface.js";
 import { moveAxis } from "./move-axis.js";
 import { native, type NativeSession, type NativeTensor, type NativeValueInfo } from "../native/binding.js";
 import {

@@ -4,7 +4,7 @@
  */
 import { shapeText } from "../base/check.js";
 import { ModelError } from "../base/errors.js";
-import type { LoadedModel } from "./model.js";
+import type { Model } from "./interface.js";
 import { elementCount, type Tensor } from "../base/tensor.js";
 
 /**
@@ -103,11 +103,11 @@ const keptBytes = 64 << 20;
 /** What models give by themselves, so that the pipelines of one Tr0n run each of them once for the same rows. */
 export class ReferenceRuns {
   private readonly known = new Map<
-    LoadedModel,
+    Model,
     { inputs: Record<string, Tensor>; outputs: Record<string, Tensor> }
   >();
 
-  async run(model: LoadedModel, inputs: Record<string, Tensor>): Promise<Record<string, Tensor>> {
+  async run(model: Model, inputs: Record<string, Tensor>): Promise<Record<string, Tensor>> {
     const before = this.known.get(model);
     if (before && sameTensors(before.inputs, inputs)) return before.outputs;
     const outputs = await model.run(inputs);
@@ -116,7 +116,7 @@ export class ReferenceRuns {
   }
 
   /** Keeps what a model has given, where it is not too much. */
-  note(model: LoadedModel, inputs: Record<string, Tensor>, outputs: Record<string, Tensor>): void {
+  note(model: Model, inputs: Record<string, Tensor>, outputs: Record<string, Tensor>): void {
     const all = [...Object.values(inputs), ...Object.values(outputs)];
     if (4 * all.reduce((sum, { shape }) => sum + elementCount(shape), 0) <= keptBytes)
       this.known.set(model, { inputs, outputs });

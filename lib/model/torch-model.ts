@@ -4,7 +4,7 @@ import { ArgumentError, ModelError } from "../base/errors.js";
 import { Lifetime, runJob } from "../native/job.js";
 import { hashSource, type Source } from "./source.js";
 import { feed, floats, publicInfo } from "./values.js";
-import type { Model, RunOptions, ValueInfo } from "./model.js";
+import type { Model, RunOptions, ValueInfo } from "./interface.js";
 import type { NativeTorchModel, NativeValueInfo } from "../native/binding.js";
 import type { OutputFacts } from "./output-facts.js";
 import type { Tensor } from "../base/tensor.js";

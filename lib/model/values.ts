@@ -1,7 +1,7 @@
 /** What goes into and comes out of models of any format: checked against what they declare, converted. */
 import { shapeText } from "../base/check.js";
 import { ArgumentError, ModelError, describe, invalid } from "../base/errors.js";
-import type { ValueInfo } from "./model.js";
+import type { ValueInfo } from "./interface.js";
 import type { NativeTensor, NativeValueInfo } from "../native/binding.js";
 import { movedAxes, wholeRanges } from "../onnx/index.js";
 import { checkTensor, elementCount, type Tensor } from "../base/tensor.js";

@@ -1,7 +1,7 @@
 /** Differentiable augmentation: energies as means over varied copies of each image. */
 import { checkBoolean, checkInteger, checkNumber, checkOptions, shapeText } from "../base/check.js";
 import { ArgumentError, invalid } from "../base/errors.js";
-import { defaultRange, type Range } from "./generator-range.js";
+import { defaultRange, type Range } from "../base/range.js";
 import type { NativeAugmentation } from "../native/binding.js";
 import { Builder, DataType, emptyGraph, type Dim, type Graph } from "../onnx/index.js";
 

@@ -1,6 +1,6 @@
 /** In what range values reach each stage and the encoder, and what is known of the range that they expect. */
 import type { Decision } from "../base/decisions.js";
-import { rangeText, sameRange, type Range } from "./generator-range.js";
+import { rangeText, sameRange, type Range } from "../base/range.js";
 import type { InputScaling } from "../onnx/index.js";
 import { clipMean, clipStd, type Stage } from "./stages.js";
 

@@ -2,35 +2,13 @@
 import type { Decisions } from "../base/decisions.js";
 import type { ConditionKind } from "./energy.js";
 import { ModelError } from "../base/errors.js";
-import { gradientPaths, isVacuous, pathSteps, type GradientPath, type Graph } from "../onnx/index.js";
 import type { GradientBarrier } from "../model/output-facts.js";
-import { inSlices } from "../model/slices.js";
 import type { Tensor } from "../base/tensor.js";
 import type { TorchModel } from "../model/torch-model.js";
 
 /** How to go on where there is no gradient to follow. */
 export const withoutGradientAdvice =
   "sampler.resample({ steps: 0 }) (--steps 0 on the command line) and sampler.direct() sample without a gradient";
-
-/** Why an output has no gradient with respect to any of the inputs (default: all); null where it has one, or is a constant. */
-export function graphBarrier(graph: Graph, output: string, wrt?: readonly string[]): GradientBarrier | null {
-  return barrier(gradientPaths(graph, { wrt, outputs: [output] }));
-}
-
-/** The same of a graph that may have thousands of nodes. */
-export async function modelBarrier(
-  graph: Graph,
-  output: string,
-  signal?: AbortSignal,
-): Promise<GradientBarrier | null> {
-  return barrier(await inSlices("looking for gradients", pathSteps(graph, { outputs: [output] }), signal));
-}
-
-function barrier(paths: readonly GradientPath[]): GradientBarrier | null {
-  if (!isVacuous(paths)) return null;
-  const { message, stoppedBy } = paths.find(({ kind }) => kind === "stopped")!;
-  return { message, unknown: stoppedBy.some(({ unknown }) => unknown) };
-}
 
 /**
  * The same of a TorchScript model, whose operators do not tell: by going back once from an output to the inputs it was

@@ -19,10 +19,10 @@ import {
 import { ArgumentError, Tr0nError } from "../base/errors.js";
 import { fit, joinedBatch, probeSeed, stagedShape, type FittedEncoder, type Parts } from "./fit.js";
 import { stagedRanges } from "./expected-range.js";
-import type { Range } from "./generator-range.js";
+import type { Range } from "../base/range.js";
 import { nearbyConditions, refuseBarrier, tellZeroGradient } from "./gradient-check.js";
 import { conditionGraph, energyGraph, stageGraph } from "./graphs.js";
-import type { Images } from "../base/image.js";
+import type { ObjectiveOptions, PairFunction } from "./options.js";
 import { abortable, callNative, runJob, throwIfAborted } from "../native/job.js";
 import type { Latent, MappedLatent } from "../latent/latent.js";
 import { latentGraph, latentTensors, type LatentInput } from "../latent/inputs.js";
@@ -44,34 +44,6 @@ import { segmentSessions } from "../model/row-facts.js";
 import { inSlices } from "../model/slices.js";
 import { elementCount, knownElementCount, type Tensor } from "../base/tensor.js";
 import { openGraph } from "../model/weights.js";
-
-/** A function from images [n, C, H, W], as the generator gives them with their range, to conditions [n, m]. */
-export type PairFunction = (images: Images) => Promise<Tensor>;
-
-export interface ObjectiveOptions {
-  generator: LoadedModel;
-  encoder: LoadedModel;
-  generatorOutput?: string;
-  encoderOutput?: string;
-  latent?: Latent;
-  energy?: Energy;
-  stages: readonly Stage[];
-  augment?: Augmentation;
-  pairEncoder?: LoadedModel | PairFunction;
-  /** What the encoder's output means; found out where it is not given. */
-  encoderKind?: EncoderKind;
-  /** Of a pairEncoder that is a model. */
-  pairEncoderKind?: EncoderKind;
-  /** The numbers of black and of white; found out where they are not given. */
-  generatorRange?: Range;
-  maxBatch: number;
-  /** Takes down what is decided. */
-  decisions: Decisions;
-  onOpening?: OnOpening | undefined;
-  /** Where the settings are from (default "options"): a file is not checked again, and a former one has no kinds and ranges. */
-  origin?: "options" | "file" | "former file";
-  signal?: AbortSignal;
-}
 
 export class Objective {
   readonly generator: LoadedModel;

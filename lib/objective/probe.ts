@@ -5,7 +5,7 @@ import { graphToRun } from "../onnx/index.js";
 import type { Stage } from "./stages.js";
 import { stageGraph } from "./graphs.js";
 import { elementCount, type Tensor } from "../base/tensor.js";
-import type { Range } from "./generator-range.js";
+import type { Range } from "../base/range.js";
 import { openGraph } from "../model/weights.js";
 
 /** Rows of a run where any number will do. */

@@ -41,9 +41,9 @@ export {
   differentiateGraph,
   differentiateSteps,
   gradientObstacles,
-  type DifferentiateOptions,
   type GradientObstacle,
 } from "./differentiate.js";
+export { type DifferentiateOptions } from "./differentiate-options.js";
 export { checkNesting, LimitError } from "./limits.js";
 export { checkSizes, sizeSteps } from "./sizes.js";
 export {

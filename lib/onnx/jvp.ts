@@ -3,7 +3,8 @@
  * cotangent v is J v, wherever u is; and what only u feeds is dead then.
  */
 import { ArgumentError } from "../base/errors.js";
-import { differentiateGraph, type DifferentiateOptions } from "./differentiate.js";
+import { differentiateGraph } from "./differentiate.js";
+import type { DifferentiateOptions } from "./differentiate-options.js";
 import { Names, removeDead, renameValues, sortGraph, valueNames, type Graph } from "./graph.js";
 import { makeTensor } from "./tensors.js";
 

@@ -12,7 +12,7 @@ import {
   type EnergyDescription,
 } from "../objective/energy.js";
 import { FileError, Tr0nError, describe } from "../base/errors.js";
-import { checkRange, defaultRange, rangeText, sameRange, type Range } from "../objective/generator-range.js";
+import { checkRange, defaultRange, rangeText, sameRange, type Range } from "../base/range.js";
 import { checkDescription, latentTables, splitTables } from "../latent/description.js";
 import { noiseFromJson, noiseToJson } from "../translator/noise.js";
 import type { NativeBlockRule } from "../native/binding.js";

@@ -15,13 +15,8 @@ import {
   randomSeed,
   shapeText,
 } from "../base/check.js";
-import {
-  conditionStreams,
-  copyCondition,
-  interpolated,
-  type Condition,
-  type ConditionRows,
-} from "../condition/condition.js";
+import { conditionStreams, copyCondition, interpolated, type Condition } from "../condition/condition.js";
+import type { ConditionRows } from "../condition/rows.js";
 import { readCondition } from "../condition/reader.js";
 import type { Decision, DecisionListener } from "../base/decisions.js";
 import {
@@ -35,14 +30,15 @@ import {
 import type { EncoderKind } from "../objective/encoder-kind.js";
 import { type Energy } from "../objective/energy.js";
 import { ArgumentError, FileError, Tr0nError, invalid } from "../base/errors.js";
-import { checkRange, type Range } from "../objective/generator-range.js";
+import { checkRange, type Range } from "../base/range.js";
 import type { Images } from "../base/image.js";
 import { withAdvice } from "../objective/gradient-check.js";
 import { Lifetime, runJob, runJobWithProgress } from "../native/job.js";
 import { restoreLatent, type Mappings } from "../latent/description.js";
 import { latentTensors } from "../latent/inputs.js";
 import { checkMemory } from "../native/memory.js";
-import { TrustedLoader, loadedModel, type Model } from "../model/model.js";
+import { TrustedLoader, loadedModel } from "../model/model.js";
+import type { Model } from "../model/interface.js";
 import {
   native,
   type DeviceId,
@@ -53,7 +49,8 @@ import {
   type NativeSamplerConfig,
 } from "../native/binding.js";
 import { checkNoise, checkNoiseSize, type ConditionNoise } from "../translator/noise.js";
-import type { Objective, PairFunction } from "../objective/objective.js";
+import type { Objective } from "../objective/objective.js";
+import type { PairFunction } from "../objective/options.js";
 import type { OnOpening } from "../base/opening.js";
 import { readWholeFile } from "../base/read-file.js";
 import {

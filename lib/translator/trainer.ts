@@ -15,13 +15,13 @@ import {
   type NativeHeldOut,
   type NativeObjective,
   type NativeTrainer,
+  type NativeTranslator,
   type NativeTrainerProgress,
   type NativeTrainerState,
   type Owned,
 } from "../native/binding.js";
 import { checkKnownNoise, nativeNoise, type KnownNoise } from "./noise.js";
 import { checkTensor, type Tensor } from "../base/tensor.js";
-import type { Translator } from "./translator.js";
 
 export interface TrainerOptions {
   /** Latents [n, d]. Copied, which takes this thread some 0.2 ms a megabyte. */
@@ -60,6 +60,17 @@ export interface TrainerInternals {
     | undefined;
 }
 
+/** What a trainer needs of a translator. */
+export interface Trainable {
+  /** d */
+  readonly latent: number;
+  /** m */
+  readonly condition: number;
+  /** Numbers of the auxiliary head; 0 without one. */
+  readonly auxiliary: number;
+  readonly native: NativeTranslator;
+}
+
 const optionNames = [
   "z",
   "c",
@@ -89,7 +100,7 @@ export class Trainer implements Disposable {
   private readonly handle: NativeTrainer;
 
   /** `own` is for tr0n's own modules. */
-  constructor(translator: Translator, options: TrainerOptions, own: TrainerInternals = {}) {
+  constructor(translator: Trainable, options: TrainerOptions, own: TrainerInternals = {}) {
     const o = checkOptions("options", options, optionNames);
     const rows = own.own ? shapeOnly : finiteRows;
     const n = rows("z", o.z, translator.latent);

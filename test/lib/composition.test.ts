@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { translatorRows, weightedSum } from "../../lib/condition/composition.js";
-import { conditionRows, interpolated, type ConditionRows } from "../../lib/condition/condition.js";
+import { conditionRows, interpolated } from "../../lib/condition/condition.js";
+import type { ConditionRows } from "../../lib/condition/rows.js";
 import type { ConditionKind } from "../../lib/objective/energy.js";
 import { tensor } from "../../lib/index.js";
 import { close, numbers, rejects } from "./support.js";

@@ -13,7 +13,7 @@
 import type { ModelError } from "../../base/errors.js";
 import { float } from "../attributes.js";
 import type { Builder } from "../builder.js";
-import type { DifferentiateOptions } from "../differentiate.js";
+import type { DifferentiateOptions } from "../differentiate-options.js";
 import type { Graph, Node } from "../graph.js";
 
 export interface RuleContext {
