@@ -71,12 +71,32 @@ export interface Tried {
   readonly fixed: number;
 }
 
-/** How the last row of a run differs from that of the run before. */
-export type Change = "none" | "little" | "much";
+/** What the last row of a run is: its own, the first one again, or one far from all others. */
+export type Change = "none" | "first" | "far";
+
+/** How far apart the same row may come out in two places: of what another row changes, and of the output's largest number. */
+const byPlace = { change: 1e-3, size: 1e-4 };
 
 /**
- * Looks whether the rows that were tried are rows: one is changed, and the others must stay. Returns what was tried, or one
- * row of it where the model takes no more; or the same model with its batch in front, where another axis is that.
+ * How far apart outputs for the same row are in the first place (of `before`) and in the last (of `after`, along the first
+ * axis); 0 where that is rounding.
+ */
+export function apartByPlace(before: Tensor, after: Tensor, rows: number): number {
+  const width = elementCount(before.shape) / rows;
+  const last = (rows - 1) * width;
+  let [apart, changed, size] = [0, 0, 0];
+  for (let i = 0; i < width; i++) {
+    apart = Math.max(apart, Math.abs(after.data[last + i]! - before.data[i]!));
+    changed = Math.max(changed, Math.abs(after.data[last + i]! - before.data[last + i]!));
+    size = Math.max(size, Math.abs(before.data[i]!), Math.abs(before.data[last + i]!));
+  }
+  return apart > byPlace.change * changed + byPlace.size * size ? apart : 0;
+}
+
+/**
+ * Looks whether the rows that were tried are rows: the last one becomes the first one again, the others must stay, and equal
+ * rows must give the same. Returns what was tried, or one row of it where the model takes no more; or the same model with its
+ * batch in front, where another axis is that.
  *
  * @throws ModelError ERR_MODEL_UNSUPPORTED, ArgumentError ERR_SHAPE_MISMATCH where there is no batch to be found
  */
@@ -91,8 +111,11 @@ export async function checkRows(
   if (rows === 1 && fits) return tried;
   let match: Match = { kind: "mixed" };
   if (rows > 1) {
-    match = matchRows(tensor, await run(rows, "little"), rows, rows - 1);
-    if (match.kind === "unmoved") match = matchRows(tensor, await run(rows, "much"), rows, rows - 1);
+    const again = await run(rows, "first");
+    match = matchRows(tensor, again, rows, rows - 1);
+    const apart = match.kind === "matched" && match.axis === 0 ? apartByPlace(tensor, again, rows) : 0;
+    if (apart > 0) throw placesDiffer(search, rows, apart);
+    if (match.kind === "unmoved") match = matchRows(tensor, await run(rows, "far"), rows, rows - 1);
   }
   if (match.kind === "matched" ? match.axis === 0 : match.kind === "unmoved" && fits) return tried;
   if (match.kind === "matched" && !isView(search.model))
@@ -238,6 +261,15 @@ function moved({ role, model, decisions }: AxisSearch, axes: BatchAxes): OnnxMod
     certain: true,
   });
   return model.withBatchFirst(axes);
+}
+
+function placesDiffer({ role, model }: AxisSearch, rows: number, apart: number): ModelError {
+  return new ModelError(
+    "ERR_MODEL_UNSUPPORTED",
+    `${role}: what ${model.name} gives for a row depends on the row's place in the batch: in the first and in the last of ${rows} places ` +
+      `the same row gives numbers that are ${apart.toPrecision(2)} apart. It holds something for every place, such as noise of the ` +
+      "batch's size that an export took for a constant. Export it with an open batch and noise that all rows share, or for a batch of one",
+  );
 }
 
 /** The error for a model in which what looks like rows of a batch are none. */

@@ -293,10 +293,13 @@ function refuseOtherAxis({ role, model, output, row, facts, seen, crossEntropy }
 
 /** "logits" where the name speaks of classes, "embedding" where it speaks of vectors. */
 function nameSays(output: string, { classifier }: OutputFacts): "logits" | "embedding" | null {
-  if (classifier || /logit|prob|class|score/i.test(output)) return "logits";
-  return /embed|feature|latent|hidden|pool|vector|descriptor|representation/i.test(output)
-    ? "embedding"
-    : null;
+  if (classifier) return "logits";
+  const scores = /logit|prob|class|score/i.test(output);
+  const vector = /embed|feature|latent|hidden|pool|vector|descriptor|representation|token|pre_?logit/i.test(
+    output,
+  );
+  // "pre_logits", "class_token" and "classifier_features" speak of both, and say nothing.
+  return scores === vector ? null : scores ? "logits" : "embedding";
 }
 
 /** What is wrong with an output called probabilities that are none; null where its name promises nothing. */

@@ -142,11 +142,10 @@ async function fitBatchFirst(
   const source = await LatentSource.create(latent, openMapping, signal);
   let drawn: Pick<Parts["tried"], "latents" | "inputs"> = { latents: new Float32Array(0), inputs: {} };
   const generate = async (first: number, n: number, change: Change = "none"): Promise<Tensor> => {
-    const drawnRows = await source.draw(probeSeed, 0, first, n + 1, { signal });
-    const latents = drawnRows.slice(0, n * latent.dim);
-    const other = drawnRows.subarray(n * latent.dim);
-    if (change !== "none")
-      latents.set(change === "much" ? other.map((x) => 8 * x) : other, (n - 1) * latent.dim);
+    const latents = await source.draw(probeSeed, 0, first, n, { signal });
+    const last = (n - 1) * latent.dim;
+    if (change !== "none") latents.copyWithin(last, 0, latent.dim);
+    if (change === "far") for (let i = last; i < latents.length; i++) latents[i]! *= -8;
     const inputs = latentTensors(latents, n, taken);
     if (first === 0 && change === "none") drawn = { latents, inputs };
     return (await generator.run(inputs, { signal }))[generatorOutput]!;
@@ -191,6 +190,7 @@ async function fitBatchFirst(
   const wanted = origin === "file" ? images.rows : probeRows(imageShape, staged);
   const more = await runRows(images.rows, wanted, images.fixed, generate);
   const probed = concatenate([images.tensor.data, ...more]);
+  if (origin === "options") tellStill(probed, elementCount(imageShape), decisions);
   const range = fitRange(options, imageShape, generatorFacts, probed);
   const ranges = stagedRanges(range, options.stages);
   const probe: Probe = {
@@ -286,6 +286,19 @@ function pairKindOf({ pairEncoderKind, origin }: ObjectiveOptions, question: Kin
   if (pairEncoderKind !== undefined) return { kind: pairEncoderKind, told: null };
   if (origin === "former file") return { kind: formerKind(question.facts), told: null };
   return decideKind(question);
+}
+
+/** Takes down that the generator makes one image whatever it is given. */
+function tellStill(images: Float32Array, size: number, decisions: Decisions): void {
+  const count = images.length / size;
+  for (let i = size; i < images.length; i++) if (images[i] !== images[i % size]) return;
+  if (count > 1)
+    decisions.add({
+      option: "latent",
+      value: "it has no effect",
+      reason: `the generator makes the same image of ${count} draws of it`,
+      certain: false,
+    });
 }
 
 /** The generator's range: as it is given, or found out and told. */
@@ -567,7 +580,7 @@ async function fitEncoder(
   const rows = (n: number, change: Change): Tensor => imageRows(tensors, n, change);
   const search: AxisSearch = {
     ...{ role, model: given, output, decisions, signal },
-    rowsOf: async (_, row, n, changed) => (fits(shape, row) ? rows(n, changed ? "little" : "none") : null),
+    rowsOf: async (_, row, n, changed) => (fits(shape, row) ? rows(n, changed ? "first" : "none") : null),
   };
   let model = await batchFirst(search);
   if (!fits([null, ...shape], model.inputs[0]!.shape)) model = (await otherAxes(search)) ?? model;

@@ -34,8 +34,8 @@ export function latentRows(latent: Latent | undefined, seed: number, signal: Abo
 }
 
 /**
- * `rows` of the images, over and over; every second time around as negatives, which have the same range. A changed last row
- * is its negative, or where that is little no image at all: stripes of the darkest and the lightest.
+ * `rows` of the images, over and over; every second time around as negatives, which have the same range. A last row that is far
+ * from all others is no image at all: stripes of the darkest and the lightest.
  */
 export function imageRows(images: Tensor, rows: number, change: Change): Tensor {
   const shape = images.shape.slice(1);
@@ -48,12 +48,13 @@ export function imageRows(images: Tensor, rows: number, change: Change): Tensor 
   }
   const data = new Float32Array(rows * size);
   for (let i = 0; i < rows; i++) {
-    const last = i === rows - 1;
-    const negative = (Math.floor(i / count) % 2 === 1) !== (last && change === "little");
+    const changed = i === rows - 1 && change !== "none";
+    const from = changed ? 0 : i;
+    const negative = Math.floor(from / count) % 2 === 1;
     for (let j = 0; j < size; j++) {
-      const x = images.data[(i % count) * size + j]!;
+      const x = images.data[(from % count) * size + j]!;
       data[i * size + j] =
-        last && change === "much" ? (j % 3 === 0 ? low : high) : negative ? low + high - x : x;
+        changed && change === "far" ? (j % 3 === 0 ? low : high) : negative ? low + high - x : x;
     }
   }
   return { data, shape: [rows, ...shape] };

@@ -11,7 +11,8 @@ struct CountedDevice {
   Live live{Kind::device};
 };
 
-/// NativeDevice of lib/native/binding.ts: an open device, which stays open as long as this is not disposed of.
+/// NativeDevice of lib/native/binding.ts: an open device, which stays open as long as this is not disposed
+/// of.
 class DeviceObject : public NativeObject<DeviceObject, CountedDevice> {
  public:
   static constexpr const char* kName = "device";

@@ -18,8 +18,8 @@ class OpenedFile {
   size_t size() const { return size_; }
   /// Bytes that it takes on its disk: less than its size where it has holes.
   size_t stored() const { return stored_; }
-  /// Device, inode, size and time of change: equal for the same file, unchanged. lib/base/file-state.ts says the
-  /// same of files that it looks at.
+  /// Device, inode, size and time of change: equal for the same file, unchanged. lib/base/file-state.ts says
+  /// the same of files that it looks at.
   const std::string& state() const { return state_; }
   /// A path to this very file, whatever has come to its place since; the one that it was opened by where the
   /// system has no such paths.

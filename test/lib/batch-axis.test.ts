@@ -281,4 +281,48 @@ describe("the batch's axis", () => {
     assert.deepEqual(matchRows(before, rows([1.01, 2, 5, 7]), 2, 1), { kind: "mixed" });
     assert.deepEqual(matchRows(before, rows([2, 3, 3, 4]), 2, 1), { kind: "mixed" });
   });
+
+  it("a model that holds something for every place of a batch is refused, in G and in f", async () => {
+    const constant = (b: Builder, x: string, shape: number[]): string =>
+      b.op("Add", [
+        x,
+        b.constant(
+          numbers(
+            9,
+            shape.reduce((p, q) => p * q),
+          ),
+          shape,
+          DataType.FLOAT,
+        ),
+      ]);
+    const traced = model([4, 6], [4, 3, 4, 4], (b, w) => images(b, constant(b, w, [4, 6]), 6));
+    await rejects(
+      create(traced),
+      "ERR_MODEL_UNSUPPORTED",
+      /generator: .*depends on the row's place in the batch/,
+    );
+    const b = new Builder(emptyGraph("f"));
+    const x = b.input("image", DataType.FLOAT, [4, 3, 4, 4]);
+    const scores = b.op("MatMul", [b.reshape(x, [4, 48]), weights(b, 6, 48, 3)]);
+    b.output("logits", constant(b, scores, [4, 3]));
+    await rejects(
+      create(tinyGenerator(), encodeModel(b.graph)),
+      "ERR_MODEL_UNSUPPORTED",
+      /encoder: .*depends on the row's place in the batch/,
+    );
+    // What all rows share is none of that.
+    const shared = model([4, 6], [4, 3, 4, 4], (c, w) => images(c, constant(c, w, [1, 6]), 6));
+    await create(shared);
+  });
+
+  it("a latent without an effect is told", async () => {
+    const still = model(["batch", 6], ["batch", 3, 4, 4], (b, w) =>
+      images(b, b.op("Mul", [w, b.scalar(0, w)]), 6),
+    );
+    const { told } = await create(still);
+    assert.ok(
+      told.some(({ option, certain }) => option === "latent" && !certain),
+      JSON.stringify(told),
+    );
+  });
 });

@@ -157,6 +157,14 @@ describe("what an encoder's output means", () => {
     }
   });
 
+  it("takes names that speak of classes and of vectors for neither", async () => {
+    for (const output of ["pre_logits", "class_token", "classifier_features", "score_embedding"]) {
+      const tr0n = await create(encoder(tails.scores, { output, classes: 64 }));
+      assert.equal(tr0n.encoderKind, "embedding", output);
+      assert.equal(told(tr0n)!.certain, false, output);
+    }
+  });
+
   it("warns, naming the option and what each reading means, where nothing says more", async () => {
     for (const output of ["output", "linear_1", "digit"])
       for (const [classes, kind] of [

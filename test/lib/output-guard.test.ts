@@ -185,6 +185,41 @@ describe("outputs in pipelines and gradients", () => {
     });
   });
 
+  it("steps and steep functions that a rounding decides are no mistake", async () => {
+    // A convolution merged with its normalisation rounds otherwise, and the fractional part jumps where that matters.
+    const b = new Builder(emptyGraph("steps"));
+    const z = b.input("z", DataType.FLOAT, ["batch", 6]);
+    const random = (seed: number, dims: number[], low: number, high: number): string =>
+      b.constant(
+        numbers(
+          seed,
+          dims.reduce((p, q) => p * q),
+        ).map((x) => low + ((high - low) * (Math.sin(9 * x) + 1)) / 2),
+        dims,
+        DataType.FLOAT,
+      );
+    const maps = b.op("ConvTranspose", [b.reshape(z, [-1, 6, 1, 1]), random(1, [6, 64, 4, 4], -0.4, 0.4)]);
+    const normal = b.op("BatchNormalization", [
+      maps,
+      random(2, [64], 0.5, 1.5),
+      random(3, [64], -1, 1),
+      random(4, [64], -1, 1),
+      random(5, [64], 0.1, 2),
+    ]);
+    const steep = b.op("Mul", [normal, b.scalar(3000, normal)]);
+    b.output("y", b.op("Sub", [steep, b.op("Floor", [steep])]));
+    const cotangent = { data: new Float32Array(64 * 1024).fill(1), shape: [64, 64, 4, 4] };
+    let jumps = 0;
+    for (let seed = 1; seed <= 4; seed++) {
+      using model = await loadModel(encodeModel(b.graph));
+      const latents = { data: numbers(seed, 64 * 6), shape: [64, 6] };
+      const { outputs } = await model.vjp(latents, cotangent);
+      const { y } = await model.run(latents);
+      if (await difference(outputs["y"]!.data, y!.data, tolerance)) jumps++;
+    }
+    assert.ok(jumps > 0, "no rounding decided anything here: the test shows nothing");
+  });
+
   it("differences are shares of the largest number; NaN and infinities must be the same", async () => {
     const at = async (got: number[], expected: number[], allowed = tolerance) =>
       difference(Float32Array.from(got), Float32Array.from(expected), allowed);
@@ -192,7 +227,13 @@ describe("outputs in pipelines and gradients", () => {
       await at([1, 1000, NaN, Infinity, -Infinity, -0], [1.9, 1000, NaN, Infinity, -Infinity, 0]),
       null,
     );
-    assert.deepEqual(await at([1, 1002], [1, 1000]), { index: 1, got: 1002, expected: 1000, share: 0.002 });
+    assert.deepEqual(await at([1, 1002], [1, 1000]), {
+      count: 1,
+      index: 1,
+      got: 1002,
+      expected: 1000,
+      share: 0.002,
+    });
     assert.equal(await at([1, 1002], [1, 1000], coarseTolerance), null);
     assert.equal((await at([1, 0], [1, NaN]))!.share, Infinity);
     assert.equal((await at([NaN, 1], [0, 1]))!.index, 0);
