@@ -25,6 +25,7 @@ import {
 } from "../onnx/index.js";
 import type { OutputFacts } from "./output-facts.js";
 import { checkSame, nudged } from "./output-guard.js";
+import { countedFlops } from "./row-facts.js";
 import { inSlices } from "./slices.js";
 import type { Tensor } from "../base/tensor.js";
 import { openGraph } from "./weights.js";
@@ -222,6 +223,7 @@ export class OnnxModel implements Model {
       random: randomOperator(graph, output),
       stop: await modelBarrier(graph, output, signal),
       scalesByBatch: graph.nodes.some(({ opType }) => opType.startsWith("DynamicQuantize")),
+      rowFlops: await countedFlops(graph, signal),
       linear: endsLinear(graph, output),
       classifier: false,
       bounds: valueBounds(graph, output),

@@ -21,6 +21,8 @@ export interface OutputFacts {
   readonly stop: GradientBarrier | null;
   /** Whether activations on the way are quantised by scales that every run finds in its whole batch. */
   readonly scalesByBatch: boolean;
+  /** Operations of the whole model for one row, counted from shapes; null where nobody can tell. */
+  readonly rowFlops: number | null;
 }
 
 export interface GradientBarrier {

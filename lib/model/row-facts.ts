@@ -28,9 +28,7 @@ export async function rowFacts(run: {
   if (fixedBatch > 0 || maxBatch === 1) return {};
   let [rowFlops, callNodes, weightBytes] = [0, 0, 0];
   for (const graph of graphs) {
-    const counting = graphFlops(fixBatch(graph, 1).graph);
-    const { flops, uncounted } = await inSlices("counting a row's cost", counting, run.signal);
-    rowFlops += uncounted ? unknownFlops : flops;
+    rowFlops += (await countedFlops(graph, run.signal)) ?? unknownFlops;
     callNodes += graph.nodes.length;
     weightBytes += graphWeightBytes(graph);
   }
@@ -40,6 +38,13 @@ export async function rowFacts(run: {
   const key = ruleKey([parts, run.rest, maxBatch, facts]);
   await recallRules(key);
   return { ...facts, ruleKey: key };
+}
+
+/** Operations of one row; null where an operator's are not known. */
+export async function countedFlops(graph: Graph, signal?: AbortSignal): Promise<number | null> {
+  const counting = graphFlops(fixBatch(graph, 1).graph);
+  const { flops, uncounted } = await inSlices("counting a row's cost", counting, signal);
+  return uncounted ? null : flops;
 }
 
 /** The sessions of a pipeline's segments. */

@@ -46,6 +46,7 @@ export function outputFacts(summary: TorchSummary, output: string): OutputFacts 
     maker,
     random: summary.random,
     stop: null,
+    rowFlops: null,
     scalesByBatch: Object.keys(summary.operators).some((name) => name.endsWith("_dynamic")),
     linear: linear.has(made),
     classifier: /classif/i.test(type),

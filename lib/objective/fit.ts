@@ -187,7 +187,7 @@ async function fitBatchFirst(
   if (!encoderInput.shape.some((_, axis, all) => fits(staged, all.toSpliced(axis, 1))))
     checkTakes("encoder", encoder, encoderInput, staged, imageShape);
   // Everything that a file says needs no look.
-  const wanted = origin === "file" ? images.rows : probeRows(imageShape, staged);
+  const wanted = origin === "file" ? images.rows : probeRows(generatorFacts.rowFlops, imageShape, staged);
   const more = await runRows(images.rows, wanted, images.fixed, generate);
   const probed = concatenate([images.tensor.data, ...more]);
   if (origin === "options") tellStill(probed, elementCount(imageShape), decisions);

@@ -11,11 +11,19 @@ import { openGraph } from "../model/weights.js";
 /** Rows of a run where any number will do. */
 const openBlock = 8;
 
-/** Rows that decisions look at: fewer where images are large, as they take a model longer. */
-export function probeRows(...shapes: (readonly number[])[]): number {
+/** Operations that a look at a generator's images may take: about a second of two cores. */
+const looked = 4e10;
+
+/**
+ * Rows that decisions look at: fewer where images are large, or the generator takes long for one.
+ *
+ * @param rowFlops of the generator; null where nobody knows
+ */
+export function probeRows(rowFlops: number | null, ...shapes: (readonly number[])[]): number {
   const size = Math.max(...shapes.map((shape) => elementCount(shape)));
   const few = Math.max(2, Math.floor(2 ** 26 / size)); // more would not fit where images are huge
-  return Math.min(32, few, Math.max(8, Math.floor(2 ** 21 / size)));
+  const affordable = rowFlops ? Math.max(4, Math.floor(looked / rowFlops)) : 32;
+  return Math.min(32, few, affordable, Math.max(8, Math.floor(2 ** 21 / size)));
 }
 
 /**

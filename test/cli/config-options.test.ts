@@ -96,16 +96,16 @@ describe("options of the library in a configuration file", () => {
     );
 
   const sections: [string, string[], Exceptions][] = [
-    ["train", declared("training.ts", "TrainOptions"), { seed: reasons.seed, ...ofCalls }],
-    ["translator", declared("tr0n.ts", "Tr0nOptions", "translator"), {}],
-    ["augment", declared("augment.ts", "AugmentationOptions"), {}],
-    ["evaluate", declared("evaluate.ts", "EvaluateOptions"), { seed: reasons.seed, ...ofCalls }],
+    ["train", declared("training/training.ts", "TrainOptions"), { seed: reasons.seed, ...ofCalls }],
+    ["translator", declared("tr0n/tr0n.ts", "Tr0nOptions", "translator"), {}],
+    ["augment", declared("objective/augment.ts", "AugmentationOptions"), {}],
+    ["evaluate", declared("evaluate/evaluate.ts", "EvaluateOptions"), { seed: reasons.seed, ...ofCalls }],
     [
       "pairs",
-      declared("pairs.ts", "PairsOptions"),
+      declared("training/pairs.ts", "PairsOptions"),
       { folder: "`outputs.pairs`", seed: reasons.seed, ...ofCalls },
     ],
-    ["textEncoder", declared("text-encoder.ts", "TextEncoderOptions"), {}],
+    ["textEncoder", declared("condition/text-encoder.ts", "TextEncoderOptions"), {}],
   ];
   for (const [name, library, exceptions] of sections)
     it(`are all there: ${name}`, () => {
@@ -124,7 +124,7 @@ describe("options of the library in a configuration file", () => {
 
   it("are all there: sample", () => {
     const file = keys(section("sample"));
-    const library = declared("tr0n.ts", "SampleOptions");
+    const library = declared("tr0n/tr0n.ts", "SampleOptions");
     const more = ["condition", "scale"]; // what to sample, and how large to draw it
     const exceptions = { steps: "of the sampler: `sampler.steps`", seed: reasons.seed, ...ofCalls };
     same(
@@ -137,7 +137,7 @@ describe("options of the library in a configuration file", () => {
   });
 
   it("are all there: the composition", () => {
-    const library = [...declared("settings.ts", "ModelsOptions"), ...declared("tr0n.ts", "Tr0nOptions")];
+    const library = [...declared("objective/settings.ts", "ModelsOptions"), ...declared("tr0n/tr0n.ts", "Tr0nOptions")];
     const sectionsOfRuns = ["train", "sample", "evaluate", "pairs", "outputs", "mapping", "$schema"];
     const file = Object.keys(configSchema.properties!).filter((name) => !sectionsOfRuns.includes(name));
     const exceptions = {
@@ -162,7 +162,7 @@ describe("options of the library in a configuration file", () => {
       signal: reasons.call,
     };
     same(
-      declared("model.ts", "ModelOptions"),
+      declared("model/interface.ts", "ModelOptions"),
       file.filter((key) => !own.includes(key)),
       exceptions,
       "models",
@@ -171,7 +171,7 @@ describe("options of the library in a configuration file", () => {
   });
 
   it("are all there: condition noise", () => {
-    const library = declaredKinds("noise.ts", "ConditionNoise");
+    const library = declaredKinds("translator/noise.ts", "ConditionNoise");
     const file = kinds(section("translator").properties!["conditionNoise"]!);
     same([...library.keys()], [...file.keys()], {}, "kinds of noise");
     for (const [kind, names] of library) same([...names], file.get(kind)!, {}, kind);
@@ -185,7 +185,7 @@ describe("options of the library in a configuration file", () => {
     same(own(latent.normal(2)), file.get("normal")!, {}, "normal");
     same(own(latent.truncatedNormal(2, 1)), file.get("truncatedNormal")!, {}, "truncatedNormal");
     same(own(latent.uniform(2)), file.get("uniform")!, {}, "uniform");
-    const members = (type: string): string[] => declared("latent.ts", type).filter((key) => key !== "kind");
+    const members = (type: string): string[] => declared("latent/latent.ts", type).filter((key) => key !== "kind");
     const fromFile = { table: "`file`", dim: "the table's columns" };
     same([...members("TableLatent"), "file"], file.get("table")!, fromFile, "table");
     same(members("MappedLatent"), file.get("mapped")!, { mapping: reasons.models }, "mapped");
@@ -198,13 +198,13 @@ describe("options of the library in a configuration file", () => {
     const file = kinds(configSchema.definitions["energy"]!);
     const byName = Object.keys(energy).map((name) => (name === "fromOnnx" ? "onnx" : name));
     same(byName, [...file.keys()], {}, "energies");
-    const library = declaredKinds("energy.ts", "Energy");
+    const library = declaredKinds("objective/energy.ts", "Energy");
     const exceptions: Record<string, Exceptions> = {
       onnx: { bytes: "`model`, a path", sha256: "of the model" },
     };
     for (const [kind, names] of library)
       same(kind === "onnx" ? [...names, "model"] : [...names], file.get(kind)!, exceptions[kind] ?? {}, kind);
-    same(declared("energy.ts", "EnergyTerm"), ["energy", "weight"], {}, "terms of a sum");
+    same(declared("objective/energy.ts", "EnergyTerm"), ["energy", "weight"], {}, "terms of a sum");
     named([...file.keys(), ...[...file.values()].flat()], "energies");
   });
 
@@ -222,7 +222,7 @@ describe("options of the library in a configuration file", () => {
       ({ properties }) => properties!["kind"]!.const === "langevin",
     );
     const rules = langevin!.properties!["groups"]!.additionalProperties as Schema;
-    same(declared("sampler.ts", "GroupUpdate"), Object.keys(rules.properties!), {}, "update rules of groups");
+    same(declared("sampling/sampler.ts", "GroupUpdate"), Object.keys(rules.properties!), {}, "update rules of groups");
     named(Object.keys(rules.properties!), "update rules of groups");
   });
 });
