@@ -10,7 +10,7 @@ import {
   type Model,
   type Tr0nOptions,
 } from "../../lib/index.js";
-import { native } from "../../lib/native/binding.js";
+import { assertNoMore, countObjects } from "../support/counters.js";
 import { Builder, DataType, emptyGraph, encodeModel, type Dim } from "../../lib/onnx/index.js";
 import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator } from "./support.js";
 
@@ -373,19 +373,14 @@ describe("Tr0n.create", () => {
   });
 
   it("leaves nothing behind after dispose(), nor after a failure", async () => {
-    const counted = () => {
-      const { sessions, translators, trainers, objectives, rowMaps } = native().counters();
-      return { sessions, translators, trainers, objectives, rowMaps };
-    };
-    const before = counted();
+    const before = countObjects();
     const tr0n = await create();
     await tr0n.train({ pairs: 200, epochs: 1 });
     await tr0n.sample({ class: 1 });
     await rejects(create(tinyGenerator(), tinyEncoder({ image: [3, 8, 8] })), "ERR_SHAPE_MISMATCH");
     for (const item of opened.splice(0).reverse()) item[Symbol.dispose]();
     tr0n.dispose();
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.deepEqual(counted(), before);
+    await assertNoMore(before);
     await rejects(tr0n.sample({ class: 1 }), "ERR_DISPOSED");
     await rejects(tr0n.train(), "ERR_DISPOSED");
     await rejects(tr0n.save("t.safetensors"), "ERR_DISPOSED");

@@ -4,7 +4,7 @@ import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { loadModel, tensor, type Model, type Tensor } from "../../lib/index.js";
-import { native } from "../../lib/native/binding.js";
+import { assertNoMore, countObjects } from "../support/counters.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import {
   close,
@@ -313,7 +313,7 @@ describe("Model", () => {
   });
 
   it("leaves nothing behind", async () => {
-    const before = native().counters().sessions;
+    const before = countObjects();
     for (let i = 0; i < 3; i++) {
       using passing = await loadModel(tinyEncoder());
       await passing.vjp(tensor(numbers(1, 48), [1, 3, 4, 4]), tensor([1, 0, 0], [1, 3]));
@@ -322,7 +322,6 @@ describe("Model", () => {
     const running = leaving.vjp(tensor(numbers(1, 48), [1, 3, 4, 4]), tensor([1, 0, 0], [1, 3]));
     leaving[Symbol.dispose]();
     await rejects(running, "ERR_DISPOSED");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    assert.equal(native().counters().sessions, before);
+    await assertNoMore(before);
   });
 });
