@@ -137,7 +137,10 @@ describe("options of the library in a configuration file", () => {
   });
 
   it("are all there: the composition", () => {
-    const library = [...declared("objective/settings.ts", "ModelsOptions"), ...declared("tr0n/tr0n.ts", "Tr0nOptions")];
+    const library = [
+      ...declared("objective/settings.ts", "ModelsOptions"),
+      ...declared("tr0n/tr0n.ts", "Tr0nOptions"),
+    ];
     const sectionsOfRuns = ["train", "sample", "evaluate", "pairs", "outputs", "mapping", "$schema"];
     const file = Object.keys(configSchema.properties!).filter((name) => !sectionsOfRuns.includes(name));
     const exceptions = {
@@ -185,7 +188,8 @@ describe("options of the library in a configuration file", () => {
     same(own(latent.normal(2)), file.get("normal")!, {}, "normal");
     same(own(latent.truncatedNormal(2, 1)), file.get("truncatedNormal")!, {}, "truncatedNormal");
     same(own(latent.uniform(2)), file.get("uniform")!, {}, "uniform");
-    const members = (type: string): string[] => declared("latent/latent.ts", type).filter((key) => key !== "kind");
+    const members = (type: string): string[] =>
+      declared("latent/latent.ts", type).filter((key) => key !== "kind");
     const fromFile = { table: "`file`", dim: "the table's columns" };
     same([...members("TableLatent"), "file"], file.get("table")!, fromFile, "table");
     same(members("MappedLatent"), file.get("mapped")!, { mapping: reasons.models }, "mapped");
@@ -222,7 +226,12 @@ describe("options of the library in a configuration file", () => {
       ({ properties }) => properties!["kind"]!.const === "langevin",
     );
     const rules = langevin!.properties!["groups"]!.additionalProperties as Schema;
-    same(declared("sampling/sampler.ts", "GroupUpdate"), Object.keys(rules.properties!), {}, "update rules of groups");
+    same(
+      declared("sampling/sampler.ts", "GroupUpdate"),
+      Object.keys(rules.properties!),
+      {},
+      "update rules of groups",
+    );
     named(Object.keys(rules.properties!), "update rules of groups");
   });
 });
