@@ -62,7 +62,8 @@ export {
   type TrainerState,
 } from "./translator/trainer.js";
 export { covarianceOf, type ConditionNoise } from "./translator/noise.js";
-export type { TrainOptions, TrainProgress, TrainReport } from "./training/training.js";
+export type { TrainOptions } from "./training/options.js";
+export type { TrainProgress, TrainReport } from "./training/report.js";
 export type { OpeningProgress } from "./base/opening.js";
 export { generatePairs, type PairsOptions, type PairsProgress, type PairsReport } from "./training/pairs.js";
 export {

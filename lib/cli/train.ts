@@ -2,7 +2,7 @@ import { checkWritable } from "../base/atomic-write.js";
 import { buildAugmentation, buildEnergy, buildNoise } from "../config/build.js";
 import { buildLatent } from "../config/latent.js";
 import { Tr0n } from "../tr0n/tr0n.js";
-import type { TrainProgress, TrainReport } from "../training/training.js";
+import type { TrainProgress, TrainReport } from "../training/report.js";
 import type { Command } from "./command.js";
 import { checkMapping, latentNotes } from "./latents.js";
 import {

@@ -4,7 +4,7 @@ import type { ConditionNoise } from "../translator/noise.js";
 import { readWholeFile } from "../base/read-file.js";
 import { decodeSafetensors } from "../base/safetensors.js";
 import { reason } from "../base/atomic-write.js";
-import type { TrainOptions, TranslatorSettings } from "../training/training.js";
+import type { TrainOptions, TranslatorSettings } from "../training/options.js";
 import type { Arguments } from "./arguments.js";
 import type { OptionSpec } from "./command.js";
 

@@ -10,7 +10,7 @@ import type { ModelOptions } from "../model/interface.js";
 import type { Stage } from "../objective/stages.js";
 import { readWholeFile } from "../base/read-file.js";
 import type { Sampler } from "../sampling/sampler.js";
-import type { TrainOptions } from "../training/training.js";
+import type { TrainOptions } from "../training/options.js";
 import type { LatentSpec } from "./latent.js";
 import { configSchema } from "./schema.js";
 import { ConfigProblem, validate } from "./validate.js";

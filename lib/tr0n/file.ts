@@ -28,7 +28,8 @@ import {
   type ModelRecord,
   type ModelSettings,
 } from "../objective/settings.js";
-import { translatorNames, type TrainReport, type TranslatorSettings } from "../training/training.js";
+import { translatorNames, type TranslatorSettings } from "../training/options.js";
+import type { TrainReport } from "../training/report.js";
 import { checkArchitecture } from "../translator/shape.js";
 import { translatorFromFile, type Translator } from "../translator/translator.js";
 

@@ -68,12 +68,12 @@ import { checkTensor, copyTensor, elementCount, type Tensor } from "../base/tens
 import { checkTextFunction, type TextFunction } from "../condition/text-encoder.js";
 import {
   checkTrainOptions,
-  trainTranslator,
   translatorNames,
   type TrainOptions,
-  type TrainReport,
   type TranslatorSettings,
-} from "../training/training.js";
+} from "../training/options.js";
+import { trainTranslator } from "../training/training.js";
+import type { TrainReport } from "../training/report.js";
 import { checkArchitecture, type Space, type Stds } from "../translator/shape.js";
 import { decodeTranslatorFile, encodeTranslatorFile, restoredEnergy, restoredRange } from "./file.js";
 import type { Translator } from "../translator/translator.js";

@@ -96,7 +96,7 @@ describe("options of the library in a configuration file", () => {
     );
 
   const sections: [string, string[], Exceptions][] = [
-    ["train", declared("training/training.ts", "TrainOptions"), { seed: reasons.seed, ...ofCalls }],
+    ["train", declared("training/options.ts", "TrainOptions"), { seed: reasons.seed, ...ofCalls }],
     ["translator", declared("tr0n/tr0n.ts", "Tr0nOptions", "translator"), {}],
     ["augment", declared("objective/augment.ts", "AugmentationOptions"), {}],
     ["evaluate", declared("evaluate/evaluate.ts", "EvaluateOptions"), { seed: reasons.seed, ...ofCalls }],
