@@ -1,13 +1,12 @@
 /** The method: a frozen generator, a frozen encoder, and a translator between conditions and latents. */
 import { reason, writeFileAtomic } from "../base/atomic-write.js";
-import { auxiliaryGroup, checkAuxiliaryName, type AuxiliaryGroup } from "../translator/auxiliary.js";
+import { auxiliaryGroup, type AuxiliaryGroup } from "../translator/auxiliary.js";
 import { checkAugmentation, type Augmentation } from "../objective/augment.js";
 import { rememberRules } from "../model/block-rules.js";
 import {
   checkBoolean,
   checkFunction,
   checkInteger,
-  checkNumber,
   checkOptions,
   checkPath,
   checkSeed,
@@ -28,7 +27,7 @@ import {
   type Precision,
 } from "../native/devices.js";
 import type { EncoderKind } from "../objective/encoder-kind.js";
-import { type Energy } from "../objective/energy.js";
+import type { Energy } from "../objective/energy.js";
 import { ArgumentError, FileError, Tr0nError, invalid } from "../base/errors.js";
 import { checkRange, type Range } from "../base/range.js";
 import type { Images } from "../base/image.js";
@@ -48,7 +47,7 @@ import {
   type NativeSampleResult,
   type NativeSamplerConfig,
 } from "../native/binding.js";
-import { checkNoise, checkNoiseSize, type ConditionNoise } from "../translator/noise.js";
+import { checkNoiseSize } from "../translator/noise.js";
 import type { Objective } from "../objective/objective.js";
 import type { PairFunction } from "../objective/options.js";
 import type { OnOpening } from "../base/opening.js";
@@ -68,39 +67,18 @@ import { checkTensor, copyTensor, elementCount, type Tensor } from "../base/tens
 import { checkTextFunction, type TextFunction } from "../condition/text-encoder.js";
 import {
   checkTrainOptions,
-  translatorNames,
+  checkTranslator,
   type TrainOptions,
   type TranslatorSettings,
 } from "../training/options.js";
 import { trainTranslator } from "../training/training.js";
 import type { TrainReport } from "../training/report.js";
-import { checkArchitecture, type Space, type Stds } from "../translator/shape.js";
 import { decodeTranslatorFile, encodeTranslatorFile, restoredEnergy, restoredRange } from "./file.js";
 import type { Translator } from "../translator/translator.js";
 
 export interface Tr0nOptions extends ModelsOptions {
-  translator?: {
-    /** K. Default 10. */
-    components?: number;
-    /** h. Default 4 × the condition's size. */
-    hidden?: number;
-    /** Residual blocks. Default 1, the paper's. */
-    depth?: number;
-    /** One vector of standard deviations for all components (default), or one for each: "component". */
-    stds?: Stds;
-    /** Names of the heads' tensors in files: z_… (default), or w_… as the paper's code has them for mapped latents. */
-    space?: Space;
-    /**
-     * Name of one group of a latent.product(), such as BigGAN's class embeddings "y", that the translator regresses: a
-     * head of its own gives one y for each condition, trained by mean squared error, and the mixture covers the other
-     * groups. Chains start at that y, and the hybrid sampler moves it as one vector. Default: none, the mixture covers all.
-     */
-    auxiliary?: string;
-    /** Component means stay within ±bound; 0 leaves them free. Default: the bound of the latent that the mixture covers, if it has one. */
-    bound?: number;
-    /** Noise on conditions while training. Default none. */
-    conditionNoise?: ConditionNoise;
-  };
+  /** Of the network that `train` trains. */
+  translator?: TranslatorSettings;
   /** For conditions `{ text }`: texts to what the encoder says about their images, as {@link textEncoder} gives it. */
   textEncoder?: TextFunction;
   /** Default "fp32". */
@@ -914,25 +892,5 @@ function checkPlace(prefix: string, o: { device?: Device; precision?: Precision 
   return {
     precision: checkPrecision(`${prefix}precision`, o.precision),
     device: checkDevice(`${prefix}device`, o.device),
-  };
-}
-
-function checkTranslator(value: Tr0nOptions["translator"]): TranslatorSettings {
-  const o = checkOptions("translator", value, translatorNames);
-  const { components, hidden, depth, stds, space } = checkArchitecture("translator.", o, {
-    components: 10,
-    hidden: 1,
-  });
-  const given = <T>(present: unknown, checked: T): T | undefined =>
-    present === undefined ? undefined : checked;
-  return {
-    components: given(o.components, components),
-    hidden: given(o.hidden, hidden),
-    depth,
-    stds,
-    space,
-    auxiliary: checkAuxiliaryName("translator.auxiliary", o.auxiliary),
-    bound: given(o.bound, checkNumber("translator.bound", o.bound, 0, { min: 0 })),
-    conditionNoise: checkNoise("translator.conditionNoise", o.conditionNoise),
   };
 }

@@ -1,5 +1,5 @@
 /** What training is told: its options, their defaults and their checks. */
-import { withoutAuxiliary, type AuxiliaryGroup } from "../translator/auxiliary.js";
+import { checkAuxiliaryName, withoutAuxiliary, type AuxiliaryGroup } from "../translator/auxiliary.js";
 import {
   checkBoolean,
   checkChoice,
@@ -12,9 +12,9 @@ import {
   checkSignal,
 } from "../base/check.js";
 import { invalid } from "../base/errors.js";
-import type { ConditionNoise } from "../translator/noise.js";
+import { checkNoise, type ConditionNoise } from "../translator/noise.js";
 import type { Objective } from "../objective/objective.js";
-import type { Space, Stds } from "../translator/shape.js";
+import { checkArchitecture, type Space, type Stds } from "../translator/shape.js";
 import { mean } from "./validation.js";
 import type { TrainProgress } from "./report.js";
 
@@ -78,14 +78,27 @@ export interface TrainOptions {
   signal?: AbortSignal;
 }
 
+/** What of the translator `Tr0n.create` can be told. */
 export interface TranslatorSettings {
+  /** K. Default 10. */
   components?: number;
+  /** h. Default 4 × the condition's size. */
   hidden?: number;
+  /** Residual blocks. Default 1, the paper's. */
   depth?: number;
+  /** One vector of standard deviations for all components (default), or one for each: "component". */
   stds?: Stds;
+  /** Names of the heads' tensors in files: z_… (default), or w_… as the paper's code has them for mapped latents. */
   space?: Space;
+  /**
+   * Name of one group of a latent.product(), such as BigGAN's class embeddings "y", that the translator regresses: a
+   * head of its own gives one y for each condition, trained by mean squared error, and the mixture covers the other
+   * groups. Chains start at that y, and the hybrid sampler moves it as one vector. Default: none, the mixture covers all.
+   */
   auxiliary?: string;
+  /** Component means stay within ±bound; 0 leaves them free. Default: the bound of the latent that the mixture covers, if it has one. */
   bound?: number;
+  /** Noise on conditions while training. Default none. */
   conditionNoise?: ConditionNoise;
 }
 
@@ -204,4 +217,25 @@ function balancedAlpha(
   if (loss === "nll") return nats;
   const z = withoutAuxiliary(stds, { name: "", begin, size });
   return (nats * z.length) / (2 * variance(z));
+}
+
+/** @throws ArgumentError */
+export function checkTranslator(value: TranslatorSettings | undefined): TranslatorSettings {
+  const o = checkOptions("translator", value, translatorNames);
+  const { components, hidden, depth, stds, space } = checkArchitecture("translator.", o, {
+    components: 10,
+    hidden: 1,
+  });
+  const given = <T>(present: unknown, checked: T): T | undefined =>
+    present === undefined ? undefined : checked;
+  return {
+    components: given(o.components, components),
+    hidden: given(o.hidden, hidden),
+    depth,
+    stds,
+    space,
+    auxiliary: checkAuxiliaryName("translator.auxiliary", o.auxiliary),
+    bound: given(o.bound, checkNumber("translator.bound", o.bound, 0, { min: 0 })),
+    conditionNoise: checkNoise("translator.conditionNoise", o.conditionNoise),
+  };
 }

@@ -97,7 +97,7 @@ describe("options of the library in a configuration file", () => {
 
   const sections: [string, string[], Exceptions][] = [
     ["train", declared("training/options.ts", "TrainOptions"), { seed: reasons.seed, ...ofCalls }],
-    ["translator", declared("tr0n/tr0n.ts", "Tr0nOptions", "translator"), {}],
+    ["translator", declared("training/options.ts", "TranslatorSettings"), {}],
     ["augment", declared("objective/augment.ts", "AugmentationOptions"), {}],
     ["evaluate", declared("evaluate/evaluate.ts", "EvaluateOptions"), { seed: reasons.seed, ...ofCalls }],
     [
