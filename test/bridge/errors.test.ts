@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { finish } from "../support/process.js";
-import { mlp, numbers, onnxModel } from "./models.js";
-import { addon, fixture, open, rejectsCode, repositoryFile, throwsCode } from "./support.js";
+import { mlp, numbers, onnxModel } from "../support/bridge-models.js";
+import { addon, fixture, open, rejectsCode, repositoryFile, throwsCode } from "../support/bridge.js";
 
 describe("bridge: models that cannot be used", () => {
   let folder: string;

@@ -3,8 +3,8 @@ import { readFile } from "node:fs/promises";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { NativeSampleProgress } from "../../lib/native/binding.js";
 import { finish } from "../support/process.js";
-import { longChain, mlp, numbers, squaredDistance } from "./models.js";
-import { addon, fixture, idle, open, rejectsCode, repositoryFile, throwsCode } from "./support.js";
+import { longChain, mlp, numbers, squaredDistance } from "../support/bridge-models.js";
+import { addon, fixture, idle, open, rejectsCode, repositoryFile, throwsCode } from "../support/bridge.js";
 
 const d = 64;
 const m = 8;

@@ -3,8 +3,8 @@ import { readFile } from "node:fs/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { NativeCounters } from "../../lib/native/binding.js";
-import { numbers, squaredDistance } from "./models.js";
-import { addon, idle, open, repositoryFile } from "./support.js";
+import { numbers, squaredDistance } from "../support/bridge-models.js";
+import { addon, idle, open, repositoryFile } from "../support/bridge.js";
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;

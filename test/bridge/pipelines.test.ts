@@ -19,7 +19,7 @@ import {
   repositoryFile,
   sameBits,
   throwsCode,
-} from "./support.js";
+} from "../support/bridge.js";
 
 const latent = [64];
 const image = [3, 32, 32];

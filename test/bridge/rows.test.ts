@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { NativeRowFacts, NativeRowMap, NativeRowMapConfig } from "../../lib/native/binding.js";
-import { mlp, numbers, onnxModel, rowSum, squaredDistance, unary } from "./models.js";
+import { mlp, numbers, onnxModel, rowSum, squaredDistance, unary } from "../support/bridge-models.js";
 import {
   addon,
   blocksOf,
@@ -10,7 +10,7 @@ import {
   repositoryFile,
   sameBits,
   throwsCode,
-} from "./support.js";
+} from "../support/bridge.js";
 
 async function rowMap(
   source: string | Uint8Array,

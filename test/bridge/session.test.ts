@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mlp, numbers, onnxModel, type ElementType } from "./models.js";
-import { addon, open, rejectsCode, repositoryFile, sameBits, throwsCode } from "./support.js";
+import { mlp, numbers, onnxModel, type ElementType } from "../support/bridge-models.js";
+import { addon, open, rejectsCode, repositoryFile, sameBits, throwsCode } from "../support/bridge.js";
 
 describe("bridge: sessions", () => {
   let folder: string;

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { finish } from "../support/process.js";
-import { mlp, numbers } from "./models.js";
-import { addon, fixture, idle, open, repositoryFile, sameBits } from "./support.js";
+import { mlp, numbers } from "../support/bridge-models.js";
+import { addon, fixture, idle, open, repositoryFile, sameBits } from "../support/bridge.js";
 
 const addonPath = process.env["TR0N_ADDON"] ?? repositoryFile("build/Release/tr0n.node");
 const runtimePath =

@@ -5,7 +5,7 @@ import { readImage, writeImages } from "../../lib/base/image.js";
 import { loadModel } from "../../lib/model/model.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import { tensor } from "../../lib/base/tensor.js";
-import { tr0n, workplace } from "./support.js";
+import { tr0n, workplace } from "../support/cli.js";
 
 /** Runs and expects success. */
 async function done(args: string[]): Promise<Record<string, unknown>> {

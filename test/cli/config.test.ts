@@ -13,7 +13,7 @@ import { readImage } from "../../lib/base/image.js";
 import { decodeSafetensors } from "../../lib/base/safetensors.js";
 import { sampler, type Sampler } from "../../lib/sampling/sampler.js";
 import { checkStages } from "../../lib/objective/stages.js";
-import { tr0n, workplace } from "./support.js";
+import { tr0n, workplace } from "../support/cli.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const read = (name: string): Promise<string> => readFile(join(root, name), "utf8");

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodeSafetensors } from "../../lib/base/safetensors.js";
 import { flatEncoder, layered, mappingModel, twoInputs } from "../support/latents.js";
-import { tr0n } from "./support.js";
+import { tr0n } from "../support/cli.js";
 
 describe("command line, latents", () => {
   let folder: string;

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { finish } from "../support/process.js";
-import { workplace } from "./support.js";
+import { workplace } from "../support/cli.js";
 
 const program = ["--import=tsx", fileURLToPath(new URL("../../lib/cli/main.ts", import.meta.url))];
 const root = fileURLToPath(new URL("../..", import.meta.url));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { Translator, loadModel, tensor } from "../../lib/index.js";
 import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
-import { tr0n, workplace } from "./support.js";
+import { tr0n, workplace } from "../support/cli.js";
 
 describe("command line, translators", () => {
   let place: Awaited<ReturnType<typeof workplace>>;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Arguments } from "../../lib/cli/arguments.js";
 import { UsageError } from "../../lib/cli/errors.js";
-import { tr0n } from "./support.js";
+import { tr0n } from "../support/cli.js";
 
 const commands = [
   "devices",

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { encodeImages } from "../../lib/condition/encode-image.js";
 import { readImage, writeImages } from "../../lib/base/image.js";
 import { Tr0n, energy, loadModel, stage, tensor, type Tensor, type Tr0nOptions } from "../../lib/index.js";
-import { analyticClassifier, analyticGenerator } from "./analytic.js";
+import { analyticClassifier, analyticGenerator } from "../support/analytic.js";
 
 describe("encodeImages", () => {
   let folder: string;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { evaluate, formatEvaluation, type EvaluateProgress } from "../../lib/evaluate/evaluate.js";
 import { Tr0n, energy, loadModel, sampler, type Model } from "../../lib/index.js";
 import { recipes } from "../../lib/evaluate/recipes.js";
-import { analyticClassifier, analyticGenerator, posterior } from "./analytic.js";
+import { analyticClassifier, analyticGenerator, posterior } from "../support/analytic.js";
 
 describe("evaluate", () => {
   let models: { generator: Model; encoder: Model };

@@ -4,7 +4,7 @@ import { augmentation, loadModel, tensor, type AugmentationOptions, type Stage }
 import { augmentGraph, augmentationParameters } from "../../lib/objective/augment.js";
 import { stageGraph } from "../../lib/objective/graphs.js";
 import { encodeModel, type Graph } from "../../lib/onnx/index.js";
-import { close } from "./support.js";
+import { close } from "../support/tiny.js";
 
 const fixture = <T>(name: string): T =>
   JSON.parse(readFileSync(new URL(`../fixtures/augment/${name}.json`, import.meta.url), "utf8")) as T;

@@ -21,7 +21,7 @@ import { conditionRows, conditionStreams } from "../../lib/condition/condition.j
 import { native } from "../../lib/native/binding.js";
 import { encodeModel } from "../../lib/onnx/index.js";
 import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
-import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator, withFolder } from "./support.js";
+import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
 
 const wrong = (value: unknown) => value as never;
 const opened: Disposable[] = [];

@@ -14,7 +14,7 @@ import {
 import type { Decision } from "../../lib/base/decisions.js";
 import { moveAxis } from "../../lib/model/move-axis.js";
 import { Builder, DataType, emptyGraph, encodeModel, type Dim } from "../../lib/onnx/index.js";
-import { close, numbers, rejects, tinyEncoder, tinyGenerator } from "./support.js";
+import { close, numbers, rejects, tinyEncoder, tinyGenerator } from "../support/tiny.js";
 
 const opened: Disposable[] = [];
 const keep = <T extends Disposable>(item: T): T => (opened.push(item), item);

@@ -17,7 +17,7 @@ import {
 } from "../../lib/index.js";
 import { makeAttribute } from "../../lib/onnx/attributes.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
-import { close, numbers, rejects, tinyEncoder, tinyGenerator } from "./support.js";
+import { close, numbers, rejects, tinyEncoder, tinyGenerator } from "../support/tiny.js";
 
 const opened: Disposable[] = [];
 const keep = <T extends Disposable>(item: T): T => (opened.push(item), item);

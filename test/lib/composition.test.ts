@@ -4,7 +4,7 @@ import { conditionRows, interpolated } from "../../lib/condition/condition.js";
 import type { ConditionRows } from "../../lib/condition/rows.js";
 import type { ConditionKind } from "../../lib/objective/energy.js";
 import { tensor } from "../../lib/index.js";
-import { close, numbers, rejects } from "./support.js";
+import { close, numbers, rejects } from "../support/tiny.js";
 
 const rows = (value: unknown, kind: ConditionKind, size = 3): ConditionRows =>
   conditionRows("condition", value, size, kind);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { conditionRows, conditionStreams, interpolated } from "../../lib/condition/condition.js";
 import type { ConditionKind } from "../../lib/objective/energy.js";
 import { tensor } from "../../lib/index.js";
-import { close, rejects } from "./support.js";
+import { close, rejects } from "../support/tiny.js";
 
 const rows = (value: unknown, kind: ConditionKind = "raw", size = 3) =>
   conditionRows("condition", value, size, kind);

@@ -4,10 +4,10 @@ import { checkDevice, checkPrecision } from "../../lib/native/devices.js";
 import { diagnose } from "../../lib/native/doctor.js";
 import { devices, loadModel, Translator } from "../../lib/index.js";
 import { native, packageRoot } from "../../lib/native/binding.js";
-import { tr0n } from "../cli/support.js";
+import { tr0n } from "../support/cli.js";
 import { emulator, emulatorLibrary, gpusClosed, onDevices, realGpu, requireGpu } from "../support/devices.js";
 import { finish } from "../support/process.js";
-import { rejects, tinyGenerator } from "./support.js";
+import { rejects, tinyGenerator } from "../support/tiny.js";
 
 /** What a process of its own prints as JSON when it evaluates `code`, which may use the addon and `caught`. */
 async function elsewhere(code: string, env: Record<string, string>): Promise<Record<string, unknown>> {

@@ -15,7 +15,7 @@ import {
   type Tr0nOptions,
 } from "../../lib/index.js";
 import { Builder, DataType, decodeModel, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
-import { close, numbers, rejects, tinyGenerator } from "./support.js";
+import { close, numbers, rejects, tinyGenerator } from "../support/tiny.js";
 
 const opened: Disposable[] = [];
 const keep = <T extends Disposable>(item: T): T => (opened.push(item), item);

@@ -14,8 +14,8 @@ import { native } from "../../lib/native/binding.js";
 import { Builder, DataType, decodeModel, emptyGraph, encodeModel, type Graph } from "../../lib/onnx/index.js";
 import { fileWeights, openGraph, resolveExternal } from "../../lib/model/weights.js";
 import { tensor } from "../../lib/base/tensor.js";
-import { random, uniform } from "../onnx/support.js";
-import { tr0n } from "../cli/support.js";
+import { random, uniform } from "../support/operators.js";
+import { tr0n } from "../support/cli.js";
 import { writeExternal } from "../support/external.js";
 
 const width = 192;

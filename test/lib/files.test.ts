@@ -17,7 +17,7 @@ import {
 import { readCheckpoint } from "../../lib/training/checkpoint.js";
 import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
-import { bits, rejects, tinyEncoder, tinyGenerator, withFolder } from "./support.js";
+import { bits, rejects, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
 
 const wrong = (value: unknown) => value as never;
 
@@ -325,7 +325,7 @@ describe("files of a Tr0n", () => {
     it("continue a killed run bit for bit, on its own seed", async () => {
       await withFolder(async (folder) => {
         const path = join(folder, "c.safetensors");
-        const child = fileURLToPath(new URL("child.ts", import.meta.url));
+        const child = fileURLToPath(new URL("../support/killed-run.ts", import.meta.url));
         const { signal, stderr } = spawnSync(process.execPath, [
           "--import",
           "tsx",

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { energy, loadModel, Tr0n, type OpeningProgress, type Tensor } from "../../lib/index.js";
 import { native, type NativeBlockRule } from "../../lib/native/binding.js";
-import { sameBits } from "../bridge/support.js";
+import { sameBits } from "../support/bridge.js";
 import { demo, modelFile } from "../support/demo.js";
 import { attentionDecoder, cellDecoder, smallClassifier, visionTransformer } from "../support/heavy.js";
 

@@ -12,7 +12,7 @@ import {
 } from "../../lib/index.js";
 import { assertNoMore, countObjects } from "../support/counters.js";
 import { Builder, DataType, emptyGraph, encodeModel, type Dim } from "../../lib/onnx/index.js";
-import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator } from "./support.js";
+import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator } from "../support/tiny.js";
 
 const wrong = (value: unknown) => value as never;
 const opened: Disposable[] = [];

@@ -23,7 +23,7 @@ import { decideRange, lookAtValues } from "../../lib/objective/generator-range.j
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
 import { outputFacts } from "../../lib/model/torch-summary.js";
-import { close, numbers, rejects, tinyEncoder, withFolder } from "./support.js";
+import { close, numbers, rejects, tinyEncoder, withFolder } from "../support/tiny.js";
 
 const opened: Disposable[] = [];
 const keep = <T extends Disposable>(item: T): T => (opened.push(item), item);

@@ -15,7 +15,7 @@ import {
   encodeModel,
   type Graph,
 } from "../../lib/onnx/index.js";
-import { close, numbers, rejects, tinyEncoder } from "./support.js";
+import { close, numbers, rejects, tinyEncoder } from "../support/tiny.js";
 
 interface Feed {
   data: Float32Array;

@@ -16,7 +16,7 @@ import {
 import { tensor } from "../../lib/base/tensor.js";
 import { placedWeights } from "../../lib/model/weight-place.js";
 import { openGraph } from "../../lib/model/weights.js";
-import { random, uniform } from "../onnx/support.js";
+import { random, uniform } from "../support/operators.js";
 
 const width = 192;
 

@@ -24,7 +24,7 @@ import {
   twoInputs,
 } from "../support/latents.js";
 import { assertPosterior, posterior } from "../support/posterior.js";
-import { numbers, rejects, withFolder } from "./support.js";
+import { numbers, rejects, withFolder } from "../support/tiny.js";
 
 describe("latents of several inputs, tables and mapped latents", function () {
   this.timeout(120_000);

@@ -14,7 +14,7 @@ import {
   tinyEncoder,
   tinyGenerator,
   withFolder,
-} from "./support.js";
+} from "../support/tiny.js";
 
 /** y = x · w + 1 and s = Σ x, for one type of x. */
 function typed(type: number, last = "Identity"): Uint8Array {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { loadModel, sampler, tensor, Tr0n, type Model } from "../../lib/index.js";
 import { native } from "../../lib/native/binding.js";
-import { bits } from "./support.js";
+import { bits } from "../support/tiny.js";
 
 const file = (name: string): string => fileURLToPath(new URL(`../../models/${name}.onnx`, import.meta.url));
 

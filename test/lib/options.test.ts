@@ -18,7 +18,7 @@ import {
 } from "../../lib/translator/noise.js";
 import { checkStages } from "../../lib/objective/stages.js";
 import { checkSampler, nativeSampler, needsTranslator, samplerSteps } from "../../lib/sampling/sampler.js";
-import { close, rejects } from "./support.js";
+import { close, rejects } from "../support/tiny.js";
 
 /** Values a JavaScript caller may pass for anything. */
 const wrong = (value: unknown) => value as never;

@@ -15,7 +15,7 @@ import {
 } from "../../lib/index.js";
 import { decodeSafetensors } from "../../lib/base/safetensors.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
-import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator, withFolder } from "./support.js";
+import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
 
 describe("generatePairs", () => {
   let generator: Model;
@@ -147,7 +147,7 @@ describe("generatePairs", () => {
     await withFolder(async (folder) => {
       await make(join(folder, "whole"));
       const killed = join(folder, "killed");
-      const child = fileURLToPath(new URL("child.ts", import.meta.url));
+      const child = fileURLToPath(new URL("../support/killed-run.ts", import.meta.url));
       const { signal, stderr } = spawnSync(process.execPath, [
         "--import",
         "tsx",

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readWholeFile } from "../../lib/base/read-file.js";
-import { withFolder } from "./support.js";
+import { withFolder } from "../support/tiny.js";
 
 describe("readWholeFile", () => {
   it("reads a file, and says what is missing", () =>

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { decodeSafetensors, encodeSafetensors, takeTensor } from "../../lib/base/safetensors.js";
-import { bits, numbers, rejects } from "./support.js";
+import { bits, numbers, rejects } from "../support/tiny.js";
 
 /** A file with the given header text and bytes of data. */
 function file(

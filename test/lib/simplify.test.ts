@@ -13,7 +13,7 @@ import {
   type Graph,
 } from "../../lib/onnx/index.js";
 import { simplifyGraph } from "../../lib/model/simplify.js";
-import { assertClose, random, runGraph, seedOf, size, uniform, type Feed } from "../onnx/support.js";
+import { assertClose, random, runGraph, seedOf, size, uniform, type Feed } from "../support/operators.js";
 
 const read = (path: string): Uint8Array =>
   new Uint8Array(readFileSync(new URL(`../../${path}`, import.meta.url)));

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { loadModel, sampler, Tr0n, type Sampler, type TrainReport } from "../../lib/index.js";
 import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
 import { searchStepSize, stepSizeAt } from "../../lib/sampling/step-sizes.js";
-import { bits, rejects, tinyEncoder, tinyGenerator, withFolder } from "./support.js";
+import { bits, rejects, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
 
 describe("step sizes", () => {
   it("lie between and beyond the fidelities that were measured", () => {

@@ -10,7 +10,7 @@ import {
   type WordTokenizer,
 } from "../../lib/index.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
-import { close, rejects, tinyEncoder } from "./support.js";
+import { close, rejects, tinyEncoder } from "../support/tiny.js";
 
 const words = {
   kind: "words",

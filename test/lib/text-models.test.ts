@@ -11,7 +11,7 @@ import {
   type TextEncoder,
   type WordTokenizer,
 } from "../../lib/index.js";
-import { close } from "./support.js";
+import { close } from "../support/tiny.js";
 
 const file = (name: string): URL => new URL(`../../models/${name}`, import.meta.url);
 const cases = JSON.parse(

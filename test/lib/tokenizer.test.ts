@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { loadTokenizer, type WordTokenizer } from "../../lib/index.js";
-import { rejects, withFolder } from "./support.js";
+import { rejects, withFolder } from "../support/tiny.js";
 
 const sound = {
   kind: "words",

@@ -9,9 +9,9 @@ import {
   type Samples,
   type Tr0nOptions,
 } from "../../lib/index.js";
-import { tr0n as program, workplace } from "../cli/support.js";
+import { tr0n as program, workplace } from "../support/cli.js";
 import { checkEmulator, emulator, onDevices, realGpu, requireGpu } from "../support/devices.js";
-import { bits, close, rejects, tinyEncoder, tinyGenerator, withFolder } from "./support.js";
+import { bits, close, rejects, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
 
 const settings = { pairs: 300, epochs: 3, batchSize: 32, seed: 3 };
 const recipes: Record<string, Sampler> = {

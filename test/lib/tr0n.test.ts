@@ -14,7 +14,7 @@ import {
   type Tr0nOptions,
 } from "../../lib/index.js";
 import { native } from "../../lib/native/binding.js";
-import { bits, close, countingController, rejects, tinyEncoder, tinyGenerator } from "./support.js";
+import { bits, close, countingController, rejects, tinyEncoder, tinyGenerator } from "../support/tiny.js";
 
 const wrong = (value: unknown) => value as never;
 const settings = { pairs: 2000, epochs: 8, batchSize: 32, seed: 3 };

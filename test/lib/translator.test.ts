@@ -3,7 +3,7 @@ import { Translator, tensor } from "../../lib/index.js";
 import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
 import { parameterCount } from "../../lib/translator/shape.js";
 import { onDevices } from "../support/devices.js";
-import { bits, close, numbers, rejects } from "./support.js";
+import { bits, close, numbers, rejects } from "../support/tiny.js";
 
 const c = tensor(numbers(1, 18), [6, 3]);
 const z = tensor(numbers(2, 24), [6, 4]);

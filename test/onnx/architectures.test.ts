@@ -9,7 +9,15 @@ import { energy, flattenComplete } from "../../lib/objective/energy.js";
 import { energyGraph, stageGraph } from "../../lib/objective/graphs.js";
 import { compose, decodeModel, differentiateGraph, inferShapes, type Graph } from "../../lib/onnx/index.js";
 import { stage } from "../../lib/objective/stages.js";
-import { assertRelative, head, run, session, unpack, type Expected, type Feed } from "./support.js";
+import {
+  assertRelative,
+  head,
+  run,
+  session,
+  unpack,
+  type Expected,
+  type Feed,
+} from "../support/operators.js";
 
 const small = new URL("../fixtures/architectures/", import.meta.url);
 const large = new URL("../../.cache/architectures/", import.meta.url);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Builder, DataType, differentiateGraph, emptyGraph, readNumbers } from "../../lib/onnx/index.js";
-import { assertClose, runGraph } from "./support.js";
+import { assertClose, runGraph } from "../support/operators.js";
 
 describe("onnx: building graphs", () => {
   it("equal constants are stored once, equal nodes emitted once", () => {

@@ -21,7 +21,7 @@ import {
   makeTensor,
   type Graph,
 } from "../../lib/onnx/index.js";
-import { runGraph } from "./support.js";
+import { runGraph } from "../support/operators.js";
 
 const folder = new URL("../fixtures/onnx/", import.meta.url);
 const fixture = (name: string): Uint8Array => new Uint8Array(readFileSync(new URL(`${name}.onnx`, folder)));

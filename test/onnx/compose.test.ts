@@ -10,7 +10,7 @@ import {
   type Dim,
   type Graph,
 } from "../../lib/onnx/index.js";
-import { runGraph } from "./support.js";
+import { runGraph } from "../support/operators.js";
 
 /** y = x · factor + x · factor, with names that collide between any two of these. */
 function scale(factor: number, dims: Dim[], elemType: number = DataType.FLOAT, opset = 18): Graph {

@@ -7,7 +7,7 @@ import {
   emptyGraph,
   type Graph,
 } from "../../lib/onnx/index.js";
-import { session, toTensor, type Feed } from "./support.js";
+import { session, toTensor, type Feed } from "../support/operators.js";
 
 type Values = Record<string, { data: ArrayLike<number> }>;
 

@@ -13,7 +13,7 @@ import {
   randomNodes,
   type Graph,
 } from "../../lib/onnx/index.js";
-import { assertClose, runGraph } from "./support.js";
+import { assertClose, runGraph } from "../support/operators.js";
 
 const fixture = (name: string): Uint8Array =>
   readFileSync(new URL(`../fixtures/onnx/${name}.onnx`, import.meta.url));

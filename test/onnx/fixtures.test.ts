@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { decodeModel, differentiate, differentiateGraph, inspectGraph } from "../../lib/onnx/index.js";
-import { assertClose, head, runGraph, unpack, type Expected } from "./support.js";
+import { assertClose, head, runGraph, unpack, type Expected } from "../support/operators.js";
 
 const folder = new URL("../fixtures/onnx/", import.meta.url);
 const { cases } = JSON.parse(readFileSync(new URL("expected.json", folder), "utf8")) as {

@@ -15,8 +15,8 @@ import {
   type Graph,
 } from "../../lib/onnx/index.js";
 import { rules } from "../../lib/onnx/rules/index.js";
-import { smallest } from "./smallest.js";
-import { assertClose, runGraph } from "./support.js";
+import { smallest } from "../support/smallest.js";
+import { assertClose, runGraph } from "../support/operators.js";
 
 function build(make: (b: Builder, x: string) => void): Graph {
   const b = new Builder(emptyGraph("paths"));

@@ -21,7 +21,7 @@ import {
   upgradeGraph,
   type Graph,
 } from "../../lib/onnx/index.js";
-import { random, runGraph } from "./support.js";
+import { random, runGraph } from "../support/operators.js";
 
 const most = (1n << 63n) - 1n;
 const least = -(1n << 63n);

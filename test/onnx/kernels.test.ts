@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { DataType, encodeModel } from "../../lib/onnx/index.js";
 import { rules } from "../../lib/onnx/rules/index.js";
 import { canonicalOpset } from "../../lib/onnx/upgrade.js";
-import { float32Only } from "./float32-only.js";
-import { smallest } from "./smallest.js";
-import { newestOpset, session } from "./support.js";
+import { float32Only } from "../support/float32-only.js";
+import { smallest } from "../support/smallest.js";
+import { newestOpset, session } from "../support/operators.js";
 
 /** Operator sets for which the pinned runtime has lost an operator altogether. */
 const gone: Record<string, number> = { Swish: 25, GlobalLpPool: 22 };

@@ -18,7 +18,17 @@ import {
   typeName,
   type Graph,
 } from "../../lib/onnx/index.js";
-import { assertClose, random, run, runGraph, seedOf, size, spaced, uniform, type Feed } from "./support.js";
+import {
+  assertClose,
+  random,
+  run,
+  runGraph,
+  seedOf,
+  size,
+  spaced,
+  uniform,
+  type Feed,
+} from "../support/operators.js";
 
 const names = ["conv_bn_pool", "generator", "attention", "glue", "shuffle", "kinks"];
 const fixture = (name: string): Uint8Array =>

@@ -11,7 +11,7 @@ import {
   sharedProductBytes,
 } from "../../lib/onnx/index.js";
 import { simplifyGraph } from "../../lib/model/simplify.js";
-import { assertClose, random, uniform } from "./support.js";
+import { assertClose, random, uniform } from "../support/operators.js";
 
 const [rows, width] = [5, 160];
 

@@ -13,7 +13,7 @@ import {
   emptyGraph,
   type Graph,
 } from "../../lib/onnx/index.js";
-import { runGraph, unpack, type Expected } from "./support.js";
+import { runGraph, unpack, type Expected } from "../support/operators.js";
 
 const folder = new URL("../../.cache/onnx/", import.meta.url);
 

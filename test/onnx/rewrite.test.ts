@@ -11,7 +11,15 @@ import {
   type Graph,
 } from "../../lib/onnx/index.js";
 import { rewriteBoth, rewriteForward } from "../../lib/onnx/rewrite/index.js";
-import { assertClose, checkGradient, random, runGraph, seedOf, uniform, type Feed } from "./support.js";
+import {
+  assertClose,
+  checkGradient,
+  random,
+  runGraph,
+  seedOf,
+  uniform,
+  type Feed,
+} from "../support/operators.js";
 
 type Attributes = Record<string, AttributeValue>;
 

@@ -1,6 +1,6 @@
 /** Attention and rotary embeddings. */
 import type { AttributeValue } from "../../lib/onnx/attributes.js";
-import { checkGradient, type Case, type InputSpec } from "./support.js";
+import { checkGradient, type Case, type InputSpec } from "../support/operators.js";
 
 type Attributes = Record<string, AttributeValue>;
 

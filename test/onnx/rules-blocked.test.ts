@@ -24,7 +24,7 @@ import {
   uniform,
   type Case,
   type Feed,
-} from "./support.js";
+} from "../support/operators.js";
 
 /** A constant of seeded numbers, or of the given ones. */
 type Constant = (dims: number[], values?: number[]) => string;

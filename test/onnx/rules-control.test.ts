@@ -23,7 +23,15 @@ import {
   jvpGraph,
   type Graph,
 } from "../../lib/onnx/index.js";
-import { assertClose, checkGradient, random, runGraph, uniform, type Case, type Feed } from "./support.js";
+import {
+  assertClose,
+  checkGradient,
+  random,
+  runGraph,
+  uniform,
+  type Case,
+  type Feed,
+} from "../support/operators.js";
 
 /** A branch, written as a graph whose inputs are captured. */
 function branch(

@@ -7,8 +7,16 @@ import { readFileSync } from "node:fs";
 import type { Attributes } from "../../lib/onnx/builder.js";
 import { Builder, differentiateGraph, emptyGraph, type Graph } from "../../lib/onnx/index.js";
 import { rules } from "../../lib/onnx/rules/index.js";
-import { float32Only } from "./float32-only.js";
-import { assertClose, newestOpset, runGraph, toTensor, unpack, type Feed, type Packed } from "./support.js";
+import { float32Only } from "../support/float32-only.js";
+import {
+  assertClose,
+  newestOpset,
+  runGraph,
+  toTensor,
+  unpack,
+  type Feed,
+  type Packed,
+} from "../support/operators.js";
 
 interface Fixture {
   name: string;

@@ -1,6 +1,6 @@
 import type { AttributeValue } from "../../lib/onnx/attributes.js";
 import type { Builder, Dim } from "../../lib/onnx/index.js";
-import { checkGradient, uniform, type Case, type InputSpec } from "./support.js";
+import { checkGradient, uniform, type Case, type InputSpec } from "../support/operators.js";
 
 type Attributes = Record<string, AttributeValue>;
 

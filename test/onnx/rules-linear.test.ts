@@ -1,4 +1,4 @@
-import { checkGradient, type Case } from "./support.js";
+import { checkGradient, type Case } from "../support/operators.js";
 import type { Dim } from "../../lib/onnx/index.js";
 
 function matmul(a: Dim[], c: Dim[]): Case {

@@ -1,4 +1,4 @@
-import { checkGradient, uniform, type Case, type InputSpec } from "./support.js";
+import { checkGradient, uniform, type Case, type InputSpec } from "../support/operators.js";
 import type { Dim } from "../../lib/onnx/index.js";
 
 /** int64 values, known only when the model runs. */

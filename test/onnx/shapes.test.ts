@@ -11,7 +11,7 @@ import {
   type Dim,
 } from "../../lib/onnx/index.js";
 import { divide, multiply } from "../../lib/onnx/shapes/dims.js";
-import { runGraph, unpack, type Expected } from "./support.js";
+import { runGraph, unpack, type Expected } from "../support/operators.js";
 
 function builder(dims: Dim[]): { b: Builder; x: string } {
   const b = new Builder(emptyGraph("shapes"));

@@ -11,7 +11,7 @@ import {
   type Dim,
   type Graph,
 } from "../../lib/onnx/index.js";
-import { runGraph, random, seedOf, size, uniform } from "./support.js";
+import { runGraph, random, seedOf, size, uniform } from "../support/operators.js";
 
 interface Old {
   opset: number;

@@ -9,7 +9,7 @@ import { torchModulePath } from "../../lib/native/binding.js";
 import { changed, readArchive, writeArchive, type Records } from "../support/archive.js";
 import { seeded } from "../support/numbers.js";
 import { finish } from "../support/process.js";
-import { demoFile, needsTorch, torchFixture } from "./support.js";
+import { demoFile, needsTorch, torchFixture } from "../support/torch.js";
 
 const file = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const addonPath = process.env["TR0N_ADDON"] ?? file("build/Release/tr0n.node");

@@ -3,7 +3,7 @@ import { augmentation, loadModel, stage, Tr0n, type Stage } from "../../lib/inde
 import { Builder, DataType, emptyGraph } from "../../lib/onnx/index.js";
 import { Pipeline } from "../../lib/model/pipeline.js";
 import { assertClose, seeded } from "../support/numbers.js";
-import { demoFile, needsTorch } from "./support.js";
+import { demoFile, needsTorch } from "../support/torch.js";
 
 describe("torchscript: augmented energies", function () {
   this.timeout(120_000);

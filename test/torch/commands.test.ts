@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { tr0n } from "../cli/support.js";
-import { demoFile, needsTorch, torchFixture } from "./support.js";
+import { tr0n } from "../support/cli.js";
+import { demoFile, needsTorch, torchFixture } from "../support/torch.js";
 
 interface Sampled {
   energies: number[];

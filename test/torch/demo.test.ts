@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { loadModel, tensor, type Model } from "../../lib/index.js";
 import { assertClose, seeded } from "../support/numbers.js";
-import { demoFile, needsTorch } from "./support.js";
+import { demoFile, needsTorch } from "../support/torch.js";
 
 describe("torchscript: the demo models", function () {
   this.timeout(120_000);

@@ -12,7 +12,7 @@ import {
   Tr0n,
 } from "../../lib/index.js";
 import { native, type NativeCounters } from "../../lib/native/binding.js";
-import { demoFile, needsTorch, torchFixture } from "./support.js";
+import { demoFile, needsTorch, torchFixture } from "../support/torch.js";
 
 const bytes = (name: string): Uint8Array => new Uint8Array(readFileSync(torchFixture(name)));
 const shapes = { x: [null, 4] };

@@ -4,9 +4,9 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { loadModel, tensor, Tr0n, type ModelOptions } from "../../lib/index.js";
 import { native, packageRoot } from "../../lib/native/binding.js";
-import { tr0n } from "../cli/support.js";
+import { tr0n } from "../support/cli.js";
 import { changed, readArchive, writeArchive } from "../support/archive.js";
-import { demoFile, needsTorch, torchFixture } from "./support.js";
+import { demoFile, needsTorch, torchFixture } from "../support/torch.js";
 
 /** A file of scripts/fixtures/torch/hostile.py. */
 const hostile = (name: string): string => torchFixture(`hostile/${name}`);

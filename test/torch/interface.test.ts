@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { loadModel, tensor, type Model } from "../../lib/index.js";
 import { assertClose, seeded } from "../support/numbers.js";
-import { demoFile, needsTorch, torchFixture } from "./support.js";
+import { demoFile, needsTorch, torchFixture } from "../support/torch.js";
 
 const load = (name: string, inputShapes?: Record<string, (number | null)[]>): Promise<Model> =>
   loadModel(torchFixture(name), inputShapes ? { inputShapes } : undefined);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { energy, loadModel, stage, Tr0n, type Model, type Tr0nOptions } from "../../lib/index.js";
 import { FeatureSpace } from "../../lib/evaluate/feature-space.js";
 import { assertClose, relativeError, seeded } from "../support/numbers.js";
-import { demoFile, needsTorch } from "./support.js";
+import { demoFile, needsTorch } from "../support/torch.js";
 
 const formats = [
   ["onnx", "onnx"],

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { native, torchModulePath } from "../../lib/native/binding.js";
 import { finish } from "../support/process.js";
-import { demoFile, needsTorch } from "./support.js";
+import { demoFile, needsTorch } from "../support/torch.js";
 
 const file = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const addonPath = process.env["TR0N_ADDON"] ?? file("build/Release/tr0n.node");

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { loadModel, tensor, type Model, type Tensor } from "../../lib/index.js";
 import { assertClose, relativeError } from "../support/numbers.js";
-import { demoFile, needsTorch, torchFixture } from "./support.js";
+import { demoFile, needsTorch, torchFixture } from "../support/torch.js";
 
 interface Digest {
   shape: number[];

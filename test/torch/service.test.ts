@@ -5,7 +5,7 @@ import { runInNewContext } from "node:vm";
 import { energy, loadModel, sampler, tensor, Tr0n, type Model } from "../../lib/index.js";
 import { native } from "../../lib/native/binding.js";
 import { seeded } from "../support/numbers.js";
-import { demoFile, needsTorch } from "./support.js";
+import { demoFile, needsTorch } from "../support/torch.js";
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;

@@ -1,5 +1,5 @@
 /** A generator and a classifier whose posterior is known: the encoder's features are the latent itself. */
-import { makeModel } from "../support/onnx.js";
+import { makeModel } from "./onnx.js";
 
 /** p(1|z) = 1/(1 + exp(−slope·z₀ − offset)), z ~ N(0, I₃). */
 export const slope = 2;

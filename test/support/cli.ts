@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cli } from "../../lib/cli/cli.js";
-import { analyticClassifier, analyticGenerator } from "../evaluate/analytic.js";
+import { analyticClassifier, analyticGenerator } from "./analytic.js";
 
 export interface Outcome {
   code: number;

@@ -1,6 +1,6 @@
 /** Run as a process of its own by the tests of killed runs: it kills itself in the middle. */
 import { generatePairs, loadModel, Tr0n } from "../../lib/index.js";
-import { tinyEncoder, tinyGenerator } from "./support.js";
+import { tinyEncoder, tinyGenerator } from "./tiny.js";
 
 const [what, path, limit] = process.argv.slice(2) as [string, string, string];
 const stop = (done: number): void => {
