@@ -7,7 +7,7 @@ import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import ts from "typescript";
 import { packageRoot } from "../../lib/native/binding.js";
-import { tr0n } from "../cli/support.js";
+import { tr0n } from "../support/cli.js";
 
 const read = (path: string): string => readFileSync(join(packageRoot, path), "utf8");
 /** Files of a folder by their paths from the top. */
