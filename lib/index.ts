@@ -20,9 +20,12 @@ export {
   type GroupLatent,
   type Latent,
   type MappedLatent,
+  type NormalLatent,
   type ProductLatent,
   type SimpleLatent,
   type TableLatent,
+  type TruncatedNormalLatent,
+  type UniformLatent,
 } from "./latent/latent.js";
 export type { EncoderKind } from "./objective/encoder-kind.js";
 export type { Range } from "./base/range.js";

@@ -1,16 +1,28 @@
 /** `--latent`: the prior over a generator's inputs. */
 import type { RunConfig } from "../config/config.js";
-import type { GroupLatentSpec, LatentSpec, SimpleLatentSpec } from "../config/latent.js";
+import { factorised } from "../latent/kinds/factorised.js";
+import { groups as kinds } from "../latent/kinds/groups.js";
+import type { GroupLatentSpec, LatentSpec } from "../latent/latent.js";
 import type { Arguments } from "./arguments.js";
 import { UsageError } from "./errors.js";
 
+const spellings = kinds.all().map(({ spelling }) => spelling);
+
 /** What `--latent` takes, for the end of a command's help. */
 export const latentNotes =
-  "A prior is normal[:DIM[:STD]], truncated[:DIM[:BOUND]], uniform[:DIM[:BOUND]], table:FILE (rows of a matrix, .safetensors " +
-  "or JSON) or mapped[:BASE] (what the --mapping network makes of BASE, by default normal). DIM is the generator's where left " +
+  `A prior is ${either(spellings.map(({ syntax }) => syntax))}. DIM is the generator's where left ` +
   "out. BigGAN: --latent z=truncated,y=table:classes.safetensors.";
 
-const kinds = { normal: "normal", truncated: "truncatedNormal", uniform: "uniform" } as const;
+/** What `--latent-bound` is, by prior. */
+export const boundHelp = spellings
+  .flatMap(({ word, bound }) => (bound?.help ? [`${word}: ${bound.help}`] : []))
+  .join("; ");
+
+const boundedWords = either(spellings.flatMap(({ word, bound }) => (bound?.help ? [word] : [])));
+
+function either(items: readonly string[]): string {
+  return `${items.slice(0, -1).join(", ")} or ${items.at(-1)}`;
+}
 
 /**
  * Reads `--latent`, `--latent-dim` and `--latent-bound`, as a function of a configuration's latent that they change.
@@ -23,14 +35,14 @@ export function readLatent(args: Arguments): (before: LatentSpec | undefined) =>
   const bound = args.number("latent-bound", { above: 0 });
   const given = parts && readParts(args, parts);
   return (before) => {
-    const same = given !== undefined && before?.kind === given.kind && isSimple(before);
+    const same = given !== undefined && before?.kind === given.kind && isFactorised(before);
     const base = same
-      ? { ...before, ...given }
-      : (given ?? before ?? (dim === undefined ? undefined : normal()));
-    if (dim !== undefined && !isSimple(base))
+      ? ({ ...before, ...given } as LatentSpec)
+      : (given ?? before ?? (dim === undefined ? undefined : ({ kind: "normal" } as const)));
+    if (dim !== undefined && !(base && isFactorised(base)))
       throw args.wrong("latent-dim", "none for this prior, whose parts have their own", dim);
     if (bound !== undefined && !hasBound(base))
-      throw args.wrong("latent-bound", "--latent truncated or uniform with it", bound);
+      throw args.wrong("latent-bound", `--latent ${boundedWords} with it`, bound);
     return base && withSizes(base, dim, bound);
   };
 }
@@ -38,7 +50,7 @@ export function readLatent(args: Arguments): (before: LatentSpec | undefined) =>
 /** @throws UsageError for a mapped latent without its mapping network, or the other way round */
 export function checkMapping(args: Arguments, run: RunConfig): void {
   const parts = run.latent?.kind === "product" ? Object.values(run.latent.groups) : [run.latent];
-  const mapped = parts.some((part) => part?.kind === "mapped");
+  const mapped = parts.some((part) => part && kinds.find(part)?.needsMapping);
   const file = args.text("config");
   const told = file === undefined ? "" : `, or "mapping" in ${file}`;
   if (mapped && !run.mapping)
@@ -50,33 +62,30 @@ export function checkMapping(args: Arguments, run: RunConfig): void {
     );
 }
 
-const normal = (): SimpleLatentSpec => ({ kind: "normal" });
+/** Those whose size the line may say. */
+function isFactorised(spec: LatentSpec): boolean {
+  return factorised.find(spec) !== undefined;
+}
 
-function isSimple(spec: LatentSpec | undefined): spec is SimpleLatentSpec {
-  return spec !== undefined && Object.values(kinds).some((kind) => kind === spec.kind);
+/** The options that `--latent-bound` changes; undefined where a part has no bound. */
+function boundOptions(spec: GroupLatentSpec, bound: number): object | undefined {
+  return kinds.of(spec).spelling.bound?.set(spec, bound);
 }
 
 function hasBound(spec: LatentSpec | undefined): boolean {
   if (spec?.kind === "product") return Object.values(spec.groups).some(hasBound);
-  if (spec?.kind === "mapped") return hasBound(spec.base);
-  return spec?.kind === "truncatedNormal" || spec?.kind === "uniform";
+  return kinds.find(spec) !== undefined && boundOptions(spec as GroupLatentSpec, 1) !== undefined;
 }
 
 /** With `--latent-dim`, and `--latent-bound` wherever a bound belongs. */
-function withSizes<T extends LatentSpec>(spec: T, dim: number | undefined, bound: number | undefined): T {
+function withSizes(spec: LatentSpec, dim: number | undefined, bound: number | undefined): LatentSpec {
   if (spec.kind === "product") {
     const groups = Object.entries(spec.groups).map(([name, group]) => [name, withSizes(group, dim, bound)]);
     return { ...spec, groups: Object.fromEntries(groups) as Record<string, GroupLatentSpec> };
   }
-  if (spec.kind === "mapped" && spec.base) return { ...spec, base: withSizes(spec.base, undefined, bound) };
-  if (!isSimple(spec)) return spec;
-  const limits =
-    bound === undefined || spec.kind === "normal"
-      ? {}
-      : spec.kind === "uniform"
-        ? { low: -bound, high: bound }
-        : { bound };
-  return { ...spec, ...(dim === undefined ? {} : { dim }), ...limits };
+  if (!kinds.find(spec)) return spec;
+  const limits = bound === undefined ? {} : boundOptions(spec as GroupLatentSpec, bound);
+  return { ...spec, ...(dim !== undefined && isFactorised(spec) ? { dim } : {}), ...limits } as LatentSpec;
 }
 
 function readParts(args: Arguments, parts: readonly string[]): LatentSpec {
@@ -95,34 +104,16 @@ function readParts(args: Arguments, parts: readonly string[]): LatentSpec {
   return { kind: "product", groups: Object.fromEntries(read) as Record<string, GroupLatentSpec> };
 }
 
-/** One prior: kind[:number[:number]], table:FILE or mapped[:base]. */
+/** One prior: its word, and what its kind takes behind it. */
 function readPrior(args: Arguments, text: string): GroupLatentSpec {
-  const [kind, ...rest] = text.split(":");
-  if (kind === "table" && rest.join(":") !== "") return { kind: "table", file: rest.join(":") };
-  if (kind === "mapped")
-    return rest.length > 0
-      ? { kind: "mapped", base: readSimple(args, rest.join(":"), text) }
-      : { kind: "mapped" };
-  return readSimple(args, text, text);
-}
-
-function readSimple(args: Arguments, prior: string, text: string): SimpleLatentSpec {
-  const [word = "", ...numbers] = prior.split(":");
-  const [dim, second] = numbers.map(Number);
-  if (
-    !Object.hasOwn(kinds, word) ||
-    numbers.length > 2 ||
-    (dim !== undefined && !(Number.isSafeInteger(dim) && dim >= 1)) ||
-    (second !== undefined && !(second > 0 && Number.isFinite(second)))
-  )
+  const [word, ...rest] = text.split(":");
+  const kind = kinds.all().find(({ spelling }) => spelling.word === word);
+  const options = kind?.spelling.read(rest);
+  if (!options)
     throw args.wrong(
       "latent",
-      "normal, truncated, uniform, table:FILE or mapped, with numbers as the help says",
+      `${either(spellings.map((spelling) => spelling.word))}, with numbers or a file as the help says`,
       text,
     );
-  const kind = kinds[word as keyof typeof kinds];
-  const size = dim === undefined ? {} : { dim };
-  if (second === undefined) return { kind, ...size };
-  if (kind === "uniform") return { kind, ...size, low: -second, high: second };
-  return { kind, ...size, ...(kind === "normal" ? { std: second } : { bound: second }) };
+  return { kind: kind!.kind, ...options } as GroupLatentSpec;
 }

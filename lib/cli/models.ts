@@ -12,7 +12,7 @@ import { loadTokenizer } from "../condition/tokenizer.js";
 import type { Arguments } from "./arguments.js";
 import type { Context, OptionSpec } from "./command.js";
 import { UsageError } from "./errors.js";
-import { readLatent } from "./latents.js";
+import { boundHelp, readLatent } from "./latents.js";
 
 export const modelOptions = {
   config: { type: "string", value: "FILE", help: "a configuration, JSON; other options override it" },
@@ -116,7 +116,7 @@ export const settingOptions = {
   "latent-bound": {
     type: "string",
     value: "X",
-    help: "truncated: redrawn beyond ±X (default 2); uniform: ±X (default 1)",
+    help: boundHelp,
   },
   resize: { type: "string", value: "HxW", help: "resize images for the encoder" },
   grayscale: { type: "boolean", help: "one channel for the encoder" },

@@ -1,10 +1,10 @@
 /** What a configuration describes, as the library takes it. */
 import { augmentation, type Augmentation } from "../objective/augment.js";
 import type { Condition, WeightedCondition } from "../condition/condition.js";
-import { readEmbedding } from "../condition/read-embedding.js";
 import { energy, type Energy } from "../objective/energy.js";
 import type { ConditionNoise } from "../translator/noise.js";
 import { readWholeFile } from "../base/read-file.js";
+import { readJsonRows } from "../base/read-matrix.js";
 import { reason } from "../base/atomic-write.js";
 import { FileError } from "../base/errors.js";
 import { sampler, type Sampler } from "../sampling/sampler.js";
@@ -64,7 +64,7 @@ export async function buildCondition(spec: ConditionSpec): Promise<Condition> {
   }
   if (!("embedding" in spec)) return spec;
   const { embedding } = spec;
-  if (typeof embedding === "string") return { embedding: await readEmbedding(embedding) };
+  if (typeof embedding === "string") return { embedding: await readJsonRows(embedding) };
   const rows = (Array.isArray(embedding[0]) ? embedding : [embedding]) as number[][];
   return { embedding: tensor(rows.flat(), [rows.length, rows[0]!.length]) };
 }

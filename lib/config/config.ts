@@ -11,7 +11,7 @@ import type { Stage } from "../objective/stages.js";
 import { readWholeFile } from "../base/read-file.js";
 import type { Sampler } from "../sampling/sampler.js";
 import type { TrainOptions } from "../training/options.js";
-import type { LatentSpec } from "./latent.js";
+import type { LatentSpec } from "../latent/latent.js";
 import { configSchema } from "./schema.js";
 import { ConfigProblem, validate } from "./validate.js";
 

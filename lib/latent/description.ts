@@ -1,29 +1,12 @@
 /** Latents as files remember them: JSON, with the numbers of tables as tensors beside it. */
-import { createHash } from "node:crypto";
-import { basename } from "node:path";
-import { ArgumentError, FileError, invalid } from "../base/errors.js";
-import {
-  checkSimple,
-  latent,
-  latentGroups,
-  type GroupLatent,
-  type Latent,
-  type SimpleLatent,
-} from "./latent.js";
-import { loadedModel } from "../model/model.js";
-import type { Model } from "../model/interface.js";
-import { takeTensor, type Safetensors } from "../base/safetensors.js";
+import { invalid } from "../base/errors.js";
+import type { Safetensors } from "../base/safetensors.js";
 import type { Tensor } from "../base/tensor.js";
+import { groups as kinds, type GroupDescription } from "./kinds/groups.js";
+import type { Mappings } from "./kinds/kind.js";
+import { latent, latentGroups, type GroupLatent, type Latent } from "./latent.js";
 
-type GroupDescription =
-  | SimpleLatent
-  | { readonly kind: "table"; readonly dim: number; readonly rows: number; readonly sha256: string }
-  | {
-      readonly kind: "mapped";
-      readonly dim: number;
-      readonly base: SimpleLatent;
-      readonly mapping: { readonly name: string; readonly sha256: string };
-    };
+export type { Mappings };
 
 /** Groups of a product are a list: their order counts. */
 export type LatentDescription =
@@ -35,29 +18,12 @@ export type LatentDescription =
     };
 
 export async function describeLatent(prior: Latent): Promise<LatentDescription> {
-  if (prior.kind !== "product") return describeGroup(prior);
-  const groups: { input: string; latent: GroupDescription }[] = [];
-  for (const [input, group] of Object.entries(prior.groups))
-    groups.push({ input, latent: await describeGroup(group) });
-  return { kind: "product", dim: prior.dim, groups };
-}
-
-async function describeGroup(group: GroupLatent): Promise<GroupDescription> {
-  switch (group.kind) {
-    case "table": {
-      const { data, shape } = group.table;
-      const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-      const sha256 = createHash("sha256").update(bytes).digest("hex");
-      return { kind: "table", dim: group.dim, rows: shape[0]!, sha256 };
-    }
-    case "mapped": {
-      const { dim, base, mapping } = group;
-      const sha256 = await mapping.fingerprint();
-      return { kind: "mapped", dim, base, mapping: { name: basename(mapping.name), sha256 } };
-    }
-    default:
-      return group;
-  }
+  const parts: { input: string | null; latent: GroupDescription }[] = [];
+  for (const { name, latent: group } of latentGroups(prior))
+    parts.push({ input: name, latent: await kinds.of(group).describe(group) });
+  const [only] = parts;
+  if (only?.input === null) return only.latent;
+  return { kind: "product", dim: prior.dim, groups: parts as { input: string; latent: GroupDescription }[] };
 }
 
 const prefix = "latent.";
@@ -66,7 +32,10 @@ const prefix = "latent.";
 export function latentTables(prior: Latent): Record<string, Tensor> {
   return Object.fromEntries(
     latentGroups(prior).flatMap(({ name, latent: group }) =>
-      group.kind === "table" ? [[tableName(name), group.table] as const] : [],
+      Object.entries(kinds.of(group).tensors?.(group) ?? {}).map(([own, tensor]) => [
+        tensorName(name, own),
+        tensor,
+      ]),
     ),
   );
 }
@@ -80,35 +49,25 @@ export function splitTables(file: Safetensors): { rest: Safetensors; tables: Saf
   return { rest: pick(false), tables: pick(true) };
 }
 
-function tableName(input: string | null): string {
-  return `${prefix}${input === null ? "" : `${input}.`}table`;
+function tensorName(input: string | null, name: string): string {
+  return `${prefix}${input === null ? "" : `${input}.`}${name}`;
 }
 
-/** Mapping networks of a file's latent: one for all, or by the generator's inputs. */
-export type Mappings = Model | Readonly<Record<string, Model>> | undefined;
-
-function isModel(value: Mappings): value is Model {
-  return value !== undefined && typeof (value as { run?: unknown }).run === "function";
+/** A description's parts; one that is no product is one, with no name. */
+function describedGroups(
+  stored: LatentDescription,
+): readonly { readonly input: string | null; readonly latent: GroupDescription }[] {
+  return stored.kind === "product" ? stored.groups : [{ input: null, latent: stored }];
 }
 
 /** @throws any error when a description is not as expected; tables and mappings are looked at later */
 export function checkDescription(value: LatentDescription): LatentDescription {
-  const group = (name: string, given: GroupDescription): GroupDescription => {
-    switch (given.kind) {
-      case "table":
-        if (!(given.rows >= 1 && given.dim >= 1)) throw new TypeError(`${name}: expected a table's size`);
-        return given;
-      case "mapped":
-        checkSimple(`${name}.base`, given.base);
-        if (!(given.dim >= 1) || !/^[0-9a-f]{64}$/.test(given.mapping.sha256))
-          throw new TypeError(`${name}: expected a size and a mapping with a SHA-256`);
-        return given;
-      default:
-        return checkSimple(name, given);
-    }
-  };
-  if (value.kind !== "product") return group("latent", value);
-  for (const { input, latent: given } of value.groups) group(`latent.${input}`, given);
+  for (const { input, latent: given } of describedGroups(value)) {
+    const name = input === null ? "latent" : `latent.${input}`;
+    const kind = kinds.find(given);
+    if (!kind) throw new TypeError(`${name}: expected one of ${kinds.known}`);
+    kind.checkDescription(name, given);
+  }
   return value;
 }
 
@@ -124,55 +83,22 @@ export async function restoreLatent(
   mappings: Mappings,
   path: string,
 ): Promise<Latent> {
-  const restored = new Map<string, GroupLatent>();
-  let mapped = 0;
-  const list =
-    stored.kind === "product" ? stored.groups : [{ input: null, latent: stored as GroupDescription }];
-  for (const { input, latent: group } of list) {
-    if (group.kind === "mapped") mapped++;
-    restored.set(input ?? "", await restoreGroup(input, group, tables, mappings, path));
+  const restored: [string | null, GroupLatent][] = [];
+  let needed = false;
+  for (const { input, latent: group } of describedGroups(stored)) {
+    const kind = kinds.of(group);
+    needed ||= kind.needsMapping ?? false;
+    const beside = {
+      path,
+      input,
+      tensors: tables,
+      tensorName: (name: string) => tensorName(input, name),
+      mappings,
+    };
+    restored.push([input, await kind.restore(group, beside)]);
   }
-  if (mapped === 0 && mappings !== undefined)
+  if (!needed && mappings !== undefined)
     throw invalid("models.mapping", `none, for ${path} was saved without a mapping network`, mappings);
-  return stored.kind === "product" ? latent.product(Object.fromEntries(restored)) : restored.get("")!;
-}
-
-async function restoreGroup(
-  input: string | null,
-  stored: GroupDescription,
-  tables: Safetensors,
-  mappings: Mappings,
-  path: string,
-): Promise<GroupLatent> {
-  switch (stored.kind) {
-    case "table": {
-      const shape = [stored.rows, stored.dim];
-      const table = { data: takeTensor(tables, path, tableName(input), shape), shape };
-      const found = (await describeGroup(latent.table(table))) as GroupDescription & { kind: "table" };
-      if (found.sha256 !== stored.sha256)
-        throw new FileError(
-          "ERR_FILE_INVALID",
-          `${path}: its table ${tableName(input)} is not the one that was saved`,
-        );
-      return latent.table(table);
-    }
-    case "mapped": {
-      const given = isModel(mappings) ? mappings : mappings?.[input ?? ""];
-      if (given === undefined)
-        throw new ArgumentError(
-          `models.mapping: ${path} was saved with the mapping network ${stored.mapping.name}` +
-            `${input === null ? "" : ` for the input ${input}`}; give it again`,
-        );
-      const sha256 = await loadedModel("models.mapping", given).fingerprint();
-      if (sha256 !== stored.mapping.sha256)
-        throw new FileError(
-          "ERR_FILE_MISMATCH",
-          `${path}: it belongs to the mapping network ${stored.mapping.name} (SHA-256 ${stored.mapping.sha256}), not to ` +
-            `${given.name} (SHA-256 ${sha256})`,
-        );
-      return latent.mapped(given, stored.base, { dim: stored.dim });
-    }
-    default:
-      return stored;
-  }
+  const [only] = restored;
+  return only?.[0] === null ? only[1] : latent.product(Object.fromEntries(restored));
 }

@@ -3,25 +3,20 @@
  * (tables, mapped latents) a normal with its moments.
  */
 import { runJob, runJobWithProgress } from "../native/job.js";
-import { latentGroups, latentStd, type GroupLatent, type Latent, type SimpleLatent } from "./latent.js";
+import { groups as kinds, type GroupLatent } from "./kinds/groups.js";
+import type { Density, Draws, OpenMapping } from "./kinds/kind.js";
+import { latentGroups, type Latent } from "./latent.js";
+import { momentsOf, type Moments } from "./moments.js";
 import { native, type NativePrior, type NativeRowMap } from "../native/binding.js";
 
-/** Opens a mapping network: draws of its base → rows of w. */
-export type OpenMapping = (latent: GroupLatent & { kind: "mapped" }) => Promise<NativeRowMap>;
+export type { OpenMapping };
 
-/** Mean and standard deviation of every dimension of a group. */
-interface Moments {
-  readonly mean: Float64Array;
-  readonly std: Float64Array;
-}
-
-/** A group as it is drawn: `base` numbers of a factorised prior, from `baseBegin` on, become numbers of a latent. */
+/** A group as it is drawn: numbers of a factorised prior, from `baseBegin` on, become numbers of a latent. */
 interface DrawnGroup {
   readonly latent: GroupLatent;
   readonly begin: number;
-  readonly base: SimpleLatent;
+  readonly draws: Draws;
   readonly baseBegin: number;
-  readonly map: NativeRowMap | null;
 }
 
 /** Draws from which the moments of a mapped latent are estimated. */
@@ -47,31 +42,27 @@ export class LatentSource {
     let baseBegin = 0;
     const groups: DrawnGroup[] = [];
     for (const { latent, begin } of latentGroups(prior)) {
-      const base = baseOf(latent);
-      const map = latent.kind === "mapped" ? await open(latent) : null;
-      groups.push({ latent, begin, base, baseBegin, map });
-      baseBegin += base.dim;
+      const draws = await kinds.of(latent).draws(latent, open);
+      groups.push({ latent, begin, draws, baseBegin });
+      baseBegin += draws.base.dim;
     }
-    const base = joined(groups.map((group) => group.base));
-    const plain = groups.every((group) => group.latent === group.base);
+    const base = joined(groups.map(({ draws }) => draws.base));
+    const plain = groups.every(({ draws }) => !draws.rows);
     const stds = new Float64Array(prior.dim);
     if (plain) {
-      for (const { base: latent, begin } of groups) stds.fill(latentStd(latent), begin, begin + latent.dim);
+      for (const { draws, begin } of groups) stds.fill(draws.base.std, begin, begin + draws.base.dim);
       return new LatentSource(groups, prior.dim, base, base, stds);
     }
     const drawing = new LatentSource(groups, prior.dim, base, base, stds);
     const elements = new Float32Array(4 * prior.dim);
     for (const group of groups) {
-      const { latent, begin } = group;
-      if (latent.kind !== "table" && latent.kind !== "mapped") {
-        elements.set(simpleElements(latent), 4 * begin);
-        stds.fill(latentStd(latent), begin, begin + latent.dim);
+      const { latent, begin, draws } = group;
+      if (!draws.rows) {
+        fillElements(elements, draws.base, begin);
+        stds.fill(draws.base.std, begin, begin + latent.dim);
         continue;
       }
-      const moments =
-        latent.kind === "table"
-          ? momentsOf([latent.table.data], latent.dim)
-          : await drawing.estimate(group, signal);
+      const moments = draws.moments?.() ?? (await drawing.estimate(group, signal));
       for (let j = 0; j < latent.dim; j++)
         elements.set([moments.mean[j]!, moments.std[j]!, -Infinity, Infinity], 4 * (begin + j));
       stds.set(moments.std, begin);
@@ -140,66 +131,36 @@ export class LatentSource {
   }
 }
 
-/** What a group's draws are made of. */
-function baseOf(latent: GroupLatent): SimpleLatent {
-  switch (latent.kind) {
-    case "table":
-      return { kind: "uniform", dim: 1, low: 0, high: latent.table.shape[0]! };
-    case "mapped":
-      return latent.base;
-    default:
-      return latent;
-  }
-}
-
 /** One prior of several side by side. */
-function joined(parts: readonly SimpleLatent[]): NativePrior {
-  if (parts.length === 1) return { ...parts[0]! };
+function joined(parts: readonly Density[]): NativePrior {
+  if (parts.length === 1) return parts[0]!.native;
   const elements = new Float32Array(4 * parts.reduce((sum, part) => sum + part.dim, 0));
   let at = 0;
   for (const part of parts) {
-    elements.set(simpleElements(part), at);
-    at += 4 * part.dim;
+    fillElements(elements, part, at);
+    at += part.dim;
   }
   return { kind: "elements", dim: elements.length / 4, elements };
 }
 
-/** (mean, std, low, high) of every dimension, as the addon has them. */
-function simpleElements(latent: SimpleLatent): Float32Array {
-  const element =
-    latent.kind === "normal"
-      ? [0, latent.std, -Infinity, Infinity]
-      : latent.kind === "truncatedNormal"
-        ? [0, latent.std, -latent.bound, latent.bound]
-        : [0, Infinity, latent.low, latent.high];
-  const out = new Float32Array(4 * latent.dim);
-  for (let at = 0; at < out.length; at += 4) out.set(element, at);
-  return out;
+/** Puts a density's dimensions into elements [·, 4] from number `begin` on. */
+function fillElements(elements: Float32Array, { element, dim }: Density, begin: number): void {
+  for (let at = begin; at < begin + dim; at++) elements.set(element, 4 * at);
 }
 
 /** A group's numbers [n, dim] from rows of the base. */
 async function groupRows(
-  { latent, base, baseBegin, map }: DrawnGroup,
+  { draws, baseBegin }: DrawnGroup,
   rows: Float32Array,
   n: number,
   signal?: AbortSignal,
 ): Promise<Float32Array> {
+  const { base } = draws;
   const width = rows.length / n;
   const own = new Float32Array(n * base.dim);
   for (let i = 0; i < n; i++)
     own.set(rows.subarray(i * width + baseBegin, i * width + baseBegin + base.dim), i * base.dim);
-  if (map) {
-    const [w] = await runJob("mapping latents", signal, () => map.run(own, n));
-    return w!.data;
-  }
-  if (latent.kind !== "table") return own;
-  const { data, shape } = latent.table;
-  const out = new Float32Array(n * latent.dim);
-  for (let i = 0; i < n; i++) {
-    const row = Math.min(Math.floor(own[i]!), shape[0]! - 1);
-    out.set(data.subarray(row * latent.dim, (row + 1) * latent.dim), i * latent.dim);
-  }
-  return out;
+  return (await draws.rows?.(own, n, signal)) ?? own;
 }
 
 /** Puts [n, width] into rows `at` … of [·, size], from column `begin` on. */
@@ -213,20 +174,4 @@ function place(
 ): void {
   const width = from.length / n;
   for (let i = 0; i < n; i++) to.set(from.subarray(i * width, (i + 1) * width), (at + i) * size + begin);
-}
-
-/**
- * Moments of the columns of parts [·, dim]. A column that (nearly) stands still gets a thousandth of the widest one's
- * deviation: a density needs some.
- */
-function momentsOf(parts: readonly Float32Array[], dim: number): Moments {
-  const count = parts.reduce((sum, part) => sum + part.length, 0) / dim;
-  const mean = new Float64Array(dim);
-  const std = new Float64Array(dim);
-  for (const part of parts) for (let i = 0; i < part.length; i++) mean[i % dim]! += part[i]! / count;
-  for (const part of parts)
-    for (let i = 0; i < part.length; i++) std[i % dim]! += (part[i]! - mean[i % dim]!) ** 2 / count;
-  for (let j = 0; j < dim; j++) std[j] = Math.sqrt(std[j]!);
-  const least = Math.max(1e-3 * std.reduce((a, b) => Math.max(a, b), 0), 1e-6);
-  return { mean, std: std.map((value) => Math.max(value, least)) };
 }

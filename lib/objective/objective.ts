@@ -24,9 +24,11 @@ import { nearbyConditions, refuseBarrier, tellZeroGradient } from "./gradient-ch
 import { conditionGraph, energyGraph, stageGraph } from "./graphs.js";
 import type { ObjectiveOptions, PairFunction } from "./options.js";
 import { abortable, callNative, runJob, throwIfAborted } from "../native/job.js";
-import type { Latent, MappedLatent } from "../latent/latent.js";
+import type { Latent } from "../latent/latent.js";
+import type { Density } from "../latent/kinds/kind.js";
 import { latentGraph, latentTensors, type LatentInput } from "../latent/inputs.js";
 import type { LatentSource } from "../latent/source.js";
+import type { Model } from "../model/interface.js";
 import { OnnxModel, loadedModel, type LoadedModel } from "../model/model.js";
 import {
   native,
@@ -110,7 +112,9 @@ export class Objective {
   static async create(options: ObjectiveOptions): Promise<Objective> {
     const mappings: { dispose(): void }[] = [];
     try {
-      const parts = await fit(options, (latent) => openMapping(latent, options.maxBatch, mappings));
+      const parts = await fit(options, (mapping, base, dim) =>
+        openMapping(mapping, base, dim, options.maxBatch, mappings),
+      );
       if (options.augment) checkAugmentable(parts.imageShape);
       return new Objective(options, parts, mappings);
     } catch (error) {
@@ -547,7 +551,9 @@ async function transposed(graph: Graph): Promise<Graph> {
 
 /** Draws of the base → w. What is opened goes into `opened`. */
 async function openMapping(
-  { mapping, base, dim }: MappedLatent,
+  mapping: Model,
+  base: Density,
+  dim: number,
   maxBatch: number,
   opened: { dispose(): void }[],
 ): Promise<NativeRowMap> {
@@ -560,7 +566,9 @@ async function openMapping(
   const row = declared.map((size) => size ?? base.dim / known);
   const rows = async (n: number): Promise<Tensor> => {
     const count = n || 2;
-    const data = await runJob("drawing latents", undefined, () => native().drawPrior(base, 0n, 0, 0, count));
+    const data = await runJob("drawing latents", undefined, () =>
+      native().drawPrior(base.native, 0n, 0, 0, count),
+    );
     return { data, shape: [count, ...row] };
   };
   const pipeline = new Pipeline(fixedBatch || "batch", row);

@@ -1,6 +1,6 @@
 /** Rows that models are tried with while it is found out what fits what. */
 import type { Change } from "../model/batch-axis.js";
-import { latent as latents, type Latent } from "../latent/latent.js";
+import { latent as latents, sizeFor, type Latent } from "../latent/latent.js";
 import { LatentSource } from "../latent/source.js";
 import { elementCount, knownElementCount, type Tensor } from "../base/tensor.js";
 
@@ -16,7 +16,7 @@ export function latentRows(latent: Latent | undefined, seed: number, signal: Abo
     changed: boolean,
   ): Promise<Tensor | null> => {
     const known = knownElementCount(row);
-    const given = latent?.kind === "product" ? latent.groups[input]?.dim : latent?.dim;
+    const given = sizeFor(latent, input);
     const open = row.filter((size) => size === null).length;
     const size = open === 0 ? 1 : (given ?? 0) / known;
     if (open > 1 || !Number.isInteger(size) || size < 1 || known === 0) return null;

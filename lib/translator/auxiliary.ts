@@ -19,7 +19,7 @@ export function auxiliaryGroup(
 ): AuxiliaryGroup | null {
   if (name === undefined) return null;
   const groups = latentGroups(prior);
-  if (prior.kind !== "product")
+  if (groups[0]?.name === null)
     throw new ArgumentError(
       `${option}: expected none, for the latent is no product of groups, got ${JSON.stringify(name)}; give it a ` +
         "latent.product(), or leave the option out",

@@ -188,12 +188,17 @@ describe("options of the library in a configuration file", () => {
     same(own(latent.normal(2)), file.get("normal")!, {}, "normal");
     same(own(latent.truncatedNormal(2, 1)), file.get("truncatedNormal")!, {}, "truncatedNormal");
     same(own(latent.uniform(2)), file.get("uniform")!, {}, "uniform");
-    const members = (type: string): string[] =>
-      declared("latent/latent.ts", type).filter((key) => key !== "kind");
+    const members = (file: string, type: string): string[] =>
+      declared(`latent/kinds/${file}.ts`, type).filter((key) => key !== "kind");
     const fromFile = { table: "`file`", dim: "the table's columns" };
-    same([...members("TableLatent"), "file"], file.get("table")!, fromFile, "table");
-    same(members("MappedLatent"), file.get("mapped")!, { mapping: reasons.models }, "mapped");
-    same(members("ProductLatent"), file.get("product")!, { dim: "the groups' together" }, "product");
+    same([...members("table", "TableLatent"), "file"], file.get("table")!, fromFile, "table");
+    same(members("mapped", "MappedLatent"), file.get("mapped")!, { mapping: reasons.models }, "mapped");
+    same(
+      members("product", "ProductLatent"),
+      file.get("product")!,
+      { dim: "the groups' together" },
+      "product",
+    );
     assert.deepEqual(file.get("hierarchical"), ["sizes", "temperature"]);
     named([...file.keys(), ...[...file.values()].flat()], "latents");
   });

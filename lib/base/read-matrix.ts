@@ -1,15 +1,16 @@
-/** Embeddings in JSON files. */
-import { reason } from "../base/atomic-write.js";
-import { FileError, describe } from "../base/errors.js";
-import { readWholeFile } from "../base/read-file.js";
-import { tensor, type Tensor } from "../base/tensor.js";
+/** Rows of numbers in files: embeddings, tables. */
+import { reason } from "./atomic-write.js";
+import { FileError, describe } from "./errors.js";
+import { readWholeFile } from "./read-file.js";
+import { decodeSafetensors } from "./safetensors.js";
+import { tensor, type Tensor } from "./tensor.js";
 
 /**
- * An embedding from JSON: [numbers], [[numbers], …] or { "data": […], "shape": […] }.
+ * Rows from JSON: [numbers], [[numbers], …] or { "data": […], "shape": […] }.
  *
  * @throws FileError ERR_IO, ERR_FILE_INVALID naming the path
  */
-export async function readEmbedding(path: string): Promise<Tensor> {
+export async function readJsonRows(path: string): Promise<Tensor> {
   let text: string;
   try {
     text = (await readWholeFile(path)).toString("utf8");
@@ -51,4 +52,20 @@ export async function readEmbedding(path: string): Promise<Tensor> {
   const width = rows[0]!.length;
   if (rows.some((row) => row.length !== width)) throw fail("rows of different lengths");
   return tensor(rows.flat(), [rows.length, width]);
+}
+
+/** A matrix: the only tensor of a .safetensors file, or JSON. @throws FileError */
+export async function readMatrix(path: string): Promise<Tensor> {
+  if (!path.endsWith(".safetensors")) return readJsonRows(path);
+  let bytes: Uint8Array;
+  try {
+    bytes = await readWholeFile(path);
+  } catch (error) {
+    throw new FileError("ERR_IO", `${path}: cannot be read: ${reason(error)}`, { cause: error });
+  }
+  const file = decodeSafetensors(bytes, path);
+  const [name, ...others] = file.tensors.keys();
+  if (name === undefined || others.length > 0)
+    throw new FileError("ERR_FILE_INVALID", `${path}: expected one tensor, got ${file.tensors.size}`);
+  return file.tensors.get(name)!;
 }
