@@ -1,26 +1,30 @@
-/** What tr0n decides for itself where no option says it: told once, with the reason and the option that decides otherwise. */
+/** What tr0n decides where no option says it. Each decision is told once, with its reason and the option that overrides it. */
 import { stderr } from "node:process";
 
+/** Something about the models that tr0n decided because no option says it. */
 export interface Decision {
-  /** The option that decides otherwise, e.g. "encoderKind". */
+  /** The option that overrides the decision, e.g. "encoderKind". */
   readonly option: string;
-  /** What was decided, in words or as the option's value. */
+  /** What was decided: the option's value, or words. */
   readonly value: string;
-  /** What it was seen by, as the end of "because …". */
+  /** Why, as the end of a sentence that begins with "because". */
   readonly reason: string;
-  /** False where another reading is about as likely: then it is a warning. */
+  /** False where another value is about as likely; the decision is then told as a warning. */
   readonly certain: boolean;
 }
 
-/** Called with every decision when it is made. */
+/** A function that is called with each decision when it is made. */
 export type DecisionListener = (decision: Decision) => void;
 
-/** "encoderKind: probabilities, because …", and for an uncertain one what to do: to pass `option`, where it has another name. */
+/**
+ * A decision as one line: "encoderKind: probabilities, because …". The line of an uncertain decision says which option to
+ * pass; `name` is that option's name where it differs, such as a command line's.
+ */
 export function decisionText({ option, value, reason, certain }: Decision, name = option): string {
   return `${option}: ${value}, because ${reason}${certain ? "" : `; pass ${name} if that is wrong`}`;
 }
 
-/** What listens where nobody does: a line each on standard error, uncertain ones as warnings of the process. */
+/** The default listener: a line on standard error for each decision, a warning of the process for an uncertain one. */
 export function printDecision(decision: Decision): void {
   if (decision.certain) stderr.write(`tr0n: ${decisionText(decision)}\n`);
   else process.emitWarning(decisionText(decision), "Tr0nWarning");

@@ -3,7 +3,7 @@
  * file, what was expected and what came.
  */
 
-/** The stable codes. Adding one is a minor change, renaming one is a breaking change. */
+/** The stable codes of errors. Adding one is a minor change, renaming one a breaking change. */
 export type Tr0nErrorCode =
   | "ERR_INVALID_ARGUMENT" // a value of the wrong type, range or shape
   | "ERR_SHAPE_MISMATCH" // two things that must fit do not: latent and generator, images and encoder
@@ -37,7 +37,7 @@ export class Tr0nError extends Error {
   }
 }
 
-/** A value the caller passed is wrong in itself or does not fit the others. */
+/** A value that the caller passed is wrong by itself or does not fit the others. */
 export class ArgumentError extends Tr0nError {
   constructor(
     message: string,
@@ -78,7 +78,7 @@ export class FileError extends Tr0nError {
 
 /** A sampler's energies or latents are not finite: ERR_DIVERGED. */
 export class DivergenceError extends Tr0nError {
-  /** Mean energy of the condition's chains at the start and after every step, and last what the chain came to. */
+  /** Mean energy of the condition's chains at the start and after each step, and last the energy of the chain that diverged. */
   declare readonly trace: Float32Array;
   constructor(message: string, trace: Float32Array, options?: { cause?: unknown }) {
     super("ERR_DIVERGED", message, options);
@@ -87,7 +87,7 @@ export class DivergenceError extends Tr0nError {
   }
 }
 
-/** The caller's AbortSignal fired. `cause` is the signal's reason. */
+/** The caller's AbortSignal fired; `cause` is the signal's reason. */
 export class AbortError extends Tr0nError {
   constructor(what: string, options?: { cause?: unknown }) {
     super("ERR_ABORTED", `${what} was aborted`, options);

@@ -1,4 +1,7 @@
-/** Images in and out: tensors [n, C, H, W] ↔ PNG, black and white being the ends of a range, by default [-1, 1]. `sharp` is loaded at the first use. */
+/**
+ * Reading and writing images: tensors [n, C, H, W] ↔ PNG. Black and white are the ends of a range, by default [-1, 1].
+ * `sharp` is loaded at the first use.
+ */
 import type { Sharp, SharpOptions } from "sharp";
 import { reason, writeFileAtomic } from "./atomic-write.js";
 import { ArgumentError, FileError, Tr0nError, invalid } from "./errors.js";
@@ -13,7 +16,7 @@ export interface Pixels {
   readonly height: number;
 }
 
-/** Images [n, C, H, W], and what numbers are black and white in them. */
+/** Images [n, C, H, W] with the numbers that stand for black and white in them. */
 export interface Images extends Tensor {
   readonly range: Range;
 }
@@ -21,13 +24,13 @@ export interface Images extends Tensor {
 export interface GridOptions {
   /** The numbers of black and of white. Default: the images' own range, as samples have it, else [-1, 1]. */
   range?: Range;
-  /** Images beside one another; default: about as many as there are rows. */
+  /** Images in a row. Default: about as many as there are rows. */
   columns?: number;
-  /** Pixels between images and around all of them, after scaling; default 2. */
+  /** Pixels between images and around all of them, after scaling. Default 2. */
   gap?: number;
-  /** Every pixel becomes scale × scale pixels; a whole number, default 1. */
+  /** Each pixel becomes scale × scale pixels; a whole number. Default 1. */
   scale?: number;
-  /** Colour of the gaps, default white. */
+  /** Colour of the gaps: red, green and blue from 0 to 255. Default white. */
   background?: readonly [number, number, number];
 }
 
@@ -58,7 +61,8 @@ export function gridLayout(shape: readonly number[], options: GridOptions = {}) 
 }
 
 /**
- * A contact sheet, filled row by row. Values are mapped from their range to 0…255, clamped; one channel gives grey.
+ * One picture of all images, filled row by row. Values are mapped from their range to 0…255 and clamped; images of one
+ * channel become grey.
  *
  * @throws ArgumentError unless `images` is [n, 1 or 3, H, W] with n ≥ 1 and finite numbers.
  */
@@ -111,7 +115,7 @@ export function pastePixels(target: Pixels, source: Pixels, left: number, top: n
     }
 }
 
-/** PNG bytes. */
+/** The pixels as the bytes of a PNG file. */
 export async function encodePng(pixels: Pixels): Promise<Uint8Array> {
   const raw = { width: pixels.width, height: pixels.height, channels: 3 as const };
   // A copy: sharp reads it from a thread of its own, and the caller may do with these pixels what it likes.
@@ -120,7 +124,7 @@ export async function encodePng(pixels: Pixels): Promise<Uint8Array> {
 }
 
 /**
- * Writes a contact sheet as PNG, whole or not at all.
+ * Writes one picture of all images as PNG, atomically: after an error the path holds what it held before.
  *
  * @throws FileError ERR_IO (unwritable path, full disk) naming the path; ArgumentError as {@link imageGrid}.
  */

@@ -1,8 +1,8 @@
 /** How far the opening of models is. */
 export interface OpeningProgress {
   /**
-   * What is opened: "models" while create() or load() tries them, then what a call is the first to need, such as "images",
-   * "conditions", "energy" or "gradient".
+   * What is opened: "models" while create() or load() tries them; later what a call needs for the first time, such as
+   * "images", "conditions", "energy" or "gradient".
    */
   readonly stage: string;
   readonly done: number;

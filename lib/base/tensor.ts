@@ -1,6 +1,6 @@
 import { ArgumentError, invalid } from "./errors.js";
 
-/** Dense, row-major, float32. */
+/** Numbers of a shape: dense, row-major, float32. */
 export interface Tensor {
   readonly data: Float32Array;
   readonly shape: readonly number[];

@@ -1,4 +1,4 @@
-/** What a caller wants to see, as the rows [B, m] that translator and energy take. */
+/** Conditions: what a caller asks for, as the rows [B, m] that translator and energy take. */
 import { shapeText } from "../base/check.js";
 import { translatorRows } from "./composition.js";
 import type { ConditionRows } from "./rows.js";
@@ -7,17 +7,18 @@ import { ArgumentError, describe, invalid } from "../base/errors.js";
 import { checkTensor, copyTensor, isTensor, type Tensor } from "../base/tensor.js";
 
 /**
- * One of
- * - a tensor [B, m], or [m] for one condition, also under the name `embedding`: rows are class distributions with
- *   crossEntropy(), are scaled to length 1 with cosine(), and are taken as they are otherwise;
+ * What samples shall satisfy. One of
+ * - a tensor [B, m] for B conditions, or [m] for one; also under the name `embedding`. With crossEntropy() rows are
+ *   distributions over classes, with cosine() they are scaled to length 1, and otherwise they are taken as they are;
  * - `class`: a class or several, for an encoder with class scores;
- * - `image`: what the encoder says about an image file, about several, or about a tensor [B, C, H, W] of images as the
- *   generator makes them (in its own range, or with theirs as readImage() gives it);
- * - `text`: what the Tr0n's `textEncoder` says about a text or several;
- * - `all`: several of these at once, each with a weight (1). Their energies add up, E(z) = Σ wᵢ·E(z, cᵢ): with
- *   crossEntropy() weights 1 and 1 ask for p(c₁|x)·p(c₂|x), with cosine() for both likenesses. A negative weight means away from a
- *   condition. The sum is not rescaled, so doubled weights count like a doubled fidelity. A part of one row goes with every
- *   row of the others. Only for energies that are linear in c: cosine(), crossEntropy() and their sums.
+ * - `image`: an image file, several, or a tensor [B, C, H, W] of images, in the generator's range or with a `range` of
+ *   their own as readImage() gives it. The condition is the encoder's output for the image;
+ * - `text`: one text or several. The condition is the output of the Tr0n's `textEncoder`;
+ * - `all`: several of these at once, each with a weight (default 1). The energy is the weighted sum,
+ *   E(z) = Σ wᵢ·E(z, cᵢ): with crossEntropy() and weights of 1 the target has p(c₁|x)·p(c₂|x), with cosine() the image
+ *   shall be like both. A negative weight moves away from a condition. The sum is not rescaled, so doubled weights act
+ *   like a doubled fidelity. A part of one row is combined with each row of the others. This works for energies that are
+ *   linear in c: cosine(), crossEntropy() and their sums.
  */
 export type Condition =
   | Tensor
@@ -27,10 +28,10 @@ export type Condition =
   | { readonly text: string | readonly string[] }
   | { readonly all: readonly (Condition | WeightedCondition)[] };
 
-/** A part of several conditions at once. */
+/** A part of `{ all }`: a condition and its weight. */
 export interface WeightedCondition {
   readonly condition: Condition;
-  /** Default 1; negative: away from the condition. */
+  /** Default 1. A negative weight moves away from the condition. */
   readonly weight?: number;
 }
 

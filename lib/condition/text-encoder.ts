@@ -7,30 +7,32 @@ import { checkTensor, type Tensor } from "../base/tensor.js";
 import type { EncodedText, Tokenizer } from "./tokenizer.js";
 
 export interface TextEncoderOptions {
-  /** Word numbers [B, length] to embeddings [B, m], in the space of an image encoder. One input, one output. */
+  /**
+   * A model with one input, word numbers [B, length], and one output, embeddings [B, m] in the space of the image encoder.
+   */
   model: Model;
   tokenizer: Tokenizer;
   /**
-   * What becomes of a text with words that the tokenizer does not know: "error" (the default) refuses it, "ignore" lets
-   * the model see the unknown word's number, and a function is told of the words and lets them pass.
+   * What to do with a text that has words unknown to the tokenizer. "error" (default) refuses it. "ignore" gives the model
+   * the number of unknown words. A function is called with the words, and the model gets that number, too.
    */
   unknownWords?: "error" | "ignore" | ((words: readonly string[]) => void);
 }
 
-/** One text to an embedding [m]; several to [B, m]. Both are conditions as they are. */
+/** Turns one text into an embedding [m], several into [B, m]. Either is a condition. */
 export type TextEncoder = (texts: string | readonly string[], options?: RunOptions) => Promise<Tensor>;
 
 /**
- * Texts to embeddings [B, m] in the space of the image encoder: what {@link textEncoder} gives, or any function, such as
- * one that asks a server.
+ * Turns texts into embeddings [B, m] in the space of the image encoder: a function from {@link textEncoder}, or any other,
+ * such as one that asks a server.
  */
 export type TextFunction = (texts: string[], options?: RunOptions) => Promise<Tensor>;
 
 /**
- * A function from texts to embeddings. It uses the model and does not own it.
+ * Makes a function from texts to embeddings out of a model and a tokenizer. The caller still has to dispose of the model.
  *
- * It throws ArgumentError for a text that is empty, too long, or has words that the tokenizer does not know;
- * what {@link Model.run} throws; ModelError ERR_RUN_FAILED when the model gives anything but finite numbers, m for a text.
+ * The function throws ArgumentError for a text that is empty, too long, or has words that the tokenizer does not know;
+ * what {@link Model.run} throws; and ModelError ERR_RUN_FAILED when the model's output is not m finite numbers for each text.
  *
  * @throws ArgumentError for options of a wrong type; code ERR_SHAPE_MISMATCH for a model with more than one input or output
  */

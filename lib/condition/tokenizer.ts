@@ -1,4 +1,4 @@
-/** Text to the numbers that a text encoder reads: a tokenizer by words, kept as a JSON file beside its model. */
+/** Texts to the numbers that a text encoder reads: a tokenizer by words, stored as a JSON file beside its model. */
 import { fileURLToPath } from "node:url";
 import { reason } from "../base/atomic-write.js";
 import { checkPath } from "../base/check.js";
@@ -8,27 +8,27 @@ import { tensor, type Tensor } from "../base/tensor.js";
 
 /** Texts as word numbers. */
 export interface EncodedText {
-  /** [B, length]: whole numbers, which models take as their int64 inputs; padded behind each text. */
+  /** [B, length], a row for each text, padded at its end: whole numbers for a model's int64 input. */
   readonly ids: Tensor;
-  /** The words that the tokenizer does not know, each once, in the order in which they came. */
+  /** The words that the tokenizer does not know, each once, in the order of the texts. */
   readonly unknown: readonly string[];
 }
 
-/** What {@link TextEncoderOptions} takes: {@link loadTokenizer} makes one, and anything else of this form serves. */
+/** Turns texts into numbers. {@link loadTokenizer} makes one; an object of your own with this method works as well. */
 export interface Tokenizer {
   /**
-   * One row for each text.
+   * The numbers of one or several texts, a row for each.
    *
    * @throws ArgumentError for texts it cannot take, naming them
    */
   encode(texts: string | readonly string[]): EncodedText;
 }
 
-/** A tokenizer by words: runs of letters and digits in lower case, everything else only parts them. */
+/** A tokenizer by words. A word is a run of letters and digits, taken in lower case; everything else separates words. */
 export interface WordTokenizer extends Tokenizer {
-  /** Words that a text may have, and numbers in a row. */
+  /** The largest number of words in a text, and the numbers in a row. */
   readonly length: number;
-  /** Words by number. */
+  /** The words; a word's number is its index. */
   readonly vocabulary: readonly string[];
 }
 
@@ -38,7 +38,8 @@ const mostLength = 65_536;
 
 /**
  * Reads a tokenizer from JSON: `{ "kind": "words", "length", "pad", "unknown", "vocabulary": [words] }`. A word's number
- * is its place in the vocabulary; `pad` and `unknown` are the numbers of the filling and of words that are not there.
+ * is its index in the vocabulary; `pad` is the number that fills a row, `unknown` the number of words that are not in the
+ * vocabulary.
  *
  * @param source a path, a file URL, or the JSON's bytes
  * @throws FileError ERR_IO when it cannot be read, ERR_FILE_INVALID when it is not such JSON; ArgumentError

@@ -20,29 +20,30 @@ export interface DifferentiateModelOptions {
   wrt?: string[];
   /** Outputs to differentiate. Default: all float outputs. */
   outputs?: string[];
-  /** In place of "grad_", as the gradient of a gradient needs. */
+  /** Prefix of the names of cotangents and gradients. Default "grad_"; to differentiate a gradient, choose another one. */
   prefix?: string;
-  /** Fold the model by ONNX Runtime's optimiser first: fewer nodes, fewer unknown sizes. Default true. */
+  /** Let ONNX Runtime's optimiser fold the model first, which leaves fewer nodes and fewer unknown sizes. Default true. */
   simplify?: boolean;
-  /** Rows for which a symbolic batch is fixed, so that no shape arithmetic is left. Default: it stays symbolic. */
+  /** Fix a symbolic batch to this number of rows, so that no shape arithmetic is left. Default: it stays symbolic. */
   batch?: number;
   /** Accept a model that draws random numbers of its own at every run. Default false. */
   allowRandom?: boolean;
   /**
-   * For a model given as bytes: the folder that its external data lies in. Default: none, and a model that has any is
-   * refused. The folder's own links may not lead out of it.
+   * For a model given as bytes: the folder of its external data. Default none: a model with external data is refused.
+   * Links in the folder must not lead out of it.
    */
   baseDirectory?: string;
   signal?: AbortSignal;
 }
 
 /**
- * A model → ONNX bytes with `grad_<output>` inputs and `grad_<input>` outputs, as differentiate() makes them, after
- * simplification. Weights that lie in files beside the model stay there: the result names them relative to its folder.
+ * The bytes of an ONNX model that also computes gradients, with inputs `grad_<output>` and outputs `grad_<input>` as
+ * differentiate() makes them, after ONNX Runtime has folded the model. Weights in files beside the model stay there; the
+ * result names them relative to the model's folder.
  *
  * @param source a path, a file URL, or the model's bytes
- * @throws ModelError ERR_NO_GRADIENT naming the node, also where it would be zeros and nothing else; ERR_MODEL_UNSUPPORTED for random numbers or over 2 GB in one file,
- *   ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID; ArgumentError; AbortError
+ * @throws ModelError ERR_NO_GRADIENT naming the node, also where all gradients would be zero; ERR_MODEL_UNSUPPORTED for
+ *   random numbers, or over 2 GB in one file; ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID; ArgumentError; AbortError
  */
 export async function differentiateModel(
   source: string | URL | Uint8Array,

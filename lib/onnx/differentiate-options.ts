@@ -1,18 +1,17 @@
-/** What a gradient is wanted of. */
-
+/** Options of differentiation: which gradient is wanted, and in what form. */
 export interface DifferentiateOptions {
   /** Inputs to differentiate with respect to. Default: all float inputs. */
   wrt?: string[];
   /** Outputs that are differentiated. Default: all float outputs. */
   outputs?: string[];
   /**
-   * "input" (default): an input `grad_<output>` per output, its cotangent. "ones": the cotangent is all ones and
-   * part of the graph, which gives every row of a batch its own gradient of a per-row energy.
+   * Where the cotangents come from. "input" (default): an input `grad_<output>` for each output. "ones": they are all ones
+   * and part of the graph; where each row of a batch has its own energy, each row gets its own gradient.
    */
   seed?: "input" | "ones";
-  /** Whether the graph's own outputs stay outputs. Default true. */
+  /** Keep the graph's own outputs. Default true. */
   keepOutputs?: boolean;
-  /** Put before the names of seeds and gradients. Default "grad_"; a graph of gradients needs another one. */
+  /** Prefix of the names of cotangents and gradients. Default "grad_"; to differentiate a gradient, choose another one. */
   prefix?: string;
   /** Accept operators that draw random numbers on the way to a differentiated output. Default false. */
   allowRandom?: boolean;

@@ -135,6 +135,26 @@ describe("the pages", () => {
     assert.deepEqual([...rows].sort(), [...codes].sort());
   });
 
+  it("explain every environment variable on docs/installing.md", () => {
+    // Those of the emulator, which only tests use, are explained beside it.
+    const sources = ["lib", "native", "cmake"]
+      .flatMap((folder) => find(folder, /\.(ts|h|cpp|cmake)$/, true))
+      .filter((file) => !/^native[/\\](emulator|selftest)|[/\\]tests[/\\]/.test(file));
+    const variables = new Set(
+      [...sources, "scripts/install.mjs", "scripts/build-torchscript.mjs"].flatMap((file) =>
+        [...read(file).matchAll(/(?:process\.env(?:\[")?\.?|getenv\("|ENV\{)(TR0N_\w+)/g)].map(
+          ([, name]) => name!,
+        ),
+      ),
+    );
+    assert.ok(variables.size >= 8, [...variables].join());
+    const page = read("docs/installing.md");
+    assert.deepEqual(
+      [...variables].filter((name) => !page.includes(`| \`${name}\` `)),
+      [],
+    );
+  });
+
   it("show code that compiles", function () {
     this.timeout(60_000);
     const sources = new Map<string, string>();
