@@ -1,17 +1,23 @@
-/** Which folder of native/ may include which: a device is known to core by core/device.h alone. */
+/**
+ * Which folder of native/ may include which: addon → core → device ← cpu, cuda; addon → bridge; everything → base. Core knows a
+ * device by device/ alone, and models by core/objective.h, the one file of core that the bridge knows: it implements it.
+ */
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const native = join(dirname(fileURLToPath(import.meta.url)), "..", "native");
 const allowed = {
-  core: [],
-  cpu: ["core"],
-  cuda: ["core", "kernels"],
-  kernels: ["core"],
+  base: [],
+  device: ["base"],
+  core: ["base", "device"],
+  cpu: ["base", "device"],
+  cuda: ["base", "device", "kernels"],
+  kernels: ["base", "device"],
   torch: [],
-  bridge: ["core", "torch/torch_api.h"],
-  addon: ["core", "bridge", "cuda"],
+  bridge: ["base", "core/objective.h", "torch/torch_api.h"],
+  addon: ["base", "core", "device", "bridge", "cuda"],
+  emulator: ["cuda/driver_api.h"],
 };
 /** Nobody but the bridge opens ONNX Runtime, and nobody but torch/ sees libtorch's headers. */
 const foreign = [

@@ -338,7 +338,7 @@ export interface NativeObjectiveConfig extends NativeRowFacts {
   maxBatch: number;
 }
 
-/** An augmentation policy in pixels: native/core/augmentation.h. */
+/** An augmentation policy in pixels: native/bridge/augmentation.h. */
 export interface NativeAugmentation {
   copies: number;
   height: number;

@@ -118,7 +118,7 @@ export function nativeAugmentation(a: Augmentation, shape: readonly number[]): N
   };
 }
 
-/** Of a copy, in the order of native/core/augmentation.h. */
+/** Of a copy, in the order of native/bridge/augmentation.h. */
 export const augmentationParameters = [
   "brightness",
   "saturation",

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "core/memory.h"
+#include "base/memory.h"
 
 namespace tr0n::addon {
 namespace {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "addon/environment.h"
+#include "base/error.h"
 #include "bridge/host_block.h"
-#include "core/error.h"
 
 /// Reading arguments. Everything is checked here, on the JavaScript thread, before anything is allocated;
 /// errors are ERR_INVALID_ARGUMENT and name the argument, what was expected and what came.

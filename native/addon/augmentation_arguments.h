@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "core/augmentation.h"
+#include "bridge/augmentation.h"
 
 namespace tr0n::addon {
 

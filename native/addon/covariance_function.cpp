@@ -2,7 +2,7 @@
 
 #include "addon/native_object.h"
 #include "addon/results.h"
-#include "core/covariance.h"
+#include "core/math/covariance.h"
 
 namespace tr0n::addon {
 

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "addon/counters.h"
-#include "core/device.h"
 #include "cuda/device.h"
+#include "device/device.h"
 
 namespace tr0n::addon {
 

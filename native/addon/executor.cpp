@@ -10,10 +10,10 @@
 #include <set>
 
 #include "addon/device_reference.h"
+#include "base/background.h"
+#include "base/error.h"
+#include "base/thread_pool.h"
 #include "bridge/process_exit.h"
-#include "core/background.h"
-#include "core/error.h"
-#include "core/thread_pool.h"
 
 namespace tr0n::addon {
 namespace {

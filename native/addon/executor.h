@@ -7,7 +7,7 @@
 namespace tr0n::addon {
 
 /// The threads that jobs run on: our own, not libuv's pool, whose few threads serve fs and dns. Made on
-/// demand, at most limit() of them, gone after some idle seconds. A job's inner loops use core/thread_pool.h;
+/// demand, at most limit() of them, gone after some idle seconds. A job's inner loops use base/thread_pool.h;
 /// a runner is the thread that takes part in them.
 class Executor {
  public:

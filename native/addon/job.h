@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "addon/mailbox.h"
-#include "core/cancel.h"
+#include "base/cancel.h"
 
 namespace tr0n::addon {
 

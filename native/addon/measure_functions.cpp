@@ -6,7 +6,7 @@
 #include "addon/environment.h"
 #include "addon/errors.h"
 #include "addon/results.h"
-#include "core/measure.h"
+#include "device/measure.h"
 
 namespace tr0n::addon {
 namespace {

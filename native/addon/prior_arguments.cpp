@@ -4,7 +4,7 @@
 
 #include "addon/errors.h"
 #include "addon/results.h"
-#include "core/sampler.h"
+#include "core/sampling/sampler.h"
 
 namespace tr0n::addon {
 

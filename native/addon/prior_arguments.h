@@ -1,6 +1,6 @@
 #pragma once
 #include "addon/arguments.h"
-#include "core/prior_elements.h"
+#include "core/prior/prior_elements.h"
 
 namespace tr0n::addon {
 

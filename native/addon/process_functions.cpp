@@ -10,10 +10,10 @@
 #include "addon/environment.h"
 #include "addon/errors.h"
 #include "addon/results.h"
+#include "base/rng.h"
+#include "base/thread_pool.h"
 #include "bridge/ort_runtime.h"
 #include "bridge/torch_runtime.h"
-#include "core/rng.h"
-#include "core/thread_pool.h"
 #include "cuda/device.h"
 
 namespace tr0n::addon {

@@ -3,7 +3,7 @@
 #include <atomic>
 #include <cstring>
 
-#include "core/error.h"
+#include "base/error.h"
 
 namespace tr0n::addon {
 

@@ -7,10 +7,10 @@
 #include "addon/results.h"
 #include "addon/segment_arguments.h"
 #include "addon/session_object.h"
+#include "base/thread_pool.h"
 #include "bridge/onnx_block.h"
 #include "bridge/pipeline_block.h"
-#include "core/sampler.h"
-#include "core/thread_pool.h"
+#include "core/sampling/sampler.h"
 
 namespace tr0n::addon {
 namespace {

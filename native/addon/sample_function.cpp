@@ -4,7 +4,7 @@
 #include "addon/prior_arguments.h"
 #include "addon/results.h"
 #include "addon/translator_object.h"
-#include "core/sampler.h"
+#include "core/sampling/sampler.h"
 
 namespace tr0n::addon {
 namespace {

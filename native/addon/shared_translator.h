@@ -6,7 +6,7 @@
 
 #include "addon/counters.h"
 #include "addon/device_reference.h"
-#include "core/translator.h"
+#include "core/translator/translator.h"
 
 namespace tr0n::addon {
 

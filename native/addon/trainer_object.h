@@ -6,7 +6,7 @@
 #include "addon/counters.h"
 #include "addon/native_object.h"
 #include "addon/shared_translator.h"
-#include "core/trainer.h"
+#include "core/training/trainer.h"
 
 namespace tr0n::addon {
 

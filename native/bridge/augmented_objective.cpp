@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <functional>
 
-#include "core/error.h"
-#include "core/thread_pool.h"
+#include "base/error.h"
+#include "base/thread_pool.h"
 
 namespace tr0n {
 

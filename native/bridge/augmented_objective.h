@@ -3,8 +3,8 @@
 #include <mutex>
 #include <vector>
 
+#include "bridge/augmentation.h"
 #include "bridge/model_objective.h"
-#include "core/augmentation.h"
 
 namespace tr0n {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "base/cancel.h"
 #include "bridge/row_cost.h"
-#include "core/cancel.h"
 
 namespace tr0n {
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "core/error.h"
+#include "base/error.h"
 
 namespace tr0n {
 namespace {

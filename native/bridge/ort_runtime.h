@@ -2,8 +2,8 @@
 #include <memory>
 #include <string>
 
+#include "base/error.h"
 #include "bridge/ort_api.h"
-#include "core/error.h"
 
 namespace tr0n::ort {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/thread_pool.h"
+#include "base/thread_pool.h"
 
 namespace tr0n {
 

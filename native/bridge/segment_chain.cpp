@@ -1,8 +1,8 @@
 #include "bridge/segment_chain.h"
 
+#include "base/error.h"
 #include "bridge/block_model.h"
 #include "bridge/session.h"
-#include "core/error.h"
 
 namespace tr0n {
 

@@ -5,10 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/cancel.h"
 #include "bridge/host_block.h"
 #include "bridge/ort_runtime.h"
 #include "bridge/value_info.h"
-#include "core/cancel.h"
 
 namespace tr0n {
 

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "base/cancel.h"
 #include "bridge/session.h"
 #include "bridge/torch_runtime.h"
-#include "core/cancel.h"
 
 namespace tr0n {
 

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "base/cancel.h"
 #include "bridge/torch_model.h"
-#include "core/cancel.h"
 
 namespace tr0n {
 

@@ -9,8 +9,8 @@
 #include <mutex>
 #include <thread>
 
+#include "base/error.h"
 #include "bridge/process_exit.h"
-#include "core/error.h"
 
 namespace tr0n {
 namespace {

@@ -1,7 +1,7 @@
 #include "bridge/torch_segment.h"
 
+#include "base/error.h"
 #include "bridge/block_model.h"
-#include "core/error.h"
 
 namespace tr0n {
 

@@ -1,8 +1,8 @@
 #pragma once
 #include <cstddef>
 
-#include "core/cancel.h"
-#include "core/rng.h"
+#include "base/cancel.h"
+#include "base/rng.h"
 
 namespace tr0n {
 

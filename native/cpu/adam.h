@@ -1,8 +1,8 @@
 #pragma once
 #include <cstddef>
 
-#include "core/kernels.h"
-#include "cpu/target.h"
+#include "cpu/instruction_set.h"
+#include "device/kernels.h"
 
 namespace tr0n {
 

@@ -1,9 +1,9 @@
-#include "core/device.h"
+#include "device/device.h"
 
 #include <cstring>
 #include <string>
 
-#include "core/error.h"
+#include "base/error.h"
 #include "cpu/kernels.h"
 #include "cpu/memory.h"
 

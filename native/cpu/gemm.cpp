@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "core/thread_pool.h"
+#include "base/thread_pool.h"
 #include "cpu/gemm_plan.h"
 #include "cpu/scratch.h"
 

@@ -1,7 +1,7 @@
 #pragma once
 #include <cstddef>
 
-#include "cpu/target.h"
+#include "cpu/instruction_set.h"
 
 namespace tr0n {
 

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/parallel.h"
+#include "base/parallel.h"
 #include "cpu/kernels.h"
 
 namespace tr0n {

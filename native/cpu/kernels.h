@@ -1,5 +1,5 @@
 #pragma once
-#include "core/kernels.h"
+#include "device/kernels.h"
 
 namespace tr0n {
 

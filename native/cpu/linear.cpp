@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/parallel.h"
+#include "base/parallel.h"
 #include "cpu/gemm.h"
 #include "cpu/kernels.h"
 #include "cpu/scratch.h"

@@ -1,14 +1,14 @@
-#include "core/measure.h"
+#include "device/measure.h"
 
 #include <chrono>
 #include <cmath>
 #include <cstring>
 
-#include "core/buffer.h"
-#include "core/rng.h"
-#include "core/thread_pool.h"
+#include "base/rng.h"
+#include "base/thread_pool.h"
 #include "cpu/gemm.h"
 #include "cpu/scratch.h"
+#include "device/buffer.h"
 
 namespace tr0n {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/parallel.h"
+#include "base/parallel.h"
 #include "cpu/kernels.h"
 #include "cpu/std_table.h"
 

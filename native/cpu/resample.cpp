@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "core/parallel.h"
+#include "base/parallel.h"
 #include "cpu/kernels.h"
 #include "cpu/std_table.h"
 

@@ -1,7 +1,7 @@
 #pragma once
-#include "core/kernels.h"
-#include "core/mixture_math.h"
 #include "cpu/scratch.h"
+#include "device/kernels.h"
+#include "device/kernels/mixture_math.h"
 
 namespace tr0n {
 

@@ -5,9 +5,9 @@
 #include <mutex>
 #include <vector>
 
-#include "core/buffer.h"
 #include "cuda/entries.h"
 #include "cuda/recording.h"
+#include "device/buffer.h"
 
 namespace tr0n::cuda {
 namespace {

@@ -4,10 +4,10 @@
 #include <optional>
 #include <string>
 
-#include "core/device.h"
 #include "cuda/kernels.h"
 #include "cuda/queue.h"
 #include "cuda/staging.h"
+#include "device/device.h"
 
 namespace tr0n::cuda {
 

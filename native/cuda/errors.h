@@ -1,7 +1,7 @@
 #pragma once
 #include <string>
 
-#include "core/error.h"
+#include "base/error.h"
 #include "cuda/library.h"
 
 namespace tr0n::cuda {

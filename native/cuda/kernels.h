@@ -1,6 +1,6 @@
 #pragma once
-#include "core/kernels.h"
-#include "cuda/launch.h"
+#include "cuda/launch/queue.h"
+#include "device/kernels.h"
 
 namespace tr0n::cuda {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "cuda/launch.h"
+#include "cuda/launch/queue.h"
 #include "cuda/memory.h"
 #include "cuda/modules.h"
 #include "cuda/stream.h"

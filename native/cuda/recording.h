@@ -2,8 +2,8 @@
 #include <functional>
 #include <memory>
 
-#include "core/device.h"
 #include "cuda/queue.h"
+#include "device/device.h"
 
 namespace tr0n::cuda {
 

@@ -1,5 +1,5 @@
 #pragma once
-#include "core/kernels.h"
+#include "device/kernels.h"
 
 // Adam (Kingma & Ba 2015), element by element: the operations of torch.optim.Adam in its order, each rounded,
 // so that every architecture gives the same bits. A CPU with fused multiply-add rounds some of them together.

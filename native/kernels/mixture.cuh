@@ -1,7 +1,7 @@
 #pragma once
 #include "kernels/mixture_stds.cuh"
 
-// Log-densities of mixtures (core/mixture_math.cpp), a block of 128 threads for each row.
+// Log-densities of mixtures (device/kernels/mixture_math.cpp), a block of 128 threads for each row.
 //
 // Distances are in double, as on the CPU: a responsibility's relative error is the absolute error of a
 // distance, and at σ = 0.01 distances of 10^6 are usual, which float would leave uncertain by 0.1. Half of

@@ -1,7 +1,7 @@
 #pragma once
-#include "core/rng.h"
+#include "base/rng.h"
 
-// The random numbers of core/rng.cpp on a GPU: the same bits, the same uniforms; normals that differ from the
+// The random numbers of base/rng.cpp on a GPU: the same bits, the same uniforms; normals that differ from the
 // CPU's by rounding alone.
 namespace tr0n::cuda {
 

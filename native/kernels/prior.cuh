@@ -1,9 +1,9 @@
 #pragma once
-#include "core/prior.h"
+#include "device/kernels/prior.h"
 #include "kernels/philox.cuh"
 #include "kernels/rows.cuh"
 
-// core/prior.cpp on a GPU: p(z), factorised over the dimensions.
+// device/kernels/prior.cpp on a GPU: p(z), factorised over the dimensions.
 namespace tr0n::cuda {
 
 /// Whether an element is finite and inside the support; NaN is not.
@@ -92,7 +92,7 @@ __device__ inline float draw_truncated(const Prior& prior, const Draw& draw, siz
   }
 }
 
-/// Elements at … at + 3 of a draw of elements: core/prior.cpp, draw_elements.
+/// Elements at … at + 3 of a draw of elements: device/kernels/prior.cpp, draw_elements.
 __device__ inline float4 draw_elements(const Prior& prior, const Draw& draw, size_t at) {
   const size_t quads = (prior.dim + 3) / 4;
   float4 z = normals(draw, static_cast<uint32_t>(at / 4));

@@ -6,7 +6,8 @@
 
 // Kernels over independent rows [n, size]: blockDim.x threads share a row, blockDim.y rows share a block. A
 // thread takes four neighbouring elements at a time, the four of one Philox block. How many threads share a
-// row follows from `size` alone (cuda/rows.h), so that a row's sums do not depend on how many rows there are.
+// row follows from `size` alone (cuda/launch/rows.h), so that a row's sums do not depend on how many rows
+// there are.
 namespace tr0n::cuda {
 
 __device__ inline size_t row_of_block() { return static_cast<size_t>(blockIdx.x) * blockDim.y + threadIdx.y; }

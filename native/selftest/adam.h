@@ -2,7 +2,7 @@
 #include <cmath>
 #include <vector>
 
-#include "core/kernels.h"
+#include "device/kernels.h"
 
 namespace tr0n::selftest {
 

@@ -2,7 +2,7 @@
 #include <cstring>
 #include <vector>
 
-#include "core/buffer.h"
+#include "device/buffer.h"
 
 namespace tr0n::selftest {
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/rng.h"
+#include "base/rng.h"
 
 /// Inputs that are the same in every run. `stream` keeps those of one case apart.
 namespace tr0n::selftest {

@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "core/kernels.h"
+#include "device/kernels.h"
 #include "selftest/inputs.h"
 #include "selftest/machine.h"
 

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "core/device.h"
+#include "device/device.h"
 
 namespace tr0n::cuda {
 class CudaDevice;

@@ -2,13 +2,13 @@
 #include <cmath>
 #include <vector>
 
-#include "core/kernels.h"
-#include "core/prior_elements.h"
+#include "core/prior/prior_elements.h"
+#include "device/kernels.h"
 
-/// What several cases expect, in float64 or wider, straight from the formulas of core/kernels.h.
+/// What several cases expect, in float64 or wider, straight from the formulas of device/kernels.h.
 namespace tr0n::selftest {
 
-/// n standard normals of a draw: Box–Muller in double on uniforms that are rounded to float (core/rng.h).
+/// n standard normals of a draw: Box–Muller in double on uniforms that are rounded to float (base/rng.h).
 std::vector<double> exact_normals(const Philox& rng, Chain chain, uint32_t step, Purpose purpose, size_t n);
 /// A uniform of a draw, rounded to float below 1.
 double exact_uniform(const Philox& rng, Chain chain, uint32_t step, Purpose purpose, size_t element);

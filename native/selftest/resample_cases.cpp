@@ -77,7 +77,7 @@ double exact_truncated(double std, double bound, const Philox& rng, Chain chain,
   }
 }
 
-/// A draw from the prior, as core/prior.cpp lays its numbers out.
+/// A draw from the prior, as device/kernels/prior.cpp lays its numbers out.
 std::vector<double> exact_prior(const Prior& prior, const Philox& rng, Chain chain, uint32_t step) {
   constexpr Purpose purpose = Purpose::candidate_prior;
   std::vector<double> z(prior.dim);

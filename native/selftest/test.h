@@ -4,15 +4,15 @@
 #include <type_traits>
 #include <vector>
 
-#include "core/device.h"
+#include "device/device.h"
 #include "selftest/arrays.h"
 #include "selftest/compare.h"
 #include "selftest/inputs.h"
 #include "selftest/machine.h"
 #include "selftest/report.h"
 
-/// The self-test holds every kernel of core/kernels.h on a device to the CPU's body and to float64. A case is
-/// `SELFTEST(kernel_name) { … }` in a file *_cases.cpp of this folder; `test` is in scope there:
+/// The self-test holds every kernel of device/kernels.h on a device to the CPU's body and to float64. A case
+/// is `SELFTEST(kernel_name) { … }` in a file *_cases.cpp of this folder; `test` is in scope there:
 ///
 ///   for (const size_t n : test.quick ? kFew : kMany) {
 ///     const auto x = normals(n, 1);

@@ -1,4 +1,4 @@
-#include "core/augmentation.h"
+#include "bridge/augmentation.h"
 
 #include <algorithm>
 #include <vector>

@@ -1,7 +1,7 @@
 /// Samplers and held-out losses with a translator that has an auxiliary head: y anywhere in the latent.
-#include "core/sampler.h"
-#include "core/thread_pool.h"
-#include "core/trainer.h"
+#include "base/thread_pool.h"
+#include "core/sampling/sampler.h"
+#include "core/training/trainer.h"
 #include "tests/check.h"
 
 using namespace tr0n;

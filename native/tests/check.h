@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/error.h"
+#include "base/error.h"
 
 /// A few lines instead of a test framework: `TEST(name) { CHECK(...); }` in any file of this folder.
 namespace tr0n::test {

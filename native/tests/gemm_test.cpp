@@ -1,9 +1,9 @@
 #include "cpu/gemm.h"
 
-#include "core/device.h"
-#include "core/rng.h"
-#include "core/thread_pool.h"
+#include "base/rng.h"
+#include "base/thread_pool.h"
 #include "cpu/tanh.h"
+#include "device/device.h"
 #include "tests/check.h"
 
 using namespace tr0n;

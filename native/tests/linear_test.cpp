@@ -1,8 +1,8 @@
 /// Grouped linear layers and the optimiser's two forms, against float64.
 #include <algorithm>
 
-#include "core/buffer.h"
-#include "core/rng.h"
+#include "base/rng.h"
+#include "device/buffer.h"
 #include "tests/check.h"
 
 using namespace tr0n;

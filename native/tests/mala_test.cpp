@@ -3,10 +3,10 @@
 #include <cmath>
 #include <cstdio>
 
-#include "core/mala_scale.h"
-#include "core/normal_quantile.h"
-#include "core/sampler.h"
-#include "core/standard_latent.h"
+#include "core/math/normal_quantile.h"
+#include "core/prior/standard_latent.h"
+#include "core/sampling/mala_scale.h"
+#include "core/sampling/sampler.h"
 #include "tests/check.h"
 
 using namespace tr0n;

@@ -1,4 +1,4 @@
-#include "core/measure.h"
+#include "device/measure.h"
 
 #include "tests/check.h"
 

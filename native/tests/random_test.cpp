@@ -2,8 +2,8 @@
 #include <cmath>
 #include <limits>
 
-#include "core/prior_elements.h"
-#include "core/rng.h"
+#include "base/rng.h"
+#include "core/prior/prior_elements.h"
 #include "tests/check.h"
 
 using namespace tr0n;

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "core/translator.h"
+#include "core/translator/translator.h"
 
 namespace tr0n::test {
 

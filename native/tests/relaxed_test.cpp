@@ -1,9 +1,9 @@
-#include "core/relaxed_loss.h"
+#include "core/training/relaxed_loss.h"
 
 #include <cmath>
 
-#include "core/covariance.h"
-#include "core/trainer.h"
+#include "core/math/covariance.h"
+#include "core/training/trainer.h"
 #include "tests/check.h"
 
 using namespace tr0n;

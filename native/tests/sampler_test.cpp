@@ -1,10 +1,10 @@
-#include "core/sampler.h"
+#include "core/sampling/sampler.h"
 
 #include <atomic>
 #include <limits>
 
-#include "core/thread_pool.h"
-#include "core/trainer.h"
+#include "base/thread_pool.h"
+#include "core/training/trainer.h"
 #include "tests/check.h"
 
 using namespace tr0n;

@@ -1,4 +1,4 @@
-#include "core/thread_pool.h"
+#include "base/thread_pool.h"
 
 #ifdef __linux__
 #include <sched.h>
@@ -12,8 +12,8 @@
 #include <fstream>
 #include <thread>
 
-#include "core/cgroup.h"
-#include "core/memory.h"
+#include "base/cgroup.h"
+#include "base/memory.h"
 #include "tests/check.h"
 
 using namespace tr0n;

@@ -1,8 +1,8 @@
-#include "core/trainer.h"
+#include "core/training/trainer.h"
 
 #include <limits>
 
-#include "core/thread_pool.h"
+#include "base/thread_pool.h"
 #include "tests/check.h"
 #include "tests/reference.h"
 

@@ -1,6 +1,6 @@
-#include "core/translator.h"
+#include "core/translator/translator.h"
 
-#include "core/thread_pool.h"
+#include "base/thread_pool.h"
 #include "tests/check.h"
 #include "tests/reference.h"
 

@@ -106,6 +106,13 @@ const casesOf: Record<string, string[]> = {
   mixture_density: ["mixture_log_density", "importance_weights"],
   linear_input: ["linear_backward_input"],
   linear_weight: ["linear_backward_weight"],
+  linear_update: ["optimise_linear"],
+  linear_update_norm: ["optimise_linear"],
+  loss_squared_error: ["squared_error"],
+  loss_weighted_sum: ["weighted_sum"],
+  optimise_rows: ["adam_rows"],
+  condition_labels: ["sample_labels"],
+  resample_candidates: ["draw_candidates"],
 };
 
 /** A copy of what kernels are compiled from, in which one file may be broken, and PTX made from it. */
@@ -114,7 +121,8 @@ class Workshop {
 
   static async open(): Promise<Workshop> {
     const folder = await mkdtemp(join(tmpdir(), "tr0n-mutation-"));
-    for (const part of [join("native", "kernels"), join("native", "core"), "cmake"])
+    const native = ["kernels", "device", "base"].map((name) => join("native", name));
+    for (const part of [...native, "cmake"])
       await cp(join(root, part), join(folder, part), { recursive: true });
     await mkdir(join(folder, "ptx"));
     return new Workshop(folder);

@@ -42,8 +42,8 @@ describe("the native self-test (C++, on the driver emulator)", function () {
       assert.equal(code, 0, stderr);
     });
 
-  it("has a case for every kernel of core/kernels.h", async () => {
-    const header = await readFile(join(packageRoot, "native", "core", "kernels.h"), "utf8");
+  it("has a case for every kernel of device/kernels.h", async () => {
+    const header = await readFile(join(packageRoot, "native", "device", "kernels.h"), "utf8");
     const declared = [...header.matchAll(/^ {2}virtual (?:void|size_t) (\w+)\(/gm)].map((match) => match[1]!);
     assert.ok(declared.length > 20);
     const { stdout } = await finish(selftest, ["--list"], options());

@@ -1,9 +1,9 @@
 #include <string>
 #include <vector>
 
-#include "core/buffer.h"
 #include "cuda/device.h"
 #include "cuda/tests/emulator.h"
+#include "device/buffer.h"
 #include "tests/check.h"
 
 // What a driver can answer, at every call that is made: always a typed error, and nothing is left behind.

@@ -1,8 +1,8 @@
 #include <string>
 #include <vector>
 
-#include "core/buffer.h"
 #include "cuda/device.h"
+#include "device/buffer.h"
 #include "tests/check.h"
 
 using namespace tr0n;

@@ -3,9 +3,9 @@
 #include <thread>
 #include <vector>
 
-#include "core/buffer.h"
 #include "cuda/device.h"
 #include "cuda/tests/emulator.h"
+#include "device/buffer.h"
 #include "tests/check.h"
 
 using namespace tr0n;

@@ -1,10 +1,10 @@
 #include <string>
 #include <vector>
 
-#include "core/buffer.h"
 #include "cuda/device.h"
 #include "cuda/entries.h"
 #include "cuda/tests/emulator.h"
+#include "device/buffer.h"
 #include "tests/check.h"
 
 using namespace tr0n;

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "core/sampler.h"
-#include "core/trainer.h"
+#include "core/sampling/sampler.h"
+#include "core/training/trainer.h"
 #include "cuda/device.h"
 #include "cuda/tests/emulator.h"
 #include "tests/check.h"

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "core/error.h"
+#include "base/error.h"
 #include "cuda/device.h"
 #include "cuda/library.h"
 #include "selftest/profile/workloads.h"

@@ -1,4 +1,4 @@
-#include "core/trainer.h"
+#include "core/training/trainer.h"
 #include "selftest/inputs.h"
 #include "selftest/profile/workloads.h"
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "core/device.h"
+#include "device/device.h"
 
 namespace tr0n::selftest {
 

@@ -3,31 +3,31 @@ import type { Mutation } from "../mutations.js";
 /** Gradient steps, Metropolis tests, resampling, the hybrid sampler's latent. */
 export const samplers: readonly Mutation[] = [
   {
-    file: "langevin_update.cu",
+    file: "langevin.cu",
     find: "__fsub_rn(z, __fmul_rn(step.learning_rate, b))",
     replace: "__fadd_rn(z, __fmul_rn(step.learning_rate, b))",
     what: "a step uphill",
   },
   {
-    file: "langevin_update.cu",
+    file: "langevin.cu",
     find: "x < -step.bound ? -step.bound : x;",
     replace: "x;",
     what: "no lower bound",
   },
   {
-    file: "langevin_update.cu",
+    file: "langevin.cu",
     find: "__fadd_rn(first != 0 ? 0.0f : __fmul_rn(momentum, old), __fmul_rn(scale, fresh))",
     replace: "__fadd_rn(first != 0 ? 0.0f : __fmul_rn(momentum, old), __fmul_rn(scale * scale, fresh))",
     what: "the clip's scale applied twice",
   },
   {
-    file: "langevin_update.cu",
+    file: "langevin.cu",
     find: "normals(draw, first_block + static_cast<uint32_t>(at / 4))",
     replace: "normals(draw, first_block + static_cast<uint32_t>(at))",
     what: "the wrong counter for random numbers",
   },
   {
-    file: "langevin_update.cu",
+    file: "langevin.cu",
     find: "Purpose::langevin_noise);",
     replace: "Purpose::proposal);",
     what: "random numbers of another purpose",
@@ -171,7 +171,7 @@ export const samplers: readonly Mutation[] = [
     what: "the wrong stride where weights are not kept in registers",
   },
   {
-    file: "langevin_update.cu",
+    file: "langevin.cu",
     find: "normals(draw, first_block + static_cast<uint32_t>(at / 4))",
     replace: "normals(draw, static_cast<uint32_t>(at / 4))",
     what: "every group drawn like the first",

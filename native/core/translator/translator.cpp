@@ -1,0 +1,262 @@
+#include "core/translator/translator.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "core/translator/pass.h"
+#include "device/kernels/mixture_math.h"
+
+namespace tr0n {
+namespace {
+
+constexpr size_t kRows = 1024;  // rows of one pass: bounds the memory of activations
+constexpr double kMaxParameters = 4e9;
+
+/// Parameters, and a copy of them at the start.
+void check_memory(const std::vector<Parameter>& parameters) {
+  const double bytes = 8 * static_cast<double>(parameters.back().offset + parameters.back().size);
+  if (bytes > static_cast<double>(available_memory()))
+    throw Error("ERR_OUT_OF_MEMORY", "translator: " + std::to_string(static_cast<uint64_t>(bytes / 1048576)) +
+                                         " MiB for its parameters are more than there are");
+}
+
+size_t total(const std::vector<Parameter>& parameters) {
+  return parameters.back().offset + parameters.back().size;
+}
+
+constexpr size_t kAlignment = 64 / sizeof(float);
+size_t aligned(size_t size) { return (size + kAlignment - 1) / kAlignment * kAlignment; }
+size_t placed_total(const std::vector<Parameter>& parameters) {
+  return parameters.back().place + aligned(parameters.back().size);
+}
+
+}  // namespace
+
+std::vector<float> place_parameters(const std::vector<Parameter>& parameters, const float* flat) {
+  std::vector<float> placed(placed_total(parameters));
+  for (const Parameter& p : parameters) std::copy_n(flat + p.offset, p.size, placed.data() + p.place);
+  return placed;
+}
+
+void collect_parameters(const std::vector<Parameter>& parameters, const float* placed, float* flat) {
+  for (const Parameter& p : parameters) std::copy_n(placed + p.place, p.size, flat + p.offset);
+}
+
+void TranslatorConfig::check() const {
+  const auto positive = [](const char* name, size_t value) {
+    if (value == 0)
+      throw Error("ERR_INVALID_ARGUMENT",
+                  std::string("translator: ") + name + ": expected at least 1, got 0");
+  };
+  positive("condition", condition);
+  positive("hidden", hidden);
+  positive("latent", latent);
+  positive("components", components);
+  positive("depth", depth);
+  if (deterministic && (components > 1 || component_stds))
+    throw Error("ERR_INVALID_ARGUMENT",
+                "translator: expected one component and no stds where it is deterministic, got " +
+                    std::to_string(components) + " components");
+  if (!(std::isfinite(bound) && bound >= 0))
+    throw Error("ERR_INVALID_ARGUMENT",
+                "translator: bound: expected a finite number, 0 or above, got " + std::to_string(bound));
+  if (!std::isfinite(initial_log_std))
+    throw Error("ERR_INVALID_ARGUMENT", "translator: initial log-std: expected a finite number, got " +
+                                            std::to_string(initial_log_std));
+  const double h = static_cast<double>(hidden);
+  const double outputs = static_cast<double>(components) * (static_cast<double>(latent) + 1) +
+                         static_cast<double>(auxiliary) + static_cast<double>(condition);
+  if (h * (h * static_cast<double>(depth) + outputs) > kMaxParameters)
+    throw Error("ERR_INVALID_ARGUMENT", "translator: condition " + std::to_string(condition) + ", hidden " +
+                                            std::to_string(hidden) + ", depth " + std::to_string(depth) +
+                                            ", latent " + std::to_string(latent) + ", components " +
+                                            std::to_string(components) + ", auxiliary " +
+                                            std::to_string(auxiliary) + " make more than 4e9 parameters");
+}
+
+std::vector<Parameter> Translator::layout(const TranslatorConfig& config) {
+  config.check();
+  std::vector<Parameter> parameters;
+  size_t offset = 0, place = 0;
+  const auto add = [&](const char* name, std::vector<size_t> shape) {
+    size_t size = 1;
+    for (const size_t extent : shape) size *= extent;
+    parameters.push_back({name, std::move(shape), offset, size, place});
+    offset += size;
+    place += aligned(size);
+  };
+  const auto linear = [&](const std::string& name, size_t out, size_t in) {
+    add((name + ".weight").c_str(), {out, in});
+    add((name + ".bias").c_str(), {out});
+  };
+  linear("shared1", config.hidden, config.condition);
+  for (size_t block = 0; block < config.depth; ++block)
+    linear("shared" + std::to_string(2 + block), config.hidden, config.hidden);
+  linear("z_layer", config.components * config.latent, config.hidden);
+  if (!config.deterministic) {
+    linear("z_mixture_logits", config.components, config.hidden);
+    add("z_log_stds", {1, config.component_stds ? config.components : 1, config.latent});
+  }
+  if (config.auxiliary > 0) linear("y_layer", config.auxiliary, config.hidden);
+  check_memory(parameters);
+  return parameters;
+}
+
+Translator::Translator(Device& device, const TranslatorConfig& config)
+    : device_(device),
+      config_(config),
+      parameters_(layout(config)),
+      parameter_count_(total(parameters_)),
+      values_(device, placed_total(parameters_)) {}
+
+Translator::Translator(Device& device, const TranslatorConfig& config, const float* values, size_t count)
+    : Translator(device, config) {
+  set_values(values, count);
+}
+
+Translator::Translator(Device& device, const TranslatorConfig& config, uint64_t seed)
+    : Translator(device, config) {
+  std::vector<float> initial(parameter_count_);
+  const Philox rng(seed);
+  for (size_t p = 0; p < parameters_.size(); ++p) {
+    float* values = initial.data() + parameters_[p].offset;
+    if (parameters_[p].name == "z_log_stds") {
+      std::fill_n(values, parameters_[p].size, config.initial_log_std);
+      continue;
+    }
+    const size_t fan_in = p < 2 ? config.condition : config.hidden;
+    const float limit = 1.0f / std::sqrt(static_cast<float>(fan_in));
+    rng.uniform({static_cast<uint32_t>(p), 0}, 0, Purpose::init, values, parameters_[p].size);
+    for (size_t i = 0; i < parameters_[p].size; ++i) values[i] = limit * (2.0f * values[i] - 1.0f);
+  }
+  set_values(initial.data(), initial.size());
+}
+
+std::vector<float> Translator::values() const {
+  std::vector<float> copy(parameter_count_);
+  copy_values(copy.data());
+  return copy;
+}
+
+void Translator::copy_values(float* flat) const {
+  if (device_.host_memory()) return collect_parameters(parameters_, values_.data(), flat);
+  std::vector<float> placed(values_.size());
+  values_.download(placed.data(), placed.size());
+  collect_parameters(parameters_, placed.data(), flat);
+}
+
+void Translator::set_values(const float* values, size_t count) {
+  if (count != parameter_count_)
+    throw Error("ERR_SHAPE_MISMATCH", "translator: expected " + std::to_string(parameter_count_) +
+                                          " parameters, got " + std::to_string(count));
+  values_.upload(place_parameters(parameters_, values).data(), values_.size());
+}
+
+Mixture Translator::forward(const float* c, size_t n) const {
+  const size_t components = config_.components, d = config_.latent, auxiliary = config_.auxiliary;
+  Mixture result;
+  result.n = n;
+  result.components = components;
+  result.latent = d;
+  result.auxiliary = auxiliary;
+  result.logits.resize(n * components);
+  result.means.resize(n * components * d);
+  result.y.resize(n * auxiliary);
+  const size_t rows = std::min(n, kRows);
+  TranslatorPass pass(*this, rows, TranslatorPass::Purpose::inference);
+  Buffer<float> conditions(device_, rows * config_.condition), logits(device_, rows * components),
+      means(device_, rows * components * d), y(device_, rows * auxiliary);
+  for (size_t begin = 0; begin < n; begin += rows) {
+    const size_t count = std::min(rows, n - begin);
+    conditions.upload(c + begin * config_.condition, count * config_.condition);
+    pass.forward(conditions.data(), count, logits.data(), means.data(), y.data());
+    logits.download(result.logits.data() + begin * components, count * components);
+    means.download(result.means.data() + begin * components * d, count * components * d);
+    y.download(result.y.data() + begin * auxiliary, count * auxiliary);
+  }
+  if (config_.deterministic) {
+    result.stds.assign(d, 0.0f);
+    return result;
+  }
+  const std::vector<float> all = values();
+  const auto log_stds = std::find_if(parameters_.begin(), parameters_.end(),
+                                     [](const Parameter& p) { return p.name == "z_log_stds"; });
+  for (size_t j = 0; j < log_stds->size; ++j) result.stds.push_back(std_value(all[log_stds->offset + j]));
+  return result;
+}
+
+double Translator::loss(const float* c, const float* z, const float* y, size_t n, const LossOptions& options,
+                        float* gradients) const {
+  if (n == 0) throw Error("ERR_INVALID_ARGUMENT", "translator: the loss of an empty batch is not defined");
+  if (config_.auxiliary > 0 && y == nullptr)
+    throw Error("ERR_INVALID_ARGUMENT", "translator: this translator has an auxiliary head: expected y");
+  TranslatorPass pass(*this, n, TranslatorPass::Purpose::training);
+  Buffer<float> conditions(device_, n * config_.condition), latents(device_, n * config_.latent),
+      auxiliary(device_, n * config_.auxiliary),
+      device_gradients(device_, gradients != nullptr ? values_.size() : 0);
+  Buffer<double> value(device_, 1);
+  conditions.upload(c, conditions.size());
+  latents.upload(z, latents.size());
+  auxiliary.upload(y, auxiliary.size());
+  const TranslatorPass::Batch batch{conditions.data(), latents.data(), auxiliary.data(), n};
+  if (gradients == nullptr) {
+    pass.loss(batch, options.alpha, value.data());
+  } else {
+    device_gradients.fill(0);  // there are gaps between parameters
+    pass.gradients(batch, options.alpha, value.data(), device_gradients.data());
+    std::vector<float> placed(device_gradients.size());
+    device_gradients.download(placed.data(), placed.size());
+    collect_parameters(parameters_, placed.data(), gradients);
+  }
+  double result = 0;
+  value.download(&result, 1);
+  return result;
+}
+
+void Translator::log_density(const float* c, const float* z, size_t n, double* out) const {
+  if (config_.deterministic)
+    throw Error("ERR_INVALID_ARGUMENT",
+                "translator: a deterministic translator has no density; its points are its means");
+  const size_t rows = std::min(n, kRows), m = config_.condition, d = config_.latent;
+  TranslatorPass pass(*this, rows, TranslatorPass::Purpose::inference);
+  Buffer<float> conditions(device_, rows * m), latents(device_, rows * d),
+      logits(device_, rows * config_.components), means(device_, rows * config_.components * d),
+      y(device_, rows * config_.auxiliary);
+  Buffer<double> densities(device_, rows);
+  for (size_t begin = 0; begin < n; begin += rows) {
+    const size_t count = std::min(rows, n - begin);
+    conditions.upload(c + begin * m, count * m);
+    latents.upload(z + begin * d, count * d);
+    pass.forward(conditions.data(), count, logits.data(), means.data(), y.data());
+    device_.kernels().mixture_log_density(pass.view(count, logits.data(), means.data()), nullptr,
+                                          latents.data(), count, densities.data());
+    densities.download(out + begin, count);
+  }
+}
+
+void draw_mixture(const Mixture& mixture, size_t row, const Philox& rng, Chain chain, uint32_t step,
+                  float* z) {
+  const size_t d = mixture.latent;
+  const size_t k = choose_component(mixture.logits.data() + row * mixture.components, mixture.components,
+                                    rng.uniform(chain, step, Purpose::component));
+  const float* mean = mixture.means.data() + (row * mixture.components + k) * d;
+  rng.normal(chain, step, Purpose::component_normal, z, d);
+  const float* stds = mixture.stds.data() + (mixture.stds.size() > d ? k * d : 0);
+  for (size_t j = 0; j < d; ++j) z[j] = mean[j] + stds[j] * z[j];
+}
+
+double mixture_log_density(const Mixture& mixture, size_t row, const float* z) {
+  const size_t components = mixture.components, d = mixture.latent, tables = mixture.stds.size() / d;
+  std::vector<double> inverse(mixture.stds.size()), log_sums(tables), workspace(components);
+  for (size_t j = 0; j < mixture.stds.size(); ++j) {
+    inverse[j] = 1 / static_cast<double>(mixture.stds[j]);
+    log_sums[j / d] += std::log(static_cast<double>(mixture.stds[j]));
+  }
+  return log_density(mixture.logits.data() + row * components, mixture.means.data() + row * components * d,
+                     {inverse.data(), log_sums.data(), tables > 1}, components, d, z, workspace.data());
+}
+
+}  // namespace tr0n

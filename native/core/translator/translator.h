@@ -1,0 +1,119 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/rng.h"
+#include "device/buffer.h"
+#include "device/device.h"
+
+namespace tr0n {
+
+/// q(z|c), method.md "Translator": a₁ = relu(W₁c + b₁); aᵢ₊₁ = aᵢ + relu(Wᵢ₊₁aᵢ + bᵢ₊₁) for each of `depth`
+/// residual blocks; heads on the last one.
+struct TranslatorConfig {
+  size_t condition = 0;   ///< m
+  size_t hidden = 0;      ///< h
+  size_t latent = 0;      ///< d
+  size_t components = 1;  ///< K
+  size_t auxiliary = 0;   ///< size of y; 0 = no auxiliary head
+  size_t depth = 1;       ///< residual blocks; the paper has 1
+  float bound = 0.0f;     ///< means = bound·tanh(·); 0 = unbounded
+  float initial_log_std = 0.0f;
+  /// A point for each condition instead of a density: K = 1, and no logits or stds.
+  bool deterministic = false;
+  bool component_stds = false;  ///< log-stds [K, d] instead of [d]
+
+  size_t log_std_count() const {
+    if (deterministic) return 0;
+    return component_stds ? components * latent : latent;
+  }
+
+  void check() const;  ///< throws Error(ERR_INVALID_ARGUMENT)
+};
+
+/// One named tensor inside the flat parameter vector. Names and layouts as in method.md (Linear weights [out,
+/// in]).
+struct Parameter {
+  std::string name;
+  std::vector<size_t> shape;
+  size_t offset = 0;  ///< in flat vectors
+  size_t size = 0;
+  size_t place = 0;  ///< in the device's memory, where every parameter begins at a multiple of 64 bytes
+};
+
+/// From a flat vector to one as in the device's memory, the gaps filled with zeros, and back.
+std::vector<float> place_parameters(const std::vector<Parameter>& parameters, const float* flat);
+void collect_parameters(const std::vector<Parameter>& parameters, const float* placed, float* flat);
+
+/// What the mixture head says for n conditions, on the host.
+struct Mixture {
+  size_t n = 0, components = 0, latent = 0, auxiliary = 0;
+  std::vector<float> logits;  ///< [n, K]
+  std::vector<float> means;   ///< [n, K, d]
+  std::vector<float> stds;    ///< [d] or [K, d], exp(s) + 1e-6; [d] of 0 where there is no density
+  std::vector<float> y;       ///< [n, auxiliary]
+};
+
+struct LossOptions {
+  /// Weight of the negative log-likelihood, or of the latent's mean squared error where the translator is
+  /// deterministic; the auxiliary mean squared error has weight 1.
+  float alpha = 1.0f;
+};
+
+/// The parameters live in the device's memory. Not safe for concurrent mutation: the addon holds a lock per
+/// translator.
+class Translator {
+ public:
+  /// PyTorch's default Linear initialisation (uniform ±1/√fan_in), drawn with Purpose::init.
+  Translator(Device& device, const TranslatorConfig& config, uint64_t seed);
+  /// With these values, flat; throws on a wrong count.
+  Translator(Device& device, const TranslatorConfig& config, const float* values, size_t count);
+
+  /// The parameters that a translator of this configuration has. Throws for one that is not possible.
+  static std::vector<Parameter> layout(const TranslatorConfig& config);
+
+  const TranslatorConfig& config() const { return config_; }
+  Device& device() const { return device_; }
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  size_t parameter_count() const { return parameter_count_; }
+  std::vector<float> values() const;                   ///< flat copy
+  void copy_values(float* flat) const;                 ///< the same into [parameter_count]
+  void set_values(const float* values, size_t count);  ///< throws on a wrong count
+  float* data() { return values_.data(); }             ///< placed, in the device's memory
+  const float* data() const { return values_.data(); }
+  size_t placed_count() const { return values_.size(); }  ///< elements there, gaps included
+
+  /// How products are computed; fp32 unless set.
+  void set_precision(Precision precision) { precision_ = precision; }
+  Precision precision() const { return precision_; }
+
+  Mixture forward(const float* c, size_t n) const;
+
+  /// Mean loss over the batch and, where `gradients` is given, its gradient [parameter_count] (overwritten).
+  /// z [n, d], y [n, auxiliary] (null without an auxiliary head).
+  double loss(const float* c, const float* z, const float* y, size_t n, const LossOptions& options,
+              float* gradients) const;
+
+  /// log q(z_i|c_i) of n pairs. Throws where the translator is deterministic.
+  void log_density(const float* c, const float* z, size_t n, double* out) const;
+
+ private:
+  Translator(Device& device, const TranslatorConfig& config);
+
+  Device& device_;
+  TranslatorConfig config_;
+  std::vector<Parameter> parameters_;
+  size_t parameter_count_ = 0;
+  Precision precision_ = Precision::fp32;
+  Buffer<float> values_;
+};
+
+/// One draw of the mixture's row: component by inverse CDF, then μ_k + σ ⊙ ε.
+void draw_mixture(const Mixture& mixture, size_t row, const Philox& rng, Chain chain, uint32_t step,
+                  float* z);
+/// log Σ_k π_k N(z; μ_k, diag σ²) for one z [d] under the mixture's row.
+double mixture_log_density(const Mixture& mixture, size_t row, const float* z);
+
+}  // namespace tr0n

@@ -1,0 +1,57 @@
+#include "cpu/instruction_set.h"
+#include "cpu/instruction_set_region.h"
+
+#if defined(TR0N_X86)
+#include <immintrin.h>
+
+TR0N_TARGET_BEGIN("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")
+
+namespace tr0n {
+namespace {
+
+struct Vector {
+  using Type = __m512;
+  using Four = __m128;
+  static constexpr const char* name = "avx512";
+  static constexpr size_t lanes = 16, rows = 12;  // 24 sums, 2 columns of b and 1 of a, of 32 registers
+  static Type zero() { return _mm512_setzero_ps(); }
+  static Type load(const float* p) { return _mm512_load_ps(p); }
+  static Type load_any(const float* p) { return _mm512_loadu_ps(p); }
+  static void store(float* p, Type x) { _mm512_store_ps(p, x); }
+  static void store_any(float* p, Type x) { _mm512_storeu_ps(p, x); }
+  static Type broadcast(const float* p) { return _mm512_set1_ps(*p); }
+  static Type fma(Type a, Type b, Type c) { return _mm512_fmadd_ps(a, b, c); }
+  static Type mul(Type a, Type b) { return _mm512_mul_ps(a, b); }
+  static Type add(Type a, Type b) { return _mm512_add_ps(a, b); }
+  static Type sub(Type a, Type b) { return _mm512_sub_ps(a, b); }
+  static Type div(Type a, Type b) { return _mm512_div_ps(a, b); }
+  // GCC 12 warns of an uninitialised variable inside the plain _mm512_sqrt_ps.
+  static Type sqrt(Type a) { return _mm512_maskz_sqrt_ps(0xffff, a); }
+  static Four load4(const float* p) { return _mm_loadu_ps(p); }
+  static void store4(float* p, Four x) { _mm_storeu_ps(p, x); }
+  static void transpose4(Four& a, Four& b, Four& c, Four& d) { _MM_TRANSPOSE4_PS(a, b, c, d); }
+};
+
+}  // namespace
+}  // namespace tr0n
+
+#include "cpu/instruction_set_body.h"
+
+TR0N_TARGET_END
+
+namespace tr0n {
+const Target* avx512_target() {
+  static const bool supported = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                                __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  return supported ? &kTarget : nullptr;
+}
+}  // namespace tr0n
+
+#else
+
+namespace tr0n {
+const Target* avx512_target() { return nullptr; }
+}  // namespace tr0n
+
+#endif

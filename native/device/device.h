@@ -1,0 +1,46 @@
+#pragma once
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+#include "device/kernels.h"
+
+namespace tr0n {
+
+/// Kernel calls that a device makes again with less overhead than calling them one by one.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  /// The same kernels with the same pointers and scalars, on what the memory holds now.
+  virtual void replay() = 0;
+};
+
+/// A place that has memory and an implementation of kernels.h. Core code reaches a device only through this.
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual const char* name() const = 0;  ///< "cpu", "cuda:0"
+  virtual const Kernels& kernels() const = 0;
+
+  /// Whether the host reads and writes this device's memory in place.
+  virtual bool host_memory() const = 0;
+  /// Memory aligned to 64 bytes; throws Error(ERR_OUT_OF_MEMORY). device/buffer.h owns it.
+  virtual void* allocate(size_t bytes) = 0;
+  virtual void release(void* memory) noexcept = 0;
+  /// Host to device, after the kernels called so far; `from` may be changed as soon as this returns.
+  virtual void upload(void* to, const void* from, size_t bytes) = 0;
+  /// Device to host; waits for the kernels called so far.
+  virtual void download(void* to, const void* from, size_t bytes) = 0;
+
+  /// Records the kernel calls that `calls` makes without executing them; it makes no others, and neither
+  /// allocates nor copies. Null where the device does not offer it: the caller then calls them itself.
+  virtual std::unique_ptr<Recording> record(const std::function<void()>& calls) {
+    static_cast<void>(calls);
+    return nullptr;
+  }
+};
+
+/// The CPU, always there. Defined in cpu/.
+Device& cpu_device();
+
+}  // namespace tr0n
