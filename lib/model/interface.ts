@@ -1,4 +1,4 @@
-/** What a model is to its users, whatever its format. */
+/** The interface of models, the same for both formats. */
 import type { Tensor } from "../base/tensor.js";
 import type { Device } from "../native/devices.js";
 
@@ -41,34 +41,35 @@ export interface RunOptions {
 /** An input or output of a model. */
 export interface ValueInfo {
   readonly name: string;
-  /** null where symbolic. */
+  /** The sizes; null where a size is symbolic. */
   readonly shape: readonly (number | null)[];
   /** "float32", "int64", … */
   readonly type: string;
 }
 
 /**
- * A frozen model. Several calls may run at the same time; none blocks the event loop.
+ * A frozen model, from loadModel(). Several calls may run at the same time; none blocks the event loop.
  *
- * Tensors are float32 on this side: inputs that the model declares as float64, integer or bool are converted (integer
- * inputs must hold whole numbers), and all outputs come as float32.
+ * All tensors are float32: inputs that the model declares as float64, integer or bool are converted (integer inputs must
+ * hold whole numbers), and so are all outputs.
  */
 export interface Model extends Disposable {
   readonly format: "onnx" | "torchscript";
-  /** The file, or what the model is called in messages. */
+  /** The file's path, or what messages call a model without one. */
   readonly name: string;
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
   /**
-   * All outputs by name. A single tensor serves a model with one input.
+   * Runs the model: all outputs by name. For a model with one input a single tensor is enough.
    *
    * @throws ArgumentError for missing, unknown or misshapen inputs, ModelError ERR_RUN_FAILED, AbortError
    */
   run(inputs: Tensor | Record<string, Tensor>, options?: RunOptions): Promise<Record<string, Tensor>>;
   /**
-   * Outputs, and Jᵀ·cotangent with respect to every float32 input (TorchScript: every float input). Cotangents have
-   * their outputs' shapes; outputs without one count as zero. A single tensor serves a model with one output. The first
-   * call differentiates an ONNX model; TorchScript goes through libtorch's autograd.
+   * Runs the model forwards and backwards: all outputs, and the gradients Jᵀ·cotangent with respect to every float32 input
+   * (TorchScript: every float input). A cotangent has its output's shape; that of an output without one is zero. For a
+   * model with one output a single tensor is enough. The first call differentiates an ONNX model; for TorchScript
+   * libtorch's autograd computes the gradient.
    *
    * @throws as run(), and ModelError ERR_NO_GRADIENT naming the operator or output, also where no path with a gradient leads from
    *   any input to a seeded output; ERR_MODEL_UNSUPPORTED for an ONNX model that draws random numbers on the way to a seeded
@@ -79,7 +80,7 @@ export interface Model extends Disposable {
     cotangents: Tensor | Record<string, Tensor>,
     options?: RunOptions,
   ): Promise<{ outputs: Record<string, Tensor>; gradients: Record<string, Tensor> }>;
-  /** SHA-256 of the model's bytes, external data included, in hex: how files remember their models. */
+  /** SHA-256 of the model's bytes, external data included, in hex. Translator files store it to recognise their models. */
   fingerprint(): Promise<string>;
   /** Cancels running calls, which reject with ERR_DISPOSED, and frees the model. Later calls do nothing. */
   dispose(): void;

@@ -13,7 +13,7 @@ export { fits } from "./values.js";
 export { OnnxModel, TorchModel };
 
 /**
- * Loads and checks a model, ONNX or TorchScript. A TorchScript model is run a few times on zeros, to find its shapes.
+ * Loads and checks an ONNX or TorchScript model. A TorchScript model is run a few times on zeros to find its shapes.
  *
  * @param source a path, a file URL, or the model's bytes (copied)
  * @throws ModelError ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID (empty, truncated, neither format, refused by the runtime),

@@ -24,11 +24,11 @@ import { checkKnownNoise, nativeNoise, type KnownNoise } from "./noise.js";
 import { checkTensor, type Tensor } from "../base/tensor.js";
 
 export interface TrainerOptions {
-  /** Latents [n, d]. Copied, which takes this thread some 0.2 ms a megabyte. */
+  /** Latents [n, d]. They are copied, which holds the calling thread for about 0.2 ms a megabyte. */
   z: Tensor;
-  /** Conditions [n, m]; copied likewise. */
+  /** Conditions [n, m]; copied as well. */
   c: Tensor;
-  /** Auxiliary latents [n, auxiliary], for a translator that has that head. */
+  /** Auxiliary latents [n, auxiliary], for a translator with an auxiliary head. */
   y?: Tensor;
   /** Default 6. */
   epochs?: number;
@@ -40,7 +40,7 @@ export interface TrainerOptions {
   clip?: number;
   /** Weight of the negative log-likelihood, or of a deterministic translator's mean squared error. Default 1. */
   alpha?: number;
-  /** c holds class probabilities: train on one-hot labels drawn from them, afresh each epoch. Default false. */
+  /** Take c for class probabilities, and train on one-hot labels that are drawn from them anew in each epoch. Default false. */
   sampleLabels?: boolean;
   conditionNoise?: KnownNoise;
   /** Decides the order of pairs, the labels and the noise. Default random. */
@@ -86,7 +86,7 @@ const optionNames = [
 ] as const;
 
 /**
- * Trains a translator in place, `run(count)` steps at a time. The result does not depend on how the steps are split.
+ * Trains a translator in place: each `run(count)` makes that many steps. The result does not depend on how they are split.
  *
  *     using trainer = translator.trainer({ z, c, epochs: 6 });
  *     while (trainer.step < trainer.steps) console.log((await trainer.run(100)).loss);
@@ -144,9 +144,9 @@ export class Trainer implements Disposable {
   }
 
   /**
-   * Runs at most `count` (all) further steps and resolves with the last progress.
+   * Makes at most `count` more steps (default: all that are left) and resolves with the last progress.
    *
-   * @throws Tr0nError ERR_DIVERGED when the loss is no finite number; AbortError
+   * @throws Tr0nError ERR_DIVERGED when the loss is not a finite number; AbortError
    */
   async run(
     count: number = this.steps,
@@ -161,7 +161,7 @@ export class Trainer implements Disposable {
     );
   }
 
-  /** Mean −log q(z|c) of other pairs, in nats; their mean squared error where the translator is deterministic. */
+  /** Mean −log q(z|c) of held-out pairs, in nats; for a deterministic translator their mean squared error. */
   async heldOutLoss(z: Tensor, c: Tensor, options?: { signal?: AbortSignal }): Promise<number> {
     return (await this.heldOut({ z, c }, options)).loss;
   }
@@ -180,7 +180,7 @@ export class Trainer implements Disposable {
     );
   }
 
-  /** The translator's parameters, Adam's state and the place in the schedule: all that a resumed training needs. */
+  /** The translator's parameters, Adam's state and the number of steps done: what setState() needs to resume. */
   async state(): Promise<TrainerState> {
     return this.lifetime.run("state", undefined, (signal) =>
       runJob("state", signal, () => this.native.state()),
@@ -188,7 +188,7 @@ export class Trainer implements Disposable {
   }
 
   /**
-   * Goes on from a state, with the translator's parameters set to the state's.
+   * Resumes from a state of state(): the translator's parameters become the state's, and the next run() continues there.
    *
    * @throws ArgumentError for a state of another training
    */
