@@ -10,7 +10,7 @@ export {
 } from "./base/errors.js";
 export { tensor, type Tensor } from "./base/tensor.js";
 export { devices, type Device, type DeviceInfo, type Precision } from "./native/devices.js";
-export type { DeviceId } from "./native/binding.js";
+export type { DeviceId } from "./native/types/devices.js";
 export { loadModel } from "./model/model.js";
 export { type Model, type ModelOptions, type RunOptions, type ValueInfo } from "./model/interface.js";
 export { differentiate } from "./onnx/index.js";

@@ -7,7 +7,9 @@ import { groups as kinds, type GroupLatent } from "./kinds/groups.js";
 import type { Density, Draws, OpenMapping } from "./kinds/kind.js";
 import { latentGroups, type Latent } from "./latent.js";
 import { momentsOf, type Moments } from "./moments.js";
-import { native, type NativePrior, type NativeRowMap } from "../native/binding.js";
+import { native } from "../native/binding.js";
+import type { NativePrior } from "../native/types/prior.js";
+import type { NativeRowMap } from "../native/types/pipeline.js";
 
 export type { OpenMapping };
 

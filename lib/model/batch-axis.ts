@@ -7,7 +7,7 @@ import type { Decisions } from "../base/decisions.js";
 import { ArgumentError, ModelError, Tr0nError } from "../base/errors.js";
 import { moveAxis } from "./move-axis.js";
 import { OnnxModel, type LoadedModel } from "./model.js";
-import type { NativeValueInfo } from "../native/binding.js";
+import type { NativeValueInfo } from "../native/types/values.js";
 import type { BatchAxes } from "../onnx/index.js";
 import { elementCount, type Tensor } from "../base/tensor.js";
 

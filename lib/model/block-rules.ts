@@ -8,7 +8,8 @@ import { readFile } from "node:fs/promises";
 import { cpus, homedir } from "node:os";
 import { join } from "node:path";
 import { writeFileAtomic } from "../base/atomic-write.js";
-import { native, type NativeBlockRule } from "../native/binding.js";
+import { native } from "../native/binding.js";
+import type { NativeBlockRule } from "../native/types/pipeline.js";
 
 /** Counts the ways in which rules were ever found: another one may find other rules. */
 const method = 1;

@@ -1,5 +1,5 @@
 /** Tensors with their axes in another order. */
-import type { NativeArray } from "../native/binding.js";
+import type { NativeArray } from "../native/types/values.js";
 import { movedAxes } from "../onnx/index.js";
 import { elementCount } from "../base/tensor.js";
 

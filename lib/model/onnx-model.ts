@@ -9,7 +9,9 @@ import { hashSource, readGraphInPlace, type Source } from "./source.js";
 import { batchFirstInfo, feed, fits, floats, kept, publicInfo, rounded } from "./values.js";
 import type { Model, RunOptions, ValueInfo } from "./interface.js";
 import { moveAxis } from "./move-axis.js";
-import { native, type NativeSession, type NativeTensor, type NativeValueInfo } from "../native/binding.js";
+import { native } from "../native/binding.js";
+import type { NativeSession } from "../native/types/models.js";
+import type { NativeTensor, NativeValueInfo } from "../native/types/values.js";
 import {
   batchFirstGraph,
   decodeSteps,

@@ -3,7 +3,7 @@ import { Tr0nError } from "../base/errors.js";
 import { runJob } from "../native/job.js";
 import { floats } from "./values.js";
 import type { LoadedModel } from "./model.js";
-import type { NativeSession } from "../native/binding.js";
+import type { NativeSession } from "../native/types/models.js";
 import { checkSame, nudged, type ReferenceRuns } from "./output-guard.js";
 import type { Tensor } from "../base/tensor.js";
 

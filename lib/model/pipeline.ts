@@ -8,16 +8,15 @@ import { Tr0nError } from "../base/errors.js";
 import { callNative, runJob } from "../native/job.js";
 import { floats } from "./values.js";
 import { OnnxModel, type LoadedModel } from "./model.js";
-import {
-  native,
-  type NativeObjective,
-  type NativeOnnxSegment,
-  type NativeRowFacts,
-  type NativeRowMap,
-  type NativeSegment,
-  type NativeSession,
-  type NativeTorchModel,
-} from "../native/binding.js";
+import { native } from "../native/binding.js";
+import type {
+  NativeObjective,
+  NativeOnnxSegment,
+  NativeRowFacts,
+  NativeRowMap,
+  NativeSegment,
+} from "../native/types/pipeline.js";
+import type { NativeSession, NativeTorchModel } from "../native/types/models.js";
 import {
   composeSteps,
   cutSteps,

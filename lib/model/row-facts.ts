@@ -1,6 +1,7 @@
 /** What decides in which blocks the rows of a pipeline run: what a row costs, and the name of a rule found earlier. */
 import { recallRules, ruleKey } from "./block-rules.js";
-import type { NativeRowFacts, NativeSegment, NativeSession } from "../native/binding.js";
+import type { NativeRowFacts, NativeSegment } from "../native/types/pipeline.js";
+import type { NativeSession } from "../native/types/models.js";
 import { fixBatch, graphFlops, graphWeightBytes, type Graph } from "../onnx/index.js";
 import { inSlices } from "./slices.js";
 import { sessionFingerprint } from "./weights.js";

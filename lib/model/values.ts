@@ -2,7 +2,7 @@
 import { shapeText } from "../base/check.js";
 import { ArgumentError, ModelError, describe, invalid } from "../base/errors.js";
 import type { ValueInfo } from "./interface.js";
-import type { NativeTensor, NativeValueInfo } from "../native/binding.js";
+import type { NativeTensor, NativeValueInfo } from "../native/types/values.js";
 import { movedAxes, wholeRanges } from "../onnx/index.js";
 import { checkTensor, elementCount, type Tensor } from "../base/tensor.js";
 

@@ -6,7 +6,8 @@ import { runJob } from "../native/job.js";
 import { hashBytes } from "../base/hash.js";
 import type { ModelFolder, WeightFile } from "./folder.js";
 import { checkGraph } from "./outline.js";
-import { native, type NativeFileWeight, type NativeSession } from "../native/binding.js";
+import { native } from "../native/binding.js";
+import type { NativeFileWeight, NativeSession } from "../native/types/models.js";
 import {
   constantsAsInputs,
   embeddedExternal,

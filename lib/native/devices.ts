@@ -3,7 +3,8 @@ import { cpus, totalmem } from "node:os";
 import { checkChoice } from "../base/check.js";
 import { Tr0nError, invalid } from "../base/errors.js";
 import { callNative, runJob } from "./job.js";
-import { native, type DeviceId, type NativeDevice } from "./binding.js";
+import { native } from "./binding.js";
+import type { DeviceId, NativeDevice } from "./types/devices.js";
 
 /**
  * Where to compute. "auto" is the first GPU that can be used, else the CPU; the environment variable TR0N_DEVICE says

@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { checkDevice, devices, openDevice, type Device, type DeviceInfo } from "./devices.js";
 import { Tr0nError } from "../base/errors.js";
 import { runJob } from "./job.js";
-import { native, torchModulePath, type DeviceId, type NativeCudaInventory } from "./binding.js";
+import { native, torchModulePath } from "./binding.js";
+import type { DeviceId, NativeCudaInventory } from "./types/devices.js";
 
 /** One thing that was looked at. */
 export interface Finding {

@@ -9,7 +9,7 @@ import {
   Tr0nError,
   type Tr0nErrorCode,
 } from "../base/errors.js";
-import type { NativeJob } from "./binding.js";
+import type { NativeJob } from "./types/values.js";
 
 /** @throws AbortError when the signal has fired already. */
 export function throwIfAborted(what: string, signal: AbortSignal | undefined): void {

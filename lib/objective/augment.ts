@@ -2,7 +2,7 @@
 import { checkBoolean, checkInteger, checkNumber, checkOptions, shapeText } from "../base/check.js";
 import { ArgumentError, invalid } from "../base/errors.js";
 import { defaultRange, type Range } from "../base/range.js";
-import type { NativeAugmentation } from "../native/binding.js";
+import type { NativeAugmentation } from "../native/types/pipeline.js";
 import { Builder, DataType, emptyGraph, type Dim, type Graph } from "../onnx/index.js";
 
 export interface AugmentationOptions {

@@ -30,13 +30,9 @@ import { latentGraph, latentTensors, type LatentInput } from "../latent/inputs.j
 import type { LatentSource } from "../latent/source.js";
 import type { Model } from "../model/interface.js";
 import { OnnxModel, loadedModel, type LoadedModel } from "../model/model.js";
-import {
-  native,
-  type NativeBlockRule,
-  type NativeObjective,
-  type NativeRowMap,
-  type NativeSession,
-} from "../native/binding.js";
+import { native } from "../native/binding.js";
+import type { NativeBlockRule, NativeObjective, NativeRowMap } from "../native/types/pipeline.js";
+import type { NativeSession } from "../native/types/models.js";
 import { composeSteps, removeDead, toRunSteps, type Graph } from "../onnx/index.js";
 import { openingStage, type OnOpening } from "../base/opening.js";
 import { probeOf, ReferenceRuns, type Probe } from "../model/output-guard.js";

@@ -2,7 +2,7 @@
 import { checkChoice, checkInteger, checkNumber, checkOptions } from "../base/check.js";
 import { ArgumentError, invalid } from "../base/errors.js";
 import { groupBound, latentBound, latentGroups, type Latent } from "../latent/latent.js";
-import type { NativeSamplerConfig, NativeUpdateGroup } from "../native/binding.js";
+import type { NativeSamplerConfig, NativeUpdateGroup } from "../native/types/sampling.js";
 import { stepSizeAt, type StepSize } from "./step-sizes.js";
 
 /**

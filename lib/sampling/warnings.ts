@@ -1,5 +1,5 @@
 /** What a caller should know about samples that came out worse than asked for. */
-import type { NativeSampleResult } from "../native/binding.js";
+import type { NativeSampleResult } from "../native/types/sampling.js";
 import type { Sampler } from "./sampler.js";
 
 /** Mean accept probability below which most chains have stayed where they were. */

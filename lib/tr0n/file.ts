@@ -15,7 +15,7 @@ import { FileError, Tr0nError, describe } from "../base/errors.js";
 import { checkRange, defaultRange, rangeText, sameRange, type Range } from "../base/range.js";
 import { checkDescription, latentTables, splitTables } from "../latent/description.js";
 import { noiseFromJson, noiseToJson } from "../translator/noise.js";
-import type { NativeBlockRule } from "../native/binding.js";
+import type { NativeBlockRule } from "../native/types/pipeline.js";
 import type { Objective } from "../objective/objective.js";
 import type { PilotReport } from "../training/pilot.js";
 import { checkStages } from "../objective/stages.js";

@@ -38,15 +38,14 @@ import { latentTensors } from "../latent/inputs.js";
 import { checkMemory } from "../native/memory.js";
 import { TrustedLoader, loadedModel } from "../model/model.js";
 import type { Model } from "../model/interface.js";
-import {
-  native,
-  type DeviceId,
-  type NativeDevice,
-  type NativeSampleProgress,
-  type NativeSampleRequest,
-  type NativeSampleResult,
-  type NativeSamplerConfig,
-} from "../native/binding.js";
+import { native } from "../native/binding.js";
+import type { DeviceId, NativeDevice } from "../native/types/devices.js";
+import type {
+  NativeSampleProgress,
+  NativeSampleRequest,
+  NativeSampleResult,
+  NativeSamplerConfig,
+} from "../native/types/sampling.js";
 import { checkNoiseSize } from "../translator/noise.js";
 import type { Objective } from "../objective/objective.js";
 import type { PairFunction } from "../objective/options.js";

@@ -1,7 +1,7 @@
 /** Checkpoints of a training run: the translator, Adam's state and the place in the schedule, in one .safetensors file. */
 import { reason, writeFileAtomic } from "../base/atomic-write.js";
 import { FileError, describe } from "../base/errors.js";
-import type { NativeTrainerState } from "../native/binding.js";
+import type { NativeTrainerState } from "../native/types/translator.js";
 import { readWholeFile } from "../base/read-file.js";
 import { decodeSafetensors, safetensorsParts, takeTensor } from "../base/safetensors.js";
 import { settingsDifference } from "../objective/settings.js";

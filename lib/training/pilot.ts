@@ -2,12 +2,9 @@
 import type { AuxiliaryGroup } from "../translator/auxiliary.js";
 import { AbortError, Tr0nError } from "../base/errors.js";
 import { runJob } from "../native/job.js";
-import {
-  native,
-  type DeviceId,
-  type NativeSampleRequest,
-  type NativeSampleResult,
-} from "../native/binding.js";
+import { native } from "../native/binding.js";
+import type { DeviceId } from "../native/types/devices.js";
+import type { NativeSampleRequest, NativeSampleResult } from "../native/types/sampling.js";
 import type { Objective } from "../objective/objective.js";
 import { searchStepSize, type StepSize } from "../sampling/step-sizes.js";
 import type { Tensor } from "../base/tensor.js";

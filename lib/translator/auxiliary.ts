@@ -2,7 +2,7 @@
 import { ArgumentError, invalid } from "../base/errors.js";
 import { throwIfAborted } from "../native/job.js";
 import { latentGroups, type GroupLatent, type Latent } from "../latent/latent.js";
-import type { NativePrior } from "../native/binding.js";
+import type { NativePrior } from "../native/types/prior.js";
 
 /** Which numbers of a latent are y. */
 export interface AuxiliaryGroup {

@@ -2,7 +2,9 @@
 import { checkNumber, checkOptions, checkSignal, shapeText } from "../base/check.js";
 import { ArgumentError, invalid } from "../base/errors.js";
 import { runJob } from "../native/job.js";
-import { native, type NativeTrainerConfig, type Owned } from "../native/binding.js";
+import { native } from "../native/binding.js";
+import type { NativeTrainerConfig } from "../native/types/translator.js";
+import type { Owned } from "../native/types/values.js";
 import { checkTensor, type Tensor } from "../base/tensor.js";
 
 /**

@@ -10,16 +10,16 @@ import {
 } from "../base/check.js";
 import { ArgumentError } from "../base/errors.js";
 import { Lifetime, callNative, runJob, runJobWithProgress } from "../native/job.js";
-import {
-  native,
-  type NativeHeldOut,
-  type NativeObjective,
-  type NativeTrainer,
-  type NativeTranslator,
-  type NativeTrainerProgress,
-  type NativeTrainerState,
-  type Owned,
-} from "../native/binding.js";
+import { native } from "../native/binding.js";
+import type {
+  NativeHeldOut,
+  NativeTrainer,
+  NativeTranslator,
+  NativeTrainerProgress,
+  NativeTrainerState,
+} from "../native/types/translator.js";
+import type { NativeObjective } from "../native/types/pipeline.js";
+import type { Owned } from "../native/types/values.js";
 import { checkKnownNoise, nativeNoise, type KnownNoise } from "./noise.js";
 import { checkTensor, type Tensor } from "../base/tensor.js";
 

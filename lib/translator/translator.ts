@@ -3,7 +3,9 @@ import { checkInteger, checkNumber, checkOptions, checkSeed, checkSignal, shapeT
 import { checkDevice, checkPrecision, type Device, type Precision } from "../native/devices.js";
 import { ArgumentError, FileError, Tr0nError, invalid } from "../base/errors.js";
 import { Lifetime, callNative, runJob } from "../native/job.js";
-import { native, type DeviceId, type NativeTranslator } from "../native/binding.js";
+import { native } from "../native/binding.js";
+import type { DeviceId } from "../native/types/devices.js";
+import type { NativeTranslator } from "../native/types/translator.js";
 import { splitTables } from "../latent/description.js";
 import { decodeSafetensors, encodeSafetensors, takeTensor, type Safetensors } from "../base/safetensors.js";
 import { checkTensor, type Tensor } from "../base/tensor.js";

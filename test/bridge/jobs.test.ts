@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import type { NativeSampleProgress } from "../../lib/native/binding.js";
+import type { NativeSampleProgress } from "../../lib/native/types/sampling.js";
 import { finish } from "../support/process.js";
 import { longChain, mlp, numbers, squaredDistance } from "../support/bridge-models.js";
 import { addon, fixture, idle, open, rejectsCode, repositoryFile, throwsCode } from "../support/bridge.js";

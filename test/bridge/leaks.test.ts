@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import type { NativeCounters } from "../../lib/native/binding.js";
+import type { NativeCounters } from "../../lib/native/types/addon.js";
 import { numbers, squaredDistance } from "../support/bridge-models.js";
 import { addon, idle, open, repositoryFile } from "../support/bridge.js";
 

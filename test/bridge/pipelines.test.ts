@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { energyGraph } from "../../lib/objective/graphs.js";
-import type { NativeObjective, NativeOnnxSegment, NativeSession } from "../../lib/native/binding.js";
+import type { NativeObjective, NativeOnnxSegment } from "../../lib/native/types/pipeline.js";
+import type { NativeSession } from "../../lib/native/types/models.js";
 import {
   compose,
   cutGradient,

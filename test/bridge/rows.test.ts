@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { NativeRowFacts, NativeRowMap, NativeRowMapConfig } from "../../lib/native/binding.js";
+import type { NativeRowFacts, NativeRowMap, NativeRowMapConfig } from "../../lib/native/types/pipeline.js";
 import { mlp, numbers, onnxModel, rowSum, squaredDistance, unary } from "../support/bridge-models.js";
 import {
   addon,

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkDevice } from "../../lib/native/devices.js";
-import { native, packageRoot, type NativeSamplerConfig, type NativeUpdateGroup } from "../../lib/native/binding.js";
+import { native, packageRoot } from "../../lib/native/binding.js";
+import type { NativeSamplerConfig, NativeUpdateGroup } from "../../lib/native/types/sampling.js";
 import { onDevices } from "../support/devices.js";
 import { tanhRegression } from "../support/objectives.js";
 

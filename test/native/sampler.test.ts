@@ -1,15 +1,12 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { checkDevice } from "../../lib/native/devices.js";
-import {
-  native,
-  type DeviceId,
-  type NativeObjective,
-  type NativePrior,
-  type NativeSampleResult,
-  type NativeSamplerConfig,
-  type NativeTranslator,
-} from "../../lib/native/binding.js";
+import { native } from "../../lib/native/binding.js";
+import type { DeviceId } from "../../lib/native/types/devices.js";
+import type { NativeObjective } from "../../lib/native/types/pipeline.js";
+import type { NativePrior } from "../../lib/native/types/prior.js";
+import type { NativeSampleResult, NativeSamplerConfig } from "../../lib/native/types/sampling.js";
+import type { NativeTranslator } from "../../lib/native/types/translator.js";
 import { onDevices, realGpu } from "../support/devices.js";
 import { gaussian, tanhRegression } from "../support/objectives.js";
 import { assertClose, seeded } from "../support/numbers.js";

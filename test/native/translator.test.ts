@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { checkDevice, type Device } from "../../lib/native/devices.js";
-import { native, type NativeTranslator } from "../../lib/native/binding.js";
+import { native } from "../../lib/native/binding.js";
+import type { NativeTranslator } from "../../lib/native/types/translator.js";
 import { onDevices } from "../support/devices.js";
 import { assertClose } from "../support/numbers.js";
 

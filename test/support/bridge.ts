@@ -1,13 +1,9 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
-import {
-  native,
-  type NativeBinding,
-  type NativeObjective,
-  type NativeRowMap,
-  type NativeSession,
-  type NativeSessionOptions,
-} from "../../lib/native/binding.js";
+import { native } from "../../lib/native/binding.js";
+import type { NativeBinding } from "../../lib/native/types/addon.js";
+import type { NativeObjective, NativeRowMap } from "../../lib/native/types/pipeline.js";
+import type { NativeSession, NativeSessionOptions } from "../../lib/native/types/models.js";
 
 /** Calls that are not part of the typed surface: what tests and reports look at. */
 export interface BlockRule {

@@ -1,5 +1,6 @@
 /** Objectives whose gradient is written out by hand: the native samplers' tests do not lean on the differentiator. */
-import { native, type NativeObjective } from "../../lib/native/binding.js";
+import { native } from "../../lib/native/binding.js";
+import type { NativeObjective } from "../../lib/native/types/pipeline.js";
 import { makeModel, type NodeSpec } from "./onnx.js";
 
 const scalars = {

@@ -11,7 +11,8 @@ import {
   tensor,
   Tr0n,
 } from "../../lib/index.js";
-import { native, type NativeCounters } from "../../lib/native/binding.js";
+import { native } from "../../lib/native/binding.js";
+import type { NativeCounters } from "../../lib/native/types/addon.js";
 import { demoFile, needsTorch, torchFixture } from "../support/torch.js";
 
 const bytes = (name: string): Uint8Array => new Uint8Array(readFileSync(torchFixture(name)));

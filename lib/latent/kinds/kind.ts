@@ -3,7 +3,8 @@ import type { Kind } from "../../base/kinds.js";
 import type { Safetensors } from "../../base/safetensors.js";
 import type { Tensor } from "../../base/tensor.js";
 import type { Model } from "../../model/interface.js";
-import type { NativePrior, NativeRowMap } from "../../native/binding.js";
+import type { NativePrior } from "../../native/types/prior.js";
+import type { NativeRowMap } from "../../native/types/pipeline.js";
 import type { Moments } from "../moments.js";
 
 /** Numbers that a latent may have. */
