@@ -7,7 +7,7 @@ import { latent, loadModel, sampler, Tr0n } from "../lib/index.js";
 import { native } from "../lib/native/binding.js";
 import { compose, differentiateGraph, encodeModel } from "../lib/onnx/index.js";
 import type { OnnxModel } from "../lib/model/model.js";
-import { energyGraph } from "../lib/objective/graphs.js";
+import { energyGraph } from "../lib/objective/energy-graph.js";
 import { flattenComplete, energy } from "../lib/objective/energy.js";
 
 const chains = Number(process.argv[2] ?? 64);

@@ -3,7 +3,7 @@ import { fixBatch, graphCost } from "../../lib/onnx/index.js";
 import { energy, latent, loadModel, stage } from "../../lib/index.js";
 import { runJob } from "../../lib/native/job.js";
 import type { OnnxModel } from "../../lib/model/model.js";
-import { createObjective } from "../../lib/objective/settings.js";
+import { createObjective } from "../../lib/objective/composition-options.js";
 import type { Case, Row, Surroundings } from "../case.js";
 import { medianTime, modelFile, runPeer, sameResults, sameRows, spread } from "../models.js";
 

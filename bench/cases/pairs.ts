@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generatePairs, latent, loadModel } from "../../lib/index.js";
 import { runJob } from "../../lib/native/job.js";
-import { createObjective } from "../../lib/objective/settings.js";
+import { createObjective } from "../../lib/objective/composition-options.js";
 import type { Case, Row, Surroundings } from "../case.js";
 import { medianTime, modelFile, runPeer, sameResults, spread } from "../models.js";
 

@@ -1,7 +1,7 @@
 import { shapeText } from "../base/check.js";
 import { ArgumentError, describe } from "../base/errors.js";
 import { normalisedRows, softmaxRows, type DrawnRows } from "./exact.js";
-import { columnsGraph } from "../objective/graphs.js";
+import { columnsGraph } from "../objective/condition-graph.js";
 import { dimsOf } from "../onnx/queries.js";
 import { runJob } from "../native/job.js";
 import { OnnxModel } from "../model/model.js";

@@ -13,7 +13,7 @@ import {
 } from "../onnx/index.js";
 import { simplifyGraph } from "./simplify.js";
 import { inSlices } from "./slices.js";
-import { placeOf } from "./weight-place.js";
+import { checkedFileOf } from "./checked-file.js";
 
 export interface DifferentiateModelOptions {
   /** Inputs to differentiate with respect to. Default: all float inputs. */
@@ -80,7 +80,7 @@ export async function differentiateModel(
   );
   const folder = from.folder?.path ?? "";
   const placed = placeExternal(graph, ({ location, offset }) => ({
-    location: relative(folder, placeOf(location).path),
+    location: relative(folder, checkedFileOf(location).path),
     offset,
   }));
   return inSlices("differentiateModel", encodeSteps(placed), o.signal);

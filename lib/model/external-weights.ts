@@ -3,7 +3,7 @@
  * into memory, and must be as it was.
  */
 import { productWeights, withExternal, type ExternalRange, type Graph } from "../onnx/index.js";
-import { placeLocation, type WeightPlace } from "./weight-place.js";
+import { checkedLocation, type CheckedFile } from "./checked-file.js";
 
 /** Matrices below this share of a model's bytes come with the rest. */
 const leastShare = 0.5;
@@ -12,9 +12,9 @@ const leastShare = 0.5;
  * A graph whose matrices of products lie in `file`, from which `bytes` were read; the rest is copied out of `bytes`, so
  * that these can go. The graph as it is where that would save little.
  */
-export function leaveProducts(graph: Graph, bytes: Uint8Array, file: WeightPlace): Graph {
+export function leaveProducts(graph: Graph, bytes: Uint8Array, file: CheckedFile): Graph {
   const ranges = new Map<string, ExternalRange>();
-  const location = placeLocation(file);
+  const location = checkedLocation(file);
   let left = 0;
   for (const name of productWeights(graph)) {
     const { rawData } = graph.initializers.get(name)!;

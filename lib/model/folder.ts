@@ -7,11 +7,11 @@ import { isAbsolute, join, dirname, relative } from "node:path";
 import { reason } from "../base/atomic-write.js";
 import { ModelError, describe } from "../base/errors.js";
 import { withFile, type FileState, type StatedFile } from "../base/file-state.js";
-import type { WeightPlace } from "./weight-place.js";
+import type { CheckedFile } from "./checked-file.js";
 
 /** A file of weights, open. */
-export interface WeightFile extends StatedFile {
-  readonly place: WeightPlace;
+export interface OpenWeightFile extends StatedFile {
+  readonly checked: CheckedFile;
 }
 
 /** Whether a real path lies below a real folder. */
@@ -41,7 +41,7 @@ export class ModelFolder {
    * @throws ModelError ERR_MODEL_NOT_FOUND, or ERR_MODEL_INVALID where it leads out of the folder or has changed since it
    *   was read first
    */
-  async read<T>(location: string, what: string, use: (file: WeightFile) => Promise<T>): Promise<T> {
+  async read<T>(location: string, what: string, use: (file: OpenWeightFile) => Promise<T>): Promise<T> {
     const named = join(this.path, location);
     const label = `${what}: its external data ${describe(location)}`;
     const real = await this.resolve(named, label);
@@ -50,7 +50,7 @@ export class ModelFolder {
       const opened = await pathOf(file.handle.fd);
       if (opened !== null && opened !== real) throw leaves(label, opened);
       this.states.set(location, file.state);
-      return use({ ...file, place: { path: named, state: file.state } });
+      return use({ ...file, checked: { path: named, state: file.state } });
     });
   }
 

@@ -293,7 +293,7 @@ export class Pipeline {
   }
 
   /** What the pipeline is made of, to be run as one part of something else. */
-  async parts(gradient: boolean, options: PipelineOptions): Promise<NativeSegment[]> {
+  async asSegments(gradient: boolean, options: PipelineOptions): Promise<NativeSegment[]> {
     return (await this.segments(this.links, gradient, options)).segments;
   }
 

@@ -14,7 +14,7 @@ import type { NativeSession } from "../native/types/models.js";
 import type { Owned } from "../native/types/values.js";
 import { decodeSteps, type Graph } from "../onnx/index.js";
 import { inSlices } from "./slices.js";
-import type { WeightPlace } from "./weight-place.js";
+import type { CheckedFile } from "./checked-file.js";
 import { maxModelBytes, openGraph, resolveExternal, tooLarge } from "./weights.js";
 
 /** Where a model came from, readable again. */
@@ -27,7 +27,7 @@ export interface Source {
   head(): Promise<Uint8Array>;
   bytes(signal?: AbortSignal): Promise<Uint8Array>;
   /** The model's file as it was seen first; null for bytes, and before anything was read. */
-  place(): WeightPlace | null;
+  checked(): CheckedFile | null;
   /** Passes on all bytes, in parts that are good for one call. */
   eachPart(use: (part: Uint8Array) => void): Promise<void>;
 }
@@ -57,7 +57,7 @@ function bytesSource(given: Uint8Array, folder: ModelFolder | null): Source {
     folder,
     head: async () => bytes.subarray(0, 4),
     bytes: async () => bytes,
-    place: () => null,
+    checked: () => null,
     eachPart: async (use) => {
       for (let at = 0; at < bytes.length; at += partBytes) {
         use(bytes.subarray(at, at + partBytes));
@@ -107,7 +107,7 @@ function pathSource(source: unknown): Source {
         if (size > maxModelBytes) throw tooLarge(path, size);
         return handle.readFile({ signal });
       }),
-    place: () => (seen === undefined ? null : { path: full, state: seen }),
+    checked: () => (seen === undefined ? null : { path: full, state: seen }),
     eachPart: (use) =>
       reading(async (file) => {
         for await (const part of parts(file, 0, file.size, path)) use(part);
@@ -127,7 +127,7 @@ export async function openSource(
   await checkBeforeOpening(typeof given === "string" ? given : given.owned, source.name);
   const { what, signal, threads } = options;
   const { name } = source;
-  const state = source.place()?.state;
+  const state = source.checked()?.state;
   const how = { name, ...(state === undefined ? {} : { state }) };
   if (await runJob(what, signal, () => native().hasExternalData(source.native, how)))
     return openGraph(await readGraph(source, signal), { ...options, name });
@@ -151,8 +151,8 @@ export async function readGraph(source: Source, signal?: AbortSignal): Promise<G
 export async function readGraphInPlace(source: Source, signal?: AbortSignal): Promise<Graph> {
   const bytes = await source.bytes(signal);
   const graph = await resolveExternal(await decoded(bytes, source, signal), source.folder, source.name);
-  const place = source.place();
-  return place ? leaveProducts(graph, bytes, place) : graph;
+  const file = source.checked();
+  return file ? leaveProducts(graph, bytes, file) : graph;
 }
 
 /**

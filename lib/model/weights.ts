@@ -4,7 +4,7 @@ import { ModelError, describe } from "../base/errors.js";
 import { fill } from "../base/file-state.js";
 import { runJob } from "../native/job.js";
 import { hashBytes } from "../base/hash.js";
-import type { ModelFolder, WeightFile } from "./folder.js";
+import type { ModelFolder, OpenWeightFile } from "./folder.js";
 import { checkGraph } from "./outline.js";
 import { native } from "../native/binding.js";
 import type { NativeFileWeight, NativeSession } from "../native/types/models.js";
@@ -21,7 +21,7 @@ import {
   type Graph,
 } from "../onnx/index.js";
 import { inSlices } from "./slices.js";
-import { placeLocation, placedWeights } from "./weight-place.js";
+import { checkedLocation, checkedWeights } from "./checked-file.js";
 
 /** Constants from this many bytes on stay in their files; smaller ones may be sizes, which rules look into. */
 const keptOutside = 64 << 10;
@@ -38,8 +38,8 @@ export function tooLarge(name: string, bytes: number): ModelError {
 }
 
 /**
- * A graph as read from a file whose large weights lie in other files of its folder: those stay outside, at places that
- * placeOf() knows; small ones become part of it, and so do all that attributes, bodies and functions hold, in `given` itself.
+ * A graph as read from a file whose large weights lie in other files of its folder: those stay outside, in files that
+ * checkedFileOf() knows; small ones become part of it, and so do all that attributes, bodies and functions hold, in `given` itself.
  *
  * @param folder null for a model that came as bytes without one
  * @throws ModelError ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID for files that are not as the graph says, ERR_MODEL_UNSUPPORTED
@@ -52,7 +52,7 @@ export async function resolveExternal(
   let total = 0;
   const located = async <T>(
     tensor: TensorProto,
-    use: (file: WeightFile, offset: number, length: number, what: string) => Promise<T>,
+    use: (file: OpenWeightFile, offset: number, length: number, what: string) => Promise<T>,
   ): Promise<T> => {
     const what = `${name}: constant ${describe(tensor.name)}`;
     const { location, offset, length: stated } = externalRange(tensor)!;
@@ -75,7 +75,7 @@ export async function resolveExternal(
     });
   };
   const read = async (
-    file: WeightFile,
+    file: OpenWeightFile,
     offset: number,
     length: number,
     what: string,
@@ -93,7 +93,7 @@ export async function resolveExternal(
     if (externalRange(tensor) === null) continue;
     await located(tensor, async (file, offset, length, what) => {
       const whole = tensorBytes(tensor) !== null;
-      if (whole && length >= keptOutside) outside.set(constant, placeLocation(file.place));
+      if (whole && length >= keptOutside) outside.set(constant, checkedLocation(file.checked));
       else inside.set(constant, await read(file, offset, length, what));
     });
   }
@@ -112,7 +112,7 @@ export async function resolveExternal(
 
 /** What a session needs to know about weights of {@link resolveExternal}. */
 export function fileWeights(graph: Graph): NativeFileWeight[] {
-  return placedWeights(graph).map(({ name, elemType, shape, path, state, offset }) => ({
+  return checkedWeights(graph).map(({ name, elemType, shape, path, state, offset }) => ({
     name,
     elemType,
     shape,

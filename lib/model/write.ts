@@ -7,7 +7,7 @@ import { fill, withFile } from "../base/file-state.js";
 import { liesBelow } from "./folder.js";
 import { encodeSteps, externalWeights, placeExternal, type Graph } from "../onnx/index.js";
 import { inSlices } from "./slices.js";
-import { placeOf, placedWeights, type PlacedWeight } from "./weight-place.js";
+import { checkedFileOf, checkedWeights, type CheckedWeight } from "./checked-file.js";
 
 export interface WrittenModel {
   /** Of the model's file. */
@@ -33,10 +33,10 @@ export async function writeModel(
   options: { signal?: AbortSignal } = {},
 ): Promise<WrittenModel> {
   const folder = dirname(resolve(path));
-  const weights = placedWeights(graph);
+  const weights = checkedWeights(graph);
   const inside = await allBelow(folder, new Set(weights.map((weight) => weight.path)));
   let placed = placeExternal(graph, ({ location, offset }) => ({
-    location: relative(folder, placeOf(location).path),
+    location: relative(folder, checkedFileOf(location).path),
     offset,
   }));
   if (!inside) {
@@ -72,7 +72,7 @@ async function allBelow(folder: string, files: ReadonlySet<string>): Promise<boo
 
 /** The bytes of weights, one after the other, each up to a multiple of the alignment. */
 async function* copied(
-  weights: readonly PlacedWeight[],
+  weights: readonly CheckedWeight[],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array> {
   for (const { name, path, state, offset, length } of weights) {

@@ -19,7 +19,7 @@ export type Device = "auto" | "cpu" | "cuda" | `cuda:${number}`;
 export type Precision = "fp32" | "tf32";
 
 /** Where a translator computes, and how. */
-export interface Place {
+export interface Compute {
   readonly device: DeviceId;
   readonly precision: Precision;
 }

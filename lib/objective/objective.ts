@@ -17,11 +17,16 @@ import {
   type FlatEnergy,
 } from "./energy.js";
 import { ArgumentError, Tr0nError } from "../base/errors.js";
-import { fit, joinedBatch, probeSeed, stagedShape, type FittedEncoder, type Parts } from "./fit.js";
+import { assemble, joinedBatch, type Assembly } from "./assembly.js";
+import { probeSeed } from "./trial.js";
+import { stagedShape } from "./stage-shapes.js";
+import type { TriedEncoder } from "./encoder-trial.js";
 import { stagedRanges } from "./expected-range.js";
 import type { Range } from "../base/range.js";
 import { nearbyConditions, refuseBarrier, tellZeroGradient } from "./gradient-check.js";
-import { conditionGraph, energyGraph, stageGraph } from "./graphs.js";
+import { conditionGraph } from "./condition-graph.js";
+import { energyGraph } from "./energy-graph.js";
+import { stageGraph } from "./stage-graphs.js";
 import type { ObjectiveOptions, PairFunction } from "./options.js";
 import { abortable, callNative, runJob, throwIfAborted } from "../native/job.js";
 import type { Latent } from "../latent/latent.js";
@@ -75,28 +80,28 @@ export class Objective {
 
   private constructor(
     options: ObjectiveOptions,
-    private readonly parts: Parts,
+    private readonly assembly: Assembly,
     mappings: readonly { dispose(): void }[],
   ) {
     this.opened.push(...mappings);
-    this.generator = parts.generator;
-    this.encoder = parts.encoder.model;
+    this.generator = assembly.generator;
+    this.encoder = assembly.encoder.model;
     this.stages = options.stages;
     this.augment = options.augment;
     this.pairEncoder = options.pairEncoder;
     this.maxBatch = options.maxBatch;
     this.decisions = options.decisions;
     this.onOpening = options.onOpening;
-    this.latent = parts.latent;
-    this.latentShape = parts.latentShape;
-    this.imageShape = parts.imageShape;
-    this.range = parts.range;
-    this.conditionSize = elementCount(parts.encoder.row);
-    this.energy = parts.energy;
-    this.flat = parts.flat;
-    this.generatorOutput = parts.generatorOutput;
-    this.encoderOutput = parts.encoder.output;
-    const { inputs, images } = parts.tried;
+    this.latent = assembly.latent;
+    this.latentShape = assembly.latentShape;
+    this.imageShape = assembly.imageShape;
+    this.range = assembly.range;
+    this.conditionSize = elementCount(assembly.encoder.row);
+    this.energy = assembly.energy;
+    this.flat = assembly.flat;
+    this.generatorOutput = assembly.generatorOutput;
+    this.encoderOutput = assembly.encoder.output;
+    const { inputs, images } = assembly.tried;
     this.runs.note(this.generator, inputs, { [this.generatorOutput]: images });
   }
 
@@ -108,11 +113,11 @@ export class Objective {
   static async create(options: ObjectiveOptions): Promise<Objective> {
     const mappings: { dispose(): void }[] = [];
     try {
-      const parts = await fit(options, (mapping, base, dim) =>
+      const assembly = await assemble(options, (mapping, base, dim) =>
         openMapping(mapping, base, dim, options.maxBatch, mappings),
       );
-      if (options.augment) checkAugmentable(parts.imageShape);
-      return new Objective(options, parts, mappings);
+      if (options.augment) checkAugmentable(assembly.imageShape);
+      return new Objective(options, assembly, mappings);
     } catch (error) {
       for (const item of mappings.reverse()) item.dispose();
       throw error;
@@ -121,12 +126,12 @@ export class Objective {
 
   /** Draws latents, and knows the density that samplers take for the prior. */
   get source(): LatentSource {
-    return this.parts.source;
+    return this.assembly.source;
   }
 
   /** @throws ModelError ERR_NO_GRADIENT where it is known beforehand that `what` has no gradient to follow */
   requireGradient(what: string, advice?: string): void {
-    refuseBarrier(what, this.parts.barrier, advice);
+    refuseBarrier(what, this.assembly.barrier, advice);
   }
 
   get conditionKind(): ConditionKind {
@@ -140,7 +145,7 @@ export class Objective {
 
   /** The generator's inputs, and which numbers of a latent each takes. */
   get inputs(): readonly LatentInput[] {
-    const { inputs, latentShape, latent, generator } = { ...this.parts, generator: this.generator };
+    const { inputs, latentShape, latent, generator } = { ...this.assembly, generator: this.generator };
     const name = generator.inputs[0]!.name;
     return inputs ?? [{ name, begin: 0, size: latent.dim, row: latentShape, broadcast: false }];
   }
@@ -149,7 +154,7 @@ export class Objective {
   images(signal?: AbortSignal): Promise<NativeRowMap> {
     return this.once("images", signal, (stop) => {
       const name = `${this.generator.name} (images)`;
-      const options = this.opening(name, this.parts.generatorBatch, this.latentProbe, stop);
+      const options = this.opening(name, this.assembly.generatorBatch, this.latentProbe, stop);
       return this.rowMap("images", () => this.generated(stop), options);
     });
   }
@@ -159,13 +164,13 @@ export class Objective {
     return this.once("conditions", signal, async (stop) => {
       const { pairEncoder } = this;
       if (typeof pairEncoder === "function") throw new Tr0nError("ERR_INTERNAL", "a function has no graph");
-      const fitted = pairEncoder ? this.parts.pair! : this.parts.encoder;
+      const tried = pairEncoder ? this.assembly.pair! : this.assembly.encoder;
       const join = async (): Promise<Pipeline> => {
-        const pipeline = await this.encoded(fitted, stop);
-        await this.appendCondition(pipeline, fitted);
+        const pipeline = await this.encoded(tried, stop);
+        await this.appendCondition(pipeline, tried);
         return pipeline;
       };
-      const options = this.opening("generator → encoder", this.batchWith(fitted), this.latentProbe, stop);
+      const options = this.opening("generator → encoder", this.batchWith(tried), this.latentProbe, stop);
       return this.rowMap("conditions", join, options);
     });
   }
@@ -197,7 +202,7 @@ export class Objective {
   /** Tells of a gradient that is 0 on the latents that everything was tried with. What fails here fails in a run, too. */
   private async probeGradient(objective: NativeObjective, signal: AbortSignal | undefined): Promise<void> {
     this.probed = true;
-    const { outputs } = this.parts.encoder;
+    const { outputs } = this.assembly.encoder;
     const n = Math.min(2, outputs.shape[0]!);
     try {
       const z = await this.source.draw(probeSeed, 0, 0, n, { signal });
@@ -259,15 +264,15 @@ export class Objective {
     probe: Probe,
     stop: AbortSignal,
   ): Promise<NativeObjective> {
-    const fitted = this.parts.encoder;
+    const tried = this.assembly.encoder;
     const step = openingStage(
       this.onOpening,
       gradient && what === "energy" ? "gradient" : what,
       gradient ? 3 : 2,
     );
     const pipeline = await start();
-    await this.appendEncoder(pipeline, fitted);
-    const energy = energyGraph(flat, pipeline.dims, this.conditionSize, fitted.kind);
+    await this.appendEncoder(pipeline, tried);
+    const energy = energyGraph(flat, pipeline.dims, this.conditionSize, tried.kind);
     await pipeline.graph(energy, { name: "energy", row: [], prefix: "energy/" });
     const options = this.sharing("generator → energy", fixedBatch, what, probe, stop);
     step();
@@ -283,11 +288,11 @@ export class Objective {
     stop: AbortSignal,
   ): Promise<NativeObjective> {
     const { encoderBatch, imageShape, maxBatch } = this;
-    const limits = { fixedBatch: this.parts.generatorBatch, maxBatch };
+    const limits = { fixedBatch: this.assembly.generatorBatch, maxBatch };
     const sharing = this.sharing("generator", limits.fixedBatch, "energy", this.latentProbe, stop);
     const { open } = sharing;
     const pipeline = await this.generated(stop);
-    const generator = await pipeline.parts(gradient, sharing);
+    const generator = await pipeline.asSegments(gradient, sharing);
     const graph = augmentGraph(augment, imageShape, { range: this.range });
     const objective = await this.withEnergy(
       "energy",
@@ -331,8 +336,8 @@ export class Objective {
     return this.once("image conditions", signal, (stop) => {
       const join = async (): Promise<Pipeline> => {
         const pipeline = await this.stagedImages(stop);
-        await this.appendEncoder(pipeline, this.parts.encoder);
-        await this.appendCondition(pipeline, this.parts.encoder);
+        await this.appendEncoder(pipeline, this.assembly.encoder);
+        await this.appendCondition(pipeline, this.assembly.encoder);
         return pipeline;
       };
       const options = this.opening("image → condition", this.encoderBatch, this.imageProbe, stop);
@@ -342,12 +347,12 @@ export class Objective {
 
   /** Rows of one run of generator and encoder together; 0 where that is open. */
   get fixedBatch(): number {
-    return this.batchWith(this.parts.encoder);
+    return this.batchWith(this.assembly.encoder);
   }
 
   /** Rows of one run of the encoder; 0 where that is open. */
   get encoderBatch(): number {
-    return this.parts.encoder.batch;
+    return this.assembly.encoder.batch;
   }
 
   /** In which blocks rows run, as far as that has been found out. */
@@ -357,12 +362,12 @@ export class Objective {
 
   /** What the numbers of the encoder's output mean. */
   get encoderKind(): EncoderKind {
-    return this.parts.encoder.kind;
+    return this.assembly.encoder.kind;
   }
 
   /** The same of a pairEncoder; undefined where none is a model. */
   get pairEncoderKind(): EncoderKind | undefined {
-    return this.parts.pair?.kind;
+    return this.assembly.pair?.kind;
   }
 
   /** Frees all sessions; running native jobs finish or are cancelled by their owners. */
@@ -374,12 +379,12 @@ export class Objective {
     this.lazy.clear();
   }
 
-  private batchWith(fitted: FittedEncoder): number {
-    return joinedBatch(this.parts.generatorBatch, fitted.batch);
+  private batchWith(tried: TriedEncoder): number {
+    return joinedBatch(this.assembly.generatorBatch, tried.batch);
   }
 
   private async generated(signal?: AbortSignal): Promise<Pipeline> {
-    const { generatorBatch, inputs, latent } = this.parts;
+    const { generatorBatch, inputs, latent } = this.assembly;
     const batch = generatorBatch || "batch";
     const pipeline = new Pipeline(batch, this.latentShape, signal);
     const output = { output: this.generatorOutput, row: this.imageShape, prefix: "generator/" };
@@ -408,9 +413,9 @@ export class Objective {
     return pipeline;
   }
 
-  private async encoded(fitted: FittedEncoder, signal: AbortSignal): Promise<Pipeline> {
+  private async encoded(tried: TriedEncoder, signal: AbortSignal): Promise<Pipeline> {
     const pipeline = await this.staged(signal);
-    await this.appendEncoder(pipeline, fitted);
+    await this.appendEncoder(pipeline, tried);
     return pipeline;
   }
 
@@ -431,25 +436,25 @@ export class Objective {
     }
   }
 
-  private appendEncoder(pipeline: Pipeline, { model, output, row }: FittedEncoder): Promise<void> {
+  private appendEncoder(pipeline: Pipeline, { model, output, row }: TriedEncoder): Promise<void> {
     return pipeline.model(model, { output, row, prefix: "encoder/" });
   }
 
-  private appendCondition(pipeline: Pipeline, fitted: FittedEncoder): Promise<void> {
-    const condition = conditionGraph(pipeline.dims, this.conditionKind, fitted.kind);
+  private appendCondition(pipeline: Pipeline, tried: TriedEncoder): Promise<void> {
+    const condition = conditionGraph(pipeline.dims, this.conditionKind, tried.kind);
     return pipeline.graph(condition, { name: "condition", row: [this.conditionSize], prefix: "condition/" });
   }
 
   /** Latents of the prior, for pipelines that begin with the generator. */
   get latentProbe(): Probe {
-    const { latents } = this.parts.tried;
+    const { latents } = this.assembly.tried;
     const n = latents.length / this.latentSize;
     return probeOf({ data: latents, shape: [n, ...this.latentShape] }, this.runs);
   }
 
   /** The images of these, for pipelines that begin behind the generator. */
   private get imageProbe(): Probe {
-    return probeOf(this.parts.tried.images, this.runs);
+    return probeOf(this.assembly.tried.images, this.runs);
   }
 
   private opening(name: string, fixedBatch: number, probe: Probe, signal: AbortSignal): PipelineOptions {

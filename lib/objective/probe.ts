@@ -3,7 +3,7 @@ import { runJob } from "../native/job.js";
 import { floats } from "../model/values.js";
 import { graphToRun } from "../onnx/index.js";
 import type { Stage } from "./stages.js";
-import { stageGraph } from "./graphs.js";
+import { stageGraph } from "./stage-graphs.js";
 import { elementCount, type Tensor } from "../base/tensor.js";
 import type { Range } from "../base/range.js";
 import { openGraph } from "../model/weights.js";

@@ -3,7 +3,7 @@ import { auxiliaryGroup, checkAuxiliaryName } from "../translator/auxiliary.js";
 import { checkAugmentation } from "../objective/augment.js";
 import { soundRules } from "../model/block-rules.js";
 import { checkSeed } from "../base/check.js";
-import type { Place } from "../native/devices.js";
+import type { Compute } from "../native/devices.js";
 import {
   describeEnergy,
   energyFrom,
@@ -20,14 +20,14 @@ import type { Objective } from "../objective/objective.js";
 import type { PilotReport } from "../training/pilot.js";
 import { checkStages } from "../objective/stages.js";
 import { decodeSafetensors, takeTensor, type Safetensors } from "../base/safetensors.js";
+import { checkKindName } from "../objective/composition-options.js";
 import {
-  checkKindName,
   countsRange,
-  modelSettings,
-  settingsDifference,
+  objectiveRecord,
+  recordDifference,
   type ModelRecord,
-  type ModelSettings,
-} from "../objective/settings.js";
+  type ObjectiveRecord,
+} from "../objective/record.js";
 import { translatorNames, type TranslatorSettings } from "../training/options.js";
 import type { TrainReport } from "../training/report.js";
 import { checkArchitecture } from "../translator/shape.js";
@@ -40,7 +40,7 @@ const version = 1;
 
 /** What the header's JSON holds. */
 export interface TranslatorFileConfig {
-  readonly models: Omit<ModelSettings, "energy"> & { readonly energy: EnergyDescription };
+  readonly models: Omit<ObjectiveRecord, "energy"> & { readonly energy: EnergyDescription };
   readonly translator: TranslatorSettings;
   readonly seed: number;
   readonly fixedSeed: boolean;
@@ -59,7 +59,7 @@ export async function encodeTranslatorFile(
   // A deterministic translator has one whatever the mixture of a later training is to have.
   const components = translator.deterministic ? rest.translator.components : translator.components;
   const config = {
-    models: await modelSettings(objective),
+    models: await objectiveRecord(objective),
     translator: {
       components,
       hidden,
@@ -93,7 +93,10 @@ export function decodeTranslatorFile(
 ): {
   config: TranslatorFileConfig;
   tables: Safetensors;
-  tensors: (objective: Objective, place: Place) => { translator: Translator; spread: Float32Array | null };
+  tensors: (
+    objective: Objective,
+    compute: Compute,
+  ) => { translator: Translator; spread: Float32Array | null };
 } {
   const fail = (what: string, cause?: unknown): FileError =>
     new FileError("ERR_FILE_INVALID", `${path}: not a sound translator file: ${what}`, { cause });
@@ -111,7 +114,7 @@ export function decodeTranslatorFile(
     throw fail(`its configuration is not as expected (${(error as Error).message})`, error);
   }
   const { rest, tables } = splitTables(file);
-  const tensors = (objective: Objective, place: Place) => {
+  const tensors = (objective: Objective, compute: Compute) => {
     let size: number;
     try {
       size = auxiliaryGroup("auxiliary", config.translator.auxiliary, objective.latent)?.size ?? 0;
@@ -121,7 +124,7 @@ export function decodeTranslatorFile(
     const spread = size > 0 ? takeTensor(tables, path, spreadName, [size]) : null;
     if (spread?.some((std) => !(std > 0 && std < Infinity)))
       throw fail(`${spreadName}: expected finite deviations above 0`);
-    const translator = translatorFromFile(rest, path, config.translator.bound ?? 0, place);
+    const translator = translatorFromFile(rest, path, config.translator.bound ?? 0, compute);
     const got = {
       latent: translator.latent,
       condition: translator.condition,
@@ -132,7 +135,7 @@ export function decodeTranslatorFile(
       condition: objective.conditionSize,
       auxiliary: size,
     };
-    const difference = settingsDifference(got, wanted);
+    const difference = recordDifference(got, wanted);
     if (difference === null) return { translator, spread };
     translator.dispose();
     throw fail(`its tensors do not fit the models: ${difference}`);
@@ -266,7 +269,7 @@ export function restoredEnergy(stored: EnergyDescription, given: Energy | undefi
         "give the same energy again",
     );
   }
-  const difference = settingsDifference({ energy: stored }, { energy: describeEnergy(given) });
+  const difference = recordDifference({ energy: stored }, { energy: describeEnergy(given) });
   if (difference !== null)
     throw new FileError("ERR_FILE_MISMATCH", `${path}: it belongs to another energy: ${difference}`);
   return given;

@@ -23,7 +23,7 @@ import {
   checkPrecision,
   openDevice,
   type Device,
-  type Place,
+  type Compute,
   type Precision,
 } from "../native/devices.js";
 import type { EncoderKind } from "../objective/encoder-kind.js";
@@ -61,7 +61,11 @@ import {
   type Sampler,
 } from "../sampling/sampler.js";
 import { samplingWarnings } from "../sampling/warnings.js";
-import { createObjective, modelOptionNames, type ModelsOptions } from "../objective/settings.js";
+import {
+  createObjective,
+  compositionOptionNames,
+  type CompositionOptions,
+} from "../objective/composition-options.js";
 import { checkTensor, copyTensor, elementCount, type Tensor } from "../base/tensor.js";
 import { checkTextFunction, type TextFunction } from "../condition/text-encoder.js";
 import {
@@ -75,7 +79,7 @@ import type { TrainReport } from "../training/report.js";
 import { decodeTranslatorFile, encodeTranslatorFile, restoredEnergy, restoredRange } from "./file.js";
 import type { Translator } from "../translator/translator.js";
 
-export interface Tr0nOptions extends ModelsOptions {
+export interface Tr0nOptions extends CompositionOptions {
   /** Of the network that `train` trains. */
   translator?: TranslatorSettings;
   /** For conditions `{ text }`: texts to what the encoder says about their images, as {@link textEncoder} gives it. */
@@ -181,7 +185,7 @@ export interface SampleStep {
 const sampleNames = ["count", "steps", "sampler", "seed", "onProgress", "signal"] as const;
 
 /** A sampling call's options, checked. */
-interface Run {
+interface SamplingRun {
   readonly count: number;
   /** In each round. */
   readonly steps: number;
@@ -192,7 +196,7 @@ interface Run {
   readonly signal: AbortSignal | undefined;
 }
 
-interface Plan extends Run {
+interface SamplingPlan extends SamplingRun {
   readonly rows: ConditionRows;
 }
 
@@ -223,7 +227,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     /** Decides training where `train` has no seed of its own. */
     readonly seed: number,
     private readonly fixedSeed: boolean,
-    private readonly place: Place,
+    private readonly compute: Compute,
     /** What `{ text }` conditions go through. */
     readonly textEncoder: TextFunction | undefined,
     /** Keeps the device open from one call to the next. */
@@ -242,7 +246,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
    */
   static async create(options: Tr0nOptions): Promise<Tr0n> {
     const o = checkOptions("options", options, [
-      ...modelOptionNames,
+      ...compositionOptionNames,
       "translator",
       "textEncoder",
       "precision",
@@ -253,13 +257,13 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const texts = checkTextFunction("textEncoder", o.textEncoder);
     const translator = checkTranslator(o.translator);
     const seed = checkSeed("seed", o.seed);
-    const place = checkPlace("", o);
+    const compute = checkCompute("", o);
     const objective = await createObjective(o, o.signal);
     try {
       checkNoiseSize(translator.conditionNoise, objective.conditionSize);
       auxiliaryGroup("translator.auxiliary", translator.auxiliary, objective.latent);
-      const opened = await openDevice(place.device, o.signal);
-      return new Tr0n(objective, translator, seed, o.seed !== undefined, place, texts, opened);
+      const opened = await openDevice(compute.device, o.signal);
+      return new Tr0n(objective, translator, seed, o.seed !== undefined, compute, texts, opened);
     } catch (error) {
       objective.dispose();
       throw error;
@@ -296,7 +300,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const texts = checkTextFunction("models.textEncoder", o.textEncoder);
     const given = o.augment == null ? undefined : checkAugmentation("models.augment", o.augment);
     const range = checkRange("models.generatorRange", o.generatorRange);
-    const place = checkPlace("models.", o);
+    const compute = checkCompute("models.", o);
     let bytes: Uint8Array;
     try {
       bytes = await readWholeFile(path, o.signal);
@@ -349,7 +353,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
           pairEncoder: o.pairEncoder,
           maxBatch: o.maxBatch,
           onOpening: o.onOpening,
-          device: place.device,
+          device: compute.device,
           onDecision: o.onDecision,
         },
         o.signal,
@@ -358,10 +362,10 @@ export class Tr0n implements Disposable, AsyncDisposable {
           pairEncoderKind: config.models.pairEncoderKind,
         },
       );
-      opened = await openDevice(place.device, o.signal);
-      const { translator, spread } = tensors(objective, place);
+      opened = await openDevice(compute.device, o.signal);
+      const { translator, spread } = tensors(objective, compute);
       const { seed, fixedSeed } = config;
-      const tr0n = new Tr0n(objective, config.translator, seed, fixedSeed, place, texts, opened);
+      const tr0n = new Tr0n(objective, config.translator, seed, fixedSeed, compute, texts, opened);
       tr0n.current = translator;
       tr0n.spread = spread;
       tr0n.lastReport = config.training;
@@ -393,12 +397,12 @@ export class Tr0n implements Disposable, AsyncDisposable {
 
   /** Where translator and samplers compute: what "auto" turned out to be. */
   get device(): DeviceId {
-    return this.place.device;
+    return this.compute.device;
   }
 
   /** How a GPU multiplies matrices. */
   get precision(): Precision {
-    return this.place.precision;
+    return this.compute.precision;
   }
 
   /** Numbers of a latent. */
@@ -462,7 +466,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
         o,
         this.seed,
         this.fixedSeed,
-        this.place,
+        this.compute,
         signal,
       );
       if (this.lifetime.disposed) translator.dispose();
@@ -731,7 +735,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     return readCondition(name, condition, this, signal);
   }
 
-  private checkRun(o: SampleOptions): Run {
+  private checkRun(o: SampleOptions): SamplingRun {
     const point = this.current?.deterministic === true;
     const chosen = point && o.sampler === undefined ? sampler.mala() : checkSampler("sampler", o.sampler);
     if (point && chosen.kind === "resample")
@@ -764,7 +768,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     );
   }
 
-  private plan(run: Run, rows: ConditionRows): Plan {
+  private plan(run: SamplingRun, rows: ConditionRows): SamplingPlan {
     // Images and their native copy, and the sampler's state of a chain.
     const perChain = 4 * (2 * elementCount(this.imageShape) + 12 * this.latentSize + 8);
     checkMemory(`sample: ${rows.count} × ${run.count} samples`, rows.count * run.count * perChain);
@@ -772,7 +776,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
   }
 
   private run(
-    run: Run,
+    run: SamplingRun,
     read: (signal: AbortSignal) => Promise<ConditionRows>,
     onProgress: SampleOptions["onProgress"],
   ): Promise<Samples> {
@@ -788,7 +792,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
 
   /** Runs the chains natively. */
   private async chains(
-    plan: Plan,
+    plan: SamplingPlan,
     signal: AbortSignal,
     onProgress: ((progress: NativeSampleProgress) => void) | undefined,
     latents: boolean,
@@ -830,7 +834,11 @@ export class Tr0n implements Disposable, AsyncDisposable {
   }
 
   /** Draws of a prior that native code cannot draw: chain (stream, i) is number i of its stream. */
-  private async priorStarts(plan: Plan, streams: Uint32Array, signal: AbortSignal): Promise<Float32Array> {
+  private async priorStarts(
+    plan: SamplingPlan,
+    streams: Uint32Array,
+    signal: AbortSignal,
+  ): Promise<Float32Array> {
     const { rows, count, seed } = plan;
     const starts = new Float32Array(rows.count * count * this.latentSize);
     for (const [b, stream] of streams.entries())
@@ -841,7 +849,11 @@ export class Tr0n implements Disposable, AsyncDisposable {
     return starts;
   }
 
-  private async finish(plan: Plan, result: NativeSampleResult, signal: AbortSignal): Promise<Samples> {
+  private async finish(
+    plan: SamplingPlan,
+    result: NativeSampleResult,
+    signal: AbortSignal,
+  ): Promise<Samples> {
     const images = await this.imagesOf(result.latents, signal);
     return {
       images,
@@ -887,7 +899,7 @@ async function openMappings(
 }
 
 /** @throws ArgumentError, Tr0nError ERR_DEVICE_UNAVAILABLE */
-function checkPlace(prefix: string, o: { device?: Device; precision?: Precision }): Place {
+function checkCompute(prefix: string, o: { device?: Device; precision?: Precision }): Compute {
   return {
     precision: checkPrecision(`${prefix}precision`, o.precision),
     device: checkDevice(`${prefix}device`, o.device),

@@ -4,7 +4,7 @@ import { FileError, describe } from "../base/errors.js";
 import type { NativeTrainerState } from "../native/types/translator.js";
 import { readWholeFile } from "../base/read-file.js";
 import { decodeSafetensors, safetensorsParts, takeTensor } from "../base/safetensors.js";
-import { settingsDifference } from "../objective/settings.js";
+import { recordDifference } from "../objective/record.js";
 
 export interface Checkpoint {
   /** Everything that the result depends on; a checkpoint of other settings does not continue this run. */
@@ -115,7 +115,7 @@ export function checkSameRun(
   settings: Record<string, unknown>,
   parameters: number,
 ): void {
-  const difference = settingsDifference(checkpoint.settings, settings);
+  const difference = recordDifference(checkpoint.settings, settings);
   if (difference !== null)
     throw new FileError(
       "ERR_FILE_MISMATCH",

@@ -23,12 +23,10 @@ import { readWholeFile } from "../base/read-file.js";
 import { decodeSafetensors, encodeSafetensors, takeTensor } from "../base/safetensors.js";
 import {
   createObjective,
-  modelOptionNames,
-  pairModelSettings,
-  settingsDifference,
-  withFormerKinds,
-  type ModelsOptions,
-} from "../objective/settings.js";
+  compositionOptionNames,
+  type CompositionOptions,
+} from "../objective/composition-options.js";
+import { pairsRecord, recordDifference, withFormerKinds } from "../objective/record.js";
 import { elementCount, type Tensor } from "../base/tensor.js";
 
 /** Pairs in memory. */
@@ -41,7 +39,7 @@ export interface Pairs {
 }
 
 /** What goes into a folder of pairs. The models and their settings are as in `Tr0n.create`. */
-export interface PairsOptions extends ModelsOptions {
+export interface PairsOptions extends CompositionOptions {
   /** Made where missing. A folder with pairs of the same models, settings and seed is continued. */
   folder: string;
   /** Pairs that the folder shall have, 1 … 2³² − 1. */
@@ -87,7 +85,7 @@ const maxPairs = 2 ** 32 - 1;
  */
 export async function generatePairs(options: PairsOptions): Promise<PairsReport> {
   const o = checkOptions("options", options, [
-    ...modelOptionNames,
+    ...compositionOptionNames,
     "folder",
     "count",
     "shardSize",
@@ -289,7 +287,7 @@ function pairSize(objective: Objective): number {
 async function pairSettings(objective: Objective): Promise<Record<string, unknown>> {
   // Conditions depend on the energy only through their kind: pairs made for one energy serve others of the same kind.
   return {
-    ...(await pairModelSettings(objective)),
+    ...(await pairsRecord(objective)),
     energy: undefined,
     augment: undefined,
     condition: objective.conditionKind,
@@ -301,7 +299,7 @@ function checkSettings(
   stored: Record<string, unknown>,
   wanted: Record<string, unknown>,
 ): void {
-  const difference = settingsDifference(stored, wanted);
+  const difference = recordDifference(stored, wanted);
   if (difference !== null)
     throw new FileError(
       "ERR_FILE_MISMATCH",

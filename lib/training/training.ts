@@ -2,7 +2,7 @@
 import { mixtureDensity, mixtureGroups, splitLatents, type AuxiliaryGroup } from "../translator/auxiliary.js";
 import { calibrate } from "./calibration.js";
 import { checkSameRun, readCheckpoint, writeCheckpoint } from "./checkpoint.js";
-import type { Place } from "../native/devices.js";
+import type { Compute } from "../native/devices.js";
 import { FileError, invalid } from "../base/errors.js";
 import { callNative } from "../native/job.js";
 import { commonBound } from "../latent/latent.js";
@@ -12,7 +12,7 @@ import { knownNoise, noiseToJson } from "../translator/noise.js";
 import type { Objective } from "../objective/objective.js";
 import { drawPairs, readPairs, type Pairs } from "./pairs.js";
 import { findStepSizes, pilotWarnings } from "./pilot.js";
-import { pairModelSettings, withFormerKinds } from "../objective/settings.js";
+import { pairsRecord, withFormerKinds } from "../objective/record.js";
 import type { Tensor } from "../base/tensor.js";
 import { Trainer, type TrainerOptions } from "../translator/trainer.js";
 import { parameterCount } from "../translator/shape.js";
@@ -29,7 +29,7 @@ function freshTranslator(
   t: TranslatorSettings,
   o: TrainSettings,
   seed: number,
-  place: Place,
+  compute: Compute,
 ): Translator {
   const { initialLogStds } = o;
   const translator = new Translator({
@@ -45,7 +45,7 @@ function freshTranslator(
     deterministic: o.loss === "mse",
     initialLogStd: o.initialLogStd,
     seed,
-    ...place,
+    ...compute,
   });
   if (initialLogStds && o.loss !== "mse") {
     const values = translator.native.values();
@@ -70,7 +70,7 @@ export async function trainTranslator(
   o: TrainSettings,
   seed: number,
   fixedSeed: boolean,
-  place: Place,
+  compute: Compute,
   signal: AbortSignal,
 ): Promise<{ translator: Translator; spread: Float32Array | null; report: TrainReport }> {
   const started = performance.now();
@@ -79,11 +79,11 @@ export async function trainTranslator(
   const folder = typeof o.pairs === "string" ? await readPairs(o.pairs, objective, signal) : null;
   if (folder && folder.count < minPairs)
     throw invalid("pairs", `at least ${minPairs} pairs in the folder`, folder.count);
-  const translator = freshTranslator(objective, auxiliary, translatorSettings, o, ownSeed, place);
+  const translator = freshTranslator(objective, auxiliary, translatorSettings, o, ownSeed, compute);
   let trainer: Trainer | undefined;
   try {
     const run: Record<string, unknown> = {
-      ...(await pairModelSettings(objective)),
+      ...(await pairsRecord(objective)),
       translator: {
         components: translator.components,
         hidden: translator.hidden,
@@ -182,7 +182,7 @@ export async function trainTranslator(
       rows(pairs.c, m, trained, pairs.count),
       pairs.count,
       ownSeed,
-      place.device,
+      compute.device,
       signal,
     );
     return {

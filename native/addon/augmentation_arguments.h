@@ -7,7 +7,7 @@
 
 namespace tr0n::addon {
 
-/// NativeAugmentation of lib/native/binding.ts.
+/// NativeAugmentation of lib/native/types.
 AugmentationPolicy read_augmentation(const Napi::Value& value, const std::string& name);
 /// NativeBinding.drawAugmentation
 Napi::Value augmentation_parameters(const Napi::CallbackInfo& info);

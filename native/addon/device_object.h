@@ -11,7 +11,7 @@ struct CountedDevice {
   Live live{Kind::device};
 };
 
-/// NativeDevice of lib/native/binding.ts: an open device, which stays open as long as this is not disposed
+/// NativeDevice of lib/native/types: an open device, which stays open as long as this is not disposed
 /// of.
 class DeviceObject : public NativeObject<DeviceObject, CountedDevice> {
  public:

@@ -8,7 +8,7 @@
 #include "addon/arguments.h"
 #include "bridge/session.h"
 
-/// Models' values as JavaScript sees them: NativeValueInfo and NativeTensor of lib/native/binding.ts.
+/// Models' values as JavaScript sees them: NativeValueInfo and NativeTensor of lib/native/types.
 namespace tr0n::addon {
 
 Napi::Value describe_values(Napi::Env env, const std::vector<ValueInfo>& values);

@@ -15,7 +15,7 @@ struct CountedObjective {
   Live live{Kind::objective};
 };
 
-/// NativeObjective of lib/native/binding.ts.
+/// NativeObjective of lib/native/types.
 class ObjectiveObject : public NativeObject<ObjectiveObject, CountedObjective> {
  public:
   static constexpr const char* kName = "objective";
@@ -36,7 +36,7 @@ class ObjectiveObject : public NativeObject<ObjectiveObject, CountedObjective> {
   void dispose_it(const Napi::CallbackInfo& info) { dispose(info); }
 };
 
-/// fixedBatch, maxBatch, and what lib/native/binding.ts calls NativeRowFacts.
+/// fixedBatch, maxBatch, and what lib/native/types calls NativeRowFacts.
 RowLimits read_limits(const Fields& fields);
 /// { granularity, rows }
 Napi::Value to_rule(Napi::Env env, const BlockRule& rule);

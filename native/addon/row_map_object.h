@@ -12,7 +12,7 @@ struct CountedRowMap {
   Live live{Kind::row_map};
 };
 
-/// NativeRowMap of lib/native/binding.ts.
+/// NativeRowMap of lib/native/types.
 class RowMapObject : public NativeObject<RowMapObject, CountedRowMap> {
  public:
   static constexpr const char* kName = "row map";

@@ -9,7 +9,7 @@
 
 namespace tr0n::addon {
 
-/// NativeSegment[] of lib/native/binding.ts; empty where absent.
+/// NativeSegment[] of lib/native/types; empty where absent.
 std::vector<std::shared_ptr<const Segment>> read_segments(const Napi::Value& value, const std::string& name);
 
 }  // namespace tr0n::addon

@@ -11,7 +11,7 @@ struct CountedSession {
   Live live{Kind::session};
 };
 
-/// NativeSession of lib/native/binding.ts.
+/// NativeSession of lib/native/types.
 class SessionObject : public NativeObject<SessionObject, CountedSession> {
  public:
   static constexpr const char* kName = "session";

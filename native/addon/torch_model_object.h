@@ -13,7 +13,7 @@ struct CountedTorchModel {
   Live live{Kind::torch_model};
 };
 
-/// NativeTorchModel of lib/native/binding.ts.
+/// NativeTorchModel of lib/native/types.
 class TorchModelObject : public NativeObject<TorchModelObject, CountedTorchModel> {
  public:
   static constexpr const char* kName = "TorchScript model";

@@ -59,7 +59,7 @@ class SharedTrainer::Use {
   std::shared_ptr<SharedTrainer> trainer_;
 };
 
-/// NativeTrainer of lib/native/binding.ts.
+/// NativeTrainer of lib/native/types.
 class TrainerObject : public NativeObject<TrainerObject, SharedTrainer> {
  public:
   static constexpr const char* kName = "trainer";

@@ -4,7 +4,7 @@
 
 namespace tr0n::addon {
 
-/// NativeTranslator of lib/native/binding.ts.
+/// NativeTranslator of lib/native/types.
 class TranslatorObject : public NativeObject<TranslatorObject, SharedTranslator> {
  public:
   static constexpr const char* kName = "translator";

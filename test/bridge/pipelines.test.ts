@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { energyGraph } from "../../lib/objective/graphs.js";
+import { energyGraph } from "../../lib/objective/energy-graph.js";
 import type { NativeObjective, NativeOnnxSegment } from "../../lib/native/types/pipeline.js";
 import type { NativeSession } from "../../lib/native/types/models.js";
 import {

@@ -138,7 +138,7 @@ describe("options of the library in a configuration file", () => {
 
   it("are all there: the composition", () => {
     const library = [
-      ...declared("objective/settings.ts", "ModelsOptions"),
+      ...declared("objective/composition-options.ts", "CompositionOptions"),
       ...declared("tr0n/tr0n.ts", "Tr0nOptions"),
     ];
     const sectionsOfRuns = ["train", "sample", "evaluate", "pairs", "outputs", "mapping", "$schema"];

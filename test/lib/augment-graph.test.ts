@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { augmentation, loadModel, tensor, type AugmentationOptions, type Stage } from "../../lib/index.js";
 import { augmentGraph, augmentationParameters } from "../../lib/objective/augment.js";
-import { stageGraph } from "../../lib/objective/graphs.js";
+import { stageGraph } from "../../lib/objective/stage-graphs.js";
 import { encodeModel, type Graph } from "../../lib/onnx/index.js";
 import { close } from "../support/tiny.js";
 

@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import type { EncoderKind } from "../../lib/objective/encoder-kind.js";
 import { flatten, type ConditionKind } from "../../lib/objective/energy.js";
-import { conditionGraph, energyGraph, stageGraph } from "../../lib/objective/graphs.js";
+import { conditionGraph } from "../../lib/objective/condition-graph.js";
+import { energyGraph } from "../../lib/objective/energy-graph.js";
+import { stageGraph } from "../../lib/objective/stage-graphs.js";
 import { lastOperator } from "../../lib/onnx/queries.js";
 import { energy, stage, type Energy, type Stage } from "../../lib/index.js";
 import {

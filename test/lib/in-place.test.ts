@@ -14,7 +14,7 @@ import {
   type Graph,
 } from "../../lib/onnx/index.js";
 import { tensor } from "../../lib/base/tensor.js";
-import { placedWeights } from "../../lib/model/weight-place.js";
+import { checkedWeights } from "../../lib/model/checked-file.js";
 import { openGraph } from "../../lib/model/weights.js";
 import { random, uniform } from "../support/operators.js";
 
@@ -48,7 +48,7 @@ describe("models whose matrices stay in their file", () => {
       const bytes = encodeModel(network(suffix));
       const path = join(folder, "model.onnx");
       await writeFile(path, bytes);
-      const left = placedWeights(await readGraphInPlace(modelSource(path)));
+      const left = checkedWeights(await readGraphInPlace(modelSource(path)));
       assert.deepEqual(
         left.map(({ shape, path: file }) => [shape, file]),
         [0, 1].map(() => [[width, width], path]),

@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { differentiateSimplified } from "../../lib/model/differentiate.js";
 import { energy, flattenComplete } from "../../lib/objective/energy.js";
-import { energyGraph, stageGraph } from "../../lib/objective/graphs.js";
+import { energyGraph } from "../../lib/objective/energy-graph.js";
+import { stageGraph } from "../../lib/objective/stage-graphs.js";
 import { compose, decodeModel, differentiateGraph, inferShapes, type Graph } from "../../lib/onnx/index.js";
 import { stage } from "../../lib/objective/stages.js";
 import {

@@ -1,5 +1,5 @@
 /**
- * Where a weight of a graph lies once its file has been found and checked. Such places take the room of a location in the
+ * Where a weight of a graph lies once its file has been found and checked. Such a file takes the room of a location in the
  * graph, under a mark that nobody can write into a model beforehand: a location without it has not been checked.
  */
 import { randomUUID } from "node:crypto";
@@ -7,7 +7,7 @@ import { ModelError, describe } from "../base/errors.js";
 import type { FileState } from "../base/file-state.js";
 import { externalWeights, type ExternalWeight, type Graph } from "../onnx/index.js";
 
-export interface WeightPlace {
+export interface CheckedFile {
   readonly path: string;
   /** What the file must be when it is read again. */
   readonly state: FileState;
@@ -15,12 +15,12 @@ export interface WeightPlace {
 
 const mark = randomUUID();
 
-export function placeLocation({ path, state }: WeightPlace): string {
+export function checkedLocation({ path, state }: CheckedFile): string {
   return [mark, state, path].join("\0");
 }
 
 /** @throws ModelError ERR_MODEL_UNSUPPORTED for a location that has not been checked */
-export function placeOf(location: string): WeightPlace {
+export function checkedFileOf(location: string): CheckedFile {
   const [found, state, path] = location.split("\0");
   if (found !== mark || state === undefined || path === undefined)
     throw new ModelError(
@@ -30,9 +30,9 @@ export function placeOf(location: string): WeightPlace {
   return { path, state };
 }
 
-export interface PlacedWeight extends ExternalWeight, WeightPlace {}
+export interface CheckedWeight extends ExternalWeight, CheckedFile {}
 
-/** The weights of a graph that lie in files. @throws as {@link placeOf} */
-export function placedWeights(graph: Graph): PlacedWeight[] {
-  return externalWeights(graph).map((weight) => ({ ...weight, ...placeOf(weight.location) }));
+/** The weights of a graph that lie in files. @throws as {@link checkedFileOf} */
+export function checkedWeights(graph: Graph): CheckedWeight[] {
+  return externalWeights(graph).map((weight) => ({ ...weight, ...checkedFileOf(weight.location) }));
 }

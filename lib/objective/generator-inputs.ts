@@ -1,0 +1,93 @@
+/** The latent that a generator's inputs take, and which of its numbers go into which input. */
+import { shapeText } from "../base/check.js";
+import { ArgumentError, ModelError } from "../base/errors.js";
+import { latent as latents, type GroupLatent, type Latent } from "../latent/latent.js";
+import type { LatentInput } from "../latent/inputs.js";
+import { OnnxModel, type LoadedModel } from "../model/model.js";
+import { elementCount } from "../base/tensor.js";
+import { checkInput, onlyInput } from "./model-ends.js";
+
+/** The latent, N(0, I) by default, the generator's inputs made of it, and the rows that these declare (0: any number). */
+export function generatorInputs(
+  generator: LoadedModel,
+  given: Latent | undefined,
+): [Latent, readonly LatentInput[], number] {
+  if (given?.kind !== "product") {
+    const input = onlyInput("generator", generator);
+    const [latent, row, broadcast] = latentOfInput(generator.name, input.shape, given, "latent");
+    return [latent, [{ name: input.name, begin: 0, size: latent.dim, row, broadcast }], input.shape[0] ?? 0];
+  }
+  const names = generator.inputs.map((input) => input.name);
+  const missing = names.filter((name) => !Object.hasOwn(given.groups, name));
+  const unknown = Object.keys(given.groups).filter((name) => !names.includes(name));
+  if (missing.length > 0 || unknown.length > 0)
+    throw new ArgumentError(
+      `latent: expected a group for each input of the generator ${generator.name} (${names.join(", ")}), got ` +
+        Object.keys(given.groups).join(", "),
+      { code: "ERR_SHAPE_MISMATCH" },
+    );
+  if (names.length > 1 && !(generator instanceof OnnxModel))
+    throw new ModelError(
+      "ERR_MODEL_UNSUPPORTED",
+      `generator: ${generator.name} is a TorchScript model with ${names.length} inputs; only ONNX generators may have ` +
+        "several. Export it to ONNX, or from a module with one input that splits it",
+    );
+  let begin = 0;
+  let batch = 0;
+  const inputs = Object.entries(given.groups).map(([name, group]) => {
+    const input = checkInput(
+      "generator",
+      generator,
+      generator.inputs.find((value) => value.name === name)!,
+    );
+    const declared = input.shape[0] ?? 0;
+    if (batch > 0 && declared > 0 && batch !== declared)
+      throw new ArgumentError(
+        `generator: expected inputs with the same batch, got ${batch} and ${declared} in ${generator.name}`,
+        { code: "ERR_SHAPE_MISMATCH" },
+      );
+    batch = Math.max(batch, declared);
+    const [, row, broadcast] = latentOfInput(generator.name, input.shape, group, `latent.${name}`);
+    const at = begin;
+    begin += group.dim;
+    return { name, begin: at, size: group.dim, row, broadcast };
+  });
+  return [given, inputs, batch];
+}
+
+/**
+ * The latent of one input, the shape of a row of that, and whether w of a mapping network goes into every layer of it.
+ */
+function latentOfInput(
+  name: string,
+  declared: readonly (number | null)[],
+  given: GroupLatent | undefined,
+  option: string,
+): [GroupLatent, readonly number[], boolean] {
+  if (given?.kind === "mapped" && declared.length === 3 && declared[1] !== null && declared[2] === given.dim)
+    return [given, [declared[1]!, given.dim], true];
+  const row = declared.slice(1);
+  const open = row.filter((dim) => dim === null).length;
+  const known = elementCount(row.filter((dim): dim is number => dim !== null));
+  if (open > 1 || (open === 1 && !given))
+    throw new ArgumentError(
+      `${option}: the generator ${name} declares its input as ${shapeText(declared)}, which does not tell the latent's size; ` +
+        (open > 1 ? "export it with fixed sizes" : "pass latent.normal(dim) or another latent"),
+      { code: "ERR_SHAPE_MISMATCH" },
+    );
+  if (known === 0)
+    throw new ArgumentError(
+      `generator: expected an input with numbers in it, got ${shapeText(declared)} in ${name}`,
+      {
+        code: "ERR_SHAPE_MISMATCH",
+      },
+    );
+  const latent = given ?? latents.normal(known);
+  if (open === 0 ? latent.dim !== known : latent.dim % known !== 0)
+    throw new ArgumentError(
+      `${option}: expected ${open === 0 ? known : `a multiple of ${known}`} dimensions for the generator's input ` +
+        `${shapeText(declared)}, got ${latent.dim}`,
+      { code: "ERR_SHAPE_MISMATCH" },
+    );
+  return [latent, row.map((dim) => dim ?? latent.dim / known), false];
+}
