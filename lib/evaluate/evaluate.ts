@@ -22,12 +22,12 @@ import { checkSampler, type Sampler } from "../sampling/sampler.js";
 import { fixed, textTable } from "../base/text-table.js";
 import type { Samples, Tr0n } from "../tr0n/tr0n.js";
 
-/** One way to sample, under a name for the report. */
+/** A way to sample, and its name in the report. */
 export interface Recipe {
   name: string;
   /** Default: sampler.resample(). */
   sampler?: Sampler;
-  /** Another translator, prior weight or energy over the same generator and encoder; default: the one evaluated. */
+  /** A Tr0n with another translator, prior weight or energy over the same generator and encoder. Default: the evaluated one. */
   tr0n?: Tr0n;
 }
 
@@ -36,15 +36,15 @@ export interface EvaluateOptions {
   recipes?: readonly Recipe[];
   /** Default: all classes of the encoder. */
   classes?: readonly number[];
-  /** Samples a class of every recipe, and of the exact set that gives the floor. Default 300. */
+  /** Samples of each class for every recipe, and for the exact set that gives the floor. Default 300. */
   samples?: number;
-  /** Exact samples a class to compare with. Default 500. */
+  /** Exact samples of each class to compare with. Default 500. */
   reference?: number;
-  /** Draws of the prior after which a class that is not full is an error. Default 100 × what is needed. */
+  /** Draws of the prior after which too few exact samples of a class are an error. Default 100 × the samples needed. */
   maxDraws?: number;
-  /** Name of the value in the encoder's graph whose numbers are the features; default: its last linear layer's input. */
+  /** Name of the value in the encoder's graph that gives the features. Default: the input of its last linear layer. */
   features?: string;
-  /** Default: a random one, which the report names. */
+  /** Default random; the report tells it. */
   seed?: number;
   onProgress?: (progress: EvaluateProgress) => void;
   signal?: AbortSignal;
@@ -57,24 +57,24 @@ export interface EvaluateProgress {
   readonly total: number;
 }
 
-/** One line of the report; JSON-able. Means over classes where not said otherwise. */
+/** One line of the report, as plain data: means over classes where nothing else is said. */
 export interface EvaluationRow {
   readonly recipe: string;
-  /** Share of samples whose most probable class is the one asked for. Rejection: of `samples` + `reference` samples. */
+  /** Share of samples whose most probable class is the one asked for; for rejection of `samples` + `reference` samples. */
   readonly accuracy: number;
-  /** Fréchet distance to the exact samples, see above. */
+  /** Fréchet distance to the exact samples, in the encoder's features. */
   readonly fd: number;
   readonly fdOverFloor: number;
   /** Mean distance, in features, of two samples of a class. */
   readonly diversity: number;
-  /** The same over that of the exact samples: below 1 is less diverse. */
+  /** The diversity divided by that of the exact samples; below 1 means less diverse. */
   readonly relativeDiversity: number;
-  /** Root of the mean square of all latent numbers; 1 for draws of N(0, I). */
+  /** Root mean square of all numbers of the latents; 1 for draws of N(0, I). */
   readonly latentRms: number;
-  /** Evaluations of f∘G and of its gradient for one sample. Rejection: those for one sample of one class. */
+  /** Evaluations of f∘G, and of its gradient, for one sample; for rejection those for one sample of one class. */
   readonly forwards: number;
   readonly gradients: number;
-  /** Wall time for 1,000 samples, their images included. Rejection: images not included, of one class alone. */
+  /** Wall time for 1,000 samples with their images; for rejection without images, and for samples of one class. */
   readonly secondsPer1000: number;
   /** Mean effective sample size of the candidates and mean accept probability, where the sampler has them. */
   readonly ess: number | null;
@@ -83,7 +83,7 @@ export interface EvaluationRow {
   readonly perClass: readonly { readonly class: number; readonly accuracy: number; readonly fd: number }[];
 }
 
-/** The report; JSON-able. */
+/** The report of evaluate(), as plain data. */
 export interface Evaluation {
   readonly classes: readonly number[];
   readonly samples: number;
@@ -92,7 +92,7 @@ export interface Evaluation {
   readonly features: { readonly value: string; readonly width: number };
   /** Draws of the prior that the exact samples took. */
   readonly draws: number;
-  /** Mean over classes of FD between two independent exact sets of sizes `samples` and `reference`. */
+  /** Mean over classes of the FD between two independent exact sets, of the sizes `samples` and `reference`. */
   readonly floor: number;
   /** Exact rejection first, then the recipes. */
   readonly rows: readonly EvaluationRow[];

@@ -1,4 +1,4 @@
-/** Where tr0n computes: what there is, and what a `device` option means. */
+/** Devices: which there are, and what a `device` option means. */
 import { cpus, totalmem } from "node:os";
 import { checkChoice } from "../base/check.js";
 import { Tr0nError, invalid } from "../base/errors.js";
@@ -7,14 +7,15 @@ import { native } from "./binding.js";
 import type { DeviceId, NativeDevice } from "./types/devices.js";
 
 /**
- * Where to compute. "auto" is the first GPU that can be used, else the CPU; the environment variable TR0N_DEVICE says
- * what it is instead. "cuda" is the first GPU that can be used. A device that is not there is an error, never a silent CPU.
+ * Where to compute. "auto" is the first GPU that can be used, else the CPU, unless the environment variable TR0N_DEVICE
+ * names another device. "cuda" is the first GPU that can be used. A device that was asked for and is not there is an error;
+ * the CPU never takes its place silently.
  */
 export type Device = "auto" | "cpu" | "cuda" | `cuda:${number}`;
 
 /**
- * How a GPU multiplies matrices. "tf32" rounds factors to 10 bits of mantissa for the tensor cores and sums in float32;
- * the CPU, and a GPU without them, computes in fp32 either way.
+ * How a GPU multiplies matrices. "tf32" rounds the factors to 10 bits of mantissa, for tensor cores, and sums in float32.
+ * The CPU, and a GPU without tensor cores, computes in float32 in either case.
  */
 export type Precision = "fp32" | "tf32";
 
@@ -28,17 +29,17 @@ export interface DeviceInfo {
   /** What to pass as `device`. */
   readonly id: DeviceId;
   readonly kind: "cpu" | "cuda";
-  /** The maker's name of the processor. */
+  /** The name that the manufacturer gives the processor. */
   readonly name: string;
   /** Bytes of memory that this process may use. */
   readonly memory: number;
-  /** Threads that tr0n computes with; null on a GPU. */
+  /** Threads that tr0n computes with; null for a GPU. */
   readonly threads: number | null;
   /** "8.0" for an A100, …; null for a CPU. */
   readonly computeCapability: string | null;
   /** True for the emulator that the tests use. */
   readonly emulated: boolean;
-  /** Why it cannot be used; null where it can. */
+  /** Why the device cannot be used; null where it can. */
   readonly problem: string | null;
 }
 

@@ -138,32 +138,36 @@ export interface SampleOptions {
 }
 
 export interface SampleProgress {
-  /** Steps done; 0 when the chains have their starts. */
+  /** Steps done; 0 when the chains are at their starts. */
   readonly step: number;
   readonly steps: number;
-  /** [B·count], the energy of each chain now. */
+  /** [B·count], the present energy of each chain. */
   readonly energies: Float32Array;
 }
 
+/** The result of sample() for B conditions. */
 export interface Samples {
-  /** [B·count, C, H, W] in the generator's range; the samples of a condition follow each other. */
+  /** [B·count, C, H, W], in the generator's range: all samples of the first condition, then those of the next. */
   readonly images: Images;
   /** [B·count, d] */
   readonly latents: Tensor;
-  /** [B·count], E(z, c) without the prior's terms and without λ; with `augment` its mean over the copies of the chain's draw. */
+  /** [B·count], E(z, c) without prior() terms and without λ; with `augment` the mean over the chain's copies. */
   readonly energies: Float32Array;
   readonly seed: number;
-  /** [B], mean effective sample size of each condition's candidates; NaN for samplers that do not resample. */
+  /** [B], the mean effective sample size of each condition's candidates; NaN for samplers that do not resample. */
   readonly ess: Float32Array;
-  /** [B], candidates a chain in the end. */
+  /** [B], candidates for each chain, after doubling. */
   readonly candidates: Uint32Array;
-  /** [B], mean accept probability of the MALA steps; NaN for other samplers. */
+  /** [B], the mean accept probability of the MALA steps; NaN for other samplers. */
   readonly acceptance: Float32Array;
-  /** [B], geometric mean of the chains' MALA step sizes in the end; NaN for other samplers. */
+  /** [B], the geometric mean of the chains' final MALA step sizes; NaN for other samplers. */
   readonly stepSizes: Float32Array;
   /** [steps + 1, B], the mean energy of each condition's chains at the start and after every step. */
   readonly trace: Tensor;
-  /** Rows for which the energy was computed, and with its gradient; with `augment` the encoder runs `copies` times for each. */
+  /**
+   * Rows for which the energy was computed without (`forwards`) and with its gradient (`gradients`). With `augment` the
+   * encoder runs `copies` times for each.
+   */
   readonly evaluations: { readonly forwards: number; readonly gradients: number };
   readonly warnings: readonly string[];
 }
@@ -380,22 +384,22 @@ export class Tr0n implements Disposable, AsyncDisposable {
     }
   }
 
-  /** The trained translator; null before train() or load(). It belongs to the Tr0n. */
+  /** The trained translator; null before train() or load(). The Tr0n owns it. */
   get translator(): Translator | null {
     return this.current;
   }
 
-  /** What the last training said; null before. */
+  /** The report of the last training; null before train(). */
   get report(): TrainReport | null {
     return this.lastReport;
   }
 
-  /** What was decided where no option said it, in the order of deciding. */
+  /** What tr0n decided because no option says it, in that order. */
   get decisions(): readonly Decision[] {
     return this.objective.decisions.all;
   }
 
-  /** Where translator and samplers compute: what "auto" turned out to be. */
+  /** The device of translator and samplers; for "auto" the one that was chosen. */
   get device(): DeviceId {
     return this.compute.device;
   }
@@ -405,27 +409,27 @@ export class Tr0n implements Disposable, AsyncDisposable {
     return this.compute.precision;
   }
 
-  /** Numbers of a latent. */
+  /** The numbers of a latent: d. */
   get latentSize(): number {
     return this.objective.latentSize;
   }
 
-  /** Numbers of a condition: the classes, or the size of an embedding. */
+  /** The numbers of a condition, m: classes, or the size of an embedding. */
   get conditionSize(): number {
     return this.objective.conditionSize;
   }
 
-  /** "probabilities" where conditions are classes or distributions over them, "unit" where only directions count. */
+  /** What a condition is: a distribution over classes ("probabilities"), a direction ("unit") or any vector ("raw"). */
   get conditionKind(): "probabilities" | "unit" | "raw" {
     return this.objective.conditionKind;
   }
 
-  /** What the numbers of the encoder's output mean: the option, or what was found out. */
+  /** What the encoder's output means: the option, or what was found out. */
   get encoderKind(): EncoderKind {
     return this.objective.encoderKind;
   }
 
-  /** The numbers of black and of white in the generator's images: the option, or what was found out. */
+  /** The numbers that stand for black and white in the generator's images: the option, or what was found out. */
   get generatorRange(): Range {
     return this.objective.range;
   }
@@ -440,7 +444,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     return this.objective.energy;
   }
 
-  /** What the energy is averaged over; undefined without augmentation. */
+  /** The augmentation that the energy is averaged over; undefined without one. */
   get augment(): Augmentation | undefined {
     return this.objective.augment;
   }
@@ -494,9 +498,9 @@ export class Tr0n implements Disposable, AsyncDisposable {
   }
 
   /**
-   * The same run as `sample`, step by step: every step's energies, and latents and images at steps 0, `every`,
-   * 2·`every`, … and the last; without `every` at the last only. Nothing runs before the first step is asked for. Leaving
-   * the loop cancels the run.
+   * The same run as `sample`, step by step. Each step has its energies. Steps 0, `every`, 2·`every`, … and the last have
+   * latents and images; without `every` only the last has them. The run begins when the first step is asked for. Leaving the
+   * loop cancels it.
    */
   sampleSteps(
     condition: Condition,
@@ -575,9 +579,9 @@ export class Tr0n implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Samples along the way between two single conditions: `points` (9) conditions with weights 0.1 … 0.9 of `to` (spherical
-   * for vectors, straight for class distributions), `count` samples each, with the same noise at every point. The result
-   * has points·count samples.
+   * Samples between two single conditions. There are `points` (default 9) conditions with weights 0.1 … 0.9 of `to`, by
+   * spherical interpolation for vectors and by linear interpolation for class distributions. Each has `count` samples, with
+   * the same noise for all conditions; the result has points·count samples.
    */
   async interpolate(
     from: Condition,
@@ -600,8 +604,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Latents [n, d] as the generator takes them: a tensor for each of its inputs, by name. A group of latent.product() is
-   * the input of its name.
+   * Splits latents [n, d] into a tensor for each of the generator's inputs, by name. A group of latent.product() is the
+   * input of its name.
    */
   splitLatents(latents: Tensor): Record<string, Tensor> {
     return latentTensors(latents.data, this.checkLatents(latents), this.objective.inputs);
@@ -618,8 +622,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
   }
 
   /**
-   * What the encoder says about the images of latents [n, d], in the form of conditions [n, m]: class probabilities,
-   * directions or raw outputs. (With a pairEncoder that is a model, what that one says.)
+   * The conditions [n, m] that the images of latents [n, d] satisfy, by the encoder's output: class probabilities,
+   * directions or the output itself. Where the pairEncoder is a model, it takes the encoder's place.
    */
   async encode(latents: Tensor, options?: { signal?: AbortSignal }): Promise<Tensor> {
     const o = checkOptions("options", options, ["signal"]);
@@ -637,7 +641,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     });
   }
 
-  /** `count` latents [count, d] of the prior, from number `first` (0) of the seed's list on. */
+  /** Draws [count, d] of the prior. A seed has one endless list of draws; these begin at number `first` (default 0). */
   async drawPrior(
     count: number,
     options?: { seed?: number; first?: number; signal?: AbortSignal },
@@ -655,8 +659,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Writes the translator with all that it depends on to a .safetensors file, atomically: after an error the path holds
-   * what it held before.
+   * Writes the translator, and the settings that load() needs, to a .safetensors file. It does so atomically: after an
+   * error the path holds what it held before.
    *
    * @throws Tr0nError ERR_NOT_TRAINED, FileError ERR_IO
    */
@@ -674,8 +678,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Cancels what runs, which then rejects with ERR_DISPOSED, and frees everything but models that the caller loaded.
-   * Later calls do nothing. `await using` also waits until nothing runs any more.
+   * Cancels running calls, which reject with ERR_DISPOSED, and frees everything except models that the caller loaded.
+   * Later calls of dispose() do nothing. `await using` also waits until nothing runs any more.
    */
   dispose(): void {
     if (!this.lifetime.dispose()) return;

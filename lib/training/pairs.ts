@@ -38,13 +38,13 @@ export interface Pairs {
   readonly count: number;
 }
 
-/** What goes into a folder of pairs. The models and their settings are as in `Tr0n.create`. */
+/** Options of generatePairs(). The models and their settings are as in `Tr0n.create`. */
 export interface PairsOptions extends CompositionOptions {
-  /** Made where missing. A folder with pairs of the same models, settings and seed is continued. */
+  /** The folder, which is made where missing. One with pairs of the same models, settings and seed is continued. */
   folder: string;
-  /** Pairs that the folder shall have, 1 … 2³² − 1. */
+  /** Pairs that the folder shall have in the end, 1 … 2³² − 1. */
   count: number;
-  /** Pairs a file. Default 8192. */
+  /** Pairs in each file. Default 8192. */
   shardSize?: number;
   /** Default: the folder's, or random for a new one. */
   seed?: number;
@@ -53,7 +53,7 @@ export interface PairsOptions extends CompositionOptions {
 }
 
 export interface PairsProgress {
-  /** Pairs there are, those of an earlier run included. */
+  /** Pairs in the folder, those of an earlier run included. */
   readonly done: number;
   readonly total: number;
 }
@@ -63,7 +63,7 @@ export interface PairsReport {
   readonly count: number;
   /** Pairs that this call made. */
   readonly generated: number;
-  /** Files that the manifest lists but that were missing or damaged and have been made again. */
+  /** Files of the manifest that were missing or damaged and have been made again. */
   readonly repaired: readonly string[];
   readonly seed: number;
   readonly seconds: number;
@@ -77,7 +77,7 @@ const maxPairs = 2 ** 32 - 1;
 
 /**
  * Writes pairs to a folder of .safetensors files (`z` [n, d] and `c` [n, m]) with a `manifest.json`, for
- * `train({ pairs: folder })`. Each file is complete or not there at all: a run that was killed or aborted goes on from
+ * `train({ pairs: folder })`. Each file is either complete or absent, so a run that was killed or aborted continues after
  * its last file when it is started again, with the same result.
  *
  * @throws FileError ERR_FILE_MISMATCH when the folder has pairs of other models or settings, ERR_FILE_INVALID for a

@@ -55,9 +55,9 @@ export interface TranslatorOptions {
   precision?: Precision;
 }
 
-/** What the mixture head says for n conditions. */
+/** The output of the mixture head for n conditions. */
 export interface MixtureTensors {
-  /** [n, K], not normalised; 0 where the translator is deterministic. */
+  /** [n, K], the logits of the mixture's weights; 0 where the translator is deterministic. */
   readonly logits: Tensor;
   /** [n, K, d] */
   readonly means: Tensor;
@@ -70,7 +70,7 @@ export interface MixtureTensors {
 const optionNames = [...shapeNames, "initialLogStd", "seed", "device", "precision"] as const;
 
 /**
- * The translator network: c ∈ R^m → a mixture of K normals in R^d with shared standard deviations.
+ * The translator network: c ∈ R^m → a mixture of K normals in R^d, by default with shared standard deviations.
  *
  *     a₁ = relu(W₁c + b₁);  a₂ = a₁ + relu(W₂a₁ + b₂);  logits, means and y are linear in a₂
  *
@@ -138,7 +138,7 @@ export class Translator implements TranslatorShape, Disposable {
     );
   }
 
-  /** Every parameter's name (as in PyTorch's state dict of the paper's code) and shape; Linear weights are [out, in]. */
+  /** Name and shape of every parameter. Names are those of the paper's PyTorch code; weights of linear layers are [out, in]. */
   get parameters(): readonly { readonly name: string; readonly shape: readonly number[] }[] {
     return this.layout.map(({ name, shape }) => ({ name, shape }));
   }
@@ -204,8 +204,8 @@ export class Translator implements TranslatorShape, Disposable {
   }
 
   /**
-   * `count` (1) draws for each of the conditions c [n, m]: [n, count, d]. The seed (random) decides them. All are the
-   * same point where the translator is deterministic.
+   * Draws [n, count, d] of the mixture: `count` (default 1) for each of the conditions c [n, m]. The `seed` (default
+   * random) decides them. A deterministic translator gives the same point each time.
    */
   async sample(
     c: Tensor,
@@ -228,8 +228,8 @@ export class Translator implements TranslatorShape, Disposable {
 
   /**
    * The mean loss of pairs, −alpha·log q(z|c) plus the auxiliary mean squared error, and its gradient with respect to
-   * every parameter: what a training loop of your own needs. Where the translator is deterministic alpha·‖z − means‖²/d
-   * takes the place of the log-likelihood.
+   * every parameter, for a training loop of your own. For a deterministic translator alpha·‖z − means‖²/d takes the place
+   * of the negative log-likelihood.
    */
   async loss(
     z: Tensor,
@@ -246,14 +246,14 @@ export class Translator implements TranslatorShape, Disposable {
     return { loss, gradients: this.byName(gradients) };
   }
 
-  /** A native training loop over pairs, run as many steps at a time as wanted. */
+  /** A native training loop over pairs, which runs as many steps at a time as you ask for. */
   trainer(options: TrainerOptions): Trainer {
     return new Trainer(this, options);
   }
 
   /**
-   * A .safetensors file of the parameters. Sizes that the tensors do not tell (the bound) go into the metadata, beside
-   * `metadata` of the caller's, `tensors` of the caller's beside the parameters.
+   * The parameters as the bytes of a .safetensors file. What the tensors do not tell (the bound) goes into the metadata. The
+   * caller may add `metadata` and `tensors`.
    */
   toSafetensors(metadata: Record<string, string> = {}, tensors: Record<string, Tensor> = {}): Uint8Array {
     return encodeSafetensors(
@@ -271,8 +271,8 @@ export class Translator implements TranslatorShape, Disposable {
   }
 
   /**
-   * A translator from a file's bytes, its sizes taken from the tensors. Weights of the paper's code work too (convert
-   * its checkpoint to .safetensors), those of w-space included; pass their `bound`, which their files do not tell.
+   * A translator from a file's bytes; the tensors tell its sizes. Weights of the paper's code work as well, w-space
+   * included, once the checkpoint is converted to .safetensors; pass their `bound`, which such files do not tell.
    *
    * @throws FileError ERR_FILE_INVALID for a damaged file or tensors that are no translator's
    */
