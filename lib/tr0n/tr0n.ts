@@ -82,7 +82,7 @@ import type { Translator } from "../translator/translator.js";
 export interface Tr0nOptions extends CompositionOptions {
   /** Of the network that `train` trains. */
   translator?: TranslatorSettings;
-  /** For conditions `{ text }`: texts to what the encoder says about their images, as {@link textEncoder} gives it. */
+  /** For conditions `{ text }`: turns texts into embeddings in the encoder's space; {@link textEncoder} makes one. */
   textEncoder?: TextFunction;
   /** Default "fp32". */
   precision?: Precision;
@@ -95,22 +95,22 @@ export interface Tr0nOptions extends CompositionOptions {
 export interface LoadModels {
   generator: Model | string;
   encoder: Model | string;
-  /** Needed where the saved energy has parts from energy.fromOnnx(): the same energy again. */
+  /** The same energy as before; needed only where it has parts from energy.fromOnnx(). */
   energy?: Energy;
-  /** In place of the saved augmentation; null for none. Default: the saved one. */
+  /** Replaces the saved augmentation; null for none. Default: the saved one. */
   augment?: Augmentation | null;
   /**
-   * Of the generator's images, in place of what the file says, or what is found out for a file from before it said so. Not
-   * another one than the saved stage.clip() was trained with.
+   * Black and white of the generator's images. Default: what the file says; for a file of a version that did not store it,
+   * what is found out. Where the translator was trained with stage.clip(), it must be the same range.
    */
   generatorRange?: Range;
-  /** Needed for train() where the saved one was trained with a pairEncoder. */
+  /** Needed only for train(), where the saved translator was trained with a pairEncoder. */
   pairEncoder?: Model | PairFunction;
   /** For conditions `{ text }`. */
   textEncoder?: TextFunction;
-  /** Needed where the saved latent is mapped: its mapping network, or several by the generator's inputs. */
+  /** The mapping network of a mapped latent, or several by the generator's inputs; needed where the saved latent has one. */
   mapping?: Model | string | Record<string, Model | string>;
-  /** Trust the models given as paths that are TorchScript: see {@link ModelOptions.allowCode}. Default false. */
+  /** Trust TorchScript models that are given as paths: see {@link ModelOptions.allowCode}. Default false. */
   allowCode?: boolean;
   maxBatch?: number;
   /** As for create(). */
@@ -119,7 +119,7 @@ export interface LoadModels {
   device?: Device;
   /** Default "fp32". */
   precision?: Precision;
-  /** As for {@link Tr0n.create}; what the file says is not decided again. */
+  /** As for {@link Tr0n.create}. What the file says is not decided again. */
   onDecision?: DecisionListener;
   signal?: AbortSignal;
 }
