@@ -1,6 +1,7 @@
 /** The house of lib/: which room may know which. Arrows point down this list, and nothing runs in a circle. */
 const rooms = [
   "base",
+  "options",
   "native",
   "onnx",
   "model",

@@ -3,7 +3,7 @@
  * has one copy of every class), and the type declarations.
  */
 import { spawnSync } from "node:child_process";
-import { chmodSync, cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -107,6 +107,31 @@ const tsc = spawnSync(
   { cwd: root, stdio: "inherit" },
 );
 if (tsc.status !== 0) process.exit(1);
+await printDeclarations();
+/** Interfaces in the place of types that come from shapes: see scripts/declarations.ts. */
+async function printDeclarations() {
+  const types = join(dist, "types");
+  const paths = readdirSync(types, { recursive: true })
+    .filter((file) => file.endsWith(".d.ts"))
+    .map((file) => file.slice(0, -".d.ts".length));
+  const outfile = join(dist, "declarations.cjs");
+  const lines = paths.map((path, i) => `export * as m${i} from "./lib/${path}.ts";`);
+  const contents = `export * from "./scripts/declarations.ts";\n${lines.join("\n")}`;
+  await bundle({ stdin: { contents, resolveDir: root, loader: "ts" }, outfile, plugins: [lazily] });
+  const made = require(outfile);
+  const modules = paths.map((path, i) => [
+    path,
+    {
+      declaration: readFileSync(join(types, `${path}.d.ts`), "utf8"),
+      source: readFileSync(join(root, "lib", `${path}.ts`), "utf8"),
+      exports: made[`m${i}`],
+    },
+  ]);
+  for (const [path, text] of made.printedDeclarations(new Map(modules)))
+    writeFileSync(join(types, `${path}.d.ts`), text);
+  rmSync(outfile);
+}
+
 // The CommonJS condition needs declarations of its own module kind.
 cpSync(join(dist, "types"), join(dist, "types-cjs"), { recursive: true });
 writeFileSync(join(dist, "types-cjs", "package.json"), '{ "type": "commonjs" }\n');

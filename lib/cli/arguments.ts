@@ -1,3 +1,5 @@
+import { ArgumentError } from "../base/errors.js";
+import type { OptionFlag } from "../options/flags.js";
 import { UsageError } from "./errors.js";
 
 /** The values of one command line, read with their types. Every complaint is a UsageError that names the option. */
@@ -95,6 +97,22 @@ export class Arguments {
       for (let c = first; c <= last; c++) classes.push(c);
     }
     return classes;
+  }
+
+  /** What the line has of options, by their names. */
+  options(flags: readonly OptionFlag[]): Record<string, unknown> {
+    const given: Record<string, unknown> = {};
+    for (const { name, key, read } of flags) {
+      const value = this.values[name];
+      if (value === undefined) continue;
+      try {
+        given[key] = read(value as string | boolean);
+      } catch (error) {
+        if (!(error instanceof ArgumentError)) throw error;
+        throw new UsageError(error.message, this.command);
+      }
+    }
+    return given;
   }
 
   wrong(name: string, expected: string, got: unknown): UsageError {

@@ -1,21 +1,12 @@
 /** What a command is, and how its line is read: node:util's parseArgs, plus help made from the same table. */
 import { parseArgs } from "node:util";
+import type { FlagSpec } from "../options/flags.js";
 import { Arguments } from "./arguments.js";
 import { UsageError } from "./errors.js";
 import type { DecisionLog } from "./decisions.js";
 import type { Progress } from "./progress.js";
 
-export interface OptionSpec {
-  readonly type: "string" | "boolean";
-  readonly short?: string;
-  /** What stands for the value in the help, e.g. "FILE". */
-  readonly value?: string;
-  readonly help: string;
-  /** Needed, unless a configuration file says it. */
-  readonly required?: boolean;
-  /** May be given several times; read with {@link Arguments.texts}. */
-  readonly multiple?: boolean;
-}
+export type OptionSpec = FlagSpec;
 
 export interface Context {
   /** Fires at Ctrl-C and SIGTERM. */

@@ -2,8 +2,9 @@
 import type { Condition } from "../condition/condition.js";
 import { buildCondition } from "../config/build.js";
 import type { ConditionSpec, RunConfig } from "../config/config.js";
-import { configSchema } from "../config/schema.js";
-import { ConfigProblem, validate } from "../config/validate.js";
+import { condition } from "../config/document.js";
+import { checkFile } from "../options/check.js";
+import { ArgumentError } from "../base/errors.js";
 import { isTensor } from "../base/tensor.js";
 import type { Arguments } from "./arguments.js";
 import type { OptionSpec } from "./command.js";
@@ -61,14 +62,9 @@ export function readCondition(args: Arguments, run: RunConfig): ConditionSpec {
     case "condition": {
       const text = args.required("condition");
       try {
-        return validate(
-          configSchema.definitions["condition"]!,
-          JSON.parse(text),
-          undefined,
-          "condition",
-        ) as ConditionSpec;
+        return checkFile(condition, JSON.parse(text), undefined, "condition");
       } catch (error) {
-        if (error instanceof ConfigProblem || error instanceof SyntaxError)
+        if (error instanceof ArgumentError || error instanceof SyntaxError)
           throw new UsageError(`--condition: ${error.message}`, args.command);
         throw error;
       }

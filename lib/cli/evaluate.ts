@@ -36,7 +36,7 @@ export const evaluateCommand: Command = {
     for (const name of chosen ?? [])
       if (!Object.hasOwn(recipes, name)) throw args.wrong("recipes", `some of ${names.join(", ")}`, name);
     const line = {
-      recipes: chosen,
+      recipes: chosen as RecipeName[] | undefined,
       classes: args.classes("classes"),
       samples: args.integer("samples", 2),
       reference: args.integer("reference", 2),

@@ -1,81 +1,26 @@
 /** A configuration file: its type, and reading one. */
 import { dirname, isAbsolute, join } from "node:path";
 import { reason } from "../base/atomic-write.js";
-import type { AugmentationOptions } from "../objective/augment.js";
-import type { Device, Precision } from "../native/devices.js";
-import type { EncoderKind } from "../objective/encoder-kind.js";
-import { FileError } from "../base/errors.js";
-import type { Range } from "../base/range.js";
-import type { ModelOptions } from "../model/interface.js";
-import type { Stage } from "../objective/stages.js";
+import { ArgumentError, FileError } from "../base/errors.js";
 import { readWholeFile } from "../base/read-file.js";
-import type { Sampler } from "../sampling/sampler.js";
-import type { TrainOptions } from "../training/options.js";
-import type { LatentSpec } from "../latent/latent.js";
-import { configSchema } from "./schema.js";
-import { ConfigProblem, validate } from "./validate.js";
+import { checkFile } from "../options/check.js";
+import type { FileTypeOf } from "../options/describe.js";
+import { documentShape, type ModelSpec } from "./document.js";
 
-export interface ModelSpec extends Pick<
-  ModelOptions,
-  "format" | "inputShapes" | "simplify" | "allowRandom" | "allowCode"
-> {
-  model: string;
-  output?: string;
-}
-export type EnergySpec =
-  | { kind: "crossEntropy" | "cosine" | "squaredError" }
-  | { kind: "prior"; weight?: number }
-  | { kind: "onnx"; model: string }
-  | { kind: "sum"; terms: { energy: EnergySpec; weight?: number }[] };
-export type SamplerSpec = { kind: Sampler["kind"] } & Record<string, unknown>;
-export type ConditionSpec =
-  | { class: number | number[] }
-  | { embedding: string | number[] | number[][] }
-  | { image: string | string[] }
-  | { text: string | string[] }
-  | { all: (ConditionSpec | { condition: ConditionSpec; weight?: number })[] };
+export type { ConditionSpec, EnergySpec, ModelSpec, SamplerSpec } from "./document.js";
 
-/** The sections of a file as schema.ts describes them; models are always objects, and paths are resolved. */
-export interface RunConfig {
+type Sections = FileTypeOf<typeof documentShape>;
+type ModelSections = "generator" | "encoder" | "pairEncoder" | "mapping";
+
+/** The sections of a file as document.ts describes them; models are always objects, and paths are resolved. */
+export interface RunConfig extends Omit<Sections, "$schema" | "augment" | ModelSections> {
   generator?: ModelSpec;
   encoder?: ModelSpec;
   pairEncoder?: ModelSpec;
-  textEncoder?: ModelSpec & { tokenizer: string; unknownWords?: "error" | "ignore" };
   /** The mapping network of mapped latents. */
   mapping?: ModelSpec;
-  latent?: LatentSpec;
-  generatorRange?: Range;
-  encoderKind?: EncoderKind;
-  energy?: EnergySpec;
-  preprocess?: Stage[];
   /** null: none, also where a translator file has one. */
-  augment?: AugmentationOptions | null;
-  translator?: {
-    components?: number;
-    hidden?: number;
-    depth?: number;
-    stds?: "shared" | "component";
-    auxiliary?: string;
-    space?: "z" | "w";
-    bound?: number;
-    conditionNoise?: { kind: string; scale?: number; covariance?: number[][]; from?: "pairs" };
-  };
-  pairs?: { count?: number; shardSize?: number };
-  train?: Omit<TrainOptions, "seed" | "onProgress" | "signal">;
-  sample?: { condition?: ConditionSpec; count?: number; sampler?: SamplerSpec; scale?: number };
-  evaluate?: {
-    recipes?: (string | { name: string; sampler: SamplerSpec })[];
-    classes?: number[];
-    samples?: number;
-    reference?: number;
-    maxDraws?: number;
-    features?: string;
-  };
-  outputs?: { translator?: string; pairs?: string; image?: string; latents?: string; report?: string };
-  device?: Device;
-  precision?: Precision;
-  maxBatch?: number;
-  seed?: number;
+  augment?: Sections["augment"] | null;
 }
 
 /**
@@ -101,16 +46,17 @@ export async function loadConfig(path: string): Promise<RunConfig> {
   try {
     return parseConfig(value, (file) => (isAbsolute(file) ? file : join(folder, file)));
   } catch (error) {
-    if (!(error instanceof ConfigProblem)) throw error;
+    if (!(error instanceof ArgumentError)) throw error;
     throw new FileError("ERR_FILE_INVALID", `${path}: ${error.message}`, { cause: error });
   }
 }
 
-/** @throws ConfigProblem */
+/** @throws ArgumentError naming the key by its path in the document */
 export function parseConfig(value: unknown, resolve: (path: string) => string): RunConfig {
-  const config = { ...(validate(configSchema, value, resolve) as Record<string, unknown>) };
-  delete config["$schema"];
-  for (const name of ["generator", "encoder", "pairEncoder", "mapping"])
-    if (typeof config[name] === "string") config[name] = { model: config[name] };
-  return config;
+  const { generator, encoder, pairEncoder, mapping, ...sections } = checkFile(documentShape, value, resolve);
+  delete sections.$schema;
+  const models = Object.entries({ generator, encoder, pairEncoder, mapping }).flatMap(([role, spec]) =>
+    spec === undefined ? [] : [[role, typeof spec === "string" ? { model: spec } : spec]],
+  );
+  return { ...sections, ...(Object.fromEntries(models) as Pick<RunConfig, ModelSections>) };
 }

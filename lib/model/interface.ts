@@ -14,7 +14,7 @@ export interface ModelOptions {
    * the batch is free is found out. Default: guessed from the model's first operators, and tried. ONNX models declare
    * their own.
    */
-  inputShapes?: Record<string, (number | null)[]>;
+  inputShapes?: Record<string, readonly (number | null)[]>;
   /** Fold the model by ONNX Runtime's optimiser before it is differentiated, for `vjp` and in pipelines. Default true. */
   simplify?: boolean;
   /**

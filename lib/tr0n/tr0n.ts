@@ -54,6 +54,7 @@ import { readWholeFile } from "../base/read-file.js";
 import {
   checkSampler,
   nativeSampler,
+  needsDensity,
   needsTranslator,
   sampler,
   samplerSteps,
@@ -742,7 +743,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
   private checkRun(o: SampleOptions): SamplingRun {
     const point = this.current?.deterministic === true;
     const chosen = point && o.sampler === undefined ? sampler.mala() : checkSampler("sampler", o.sampler);
-    if (point && chosen.kind === "resample")
+    if (point && needsDensity(chosen))
       throw new ArgumentError(
         'sampler: resampling weighs candidates by the translator\'s density, and this one, trained with the loss "mse", is ' +
           "deterministic: it has none. Use sampler.mala(), langevin(), hybrid() or direct(), which start from its point",

@@ -81,7 +81,7 @@ describe("command line, usage", () => {
     [
       "fidelity that is no number",
       [...sample, "--class", "1", "--fidelity", "much"],
-      /--fidelity: expected a number/,
+      /--fidelity: expected a finite number ≥ 0, got "much"/,
     ],
     [
       "an unknown energy",

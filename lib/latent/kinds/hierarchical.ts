@@ -3,7 +3,7 @@ import { invalid } from "../../base/errors.js";
 import { normal } from "./normal.js";
 import { product, type ProductLatent } from "./product.js";
 
-interface HierarchicalSpec {
+export interface HierarchicalSpec {
   kind: "hierarchical";
   sizes: Record<string, number>;
   temperature?: number;

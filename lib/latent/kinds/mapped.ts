@@ -23,14 +23,14 @@ export interface MappedLatent {
   readonly mapping: Model;
 }
 
-interface StoredMapped {
+export interface StoredMapped {
   readonly kind: "mapped";
   readonly dim: number;
   readonly base: SimpleLatent;
   readonly mapping: { readonly name: string; readonly sha256: string };
 }
 
-interface MappedSpec {
+export interface MappedSpec {
   kind: "mapped";
   base?: SimpleLatentSpec;
   dim?: number;

@@ -7,7 +7,7 @@ export interface NormalLatent {
   readonly std: number;
 }
 
-interface NormalSpec {
+export interface NormalSpec {
   kind: "normal";
   dim?: number;
   std?: number;

@@ -11,7 +11,7 @@ export interface ProductLatent {
   readonly groups: Readonly<Record<string, GroupLatent>>;
 }
 
-interface ProductSpec {
+export interface ProductSpec {
   kind: "product";
   groups: Record<string, GroupLatentSpec>;
 }

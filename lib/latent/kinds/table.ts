@@ -17,14 +17,14 @@ export interface TableLatent {
 }
 
 /** The numbers themselves are a tensor of the file. */
-interface StoredTable {
+export interface StoredTable {
   readonly kind: "table";
   readonly dim: number;
   readonly rows: number;
   readonly sha256: string;
 }
 
-interface TableSpec {
+export interface TableSpec {
   kind: "table";
   file: string;
 }

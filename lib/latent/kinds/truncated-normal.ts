@@ -8,7 +8,7 @@ export interface TruncatedNormalLatent {
   readonly std: number;
 }
 
-interface TruncatedNormalSpec {
+export interface TruncatedNormalSpec {
   kind: "truncatedNormal";
   dim?: number;
   bound?: number;

@@ -9,7 +9,7 @@ export interface UniformLatent {
   readonly high: number;
 }
 
-interface UniformSpec {
+export interface UniformSpec {
   kind: "uniform";
   dim?: number;
   low?: number;

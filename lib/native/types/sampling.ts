@@ -8,29 +8,12 @@ export interface NativeSamplerConfig {
   start: "resample" | "translator" | "mode" | "prior";
   kernel: "none" | "mala" | "langevin" | "hybrid";
   steps: number;
-  fidelity?: number;
   priorWeight?: number;
-  candidates?: number;
-  maxCandidates?: number;
-  priorFraction?: number;
-  minEss?: number;
   pilotChains?: number;
-  stepSize?: number;
-  targetAccept?: number;
-  maxDrift?: number;
-  adapt?: boolean | "pilot";
-  pilotSteps?: number;
-  /** Of resampling and `steps` steps each. */
-  rounds?: number;
-  /** Numbers of the one group where there are no `groups`. */
-  learningRate?: number;
-  momentum?: number;
-  noise?: number;
-  clip?: number;
-  bound?: number;
   groups?: readonly NativeUpdateGroup[];
-  weightLearningRate?: number;
   seed: bigint;
+  /** Numbers of the sampler's own, by the names of its options (lib/sampling/samplers). */
+  [option: string]: unknown;
 }
 
 /** The next `size` dimensions of a latent, and how langevin and hybrid move them. */

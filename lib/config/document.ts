@@ -1,0 +1,356 @@
+/** What a configuration file may hold. Its JSON Schema is published as schema/tr0n.schema.json. */
+import { encoderKinds } from "../objective/encoder-kind.js";
+import type { Stage } from "../objective/stages.js";
+import { recipes } from "../evaluate/recipes.js";
+import type { LatentSpec } from "../latent/latent.js";
+import type { Device } from "../native/devices.js";
+import {
+  boolean,
+  constant,
+  either,
+  integer,
+  list,
+  named,
+  nothing,
+  number,
+  object,
+  oneOrMore,
+  option,
+  path,
+  record,
+  required,
+  text,
+  words,
+  type FileTypeOf,
+  type Option,
+  type Properties,
+  type Shape,
+} from "../options/describe.js";
+import { jsonDocument, type JsonDocument } from "../options/json-schema.js";
+import { kindsInFile, type KindSpec } from "../options/kinds.js";
+import { samplers } from "../sampling/samplers/index.js";
+
+/** One of several objects that `kind` tells apart. */
+const kind = <const K extends string, const P extends Properties>(name: K, properties: P) =>
+  object({ kind: required(constant(name), "which"), ...properties });
+const positive = number({ above: 0 });
+const atLeast0 = number({ min: 0 });
+const count = (min: number, max = Number.MAX_SAFE_INTEGER) => integer({ min, max });
+const numbers = list(number());
+
+const modelProperties = {
+  model: required(path(), "ONNX or TorchScript"),
+  format: option(words("onnx", "torchscript"), "format", { otherwise: "found out from the content" }),
+  inputShapes: option(
+    record(list(either(count(1), nothing()))),
+    "TorchScript: sizes by input, the batch's first, null where any serves",
+  ),
+  allowCode: option(boolean(), "TorchScript: trust the file, whose code may do more than compute", {
+    default: false,
+  }),
+};
+const modelObject = object({
+  ...modelProperties,
+  output: option(text(), "which output", { otherwise: "the first" }),
+  simplify: option(boolean(), "fold the model before it is differentiated", { default: true }),
+  allowRandom: option(boolean(), "differentiate a model that draws random numbers", { default: false }),
+});
+export type ModelSpec = FileTypeOf<typeof modelObject>;
+const model: Shape<string | ModelSpec, string | ModelSpec> = named("model", () =>
+  either(path(), modelObject),
+);
+const textEncoder = object({
+  ...modelProperties,
+  tokenizer: required(path(), "its tokenizer, JSON"),
+  unknownWords: option(words("error", "ignore"), "words that the tokenizer does not know", {
+    default: "error",
+  }),
+});
+
+const dim = option(count(1), "numbers of a latent", { otherwise: "what the generator's input has" });
+const std = option(positive, "standard deviation", { default: 1 });
+const simpleLatent = either(
+  kind("normal", { dim, std }),
+  kind("truncatedNormal", { dim, std, bound: option(positive, "redrawn beyond ±bound", { default: 2 }) }),
+  kind("uniform", {
+    dim,
+    low: option(number(), "smallest number", { default: -1 }),
+    high: option(number(), "largest number", { default: 1 }),
+  }),
+);
+const groupLatent = either(
+  simpleLatent,
+  kind("table", { file: required(path(), "its rows: the only tensor of a .safetensors file, or JSON") }),
+  kind("mapped", {
+    base: option(simpleLatent, "what the mapping network takes", { otherwise: "normal" }),
+    dim: option(count(1), "numbers of w, where the mapping network does not tell"),
+  }),
+);
+const latent: Shape<LatentSpec, LatentSpec> = either(
+  groupLatent,
+  kind("product", { groups: required(record(groupLatent), "independent priors by the generator's inputs") }),
+  kind("hierarchical", {
+    sizes: required(record(count(1)), "numbers of each group by the generator's inputs"),
+    temperature: option(positive, "standard deviation of all groups", { default: 1 }),
+  }),
+);
+export type EnergySpec =
+  | { kind: "crossEntropy" }
+  | { kind: "cosine" }
+  | { kind: "squaredError" }
+  | { kind: "prior"; weight?: number }
+  | { kind: "onnx"; model: string }
+  | { kind: "sum"; terms: readonly { energy: EnergySpec; weight?: number }[] };
+const energy: Shape<EnergySpec, EnergySpec> = named("energy", () =>
+  either(
+    kind("crossEntropy", {}),
+    kind("cosine", {}),
+    kind("squaredError", {}),
+    kind("prior", { weight: option(atLeast0, "weight", { default: 1 }) }),
+    kind("onnx", {
+      model: required(path(), 'ONNX, inputs "output" and "condition", output one number a row'),
+    }),
+    kind("sum", {
+      terms: required(
+        list(
+          object({
+            energy: required(energy, "the energy"),
+            weight: option(number(), "weight", { default: 1 }),
+          }),
+        ),
+        "the terms",
+      ),
+    }),
+  ),
+);
+
+const side = count(1, 2 ** 14);
+const channelNumbers = either(number(), numbers);
+const stage = named("stage", () =>
+  either(
+    kind("resize", {
+      height: required(side, "pixels"),
+      width: required(side, "pixels"),
+      mode: option(words("linear", "cubic", "nearest"), "interpolation", { default: "linear" }),
+    }),
+    kind("normalize", {
+      mean: required(channelNumbers, "a number, or one a channel"),
+      std: required(channelNumbers, "a number, or one a channel"),
+    }),
+    kind("affine", {
+      scale: required(number(), "of x · scale + offset"),
+      offset: option(number(), "of x · scale + offset", { default: 0 }),
+    }),
+    kind("clamp", {
+      min: option(number(), "smallest number", { default: -1 }),
+      max: option(number(), "largest number", { default: 1 }),
+    }),
+    kind("grayscale", {
+      channels: option(either(constant(1), constant(3)), "channels of the result", { default: 1 }),
+    }),
+    kind("clip", { size: option(side, "pixels", { default: 224 }) }),
+  ),
+) as Shape as Shape<Stage, Stage>;
+
+export type SamplerSpec = KindSpec<typeof samplers>;
+const sampler: Shape<unknown, SamplerSpec> = named("sampler", () => kindsInFile(samplers));
+
+const conditionNoise = either(
+  kind("isotropic", { scale: required(atLeast0, "c + scale·ε") }),
+  kind("adaptive", { scale: option(atLeast0, "c + scale·‖c‖·ε/‖ε‖", { default: 1 }) }),
+  kind("covariance", {
+    covariance: option(list(numbers), "Σ, its rows", { otherwise: "Σ is estimated" }),
+    from: option(words("pairs"), "what Σ is estimated from"),
+    scale: option(atLeast0, "with from: c + scale·ε", { default: 1 }),
+  }),
+);
+
+export type ConditionSpec =
+  | { class: number | readonly number[] }
+  | { embedding: string | readonly number[] | readonly (readonly number[])[] }
+  | { image: string | readonly string[] }
+  | { text: string | readonly string[] }
+  | { all: readonly (ConditionSpec | { condition: ConditionSpec; weight?: number })[] };
+const one = <const K extends string, T, F>(name: K, shape: Shape<T, F>, is: string) =>
+  object({ [name]: required(shape, is) } as { [N in K]: Option<T, F, "required"> });
+export const condition: Shape<ConditionSpec, ConditionSpec> = named("condition", () =>
+  either(
+    one("class", oneOrMore(count(0)), "a class or several"),
+    one(
+      "embedding",
+      either(path(), numbers, list(numbers)),
+      "the encoder's numbers, a list of such, or a JSON file of them",
+    ),
+    one("image", oneOrMore(path()), "image files"),
+    one("text", oneOrMore(text()), "texts"),
+    one(
+      "all",
+      list(
+        either(
+          condition,
+          object({
+            condition: required(condition, "one of them"),
+            weight: option(number(), "weight; negative: away from it", { default: 1 }),
+          }),
+        ),
+      ),
+      "several at once: their energies are added",
+    ),
+  ),
+) as Shape as Shape<ConditionSpec, ConditionSpec>;
+
+const recipeNames = Object.keys(recipes) as (keyof typeof recipes)[];
+
+const document = object({
+  $schema: option(text(), "where an editor finds this schema"),
+  generator: option(model, "latent → image"),
+  encoder: option(model, "image → condition"),
+  mapping: option(model, "the mapping network of mapped latents"),
+  pairEncoder: option(model, "where training conditions come from, if not from the encoder"),
+  textEncoder: option(textEncoder, "text → condition"),
+  latent: option(latent, "the prior p(z)", { otherwise: "normal" }),
+  generatorRange: option(
+    list(number(), { least: 2, most: 2 }) as Shape as Shape<
+      readonly [number, number],
+      readonly [number, number]
+    >,
+    "black and white of the generator's images, two numbers such as [0, 1]",
+    { otherwise: "found out, and told" },
+  ),
+  encoderKind: option(words(...encoderKinds), "what the encoder's output means", {
+    otherwise: "found out, and told",
+  }),
+  energy: option(energy, "what is minimised", { otherwise: "by the encoder" }),
+  preprocess: option(list(stage, { least: 0 }), "stages between generator and encoder", {
+    otherwise: "none",
+  }),
+  augment: option(
+    object({
+      copies: option(count(1, 4096), "varied images that the energy is averaged over", { default: 8 }),
+      color: option(boolean(), "brightness, saturation and contrast", { default: true }),
+      translation: option(number({ min: 0, max: 1 }), "largest shift as a share of the side", {
+        default: 0.125,
+      }),
+      resize: option(
+        either(
+          list(number(), { least: 2, most: 2 }) as Shape as Shape<
+            readonly [number, number],
+            readonly [number, number]
+          >,
+          constant(false),
+        ),
+        "range of the factor; false: none",
+        { default: [0.8, 1.2] },
+      ),
+      cutout: option(number({ min: 0, max: 1 }), "sides of the cut-out as a share of the image's", {
+        default: 0.5,
+      }),
+    }),
+    "average the energy over augmented copies",
+    { otherwise: "not" },
+  ),
+  translator: option(
+    object({
+      components: option(count(1, 4096), "components of the mixture", { default: 10 }),
+      hidden: option(count(1, 2 ** 20), "width", { otherwise: "4 × the condition's size" }),
+      depth: option(count(1, 64), "residual blocks", { default: 1 }),
+      stds: option(words("shared", "component"), "of all components or of each", { default: "shared" }),
+      auxiliary: option(
+        text(),
+        "group of a product that the network regresses, beside the mixture of the others",
+      ),
+      space: option(words("z", "w"), "names of the heads in files, z_… or w_…", { default: "z" }),
+      bound: option(atLeast0, "means stay within ± this, 0: free", { otherwise: "the prior's" }),
+      conditionNoise: option(conditionNoise, "noise on conditions while training", { otherwise: "none" }),
+    }),
+    "the network",
+  ),
+  pairs: option(
+    object({
+      count: option(count(1), "pairs the folder shall have"),
+      shardSize: option(count(1), "pairs a file"),
+    }),
+    "of `tr0n pairs`",
+  ),
+  train: option(
+    object({
+      pairs: option(either(count(1), path()), "how many to make, or a folder of them"),
+      preset: option(words("recommended", "official"), "settings that the others start from", {
+        default: "recommended",
+      }),
+      epochs: option(count(1), "passes over the pairs"),
+      batchSize: option(count(1), "pairs a step"),
+      learningRate: option(positive, "Adam's, at the start"),
+      clip: option(atLeast0, "norm to which the gradient is clipped, 0: not", { default: 1 }),
+      alpha: option(positive, "weight of the loss on the latent, beside that of an auxiliary group"),
+      loss: option(words("nll", "mse", "cosine"), "loss", { default: "nll" }),
+      temperature: option(positive, "cosine: of the relaxed draws", { default: 1 }),
+      calibrate: option(boolean(), "start from the moments of the pairs' latents", { default: false }),
+      heldOut: option(count(1), "pairs to validate on", { otherwise: "a tenth, at most 2000" }),
+      patience: option(count(1), "stop after so many epochs without a better held-out loss"),
+      initialLogStd: option(number({ min: -20, max: 20 }), "where the log standard deviations start"),
+      checkpoint: option(path(), "go on from this file, and keep it up to date"),
+      checkpointSeconds: option(atLeast0, "seconds between checkpoints", { default: 30 }),
+    }),
+    "of `tr0n train`",
+  ),
+  sample: option(
+    object({
+      condition: option(condition, "what is wanted of the samples"),
+      count: option(count(1), "samples a condition", { default: 16 }),
+      sampler: option(sampler, "how latents are drawn", { otherwise: "resample" }),
+      scale: option(count(1, 64), "every pixel becomes scale × scale", { default: 1 }),
+    }),
+    "of `tr0n sample`",
+  ),
+  evaluate: option(
+    object({
+      recipes: option(
+        list(
+          either(
+            words(...recipeNames),
+            object({
+              name: required(text(), "in the report"),
+              sampler: required(sampler, "how it samples"),
+            }),
+          ),
+        ),
+        "ways to sample",
+      ),
+      classes: option(list(count(0)), "classes", { otherwise: "all" }),
+      samples: option(count(2), "samples a class", { default: 300 }),
+      reference: option(count(2), "exact samples a class", { default: 500 }),
+      maxDraws: option(count(1), "draws of the prior before giving up on exact samples", {
+        otherwise: "100 for each",
+      }),
+      features: option(text(), "value in the encoder to compare in"),
+    }),
+    "of `tr0n evaluate`",
+  ),
+  outputs: option(
+    object({
+      translator: option(path(), "written by train, read by sample and evaluate; .safetensors"),
+      pairs: option(path(), "the folder that pairs writes"),
+      image: option(path(), "the picture that sample writes; .png"),
+      latents: option(path(), "latents and energies that sample writes; .safetensors"),
+      report: option(path(), "the report that evaluate writes; .json"),
+    }),
+    "files that commands write",
+  ),
+  device: option(
+    text<Device>('a device: "auto", "cpu", "cuda" or "cuda:N"', /^(auto|cpu|cuda(:[0-9]{1,4})?)$/, "Device"),
+    "where translator and samplers compute",
+    { default: "auto" },
+  ),
+  precision: option(words("fp32", "tf32"), "how a GPU multiplies matrices", { default: "fp32" }),
+  maxBatch: option(count(1, 4096), "rows of one run of a model", { default: 64 }),
+  seed: option(count(0), "decides everything random", { otherwise: "random" }),
+});
+
+export { document as documentShape };
+
+let schema: JsonDocument | undefined;
+/** The document's JSON Schema. */
+export function configSchema(): JsonDocument {
+  return (schema ??= jsonDocument("A configuration of tr0n", document));
+}
