@@ -3,8 +3,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { finish } from "../support/process.js";
-import { mlp, numbers, onnxModel } from "../support/bridge-models.js";
+import { mlp } from "../support/bridge-models.js";
+import { onnxModel } from "../support/onnx.js";
 import { addon, fixture, open, rejectsCode, repositoryFile, throwsCode } from "../support/bridge.js";
+import { numbers } from "../support/numbers.js";
 
 describe("bridge: models that cannot be used", () => {
   let folder: string;
@@ -87,7 +89,7 @@ describe("bridge: models that cannot be used", () => {
     );
     const run = (shape: bigint[]) =>
       session.run({
-        x: { data: numbers(8), shape: [2, 4] },
+        x: { data: numbers(1, 8), shape: [2, 4] },
         shape: { data: BigInt64Array.from(shape), shape: [shape.length] },
       }).promise;
     await rejectsCode(run([3n, 3n]), "ERR_RUN_FAILED", /^reshaper: the run failed: .*Reshape/s);

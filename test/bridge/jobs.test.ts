@@ -3,8 +3,9 @@ import { readFile } from "node:fs/promises";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { NativeSampleProgress } from "../../lib/native/types/sampling.js";
 import { finish } from "../support/process.js";
-import { longChain, mlp, numbers, squaredDistance } from "../support/bridge-models.js";
+import { longChain, mlp, distanceConfig, squaredDistance } from "../support/bridge-models.js";
 import { addon, fixture, idle, open, rejectsCode, repositoryFile, throwsCode } from "../support/bridge.js";
+import { numbers } from "../support/numbers.js";
 
 const d = 64;
 const m = 8;
@@ -12,18 +13,7 @@ const m = 8;
 /** An objective whose evaluation takes some milliseconds for a few hundred rows. */
 async function objective() {
   const session = await open(squaredDistance(d, m));
-  const made = addon.createObjective({
-    energy: session,
-    gradient: session,
-    input: "z",
-    conditionInput: "c",
-    energyOutput: "energy",
-    gradientOutput: "grad_z",
-    inputShape: [d],
-    conditionShape: [m],
-    fixedBatch: 0,
-    maxBatch: 64,
-  });
+  const made = addon.createObjective(distanceConfig(session, d, m));
   session.dispose();
   return made;
 }
@@ -34,7 +24,7 @@ async function request(steps: number, count = 8) {
     translator: null,
     prior: { kind: "normal", dim: d } as const,
     config: { start: "prior", kernel: "langevin", steps, learningRate: 1e-4, momentum: 0, seed: 3n } as const,
-    conditions: numbers(2 * m),
+    conditions: numbers(1, 2 * m),
     conditionCount: 2,
     streams: Uint32Array.of(0, 1),
     count,
@@ -46,7 +36,7 @@ describe("bridge: jobs", function () {
 
   it("runs 20 at once, more than there are threads", async () => {
     const session = await open(mlp(64, 256, 64));
-    const x = { data: numbers(128 * 64), shape: [128, 64] };
+    const x = { data: numbers(1, 128 * 64), shape: [128, 64] };
     const before = addon.counters().jobs;
     const jobs = Array.from({ length: 20 }, () => session.run({ x }));
     assert.equal(addon.counters().jobs, before + 20);
@@ -57,7 +47,7 @@ describe("bridge: jobs", function () {
 
   it("ends a run from inside when cancelled", async () => {
     const session = await open(longChain(512, 3000));
-    const x = { data: numbers(256 * 512), shape: [256, 512] };
+    const x = { data: numbers(1, 256 * 512), shape: [256, 512] };
     await session.run({ x: { data: x.data.slice(0, 512), shape: [1, 512] } }).promise; // warm
     const start = performance.now();
     const job = session.run({ x });
@@ -72,7 +62,7 @@ describe("bridge: jobs", function () {
 
   it("ends a waiting job at once, and hits no other", async () => {
     const session = await open(longChain(512, 400));
-    const x = { data: numbers(64 * 512), shape: [64, 512] };
+    const x = { data: numbers(1, 64 * 512), shape: [64, 512] };
     const jobs = Array.from({ length: 40 }, () => session.run({ x }));
     const last = jobs.at(-1)!;
     last.cancel();

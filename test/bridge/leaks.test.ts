@@ -3,8 +3,9 @@ import { readFile } from "node:fs/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { NativeCounters } from "../../lib/native/types/addon.js";
-import { numbers, squaredDistance } from "../support/bridge-models.js";
+import { distanceConfig, squaredDistance } from "../support/bridge-models.js";
 import { addon, idle, open, repositoryFile } from "../support/bridge.js";
+import { numbers } from "../support/numbers.js";
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
@@ -45,7 +46,7 @@ describe("bridge: nothing is left behind", function () {
   it("by 300 cycles of open, run, cancel, dispose", async () => {
     const model = new Uint8Array(await readFile(repositoryFile("models/classifier.onnx")));
     const n = 16;
-    const images = numbers(n * 3 * 32 * 32);
+    const images = numbers(1, n * 3 * 32 * 32);
     const prior = { kind: "normal", dim: 3 * 32 * 32 } as const;
     async function cycle(i: number) {
       const session = await open(model);
@@ -79,22 +80,11 @@ describe("bridge: nothing is left behind", function () {
     const m = 4;
     const model = squaredDistance(d, m);
     const pairs = 4000;
-    const z = numbers(pairs * d);
-    const c = numbers(pairs * m, 2);
+    const z = numbers(1, pairs * d);
+    const c = numbers(2, pairs * m);
     async function cycle(i: number) {
       const session = await open(model);
-      const objective = addon.createObjective({
-        energy: session,
-        gradient: session,
-        input: "z",
-        conditionInput: "c",
-        energyOutput: "energy",
-        gradientOutput: "grad_z",
-        inputShape: [d],
-        conditionShape: [m],
-        fixedBatch: 0,
-        maxBatch: 32,
-      });
+      const objective = addon.createObjective(distanceConfig(session, d, m, 32));
       session.dispose();
       const translator = addon.createTranslator({ condition: m, hidden: 32, latent: d, components: 4 }, 1n);
       const config = { epochs: 1, batch: 256, learningRate: 1e-3, seed: 1n };

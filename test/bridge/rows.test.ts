@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { NativeRowFacts, NativeRowMap, NativeRowMapConfig } from "../../lib/native/types/pipeline.js";
-import { mlp, numbers, onnxModel, rowSum, squaredDistance, unary } from "../support/bridge-models.js";
+import { mlp, rowSum, distanceConfig, squaredDistance, unary } from "../support/bridge-models.js";
+import { onnxModel } from "../support/onnx.js";
 import {
   addon,
   blocksOf,
@@ -11,6 +12,7 @@ import {
   sameBits,
   throwsCode,
 } from "../support/bridge.js";
+import { numbers } from "../support/numbers.js";
 
 async function rowMap(
   source: string | Uint8Array,
@@ -32,7 +34,7 @@ async function rowMap(
 /** A row's bits must not depend on n, the split, its place, the threads or the alignment of the caller's memory. */
 async function invariant(map: NativeRowMap, size: number, what: string): Promise<void> {
   const n = 71;
-  const rows = numbers(n * size, 21).map((x) => 2.5 * x);
+  const rows = numbers(21, n * size).map((x) => 2.5 * x);
   const threads = addon.threads();
   try {
     addon.setThreads(2);
@@ -168,7 +170,7 @@ describe("bridge: rows", function () {
   it("pads blocks of a fixed batch", async () => {
     const fixed = await rowMap(mlp(8, 16, 3, 5), [8], { fixedBatch: 5 });
     const free = await rowMap(mlp(8, 16, 3), [8]);
-    const rows = numbers(13 * 8);
+    const rows = numbers(1, 13 * 8);
     for (const n of [1, 4, 5, 6, 13]) {
       const [got] = await fixed.run(rows.slice(0, n * 8), n).promise;
       const [expected] = await free.run(rows.slice(0, n * 8), n).promise;
@@ -193,7 +195,7 @@ describe("bridge: rows", function () {
     bad({ session: fixed }, "ERR_SHAPE_MISMATCH", /expected a symbolic batch, the model has shape \[5, 8\]/);
     const map = addon.createRowMap(config);
     throwsCode(
-      () => map.run(numbers(15), 2),
+      () => map.run(numbers(1, 15), 2),
       "ERR_INVALID_ARGUMENT",
       /rows: expected a Float32Array of length 16/,
     );
@@ -201,9 +203,9 @@ describe("bridge: rows", function () {
     const doubled = onnxModel({
       inputs: [{ name: "x", dims: ["batch", 8] }],
       outputs: [{ name: "y", dims: ["twice", 8] }],
-      nodes: [["Concat", ["x", "x"], ["y"], { axis: 0 }]],
+      nodes: [["Concat", ["x", "x"], ["y"], { attributes: { axis: 0 } }]],
     });
-    const run = (await rowMap(doubled, [8])).run(numbers(16), 2).promise;
+    const run = (await rowMap(doubled, [8])).run(numbers(1, 16), 2).promise;
     await rejectsCode(
       run,
       "ERR_SHAPE_MISMATCH",
@@ -218,7 +220,7 @@ describe("bridge: rows", function () {
       nodes: [["Reshape", ["x", "shape"], ["y"]]],
       weights: [{ name: "shape", dims: [3], data: BigInt64Array.of(-1n, 2n, 4n) }],
     });
-    const [output] = await (await rowMap(model, [8])).run(numbers(24), 3).promise;
+    const [output] = await (await rowMap(model, [8])).run(numbers(1, 24), 3).promise;
     assert.deepEqual(output!.shape, [3, 2, 4]);
   });
 
@@ -246,27 +248,16 @@ describe("bridge: objectives", () => {
   const m = 5;
   async function objective(maxBatch = 64) {
     const session = await open(squaredDistance(d, m), { name: "distance" });
-    return addon.createObjective({
-      energy: session,
-      gradient: session,
-      input: "z",
-      conditionInput: "c",
-      energyOutput: "energy",
-      gradientOutput: "grad_z",
-      inputShape: [d],
-      conditionShape: [m],
-      fixedBatch: 0,
-      maxBatch,
-    });
+    return addon.createObjective(distanceConfig(session, d, m, maxBatch));
   }
 
   it("computes E and its gradient, each row its own", async () => {
     const n = 67;
-    const z = numbers(n * d, 31);
-    const c = numbers(n * m, 32);
+    const z = numbers(31, n * d);
+    const c = numbers(32, n * m);
     const o = await objective();
     const { energies, gradients } = await o.evaluate(z, c, n).promise;
-    const w = numbers(d * m, 7);
+    const w = numbers(7, d * m);
     for (const row of [0, 31, 32, 66]) {
       const residual = Array.from({ length: m }, (_, j) => {
         let sum = -c[row * m + j]!;
@@ -292,25 +283,14 @@ describe("bridge: objectives", () => {
 
   it("knows when it has no gradient", async () => {
     const session = await open(squaredDistance(d, m));
-    const config = {
-      energy: session,
-      gradient: null,
-      input: "z",
-      conditionInput: "c",
-      energyOutput: "energy",
-      gradientOutput: "grad_z",
-      inputShape: [d],
-      conditionShape: [m],
-      fixedBatch: 0,
-      maxBatch: 8,
-    };
+    const config = { ...distanceConfig(session, d, m, 8), gradient: null };
     const o = addon.createObjective(config);
-    throwsCode(() => o.evaluate(numbers(d), numbers(m), 1), "ERR_NO_GRADIENT", /without a gradient/);
-    assert.equal((await o.energy(numbers(d), numbers(m), 1).promise).length, 1);
+    throwsCode(() => o.evaluate(numbers(1, d), numbers(1, m), 1), "ERR_NO_GRADIENT", /without a gradient/);
+    assert.equal((await o.energy(numbers(1, d), numbers(1, m), 1).promise).length, 1);
     // A gradient that is none.
     const wrong = addon.createObjective({ ...config, gradient: session, gradientOutput: "energy" });
     await rejectsCode(
-      wrong.evaluate(numbers(d), numbers(m), 1).promise,
+      wrong.evaluate(numbers(1, d), numbers(1, m), 1).promise,
       "ERR_SHAPE_MISMATCH",
       /rows of 1 elements, expected 12/,
     );
@@ -320,6 +300,6 @@ describe("bridge: objectives", () => {
       /\[3, 4\]/,
     );
     o.dispose();
-    throwsCode(() => o.energy(numbers(d), numbers(m), 1), "ERR_DISPOSED", /objective/);
+    throwsCode(() => o.energy(numbers(1, d), numbers(1, m), 1), "ERR_DISPOSED", /objective/);
   });
 });

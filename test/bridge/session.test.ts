@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mlp, numbers, onnxModel, type ElementType } from "../support/bridge-models.js";
+import { mlp } from "../support/bridge-models.js";
+import { onnxModel, type ElementType } from "../support/onnx.js";
 import { addon, open, rejectsCode, repositoryFile, sameBits, throwsCode } from "../support/bridge.js";
+import { numbers } from "../support/numbers.js";
 
 describe("bridge: sessions", () => {
   let folder: string;
@@ -18,10 +20,10 @@ describe("bridge: sessions", () => {
     assert.deepEqual(session.outputs, [
       { name: "y", shape: [null, 2], symbols: ["batch", null], type: "float32" },
     ]);
-    const x = numbers(4 * 3);
+    const x = numbers(1, 4 * 3);
     const { y } = await session.run({ x: { data: x, shape: [4, 3] } }).promise;
-    const w1 = numbers(15, 3);
-    const w2 = numbers(10, 4);
+    const w1 = numbers(3, 15);
+    const w2 = numbers(4, 10);
     const expected = Float32Array.from({ length: 8 }, (_, i) => {
       let sum = 0;
       for (let h = 0; h < 5; h++) {
@@ -39,7 +41,7 @@ describe("bridge: sessions", () => {
   it("opens a file", async () => {
     const path = join(folder, "mlp.onnx");
     await writeFile(path, mlp(3, 5, 2));
-    const x = { data: numbers(6), shape: [2, 3] };
+    const x = { data: numbers(1, 6), shape: [2, 3] };
     const fromFile = await (await open(path)).run({ x }).promise;
     const fromBytes = await (await open(mlp(3, 5, 2))).run({ x }).promise;
     sameBits(fromFile["y"]!.data as Float32Array, fromBytes["y"]!.data as Float32Array, "y");
@@ -47,7 +49,7 @@ describe("bridge: sessions", () => {
   });
 
   it("takes constants in files as values of inputs, and opens no file that a model names", async () => {
-    const weights = numbers(32 * 8, 9);
+    const weights = numbers(9, 32 * 8);
     const y = { name: "y", dims: ["batch", 8] };
     const x = { name: "x", dims: ["batch", 32] };
     const nodes: [string, string[], string[]][] = [["MatMul", ["x", "w"], ["y"]]];
@@ -76,7 +78,7 @@ describe("bridge: sessions", () => {
       session.inputs.map((input) => [input.name, input.shape, input.symbols]),
       [["x", [null, 32], ["batch", null]]],
     );
-    const feeds = { x: { data: numbers(64), shape: [2, 32] } };
+    const feeds = { x: { data: numbers(1, 64), shape: [2, 32] } };
     const other = await open(whole);
     const [a, b] = [await session.run(feeds).promise, await other.run(feeds).promise];
     sameBits(a["y"]!.data as Float32Array, b["y"]!.data as Float32Array, "y");
@@ -121,7 +123,7 @@ describe("bridge: sessions", () => {
   it("runs the demo classifier on any batch", async () => {
     const session = await open(repositoryFile("models/classifier.onnx"));
     for (const n of [1, 7]) {
-      const image = { data: numbers(n * 3 * 32 * 32), shape: [n, 3, 32, 32] };
+      const image = { data: numbers(1, n * 3 * 32 * 32), shape: [n, 3, 32, 32] };
       const { logits } = await session.run({ image }).promise;
       assert.deepEqual(logits!.shape, [n, 10]);
     }
@@ -129,7 +131,7 @@ describe("bridge: sessions", () => {
 
   it("checks inputs before running", async () => {
     const session = await open(mlp(3, 5, 2, 4), { name: "the head" });
-    const x = { data: numbers(12), shape: [4, 3] };
+    const x = { data: numbers(1, 12), shape: [4, 3] };
     throwsCode(() => session.run({}), "ERR_INVALID_ARGUMENT", /the head: input "x" is missing.*"x"/);
     throwsCode(() => session.run({ x, u: x }), "ERR_INVALID_ARGUMENT", /no input "u"; its inputs are: "x"/);
     throwsCode(
@@ -139,7 +141,7 @@ describe("bridge: sessions", () => {
     );
     throwsCode(() => session.run({ x }, []), "ERR_INVALID_ARGUMENT", /outputs: expected at least one name/);
     const shaped = (shape: number[], count: number) => () =>
-      session.run({ x: { data: numbers(count), shape } });
+      session.run({ x: { data: numbers(1, count), shape } });
     throwsCode(shaped([5, 3], 15), "ERR_SHAPE_MISMATCH", /input "x": expected shape \[4, 3\], got \[5, 3\]/);
     throwsCode(shaped([4, 3, 1], 12), "ERR_SHAPE_MISMATCH", /expected shape \[4, 3\], got \[4, 3, 1\]/);
     throwsCode(shaped([4, 3], 11), "ERR_INVALID_ARGUMENT", /inputs\.x\.data: expected 12 elements.*got 11/);
@@ -161,7 +163,7 @@ describe("bridge: sessions", () => {
 
   it("works after dispose for nobody, during dispose for those who run", async () => {
     const session = await open(mlp(64, 256, 64));
-    const x = { data: numbers(512 * 64), shape: [512, 64] };
+    const x = { data: numbers(1, 512 * 64), shape: [512, 64] };
     const running = Array.from({ length: 8 }, () => session.run({ x }).promise);
     session.dispose();
     session.dispose();
@@ -171,7 +173,7 @@ describe("bridge: sessions", () => {
 
   it("gives the same results where foreign memory is forbidden", async () => {
     const session = await open(mlp(64, 256, 64));
-    const x = { data: numbers(512 * 64), shape: [512, 64] };
+    const x = { data: numbers(1, 512 * 64), shape: [512, 64] };
     const handed = await session.run({ x }).promise;
     addon.setExternalMemory(false);
     try {
@@ -184,7 +186,7 @@ describe("bridge: sessions", () => {
 
   it("copies memory that can go away: resizable and shared buffers", async () => {
     const session = await open(mlp(64, 64, 64));
-    const x = numbers(512 * 64);
+    const x = numbers(1, 512 * 64);
     const expected = await session.run({ x: { data: x, shape: [512, 64] } }).promise;
     const resizable = new (
       ArrayBuffer as unknown as new (

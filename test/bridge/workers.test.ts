@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { finish } from "../support/process.js";
-import { mlp, numbers } from "../support/bridge-models.js";
+import { mlp } from "../support/bridge-models.js";
 import { addon, fixture, idle, open, repositoryFile, sameBits } from "../support/bridge.js";
+import { numbers } from "../support/numbers.js";
 
 const addonPath = process.env["TR0N_ADDON"] ?? repositoryFile("build/Release/tr0n.node");
 const runtimePath =
@@ -14,14 +15,16 @@ const runtimePath =
 const model = repositoryFile("models/classifier.onnx");
 
 const start = (mode: string) =>
-  new Worker(fixture("worker.mjs"), { workerData: { addonPath, runtimePath, model, mode } });
+  new Worker(fixture("worker.mjs"), {
+    workerData: { addonPath, runtimePath, model, mode, random: numbers(1, 400_000) },
+  });
 
 describe("bridge: worker threads", function () {
   this.timeout(120_000);
 
   it("works in the main thread and three workers at once, with the same results", async () => {
     const session = await open(model);
-    const image = { data: numbers(8 * 3 * 32 * 32), shape: [8, 3, 32, 32] };
+    const image = { data: numbers(1, 8 * 3 * 32 * 32), shape: [8, 3, 32, 32] };
     const workers = ["run", "run", "run"].map(start);
     const answers = workers.map(async (worker) => {
       const exited = once(worker, "exit"); // before the message: exit may follow at once
@@ -44,7 +47,7 @@ describe("bridge: worker threads", function () {
         assert.equal(code, 1);
     }
     // The rest of the process is unharmed, and nothing is left of them.
-    const { y } = await (await open(mlp(4, 8, 2))).run({ x: { data: numbers(8), shape: [2, 4] } }).promise;
+    const { y } = await (await open(mlp(4, 8, 2))).run({ x: { data: numbers(1, 8), shape: [2, 4] } }).promise;
     assert.deepEqual(y!.shape, [2, 2]);
     assert.equal(addon.counters().jobs, counters.jobs);
   });

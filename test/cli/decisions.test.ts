@@ -5,8 +5,9 @@ import { DecisionLog } from "../../lib/cli/decisions.js";
 import type { Progress } from "../../lib/cli/progress.js";
 import { readImage } from "../../lib/base/image.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
-import { numbers, tinyEncoder } from "../support/tiny.js";
+import { tinyEncoder } from "../support/tiny.js";
 import { tr0n, workplace } from "../support/cli.js";
+import { numbers } from "../support/numbers.js";
 
 /** z [N, 6] → image [N, 3, 4, 4] in [0, 1]. */
 function sigmoidGenerator(): Uint8Array {

@@ -11,7 +11,6 @@ import {
   Tr0n,
   type Augmentation,
   type AugmentationOptions,
-  type Model,
   type Sampler,
   type Tensor,
   type Tr0nOptions,
@@ -21,12 +20,12 @@ import { conditionRows, conditionStreams } from "../../lib/condition/condition.j
 import { native } from "../../lib/native/binding.js";
 import { encodeModel } from "../../lib/onnx/index.js";
 import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
-import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
+import { keeper } from "../support/keeper.js";
+import { bits, close, rejects, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
 const wrong = (value: unknown) => value as never;
-const opened: Disposable[] = [];
-const keep = <T extends Disposable>(item: T): T => (opened.push(item), item);
-const load = async (bytes: Uint8Array): Promise<Model> => keep(await loadModel(bytes));
+const { keep, load, closeAll } = keeper();
 const width = augmentationParameters.length;
 /** A tiny image leaves little to shift: an eighth of 4 pixels is one. */
 const small = augmentation.policy({ copies: 3 });
@@ -71,9 +70,7 @@ async function expected(
 }
 
 describe("augment", () => {
-  afterEach(() => {
-    for (const item of opened.splice(0).reverse()) item[Symbol.dispose]();
-  });
+  afterEach(closeAll);
 
   describe("options", () => {
     it("has the paper's ranges by default", () => {

@@ -23,7 +23,8 @@ import { writeFile } from "node:fs/promises";
 import { onDevices } from "../support/devices.js";
 import { a, bMatrix, flatEncoder, layered, twoInputs } from "../support/latents.js";
 import { assertPosterior, posterior } from "../support/posterior.js";
-import { close, numbers, rejects, withFolder } from "../support/tiny.js";
+import { close, rejects, withFolder } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
 const c = [0.5, -1, 0.75];
 const condition = { embedding: tensor(c, [1, 3]) };

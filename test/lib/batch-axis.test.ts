@@ -1,24 +1,15 @@
 /** Which axis is the batch: models whose batch is not the first axis, and models that have none. */
 import assert from "node:assert/strict";
 import { matchRows } from "../../lib/model/batch-axis.js";
-import {
-  energy,
-  latent,
-  loadModel,
-  sampler,
-  tensor,
-  Tr0n,
-  type Model,
-  type Tr0nOptions,
-} from "../../lib/index.js";
+import { energy, latent, sampler, tensor, Tr0n, type Tr0nOptions } from "../../lib/index.js";
 import type { Decision } from "../../lib/base/decisions.js";
 import { moveAxis } from "../../lib/model/move-axis.js";
 import { Builder, DataType, emptyGraph, encodeModel, type Dim } from "../../lib/onnx/index.js";
-import { close, numbers, rejects, tinyEncoder, tinyGenerator } from "../support/tiny.js";
+import { keeper } from "../support/keeper.js";
+import { close, rejects, tinyEncoder, tinyGenerator } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
-const opened: Disposable[] = [];
-const keep = <T extends Disposable>(item: T): T => (opened.push(item), item);
-const load = async (bytes: Uint8Array): Promise<Model> => keep(await loadModel(bytes));
+const { keep, load, closeAll } = keeper();
 
 async function create(
   generator: Uint8Array,
@@ -56,9 +47,7 @@ const layered = (dims: Dim[], out: Dim[]): Uint8Array =>
   });
 
 describe("the batch's axis", () => {
-  afterEach(() => {
-    for (const item of opened.splice(0).reverse()) item[Symbol.dispose]();
-  });
+  afterEach(closeAll);
 
   const seconds: [string, Dim[], Dim[]][] = [
     ["has the output's name", [8, "frames", 6], ["frames", 3, 4, 4]],

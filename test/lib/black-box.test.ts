@@ -7,21 +7,19 @@ import {
   differentiate,
   energy,
   evaluate,
-  loadModel,
   sampler,
   stage,
   tensor,
   Tr0n,
-  type Model,
   type Tr0nOptions,
 } from "../../lib/index.js";
 import { makeAttribute } from "../../lib/onnx/attributes.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
-import { close, numbers, rejects, tinyEncoder, tinyGenerator } from "../support/tiny.js";
+import { keeper } from "../support/keeper.js";
+import { close, rejects, tinyEncoder, tinyGenerator } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
-const opened: Disposable[] = [];
-const keep = <T extends Disposable>(item: T): T => (opened.push(item), item);
-const load = async (bytes: Uint8Array): Promise<Model> => keep(await loadModel(bytes));
+const { keep, load, closeAll } = keeper();
 
 /** Logits of signs: the same as tinyEncoder behind a binarised activation. */
 function signs(output = "logits"): Uint8Array {
@@ -112,9 +110,7 @@ const advice = /sampler\.resample\(\{ steps: 0 \}\) \(--steps 0 on the command l
 const blackBox = sampler.resample({ steps: 0 });
 
 describe("encoders without a gradient", () => {
-  afterEach(() => {
-    for (const item of opened.splice(0).reverse()) item[Symbol.dispose]();
-  });
+  afterEach(closeAll);
 
   const cases: [string, () => Promise<{ tr0n: Tr0n; told: string[] }>, RegExp, string][] = [
     [

@@ -4,7 +4,8 @@ import { conditionRows, interpolated } from "../../lib/condition/condition.js";
 import type { ConditionRows } from "../../lib/condition/rows.js";
 import type { ConditionKind } from "../../lib/objective/energy.js";
 import { tensor } from "../../lib/index.js";
-import { close, numbers, rejects } from "../support/tiny.js";
+import { close, rejects } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
 const rows = (value: unknown, kind: ConditionKind, size = 3): ConditionRows =>
   conditionRows("condition", value, size, kind);

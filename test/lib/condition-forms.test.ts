@@ -18,7 +18,8 @@ import {
 } from "../../lib/index.js";
 import { readImage } from "../../lib/base/image.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
-import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
+import { bits, close, rejects, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
 const wrong = (value: unknown) => value as never;
 /** Latents of the prior as they are, so that energies of different conditions are those of the same latents. */

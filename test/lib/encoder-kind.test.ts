@@ -4,22 +4,13 @@ import { join } from "node:path";
 import { readFileSync } from "node:fs";
 import { lookAtRows } from "../../lib/objective/encoder-kind.js";
 import { packageRoot } from "../../lib/native/binding.js";
-import {
-  Tr0n,
-  energy,
-  loadModel,
-  sampler,
-  type Decision,
-  type EncoderKind,
-  type Model,
-  type Tr0nOptions,
-} from "../../lib/index.js";
+import { Tr0n, energy, sampler, type Decision, type EncoderKind, type Tr0nOptions } from "../../lib/index.js";
 import { Builder, DataType, decodeModel, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
-import { close, numbers, rejects, tinyGenerator } from "../support/tiny.js";
+import { keeper } from "../support/keeper.js";
+import { close, rejects, tinyGenerator } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
-const opened: Disposable[] = [];
-const keep = <T extends Disposable>(item: T): T => (opened.push(item), item);
-const load = async (bytes: Uint8Array): Promise<Model> => keep(await loadModel(bytes));
+const { keep, load, closeAll } = keeper();
 
 type Tail = (b: Builder, scores: string) => string;
 
@@ -78,9 +69,7 @@ const told = ({ decisions }: Tr0n): Decision | undefined =>
   decisions.find(({ option }) => option === "encoderKind");
 
 describe("what an encoder's output means", () => {
-  afterEach(() => {
-    for (const item of opened.splice(0).reverse()) item[Symbol.dispose]();
-  });
+  afterEach(closeAll);
 
   for (const [name, kind, options] of [
     ["softmax", "probabilities"],

@@ -33,7 +33,7 @@ import {
 import { modelFile } from "../support/demo.js";
 import { finish } from "../support/process.js";
 import { group, message, number, text, varint } from "../support/wire.js";
-import { random, uniform } from "../support/operators.js";
+import { random, uniform } from "../support/numbers.js";
 
 const width = 160; // 100 kB of weights: they stay outside
 const weights = Float32Array.from(uniform(random(3), width * width));

@@ -14,9 +14,9 @@ import { native } from "../../lib/native/binding.js";
 import { Builder, DataType, decodeModel, emptyGraph, encodeModel, type Graph } from "../../lib/onnx/index.js";
 import { fileWeights, openGraph, resolveExternal } from "../../lib/model/weights.js";
 import { tensor } from "../../lib/base/tensor.js";
-import { random, uniform } from "../support/operators.js";
 import { tr0n } from "../support/cli.js";
 import { writeExternal } from "../support/external.js";
+import { random, uniform } from "../support/numbers.js";
 
 const width = 192;
 

@@ -7,17 +7,16 @@ import {
   stage,
   tensor,
   Tr0n,
-  type Model,
   type Tr0nOptions,
 } from "../../lib/index.js";
 import { assertNoMore, countObjects } from "../support/counters.js";
 import { Builder, DataType, emptyGraph, encodeModel, type Dim } from "../../lib/onnx/index.js";
-import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator } from "../support/tiny.js";
+import { keeper } from "../support/keeper.js";
+import { bits, close, rejects, tinyEncoder, tinyGenerator } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
 const wrong = (value: unknown) => value as never;
-const opened: Disposable[] = [];
-const keep = <T extends Disposable>(item: T): T => (opened.push(item), item);
-const load = async (bytes: Uint8Array): Promise<Model> => keep(await loadModel(bytes));
+const { keep, load, closeAll } = keeper();
 
 /** A Tr0n of tiny models. */
 async function create(
@@ -58,9 +57,7 @@ function hiddenBatch(): Uint8Array {
 }
 
 describe("Tr0n.create", () => {
-  afterEach(() => {
-    for (const item of opened.splice(0).reverse()) item[Symbol.dispose]();
-  });
+  afterEach(closeAll);
 
   it("tells what it found out", async () => {
     const tr0n = await create();
@@ -378,7 +375,7 @@ describe("Tr0n.create", () => {
     await tr0n.train({ pairs: 200, epochs: 1 });
     await tr0n.sample({ class: 1 });
     await rejects(create(tinyGenerator(), tinyEncoder({ image: [3, 8, 8] })), "ERR_SHAPE_MISMATCH");
-    for (const item of opened.splice(0).reverse()) item[Symbol.dispose]();
+    closeAll();
     tr0n.dispose();
     await assertNoMore(before);
     await rejects(tr0n.sample({ class: 1 }), "ERR_DISPOSED");

@@ -7,14 +7,12 @@ import {
   augmentation,
   energy,
   imageGrid,
-  loadModel,
   readImage,
   sampler,
   stage,
   tensor,
   writeImages,
   type Decision,
-  type Model,
   type Range,
   type Tensor,
   type Tr0nOptions,
@@ -23,11 +21,11 @@ import { decideRange, lookAtValues } from "../../lib/objective/generator-range.j
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
 import { outputFacts } from "../../lib/model/torch-summary.js";
-import { close, numbers, rejects, tinyEncoder, withFolder } from "../support/tiny.js";
+import { keeper } from "../support/keeper.js";
+import { close, rejects, tinyEncoder, withFolder } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
-const opened: Disposable[] = [];
-const keep = <T extends Disposable>(item: T): T => (opened.push(item), item);
-const load = async (bytes: Uint8Array): Promise<Model> => keep(await loadModel(bytes));
+const { keep, load, closeAll } = keeper();
 
 type End = (b: Builder, x: string) => string;
 const affine =
@@ -90,9 +88,7 @@ const told = ({ decisions }: Tr0n, option = "generatorRange"): Decision | undefi
 const imagenet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 
 describe("the generator's range", () => {
-  afterEach(() => {
-    for (const item of opened.splice(0).reverse()) item[Symbol.dispose]();
-  });
+  afterEach(closeAll);
 
   const ends: [string, End, Range, boolean, RegExp][] = [
     ["tanh", tanh, [-1, 1], true, /ends in Tanh/],

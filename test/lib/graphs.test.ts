@@ -17,7 +17,8 @@ import {
   encodeModel,
   type Graph,
 } from "../../lib/onnx/index.js";
-import { close, numbers, rejects, tinyEncoder } from "../support/tiny.js";
+import { close, rejects, tinyEncoder } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
 interface Feed {
   data: Float32Array;

@@ -16,7 +16,7 @@ import {
 import { tensor } from "../../lib/base/tensor.js";
 import { checkedWeights } from "../../lib/model/checked-file.js";
 import { openGraph } from "../../lib/model/weights.js";
-import { random, uniform } from "../support/operators.js";
+import { random, uniform } from "../support/numbers.js";
 
 const width = 192;
 

@@ -24,7 +24,8 @@ import {
   twoInputs,
 } from "../support/latents.js";
 import { assertPosterior, posterior } from "../support/posterior.js";
-import { numbers, rejects, withFolder } from "../support/tiny.js";
+import { rejects, withFolder } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
 describe("latents of several inputs, tables and mapped latents", function () {
   this.timeout(120_000);

@@ -9,12 +9,12 @@ import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index
 import {
   close,
   countingController,
-  numbers,
   rejects,
   tinyEncoder,
   tinyGenerator,
   withFolder,
 } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
 /** y = x · w + 1 and s = Σ x, for one type of x. */
 function typed(type: number, last = "Identity"): Uint8Array {

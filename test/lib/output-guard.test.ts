@@ -11,7 +11,8 @@ import { FeatureSpace } from "../../lib/evaluate/feature-space.js";
 import { loadedModel } from "../../lib/model/model.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import { coarseTolerance, difference, tolerance } from "../../lib/model/output-guard.js";
-import { numbers, rejects, tinyEncoder, tinyGenerator } from "../support/tiny.js";
+import { rejects, tinyEncoder, tinyGenerator } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
 /** Writes models whose files look as they did at first, whatever is in them. */
 function files(folder: string) {

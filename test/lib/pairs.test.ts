@@ -15,7 +15,8 @@ import {
 } from "../../lib/index.js";
 import { decodeSafetensors } from "../../lib/base/safetensors.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
-import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
+import { bits, close, rejects, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
 describe("generatePairs", () => {
   let generator: Model;

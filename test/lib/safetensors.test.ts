@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { decodeSafetensors, encodeSafetensors, takeTensor } from "../../lib/base/safetensors.js";
-import { bits, numbers, rejects } from "../support/tiny.js";
+import { bits, rejects } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
 /** A file with the given header text and bytes of data. */
 function file(

@@ -22,7 +22,8 @@ import {
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import { onDevices } from "../support/devices.js";
 import { flatEncoder, mappingModel, twoInputs } from "../support/latents.js";
-import { bits, close, numbers, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
+import { bits, close, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
 /** No doubling of candidates: whether there is one depends on all of a condition's chains, as it says. */
 const few = { candidates: 4, minEss: 0 };

@@ -13,7 +13,8 @@ import {
   type Graph,
 } from "../../lib/onnx/index.js";
 import { simplifyGraph } from "../../lib/model/simplify.js";
-import { assertClose, random, runGraph, seedOf, size, uniform, type Feed } from "../support/operators.js";
+import { assertClose, runGraph, size, type Feed } from "../support/operators.js";
+import { random, seedOf, uniform } from "../support/numbers.js";
 
 const read = (path: string): Uint8Array =>
   new Uint8Array(readFileSync(new URL(`../../${path}`, import.meta.url)));

@@ -17,7 +17,8 @@ import {
 import { moments } from "../../lib/training/calibration.js";
 import { readCheckpoint, writeCheckpoint } from "../../lib/training/checkpoint.js";
 import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
-import { bits, close, numbers, rejects, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
+import { bits, close, rejects, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
 const settings = { pairs: 600, epochs: 3, batchSize: 32, seed: 3 };
 

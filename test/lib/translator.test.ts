@@ -3,7 +3,8 @@ import { Translator, tensor } from "../../lib/index.js";
 import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
 import { parameterCount } from "../../lib/translator/shape.js";
 import { onDevices } from "../support/devices.js";
-import { bits, close, numbers, rejects } from "../support/tiny.js";
+import { bits, close, rejects } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
 const c = tensor(numbers(1, 18), [6, 3]);
 const z = tensor(numbers(2, 24), [6, 4]);

@@ -10,7 +10,7 @@ import {
   valueBounds,
   type Bounds,
 } from "../../lib/onnx/index.js";
-import { numbers } from "../support/tiny.js";
+import { numbers } from "../support/numbers.js";
 
 type Make = (b: Builder, x: string) => string;
 

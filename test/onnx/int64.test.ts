@@ -21,7 +21,8 @@ import {
   upgradeGraph,
   type Graph,
 } from "../../lib/onnx/index.js";
-import { random, runGraph } from "../support/operators.js";
+import { runGraph } from "../support/operators.js";
+import { random } from "../support/numbers.js";
 
 const most = (1n << 63n) - 1n;
 const least = -(1n << 63n);

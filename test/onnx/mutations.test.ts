@@ -18,17 +18,8 @@ import {
   typeName,
   type Graph,
 } from "../../lib/onnx/index.js";
-import {
-  assertClose,
-  random,
-  run,
-  runGraph,
-  seedOf,
-  size,
-  spaced,
-  uniform,
-  type Feed,
-} from "../support/operators.js";
+import { assertClose, run, runGraph, size, spaced, type Feed } from "../support/operators.js";
+import { random, seedOf, uniform } from "../support/numbers.js";
 
 const names = ["conv_bn_pool", "generator", "attention", "glue", "shuffle", "kinks"];
 const fixture = (name: string): Uint8Array =>

@@ -11,7 +11,8 @@ import {
   sharedProductBytes,
 } from "../../lib/onnx/index.js";
 import { simplifyGraph } from "../../lib/model/simplify.js";
-import { assertClose, random, uniform } from "../support/operators.js";
+import { assertClose } from "../support/operators.js";
+import { random, uniform } from "../support/numbers.js";
 
 const [rows, width] = [5, 160];
 

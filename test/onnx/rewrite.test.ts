@@ -11,15 +11,8 @@ import {
   type Graph,
 } from "../../lib/onnx/index.js";
 import { rewriteBoth, rewriteForward } from "../../lib/onnx/rewrite/index.js";
-import {
-  assertClose,
-  checkGradient,
-  random,
-  runGraph,
-  seedOf,
-  uniform,
-  type Feed,
-} from "../support/operators.js";
+import { assertClose, checkGradient, runGraph, type Feed } from "../support/operators.js";
+import { random, seedOf, uniform } from "../support/numbers.js";
 
 type Attributes = Record<string, AttributeValue>;
 

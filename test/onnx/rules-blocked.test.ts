@@ -15,16 +15,8 @@ import {
 import { float, ints } from "../../lib/onnx/attributes.js";
 import { steep } from "../../lib/onnx/rules/rule.js";
 import { readNumbers } from "../../lib/onnx/tensors.js";
-import {
-  assertClose,
-  checkGradient,
-  random,
-  runGraph,
-  size,
-  uniform,
-  type Case,
-  type Feed,
-} from "../support/operators.js";
+import { assertClose, checkGradient, runGraph, size, type Case, type Feed } from "../support/operators.js";
+import { random, uniform } from "../support/numbers.js";
 
 /** A constant of seeded numbers, or of the given ones. */
 type Constant = (dims: number[], values?: number[]) => string;

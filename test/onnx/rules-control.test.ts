@@ -23,15 +23,8 @@ import {
   jvpGraph,
   type Graph,
 } from "../../lib/onnx/index.js";
-import {
-  assertClose,
-  checkGradient,
-  random,
-  runGraph,
-  uniform,
-  type Case,
-  type Feed,
-} from "../support/operators.js";
+import { assertClose, checkGradient, runGraph, type Case, type Feed } from "../support/operators.js";
+import { random, uniform } from "../support/numbers.js";
 
 /** A branch, written as a graph whose inputs are captured. */
 function branch(

@@ -1,4 +1,5 @@
-import { checkGradient, uniform, type Case, type InputSpec } from "../support/operators.js";
+import { checkGradient, type Case, type InputSpec } from "../support/operators.js";
+import { uniform } from "../support/numbers.js";
 
 const positive: InputSpec["values"] = (next, count) => uniform(next, count, 0.3, 2);
 const inside: InputSpec["values"] = (next, count) => uniform(next, count, -0.8, 0.8);

@@ -1,6 +1,7 @@
 import type { AttributeValue } from "../../lib/onnx/attributes.js";
 import type { Builder, Dim } from "../../lib/onnx/index.js";
-import { checkGradient, uniform, type Case, type InputSpec } from "../support/operators.js";
+import { checkGradient, type Case, type InputSpec } from "../support/operators.js";
+import { uniform } from "../support/numbers.js";
 
 type Attributes = Record<string, AttributeValue>;
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Builder, DataType, differentiateGraph, emptyGraph, type Dim } from "../../lib/onnx/index.js";
-import { checkGradient, runGraph, uniform, type Case, type InputSpec } from "../support/operators.js";
+import { checkGradient, runGraph, type Case, type InputSpec } from "../support/operators.js";
+import { uniform } from "../support/numbers.js";
 
 const positive: InputSpec["values"] = (next, count) => uniform(next, count, 0.3, 1.5);
 

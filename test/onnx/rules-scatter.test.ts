@@ -1,5 +1,6 @@
-import { checkGradient, uniform, type Case, type InputSpec } from "../support/operators.js";
+import { checkGradient, type Case, type InputSpec } from "../support/operators.js";
 import type { Dim } from "../../lib/onnx/index.js";
+import { uniform } from "../support/numbers.js";
 
 /** int64 values, known only when the model runs. */
 const indices = (dims: Dim[], values: number[]): InputSpec => ({ dims, type: "int64", values: () => values });

@@ -2,7 +2,8 @@
 import type { AttributeValue } from "../../lib/onnx/attributes.js";
 import { differentiateGraph, Builder, emptyGraph, type Dim } from "../../lib/onnx/index.js";
 import assert from "node:assert/strict";
-import { checkGradient, newestOpset, uniform, type Case, type InputSpec } from "../support/operators.js";
+import { checkGradient, newestOpset, type Case, type InputSpec } from "../support/operators.js";
+import { uniform } from "../support/numbers.js";
 
 type Attributes = Record<string, AttributeValue>;
 

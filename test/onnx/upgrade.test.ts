@@ -11,7 +11,8 @@ import {
   type Dim,
   type Graph,
 } from "../../lib/onnx/index.js";
-import { runGraph, random, seedOf, size, uniform } from "../support/operators.js";
+import { runGraph, size } from "../support/operators.js";
+import { random, seedOf, uniform } from "../support/numbers.js";
 
 interface Old {
   opset: number;

@@ -1,4 +1,4 @@
-/** Tiny hand-made ONNX files for tests, built on the protobuf definitions alone: nothing of lib/onnx is involved. */
+/** Small ONNX files, of any element type, built on the protobuf definitions alone: nothing of lib/onnx is involved. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import {
   AttributeProto_AttributeType,
@@ -7,7 +7,9 @@ import {
   ModelProtoSchema,
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
+  StringStringEntryProtoSchema,
   TensorProtoSchema,
+  TensorProto_DataLocation,
   TensorShapeProto_DimensionSchema,
   TensorShapeProtoSchema,
   TypeProto_TensorSchema,
@@ -15,49 +17,74 @@ import {
   ValueInfoProtoSchema,
 } from "onnx-buf";
 
-export type Dim = number | string;
 export type Attribute = number | number[] | string | { float: number };
 
-export interface NodeSpec {
-  op: string;
-  inputs: string[];
-  outputs: string[];
-  attributes?: Record<string, Attribute>;
+/** ONNX's numbering of element types. */
+export const elementTypes = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  string: 8,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  uint32: 12,
+  uint64: 13,
+} as const;
+export type ElementType = keyof typeof elementTypes;
+export type Dims = readonly (number | string)[];
+
+export interface Value {
+  name: string;
+  dims: Dims;
+  type?: ElementType;
 }
-
-export interface ModelSpec {
-  inputs: Record<string, Dim[]>;
-  outputs: Record<string, Dim[]>;
-  nodes: NodeSpec[];
-  /** float32 where given as Float32Array, int64 where as BigInt64Array. */
-  weights?: Record<string, { data: Float32Array | BigInt64Array; shape: number[] }>;
-  opset?: number;
+export interface Weight {
+  name: string;
+  dims: readonly number[];
+  data: Float32Array | BigInt64Array;
+  /** The file with the numbers, where they are not in the model. */
+  external?: string;
 }
+/** [operator, inputs, outputs, more] */
+export type Node = readonly [
+  string,
+  readonly string[],
+  readonly string[],
+  { domain?: string; attributes?: Record<string, Attribute> }?,
+];
 
-const FLOAT = 1;
-const INT64 = 7;
-
-function valueInfo(name: string, dims: Dim[]) {
+function valueInfo({ name, dims, type = "float32" }: Value) {
+  const dim = dims.map((d) =>
+    create(TensorShapeProto_DimensionSchema, {
+      value: typeof d === "number" ? { case: "dimValue", value: BigInt(d) } : { case: "dimParam", value: d },
+    }),
+  );
+  const shape = create(TensorShapeProtoSchema, { dim });
+  const tensor = create(TypeProto_TensorSchema, { elemType: elementTypes[type], shape });
   return create(ValueInfoProtoSchema, {
     name,
-    type: create(TypeProtoSchema, {
-      value: {
-        case: "tensorType",
-        value: create(TypeProto_TensorSchema, {
-          elemType: FLOAT,
-          shape: create(TensorShapeProtoSchema, {
-            dim: dims.map((dim) =>
-              create(TensorShapeProto_DimensionSchema, {
-                value:
-                  typeof dim === "number"
-                    ? { case: "dimValue", value: BigInt(dim) }
-                    : { case: "dimParam", value: dim },
-              }),
-            ),
-          }),
+    type: create(TypeProtoSchema, { value: { case: "tensorType", value: tensor } }),
+  });
+}
+
+function initializer({ name, dims, data, external }: Weight) {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const entry = (key: string, value: string) => create(StringStringEntryProtoSchema, { key, value });
+  return create(TensorProtoSchema, {
+    name,
+    dims: dims.map(BigInt),
+    dataType: data instanceof Float32Array ? elementTypes.float32 : elementTypes.int64,
+    ...(external === undefined
+      ? { rawData: bytes.slice() }
+      : {
+          dataLocation: TensorProto_DataLocation.EXTERNAL,
+          externalData: [entry("location", external), entry("length", String(bytes.length))],
         }),
-      },
-    }),
   });
 }
 
@@ -79,37 +106,71 @@ function attribute(name: string, value: Attribute) {
   return create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.FLOAT, f: value.float });
 }
 
-export function makeModel(spec: ModelSpec): Uint8Array {
+export function onnxModel(model: {
+  inputs: Value[];
+  outputs: Value[];
+  nodes: Node[];
+  weights?: Weight[];
+  opset?: number;
+  domains?: string[];
+  ir?: number;
+}): Uint8Array {
+  const opset = (domain: string, version: number) =>
+    create(OperatorSetIdProtoSchema, { domain, version: BigInt(version) });
   return toBinary(
     ModelProtoSchema,
     create(ModelProtoSchema, {
-      irVersion: 8n,
-      producerName: "test",
-      opsetImport: [create(OperatorSetIdProtoSchema, { domain: "", version: BigInt(spec.opset ?? 17) })],
+      irVersion: BigInt(model.ir ?? 8),
+      opsetImport: [opset("", model.opset ?? 17), ...(model.domains ?? []).map((d) => opset(d, 1))],
       graph: create(GraphProtoSchema, {
         name: "test",
-        input: Object.entries(spec.inputs).map(([name, dims]) => valueInfo(name, dims)),
-        output: Object.entries(spec.outputs).map(([name, dims]) => valueInfo(name, dims)),
-        initializer: Object.entries(spec.weights ?? {}).map(([name, { data, shape }]) =>
-          create(TensorProtoSchema, {
-            name,
-            dims: shape.map(BigInt),
-            dataType: data instanceof Float32Array ? FLOAT : INT64,
-            rawData: new Uint8Array(
-              data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength) as ArrayBuffer,
-            ),
-          }),
-        ),
-        node: spec.nodes.map((node, index) =>
+        input: model.inputs.map(valueInfo),
+        output: model.outputs.map(valueInfo),
+        initializer: (model.weights ?? []).map(initializer),
+        node: model.nodes.map(([opType, input, output, more], i) =>
           create(NodeProtoSchema, {
-            name: `node_${index}`,
-            opType: node.op,
-            input: node.inputs,
-            output: node.outputs,
-            attribute: Object.entries(node.attributes ?? {}).map(([name, value]) => attribute(name, value)),
+            name: `${opType}_${i}`,
+            opType,
+            input: [...input],
+            output: [...output],
+            domain: more?.domain ?? "",
+            attribute: Object.entries(more?.attributes ?? {}).map(([name, value]) => attribute(name, value)),
           }),
         ),
       }),
     }),
   );
+}
+
+export interface NodeSpec {
+  op: string;
+  inputs: string[];
+  outputs: string[];
+  attributes?: Record<string, Attribute>;
+}
+
+/** The same in other words: everything by its name, and float32 but for weights that are BigInt64Array. */
+export function makeModel(model: {
+  inputs: Record<string, Dims>;
+  outputs: Record<string, Dims>;
+  nodes: NodeSpec[];
+  weights?: Record<string, { data: Float32Array | BigInt64Array; shape: number[] }>;
+}): Uint8Array {
+  const values = (all: Record<string, Dims>): Value[] =>
+    Object.entries(all).map(([name, dims]) => ({ name, dims }));
+  return onnxModel({
+    inputs: values(model.inputs),
+    outputs: values(model.outputs),
+    nodes: model.nodes.map(({ op, inputs, outputs, attributes }) => [
+      op,
+      inputs,
+      outputs,
+      attributes ? { attributes } : {},
+    ]),
+    weights: Object.entries(model.weights ?? {}).map(([name, { data, shape }]) => ({
+      name,
+      dims: shape,
+      data,
+    })),
+  });
 }

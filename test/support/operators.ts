@@ -13,32 +13,10 @@ import {
   type Graph,
 } from "../../lib/onnx/index.js";
 import { float32Only } from "./float32-only.js";
-
-/** mulberry32: small, seeded, the same everywhere. Values in [0, 1). */
-export function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
-/** A seed from a text, so that a test's data depend on its name and not on the order of tests. */
-export function seedOf(text: string): number {
-  let hash = 2166136261;
-  for (const char of text) hash = Math.imul(hash ^ char.codePointAt(0)!, 16777619);
-  return hash >>> 0;
-}
+import { random, seedOf, uniform } from "./numbers.js";
 
 export function size(dims: readonly number[]): number {
   return dims.reduce((p, q) => p * q, 1);
-}
-
-/** Uniform in [low, high). */
-export function uniform(next: () => number, count: number, low = -1, high = 1): Float64Array {
-  return Float64Array.from({ length: count }, () => low + (high - low) * next());
 }
 
 /** Shuffled odd multiples of 0.05: no two are nearer than 0.1, none nearer than 0.05 to zero. */

@@ -5,23 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Tr0nError, type Tr0nErrorCode } from "../../lib/index.js";
 import { Builder, DataType, emptyGraph, encodeModel, type Dim } from "../../lib/onnx/index.js";
-
-/** mulberry32: small, seeded, the same everywhere. Values in [0, 1). */
-export function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
-/** Uniform float32 numbers in [low, high). */
-export function numbers(seed: number, count: number, low = -1, high = 1): Float32Array {
-  const next = random(seed);
-  return Float32Array.from({ length: count }, () => low + (high - low) * next());
-}
+import { numbers } from "./numbers.js";
 
 export interface TinyOptions {
   /** Dimension of the batch: a symbol by default. */
