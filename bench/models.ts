@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { median } from "../lib/bench/statistics.js";
+import { sampler, type Tr0n } from "../lib/index.js";
+import { native } from "../lib/native/binding.js";
 import { decodeSafetensors, encodeSafetensors, takeTensor } from "../lib/base/safetensors.js";
 import type { Tensor } from "../lib/base/tensor.js";
 import { policies, type Surroundings } from "./case.js";
@@ -131,4 +133,28 @@ export async function medianTime(
 /** Inputs that are the same everywhere, of variance 1: √2 · sin of squares. */
 export function spread(count: number): Float32Array {
   return Float32Array.from({ length: count }, (_, i) => Math.SQRT2 * Math.sin(i * i + 1));
+}
+
+/** Milliseconds of one plain Langevin step. The difference of two lengths: the start and the images at the end drop out. */
+export async function langevinStep(tr0n: Tr0n, chains: number, steps: number): Promise<number> {
+  const sample = async (count: number): Promise<number> => {
+    const start = performance.now();
+    const plain = sampler.langevin({ start: "prior", steps: count });
+    await tr0n.sample({ class: 3 }, { count: chains, seed: 1, sampler: plain });
+    return performance.now() - start;
+  };
+  // What is opened at the first call, and grows with the number of steps, is there before.
+  await sample(1);
+  return ((await sample(2 * steps)) - (await sample(steps))) / steps;
+}
+
+/** With another number of tr0n's threads meanwhile. */
+export async function withThreads<T>(threads: number, work: () => Promise<T>): Promise<T> {
+  const before = native().threads();
+  native().setThreads(threads);
+  try {
+    return await work();
+  } finally {
+    native().setThreads(before);
+  }
 }

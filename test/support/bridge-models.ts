@@ -1,5 +1,5 @@
 /** Models of the tests of the bridge. */
-import type { NativeSession } from "../../lib/native/binding.js";
+import type { NativeSession } from "../../lib/native/types/models.js";
 import { numbers } from "./numbers.js";
 import { onnxModel } from "./onnx.js";
 
