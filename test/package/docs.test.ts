@@ -93,6 +93,31 @@ describe("the pages", () => {
     assert.deepEqual(missing, []);
   });
 
+  it("draw the house in CONTRIBUTING.md: every room of lib/, each above those that it imports", () => {
+    const page = read("CONTRIBUTING.md");
+    const table = (from: string, to: string): string[] =>
+      [...page.slice(page.indexOf(from), page.indexOf(to)).matchAll(/^\| `(\w+)`/gm)].map(
+        ([, room]) => room!,
+      );
+    const folders = (of: string): string[] =>
+      readdirSync(join(packageRoot, of), { withFileTypes: true })
+        .filter((entry) => entry.isDirectory() && entry.name !== "tests")
+        .map(({ name }) => name);
+    const rooms = table("## The house", "`native/` is the addon");
+    assert.deepEqual(rooms.toSorted(), folders("lib").sort());
+    assert.deepEqual(table("`native/` is the addon", "## Rules").sort(), folders("native").sort());
+    const up: string[] = [];
+    for (const room of rooms)
+      for (const file of find(join("lib", room), /\.ts$/, true))
+        for (const [, path] of read(file).matchAll(/from "(\.[^"]+)"/g)) {
+          const to = relative(join(packageRoot, "lib"), resolve(packageRoot, dirname(file), path!)).split(
+            /[/\\]/,
+          )[0]!;
+          if (rooms.indexOf(to) < rooms.indexOf(room)) up.push(`${file}: ${path}`);
+        }
+    assert.deepEqual(up, []);
+  });
+
   it("show commands of tr0n, with options, that exist", async () => {
     const help = new Map<string, string>();
     const unknown: string[] = [];
