@@ -9,7 +9,9 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { writeFileAtomic } from "../lib/base/atomic-write.js";
 import { Progress } from "../lib/cli/progress.js";
-import { evaluate, formatEvaluation, type Recipe } from "../lib/evaluate/evaluate.js";
+import { evaluate } from "../lib/evaluate/evaluate.js";
+import { formatEvaluation } from "../lib/evaluate/report.js";
+import type { Recipe } from "../lib/evaluate/options.js";
 import { encodePng } from "../lib/base/image.js";
 import {
   Tr0n,

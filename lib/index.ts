@@ -68,7 +68,12 @@ export { covarianceOf, type ConditionNoise } from "./translator/noise.js";
 export type { TrainOptions } from "./training/options.js";
 export type { TrainProgress, TrainReport } from "./training/report.js";
 export type { OpeningProgress } from "./base/opening.js";
-export { generatePairs, type PairsOptions, type PairsProgress, type PairsReport } from "./training/pairs.js";
+export {
+  generatePairs,
+  type PairsOptions,
+  type PairsProgress,
+  type PairsReport,
+} from "./training/pairs-folder.js";
 export {
   Tr0n,
   type LoadModels,
@@ -87,12 +92,6 @@ export {
   type Images,
   type Pixels,
 } from "./base/image.js";
-export {
-  evaluate,
-  formatEvaluation,
-  type EvaluateOptions,
-  type EvaluateProgress,
-  type Evaluation,
-  type EvaluationRow,
-  type Recipe,
-} from "./evaluate/evaluate.js";
+export { evaluate } from "./evaluate/evaluate.js";
+export { formatEvaluation, type Evaluation, type EvaluationRow } from "./evaluate/report.js";
+export type { EvaluateOptions, EvaluateProgress, Recipe } from "./evaluate/options.js";

@@ -1,5 +1,5 @@
 /** Samples by text against references of p(z)·exp(−λE): accuracy and Fréchet distance in the judge's features. */
-import type { Recipe } from "../../lib/evaluate/evaluate.js";
+import type { Recipe } from "../../lib/evaluate/options.js";
 import { featureStatistics, frechetDistance, meanPairwiseDistance } from "../../lib/evaluate/frechet.js";
 import { tensor, type Tr0n } from "../../lib/index.js";
 import { wantedBy, type Wanted } from "../prompts.js";

@@ -1,5 +1,5 @@
 /** What all settings of the reproduction report, and how they are composed. */
-import type { Recipe } from "../../lib/evaluate/evaluate.js";
+import type { Recipe } from "../../lib/evaluate/options.js";
 import { sampler, type MalaOptions, type ResampleOptions } from "../../lib/index.js";
 import type { Tr0n } from "../../lib/tr0n/tr0n.js";
 

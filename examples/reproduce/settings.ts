@@ -1,6 +1,7 @@
 /** The settings of the reproduction: what is trained, what ours is compared with, and at which sizes. */
 import { readFile } from "node:fs/promises";
-import { evaluate, type EvaluationRow } from "../../lib/evaluate/evaluate.js";
+import { evaluate } from "../../lib/evaluate/evaluate.js";
+import type { EvaluationRow } from "../../lib/evaluate/report.js";
 import {
   Tr0n,
   energy,

@@ -1,6 +1,7 @@
 import { checkWritable, writeFileAtomic } from "../base/atomic-write.js";
 import { buildSampler } from "../config/build.js";
-import { evaluate, formatEvaluation } from "../evaluate/evaluate.js";
+import { evaluate } from "../evaluate/evaluate.js";
+import { formatEvaluation } from "../evaluate/report.js";
 import { recipes, type RecipeName } from "../evaluate/recipes.js";
 import type { Command } from "./command.js";
 import { augmentOptions, deviceOptions, modelOptions, over, readRun, withModels } from "./models.js";

@@ -1,6 +1,6 @@
 import { buildEnergy } from "../config/build.js";
 import { buildLatent } from "../config/latent.js";
-import { generatePairs } from "../training/pairs.js";
+import { generatePairs } from "../training/pairs-folder.js";
 import type { Command } from "./command.js";
 import { checkMapping, latentNotes } from "./latents.js";
 import { modelOptions, need, over, readRun, settingOptions, withModels } from "./models.js";

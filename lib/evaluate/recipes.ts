@@ -1,4 +1,4 @@
-import type { Recipe } from "./evaluate.js";
+import type { Recipe } from "./options.js";
 import { sampler } from "../sampling/sampler.js";
 
 /** Step size of the plain Langevin recipe: drift h·∇, noise √(2h). */

@@ -11,72 +11,25 @@ import { OnnxModel, type LoadedModel } from "./model.js";
 import { native } from "../native/binding.js";
 import type {
   NativeObjective,
-  NativeOnnxSegment,
   NativeRowFacts,
   NativeRowMap,
   NativeSegment,
 } from "../native/types/pipeline.js";
 import type { NativeSession, NativeTorchModel } from "../native/types/models.js";
-import {
-  composeSteps,
-  cutSteps,
-  roundsCoarsely,
-  toRunSteps,
-  type Dim,
-  type Graph,
-  type Steps,
-} from "../onnx/index.js";
-import { checkSame, type Comparison, type Probe } from "./output-guard.js";
-import { checkSession, observed, type ModelWithin } from "./pipeline-guard.js";
+import { composeSteps, roundsCoarsely, toRunSteps, type Dim, type Graph, type Steps } from "../onnx/index.js";
+import { checkSame } from "./output-guard.js";
+import { observed, type ModelWithin } from "./pipeline-guard.js";
 import { rowFacts, segmentSessions } from "./row-facts.js";
 import { inSlices } from "./slices.js";
 import type { Tensor } from "../base/tensor.js";
-
-/** What a pipeline is opened with besides itself. */
-export interface PipelineOptions {
-  /** What messages call it. */
-  name: string;
-  /** Rows that its models were exported for; 0 where that is open. */
-  fixedBatch: number;
-  /** Upper bound for the rows of one run. */
-  maxBatch: number;
-  /** Opens a session with one thread, and owns it. */
-  open: (graph: Graph, name: string) => Promise<NativeSession>;
-  /** Rows on which the models in it must give what they give by themselves. */
-  probe: Probe;
-}
-
-/** The model that a graph is, or is the main part of. */
-export interface OwnModel {
-  readonly model: OnnxModel;
-  /** The model's output, and which of the graph's outputs it is; default: the one that goes on. */
-  readonly output: string;
-  readonly index?: number;
-  /** What the model takes, made of what the graph takes; default: the same. */
-  readonly inputs?: (value: Tensor) => Record<string, Tensor>;
-}
-
-interface GraphLink {
-  readonly kind: "graph";
-  readonly name: string;
-  /** With what {@link observed} names among its outputs. */
-  readonly graph: Graph;
-  readonly inputShape: readonly number[];
-  /** The name of the output that goes on. */
-  readonly output: string;
-  readonly within: readonly ModelWithin[];
-  readonly simplify: boolean;
-}
-
-interface TorchLink {
-  readonly kind: "torch";
-  readonly name: string;
-  readonly model: NativeTorchModel;
-  readonly output: string;
-  readonly inputShape: readonly number[];
-  /** Tells the model from others; undefined where nobody does. */
-  readonly fingerprint: string | undefined;
-}
+import { checkEnergies, checkLink, type Segments } from "./pipeline-checks.js";
+import {
+  graphSegment,
+  type GraphLink,
+  type OwnModel,
+  type PipelineOptions,
+  type TorchLink,
+} from "./pipeline-links.js";
 
 export class Pipeline {
   private readonly links: (GraphLink | TorchLink)[] = [];
@@ -337,87 +290,4 @@ export class Pipeline {
     }
     return { segments, rows, result, last };
   }
-}
-
-interface Segments {
-  readonly segments: NativeSegment[];
-  /** The probe, and what the links make of it one by one. */
-  readonly rows: Tensor;
-  readonly result: Tensor;
-  /** The last TorchScript model, and what comes out behind it; null without one. */
-  readonly last: (Comparison & { readonly result: Tensor }) | null;
-}
-
-function checkLink(
-  { graph, within, simplify, inputShape }: GraphLink,
-  session: NativeSession,
-  rows: Tensor,
-  beside: Record<string, Tensor>,
-  { runs }: Probe,
-  where: string,
-): Promise<void> {
-  const input = graph.inputs[0]!.name;
-  const shaped = { data: rows.data, shape: [rows.shape[0]!, ...inputShape] };
-  return checkSession(
-    session,
-    { input, within, simplified: simplify },
-    { [input]: shaped, ...beside },
-    runs,
-    where,
-  );
-}
-
-/** Energies of the whole chain are those of its links one by one: models of libtorch have a run of their own there. */
-async function checkEnergies(
-  objective: NativeObjective,
-  gradient: boolean,
-  head: GraphLink,
-  energy: NativeSession,
-  rows: Tensor,
-  result: Tensor,
-  condition: Tensor,
-  last: Comparison,
-): Promise<void> {
-  const [input, conditionInput] = head.graph.inputs.map((value) => value.name) as [string, string];
-  const { output } = head;
-  const n = rows.shape[0]!;
-  const feeds = {
-    [input]: { data: result.data, shape: [n, ...head.inputShape] },
-    [conditionInput]: condition,
-  };
-  const what = "checking models";
-  const expected = floats(await runJob(what, undefined, () => energy.run(feeds, [output])))[output]!;
-  let data: Float32Array | null = null;
-  try {
-    if (gradient)
-      data = (await runJob(what, undefined, () => objective.evaluate(rows.data, condition.data, n))).energies;
-  } catch (error) {
-    // Whoever needs the gradient hears of it; energies are there without.
-    if (!(error instanceof Tr0nError && error.code === "ERR_NO_GRADIENT")) throw error;
-  }
-  data ??= await runJob(what, undefined, () => objective.energy(rows.data, condition.data, n));
-  await checkSame({ data, shape: expected.shape }, expected, last);
-}
-
-async function graphSegment(
-  { name, graph, inputShape, output, simplify }: GraphLink,
-  gradient: boolean,
-  open: PipelineOptions["open"],
-  signal: AbortSignal | undefined,
-): Promise<NativeOnnxSegment> {
-  const input = graph.inputs[0]!.name;
-  const [cotangent, gradientOutput] = [`grad_${output}`, `grad_${input}`];
-  const segment = { name, inputShape, input, output, cotangent, gradient: gradientOutput };
-  const what = "preparing the models";
-  const forward = await open(await inSlices(what, toRunSteps(graph), signal), name);
-  if (!gradient) return { ...segment, forward, recorded: null, backward: null, saved: [] };
-  const differentiated = await differentiateSimplified(
-    graph,
-    { wrt: [input], outputs: [output] },
-    { name, simplify, signal },
-  );
-  const cut = await inSlices(what, cutSteps(differentiated.graph, [cotangent], [gradientOutput]), signal);
-  const recorded = await open(cut.forward, `${name} (recorded)`);
-  const backward = await open(cut.backward, `${name} (backward)`);
-  return { ...segment, forward, recorded, backward, saved: cut.saved };
 }

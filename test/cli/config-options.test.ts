@@ -104,10 +104,10 @@ describe("options of the library in a configuration file", () => {
     ["train", declared("training/options.ts", "TrainOptions"), { seed: reasons.seed, ...ofCalls }],
     ["translator", declared("training/options.ts", "TranslatorSettings"), {}],
     ["augment", declared("objective/augment.ts", "AugmentationOptions"), {}],
-    ["evaluate", declared("evaluate/evaluate.ts", "EvaluateOptions"), { seed: reasons.seed, ...ofCalls }],
+    ["evaluate", declared("evaluate/options.ts", "EvaluateOptions"), { seed: reasons.seed, ...ofCalls }],
     [
       "pairs",
-      declared("training/pairs.ts", "PairsOptions"),
+      declared("training/pairs-folder.ts", "PairsOptions"),
       { folder: "`outputs.pairs`", seed: reasons.seed, ...ofCalls },
     ],
     ["textEncoder", declared("condition/text-encoder.ts", "TextEncoderOptions"), {}],

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { evaluate, formatEvaluation, type EvaluateProgress } from "../../lib/evaluate/evaluate.js";
+import { evaluate } from "../../lib/evaluate/evaluate.js";
+import { formatEvaluation } from "../../lib/evaluate/report.js";
+import type { EvaluateProgress } from "../../lib/evaluate/options.js";
 import { Tr0n, energy, loadModel, sampler, type Model } from "../../lib/index.js";
 import { recipes } from "../../lib/evaluate/recipes.js";
 import { analyticClassifier, analyticGenerator, posterior } from "../support/analytic.js";

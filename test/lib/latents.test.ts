@@ -270,7 +270,7 @@ describe("latents of several inputs, tables and mapped latents", function () {
         });
         files.push(path);
       }
-      const { readPairs } = await import("../../lib/training/pairs.js");
+      const { readPairs } = await import("../../lib/training/pairs-folder.js");
       using tr0n = await create(generator, prior);
       const [whole, split] = await Promise.all(files.map((path) => readPairs(path, tr0n.objective)));
       assert.deepEqual(whole!.z, split!.z);

@@ -3,7 +3,8 @@
  * processor repeats itself; the bounds are the project's promises, not what happened to come out.
  */
 import assert from "node:assert/strict";
-import { evaluate, type Evaluation, type EvaluationRow } from "../../lib/evaluate/evaluate.js";
+import { evaluate } from "../../lib/evaluate/evaluate.js";
+import type { Evaluation, EvaluationRow } from "../../lib/evaluate/report.js";
 import { sampler, type TrainReport } from "../../lib/index.js";
 import { demo } from "../support/demo.js";
 

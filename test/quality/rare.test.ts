@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { rare, openRare } from "../../examples/reproduce/settings.js";
 import { rareClass } from "../../examples/reproduce/rare.js";
-import { evaluate, type Evaluation } from "../../lib/evaluate/evaluate.js";
+import { evaluate } from "../../lib/evaluate/evaluate.js";
+import type { Evaluation } from "../../lib/evaluate/report.js";
 import { sampler } from "../../lib/index.js";
 
 // The VAE's, which takes twice as long, is in docs/reproduce.md (npm run reproduce -- --only rare).

@@ -1,0 +1,79 @@
+/** What a pipeline is made of: links, each an ONNX graph or a TorchScript model, and how they run as segments. */
+import { differentiateSimplified } from "./differentiate.js";
+import type { OnnxModel } from "./model.js";
+import type { NativeOnnxSegment } from "../native/types/pipeline.js";
+import type { NativeSession, NativeTorchModel } from "../native/types/models.js";
+import { cutSteps, toRunSteps, type Graph } from "../onnx/index.js";
+import type { Probe } from "./output-guard.js";
+import type { ModelWithin } from "./pipeline-guard.js";
+import { inSlices } from "./slices.js";
+import type { Tensor } from "../base/tensor.js";
+
+/** What a pipeline is opened with besides itself. */
+export interface PipelineOptions {
+  /** What messages call it. */
+  name: string;
+  /** Rows that its models were exported for; 0 where that is open. */
+  fixedBatch: number;
+  /** Upper bound for the rows of one run. */
+  maxBatch: number;
+  /** Opens a session with one thread, and owns it. */
+  open: (graph: Graph, name: string) => Promise<NativeSession>;
+  /** Rows on which the models in it must give what they give by themselves. */
+  probe: Probe;
+}
+
+/** The model that a graph is, or is the main part of. */
+export interface OwnModel {
+  readonly model: OnnxModel;
+  /** The model's output, and which of the graph's outputs it is; default: the one that goes on. */
+  readonly output: string;
+  readonly index?: number;
+  /** What the model takes, made of what the graph takes; default: the same. */
+  readonly inputs?: (value: Tensor) => Record<string, Tensor>;
+}
+
+export interface GraphLink {
+  readonly kind: "graph";
+  readonly name: string;
+  /** With what {@link observed} names among its outputs. */
+  readonly graph: Graph;
+  readonly inputShape: readonly number[];
+  /** The name of the output that goes on. */
+  readonly output: string;
+  readonly within: readonly ModelWithin[];
+  readonly simplify: boolean;
+}
+
+export interface TorchLink {
+  readonly kind: "torch";
+  readonly name: string;
+  readonly model: NativeTorchModel;
+  readonly output: string;
+  readonly inputShape: readonly number[];
+  /** Tells the model from others; undefined where nobody does. */
+  readonly fingerprint: string | undefined;
+}
+
+export async function graphSegment(
+  { name, graph, inputShape, output, simplify }: GraphLink,
+  gradient: boolean,
+  open: PipelineOptions["open"],
+  signal: AbortSignal | undefined,
+): Promise<NativeOnnxSegment> {
+  const input = graph.inputs[0]!.name;
+  const [cotangent, gradientOutput] = [`grad_${output}`, `grad_${input}`];
+  const segment = { name, inputShape, input, output, cotangent, gradient: gradientOutput };
+  const what = "preparing the models";
+  const forward = await open(await inSlices(what, toRunSteps(graph), signal), name);
+  if (!gradient) return { ...segment, forward, recorded: null, backward: null, saved: [] };
+  const differentiated = await differentiateSimplified(
+    graph,
+    { wrt: [input], outputs: [output] },
+    { name, simplify, signal },
+  );
+  const cut = await inSlices(what, cutSteps(differentiated.graph, [cotangent], [gradientOutput]), signal);
+  const recorded = await open(cut.forward, `${name} (recorded)`);
+  const backward = await open(cut.backward, `${name} (backward)`);
+  return { ...segment, forward, recorded, backward, saved: cut.saved };
+}
