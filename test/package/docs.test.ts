@@ -74,12 +74,16 @@ describe("the pages", () => {
     assert.ok(words <= 900, `README.md has ${words} words`);
   });
 
-  it("name npm scripts and files that exist", () => {
+  it("name npm scripts, benchmarks and files that exist", () => {
     const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
     const missing: string[] = [];
     for (const page of pages.filter((path) => path !== "CHANGELOG.md")) {
       for (const [, name] of read(page).matchAll(/npm run ([a-z][\w:-]*)/g))
         if (!Object.hasOwn(scripts, name!)) missing.push(`${page}: npm run ${name}`);
+      for (const [, names] of read(page).matchAll(/npm run bench -- --cases ([\w,]+)/g))
+        for (const name of names!.split(","))
+          if (!existsSync(join(packageRoot, "bench", "cases", `${name}.ts`)))
+            missing.push(`${page}: bench case ${name}`);
       for (const [, file] of read(page).matchAll(
         /(?:npx tsx|npx mocha|node|python3) ((?:[\w-]+\/)+[\w.-]+)/g,
       ))
