@@ -201,18 +201,18 @@ function mustHold(summaries: readonly Summary[]): string {
 
 function rowsText(): string {
   return [
-    `- **${rowNames.ours}**: the default sampler, \`sampler.resample()\`, at fidelity 1 by class and ${textFidelity} by text: candidates of the translator (and one in ten of the prior), one of which is kept by its weight, then 4 (by text 16) MALA steps.`,
-    `- **translator alone**, **translator + resampling**: the paper's “without Langevin”, without and with the candidates. **no resampling**: MALA from one draw of the translator, with as many steps as ours, and with as many as cost what ours does, a gradient counted as ${gradientCost} forward passes.`,
-    `- **naive** rows have no translator: as many MALA steps as ours from a draw of the prior; as many as cost what ours does; or as many candidates as ours had, drawn from the prior, and the same steps.`,
-    '- **deterministic translator**: trained by the squared error (`loss: "mse"`), the same point for every sample of a condition; MALA steps at equal evaluations.',
+    `- **${rowNames.ours}**: the default sampler, \`sampler.resample()\`, at fidelity 1 by class and ${textFidelity} by text: candidates come from the translator (one in ten from the prior), one of them is kept by its importance weight, and then come 4 (by text 16) MALA steps.`,
+    `- **translator alone**, **translator + resampling**: what the paper calls “without Langevin”, without and with candidates. **no resampling**: MALA from one draw of the translator, with as many steps as ours, and with as many steps as have the cost of ours when a gradient is counted as ${gradientCost} forward passes.`,
+    `- **naive** rows have no translator: they take as many MALA steps as ours from a draw of the prior, or as many steps as have the cost of ours, or as many candidates as ours, drawn from the prior, and then the same steps.`,
+    '- **deterministic translator**: it is trained by the squared error (`loss: "mse"`), and gives the same point for every sample of a condition; then come MALA steps at equal evaluations.',
     '- **official settings**: `preset: "official"` (10 epochs, batches of 16, Adam 1e-4, log-std from log 0.01) and `sampler.hybrid()` (100 steps, momentum 0.99, η 0.1, noise 0.01), no prior term. With our number of pairs instead of a million; without the 50 augmented copies an energy, which would take fifty times as long; and by text without condition noise, whose scale in the paper is made for CLIP\'s embeddings: 0.2 a dimension is longer than an embedding of 64 dimensions and length 1.',
   ].join("\n");
 }
 
 function howText(sizes: Sizes, text: boolean, rareToo: boolean, summaries: readonly Summary[]): string {
   const parts = [
-    `Translators learn from ${sizes.pairs.toLocaleString("en")} pairs, once for a setting and a seed. \`f∘G\` and \`∇\` are evaluations of the energy and of its gradient for a sample, the images' own forward pass not counted; seconds include it: wall time, the median over the seeds, on a machine that other work shared. Accuracy is the share of samples in which the model that judges sees what was asked for. Diversity is the mean distance of two samples of a condition in features, over that of the reference.`,
-    `**By class** the classifier of the energy judges, as p(c | x) defines the target p(z) · p(c | G(z)). Reference samples are exact, by rejection. FD is the Fréchet distance in its 64 penultimate features of ${sizes.class.samples} samples a class to ${sizes.class.reference} exact ones, the mean over the ten classes; its floor is that of ${sizes.class.samples} other exact ones.`,
+    `Translators are trained on ${sizes.pairs.toLocaleString("en")} pairs, once for each setting and seed. \`f∘G\` and \`∇\` are evaluations of the energy and of its gradient for a sample; the forward pass that makes the final image is not counted. Seconds include that pass. They are wall time, the median over the seeds, on a machine that other work shared. Accuracy is the share of samples in which the judging model sees what was asked for. Diversity is the mean distance of two samples of a condition in features, divided by that of the reference.`,
+    `**By class** the energy's own classifier judges, because its p(c | x) defines the target p(z) · p(c | G(z)). Reference samples are exact, by rejection. FD is the Fréchet distance in its 64 penultimate features of ${sizes.class.samples} samples a class to ${sizes.class.reference} exact ones, the mean over the ten classes; its floor is that of ${sizes.class.samples} other exact ones.`,
   ];
   if (text) {
     const own = summaries.flatMap(({ cells }) => cells).filter(({ reference }) => reference !== null);
@@ -226,18 +226,18 @@ function howText(sizes: Sizes, text: boolean, rareToo: boolean, summaries: reado
       )
       .join("; ");
     parts.push(
-      `**By text** ${sizes.text.prompts} of the demo's prompts, half of them of pairs that the text model's training never saw: ${textPrompts(
+      `**By text** ${sizes.text.prompts} of the demo's prompts, half of them with combinations that the text model never saw in training: ${textPrompts(
         sizes.text.prompts,
       )
         .map((prompt) => `“${prompt}”`)
         .join(
           ", ",
-        )}. The attribute classifier, which no energy contains, judges digit and both colours, and FD is taken in its 128 penultimate features. Samples by rejection, accepting z with probability exp(−λ(E − min E)), are out of reach: at λ = ${textFidelity} that accepted 1 to 16 of 100,000 prior draws for the demo's prompts, and the effective sample size of their weights was 2 to 35. In their place stands sequential Monte Carlo: ${sizes.text.pool.toLocaleString("en")} prior draws are weighted for a fidelity at which many count, which then rises to ${textFidelity}; at each rise particles are resampled and moved by preconditioned Crank–Nicolson steps (\`examples/reproduce/tempering.ts\`, tested on a Gaussian posterior). It uses neither a translator nor a gradient. It is consistent, not exact: the floor is the FD of a second, independent run, so that its own errors are in it. All seeds share the reference (${said}). ${sizes.text.samples} samples a prompt against ${sizes.text.reference}.`,
+        )}. The attribute classifier, which no energy contains, judges digit and both colours, and FD is taken in its 128 penultimate features. Samples by rejection, accepting z with probability exp(−λ(E − min E)), are out of reach: at λ = ${textFidelity} that accepted 1 to 16 of 100,000 prior draws for the demo's prompts, and the effective sample size of their weights was 2 to 35. Sequential Monte Carlo takes their place: ${sizes.text.pool.toLocaleString("en")} prior draws are weighted for a fidelity at which many count, which then rises to ${textFidelity}; at each rise particles are resampled and moved by preconditioned Crank–Nicolson steps (\`examples/reproduce/tempering.ts\`, tested on a Gaussian posterior). It uses neither a translator nor a gradient. It is consistent but not exact. The floor is the FD of a second, independent run, and so contains the method's own errors. All seeds share the reference (${said}). ${sizes.text.samples} samples a prompt against ${sizes.text.reference}.`,
     );
   }
   if (rareToo)
     parts.push(
-      `**The rare condition** is a digit, ${rare.digits.join(" or ")}, with unusually thin strokes: the attribute classifier's heads are joined into one distribution over digit and (ordinary, unusual), where unusual is a width whose log-odds of thin against normal exceed ${rare.threshold} (\`examples/reproduce/rare.ts\`). Reference samples are exact, by rejection; ${sizes.rare.samples} samples a condition against ${sizes.rare.reference}, in the 128 features. The translator learns from ${sizes.rarePairs.toLocaleString("en")} pairs, of which so many have the condition as its share of the prior says; ours is the default sampler, which doubles its candidates where their effective sample size is small; the candidates from the prior may double, too.`,
+      `**The rare condition** is a digit, ${rare.digits.join(" or ")}, with unusually thin strokes: the attribute classifier's heads are joined into one distribution over digit and (ordinary, unusual), where unusual is a width whose log-odds of thin against normal exceed ${rare.threshold} (\`examples/reproduce/rare.ts\`). Reference samples are exact, by rejection; ${sizes.rare.samples} samples a condition against ${sizes.rare.reference}, in the 128 features. The translator learns from ${sizes.rarePairs.toLocaleString("en")} pairs, and only its share of the prior has the condition; ours is the default sampler, which doubles its candidates where their effective sample size is small; the candidates from the prior may double, too.`,
     );
   return parts.join("\n\n");
 }
