@@ -1,5 +1,6 @@
 /** `--latent`: the prior over a generator's inputs. */
 import type { RunConfig } from "../config/config.js";
+import { either } from "../base/kinds.js";
 import { factorised } from "../latent/kinds/factorised.js";
 import { groups as kinds } from "../latent/kinds/groups.js";
 import type { GroupLatentSpec, LatentSpec } from "../latent/latent.js";
@@ -19,10 +20,6 @@ export const boundHelp = spellings
   .join("; ");
 
 const boundedWords = either(spellings.flatMap(({ word, bound }) => (bound?.help ? [word] : [])));
-
-function either(items: readonly string[]): string {
-  return `${items.slice(0, -1).join(", ")} or ${items.at(-1)}`;
-}
 
 /**
  * Reads `--latent`, `--latent-dim` and `--latent-bound`, as a function of a configuration's latent that they change.

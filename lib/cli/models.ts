@@ -6,7 +6,10 @@ import { encoderKinds } from "../objective/encoder-kind.js";
 import type { Range } from "../base/range.js";
 import { TrustedLoader } from "../model/model.js";
 import type { Model } from "../model/interface.js";
-import { stage, type Stage } from "../objective/stages.js";
+import { either } from "../base/kinds.js";
+import { energies } from "../objective/energies/index.js";
+import type { EnergySpec } from "../objective/energy.js";
+import { stages, type Stage } from "../objective/stages/index.js";
 import { textEncoder, type TextFunction } from "../condition/text-encoder.js";
 import { loadTokenizer } from "../condition/tokenizer.js";
 import type { Arguments } from "./arguments.js";
@@ -94,12 +97,23 @@ export const rangeOptions = {
   },
 } as const satisfies Record<string, OptionSpec>;
 
+const energyWords = energies.all().flatMap(({ word }) => word ?? []);
+
+/** Stages, each by a flag of its own; they apply in this order. */
+const stageFlags = Object.fromEntries(
+  stages.all().flatMap(({ flag }): [string, OptionSpec][] => {
+    if (!flag) return [];
+    const { name, value, help } = flag;
+    return [[name, value === undefined ? { type: "boolean", help } : { type: "string", value, help }]];
+  }),
+);
+
 /** What a translator file remembers by itself, so that only `pairs` and `train` ask for it. */
 export const settingOptions = {
   energy: {
     type: "string",
     value: "NAME",
-    help: "cross-entropy, cosine or squared-error (default: by the encoder)",
+    help: `${either(energyWords)} (default: by the encoder)`,
   },
   "encoder-kind": {
     type: "string",
@@ -118,17 +132,7 @@ export const settingOptions = {
     value: "X",
     help: boundHelp,
   },
-  resize: { type: "string", value: "HxW", help: "resize images for the encoder" },
-  grayscale: { type: "boolean", help: "one channel for the encoder" },
-  normalize: {
-    type: "string",
-    value: "M,S",
-    help: "(x − M) / S for the encoder, x being in the generator's range",
-  },
-  "clip-preprocess": {
-    type: "boolean",
-    help: "CLIP's preprocessing: [0, 1], 224 × 224, its mean and deviation",
-  },
+  ...stageFlags,
 } as const satisfies Record<string, OptionSpec>;
 
 /**
@@ -184,14 +188,10 @@ export function readDevice(args: Arguments): { device?: Device; precision?: Prec
 
 /** Reads {@link settingOptions} but the latent. */
 function readSettings(args: Arguments): RunConfig {
-  const energies = {
-    "cross-entropy": "crossEntropy",
-    cosine: "cosine",
-    "squared-error": "squaredError",
-  } as const;
-  const name = args.choice("energy", Object.keys(energies) as (keyof typeof energies)[]);
+  const word = args.choice("energy", energyWords);
+  const energy = energies.all().find((kind) => word !== undefined && kind.word === word);
   return {
-    energy: name && { kind: energies[name] },
+    energy: energy && ({ kind: energy.kind } as EnergySpec),
     encoderKind: args.choice("encoder-kind", encoderKinds),
     generatorRange: readRange(args),
     preprocess: readStages(args),
@@ -208,23 +208,14 @@ function readRange(args: Arguments): Range | undefined {
 }
 
 function readStages(args: Arguments): Stage[] | undefined {
-  const stages: Stage[] = [];
-  const size = args.text("resize");
-  if (size !== undefined) {
-    const match = /^(\d{1,5})x(\d{1,5})$/i.exec(size);
-    if (!match) throw args.wrong("resize", "HxW such as 224x224", size);
-    stages.push(stage.resize(Number(match[1]), Number(match[2])));
-  }
-  if (args.flag("grayscale")) stages.push(stage.grayscale());
-  const affine = args.list("normalize");
-  if (affine) {
-    const [mean, std] = affine.map(Number) as [number, number];
-    if (affine.length !== 2 || !Number.isFinite(mean) || !(std > 0))
-      throw args.wrong("normalize", "M,S with S > 0", affine.join());
-    stages.push(stage.normalize(mean, std));
-  }
-  if (args.flag("clip-preprocess")) stages.push(stage.clip());
-  return stages.length > 0 ? stages : undefined;
+  const list = stages.all().flatMap(({ flag }): Stage[] => {
+    const value = flag && (flag.value === undefined ? args.flag(flag.name) && "" : args.text(flag.name));
+    if (!flag || value === undefined || value === false) return [];
+    const stage = flag.read(value);
+    if (!stage) throw args.wrong(flag.name, flag.expected ?? "another value", value);
+    return [stage];
+  });
+  return list.length > 0 ? list : undefined;
 }
 
 export interface RunModels {

@@ -1,5 +1,5 @@
-import { buildEnergy } from "../config/build.js";
 import { buildLatent } from "../config/latent.js";
+import { energyFromSpec } from "../objective/energy.js";
 import { generatePairs } from "../training/pairs-folder.js";
 import type { Command } from "./command.js";
 import { checkMapping, latentNotes } from "./latents.js";
@@ -46,7 +46,7 @@ export const pairsCommand: Command = {
           count: wanted,
           shardSize,
           seed: run.seed,
-          energy: run.energy && (await buildEnergy(run.energy)),
+          energy: run.energy && (await energyFromSpec(run.energy)),
           latent: await buildLatent(run.latent, generator, mapping),
           generatorRange: run.generatorRange,
           encoderKind: run.encoderKind,

@@ -1,6 +1,7 @@
 import { checkWritable } from "../base/atomic-write.js";
-import { buildAugmentation, buildEnergy, buildNoise } from "../config/build.js";
+import { buildAugmentation, buildNoise } from "../config/build.js";
 import { buildLatent } from "../config/latent.js";
+import { energyFromSpec } from "../objective/energy.js";
 import { Tr0n } from "../tr0n/tr0n.js";
 import type { TrainProgress, TrainReport } from "../training/report.js";
 import type { Command } from "./command.js";
@@ -94,7 +95,7 @@ export const trainCommand: Command = {
         generatorOutput: run.generator?.output,
         encoderOutput: run.encoder?.output,
         latent: await buildLatent(run.latent, models.generator, mapping),
-        energy: run.energy && (await buildEnergy(run.energy)),
+        energy: run.energy && (await energyFromSpec(run.energy)),
         generatorRange: run.generatorRange,
         encoderKind: run.encoderKind,
         preprocess: run.preprocess,

@@ -1,6 +1,7 @@
 /** Opening what `tr0n train` wrote. */
-import { buildAugmentation, buildEnergy } from "../config/build.js";
+import { buildAugmentation } from "../config/build.js";
 import type { RunConfig } from "../config/config.js";
+import { energyFromSpec } from "../objective/energy.js";
 import { Tr0n } from "../tr0n/tr0n.js";
 import type { Arguments } from "./arguments.js";
 import type { Context, OptionSpec } from "./command.js";
@@ -24,7 +25,7 @@ export async function loadTr0n(
   { signal, progress, decisions }: Context,
 ): Promise<Tr0n> {
   const { augment, generatorRange, device, precision, maxBatch } = run;
-  const energy = run.energy && (await buildEnergy(run.energy));
+  const energy = run.energy && (await energyFromSpec(run.energy));
   return Tr0n.load(path, {
     generator,
     encoder,

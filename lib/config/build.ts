@@ -1,38 +1,11 @@
 /** What a configuration describes, as the library takes it. */
 import { augmentation, type Augmentation } from "../objective/augment.js";
 import type { Condition, WeightedCondition } from "../condition/condition.js";
-import { energy, type Energy } from "../objective/energy.js";
 import type { ConditionNoise } from "../translator/noise.js";
-import { readWholeFile } from "../base/read-file.js";
 import { readJsonRows } from "../base/read-matrix.js";
-import { reason } from "../base/atomic-write.js";
-import { FileError } from "../base/errors.js";
 import { sampler, type Sampler } from "../sampling/sampler.js";
 import { tensor } from "../base/tensor.js";
-import type { ConditionSpec, EnergySpec, RunConfig, SamplerSpec } from "./config.js";
-
-/** @throws FileError where the model of an ONNX energy cannot be read; ArgumentError */
-export async function buildEnergy(spec: EnergySpec): Promise<Energy> {
-  switch (spec.kind) {
-    case "prior":
-      return energy.prior(spec.weight);
-    case "sum": {
-      const terms = spec.terms.map(async (term): Promise<[Energy, number]> => [
-        await buildEnergy(term.energy),
-        term.weight ?? 1,
-      ]);
-      return energy.sum(...(await Promise.all(terms)));
-    }
-    case "onnx": {
-      const bytes = await readWholeFile(spec.model).catch((error: unknown) => {
-        throw new FileError("ERR_IO", `${spec.model}: cannot be read: ${reason(error)}`, { cause: error });
-      });
-      return energy.fromOnnx(bytes);
-    }
-    default:
-      return energy[spec.kind]();
-  }
-}
+import type { ConditionSpec, RunConfig, SamplerSpec } from "./config.js";
 
 /** null for none, undefined where nothing is said. */
 export function buildAugmentation(spec: RunConfig["augment"]): Augmentation | null | undefined {

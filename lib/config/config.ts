@@ -7,7 +7,7 @@ import { checkFile } from "../options/check.js";
 import type { FileTypeOf } from "../options/describe.js";
 import { documentShape, type ModelSpec } from "./document.js";
 
-export type { ConditionSpec, EnergySpec, ModelSpec, SamplerSpec } from "./document.js";
+export type { ConditionSpec, ModelSpec, SamplerSpec } from "./document.js";
 
 type Sections = FileTypeOf<typeof documentShape>;
 type ModelSections = "generator" | "encoder" | "pairEncoder" | "mapping";

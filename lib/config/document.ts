@@ -1,5 +1,6 @@
 /** What a configuration file may hold. Its JSON Schema is published as schema/tr0n.schema.json. */
 import { encoderKinds } from "../objective/encoder-kind.js";
+import type { EnergySpec } from "../objective/energy.js";
 import type { Stage } from "../objective/stages.js";
 import { recipes } from "../evaluate/recipes.js";
 import type { LatentSpec } from "../latent/latent.js";
@@ -94,13 +95,6 @@ const latent: Shape<LatentSpec, LatentSpec> = either(
     temperature: option(positive, "standard deviation of all groups", { default: 1 }),
   }),
 );
-export type EnergySpec =
-  | { kind: "crossEntropy" }
-  | { kind: "cosine" }
-  | { kind: "squaredError" }
-  | { kind: "prior"; weight?: number }
-  | { kind: "onnx"; model: string }
-  | { kind: "sum"; terms: readonly { energy: EnergySpec; weight?: number }[] };
 const energy: Shape<EnergySpec, EnergySpec> = named("energy", () =>
   either(
     kind("crossEntropy", {}),

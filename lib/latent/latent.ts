@@ -4,6 +4,7 @@ import { densityOf, type SimpleLatent } from "./kinds/factorised.js";
 import { checkGroup, groups, type GroupLatent, type GroupLatentSpec } from "./kinds/groups.js";
 import { latent, latents, type Latent, type LatentSpec } from "./kinds/index.js";
 import type { Surroundings } from "./kinds/kind.js";
+import type { ProductLatent } from "./kinds/product.js";
 
 export { latent, type GroupLatent, type GroupLatentSpec, type Latent, type LatentSpec, type SimpleLatent };
 export type { MappedLatent } from "./kinds/mapped.js";
@@ -15,7 +16,7 @@ export type { UniformLatent } from "./kinds/uniform.js";
 
 /** A latent's parts in their order; a latent that is no product is one, with no name. */
 export function latentGroups(prior: Latent): { name: string | null; latent: GroupLatent; begin: number }[] {
-  if (prior.kind !== "product") return [{ name: null, latent: prior, begin: 0 }];
+  if (!isProduct(prior)) return [{ name: null, latent: prior, begin: 0 }];
   let begin = 0;
   return Object.entries(prior.groups).map(([name, group]) => {
     const at = begin;
@@ -24,9 +25,8 @@ export function latentGroups(prior: Latent): { name: string | null; latent: Grou
   });
 }
 
-/** The names of a product's groups; null of a latent that is no product. */
-export function groupNames(prior: Latent): string[] | null {
-  return prior.kind === "product" ? Object.keys(prior.groups) : null;
+export function isProduct(prior: Latent | undefined): prior is ProductLatent {
+  return prior?.kind === "product";
 }
 
 /** Numbers of the part for one input of the generator; undefined where there is none. */
@@ -40,8 +40,8 @@ export function sizeFor(prior: Latent | undefined, input: string): number | unde
  * @throws ArgumentError
  */
 export function checkLatent(name: string, value: unknown): Latent {
-  const given = value as Latent | null;
-  if (given?.kind === "product") return latent.product(given.groups);
+  const given = value as Latent | undefined;
+  if (isProduct(given)) return latent.product(given.groups);
   if (!groups.find(value)) throw new ArgumentError(`${name}: expected one of ${latents.known}`);
   return checkGroup(name, value);
 }
@@ -54,6 +54,11 @@ export async function latentFromSpec(spec: LatentSpec, surroundings: Surrounding
 /** The standard deviation of one dimension. */
 export function latentStd(prior: SimpleLatent): number {
   return densityOf(prior).std;
+}
+
+/** Whether one draw goes into every layer of an input [batch, layers, dim]. */
+export function fillsLayers(prior: GroupLatent): boolean {
+  return groups.of(prior).layered ?? false;
 }
 
 /** The half-width of a group's support around 0; undefined where it has none. */

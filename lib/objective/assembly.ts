@@ -23,12 +23,13 @@ import { LatentSource, type OpenMapping } from "../latent/source.js";
 import { OnnxModel, fits, type LoadedModel } from "../model/model.js";
 import type { Model } from "../model/interface.js";
 import type { ObjectiveOptions } from "./options.js";
+import { readsRange } from "./stages.js";
 import type { GradientBarrier, OutputFacts } from "../model/output-facts.js";
 import { openingStage } from "../base/opening.js";
 import { probeRows, runRows, runStages } from "./probe.js";
 import { latentRows } from "./probe-rows.js";
 import { checkTakes, tryEncoder, type TriedEncoder, type ProbeImages } from "./encoder-trial.js";
-import { checkEnergyFits, hasCrossEntropy } from "./energy-check.js";
+import { checkEnergyFits } from "./energy-check.js";
 import { generatorInputs } from "./generator-inputs.js";
 import { onlyInput, pickOutput } from "./model-ends.js";
 import { stagedShape } from "./stage-shapes.js";
@@ -136,7 +137,7 @@ async function assembleBatchFirst(
   const staged = shapes.at(-1)!;
 
   const given = options.energy && flattenComplete(options.energy);
-  const crossEntropy = given && hasCrossEntropy(given);
+  const crossEntropy = given && given.condition === "probabilities";
   const encoderInput = onlyInput(
     "encoder",
     encoder instanceof OnnxModel ? encoder.withFloatEdges() : encoder,
@@ -194,7 +195,7 @@ async function assembleBatchFirst(
       undefined,
       probe,
       signal,
-      (question) => pairKindOf(options, { ...question, crossEntropy: hasCrossEntropy(flat) }),
+      (question) => pairKindOf(options, { ...question, crossEntropy: flat.condition === "probabilities" }),
       ({ value, ...told }) =>
         decisions.add({ option: "pairEncoder", value: `its output is taken for ${value}`, ...told }),
     );
@@ -275,8 +276,7 @@ function rangeOfImages(
       `${generator.name}: gives numbers that are not finite for a latent of the prior`,
     );
   const { range, reason, certain } = decideRange(bounds, seen);
-  const former =
-    origin === "former file" && (augment !== undefined || stages.some(({ kind }) => kind === "clip"));
+  const former = origin === "former file" && (augment !== undefined || readsRange(stages));
   const decided = former ? defaultRange : range;
   decisions.add({
     option: "generatorRange",

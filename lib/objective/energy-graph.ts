@@ -1,5 +1,6 @@
 /** Energies as small ONNX graphs, to be joined behind an encoder. */
 import type { EncoderKind } from "./encoder-kind.js";
+import { energies as kinds } from "./energies/index.js";
 import type { FlatEnergy } from "./energy.js";
 import { ArgumentError } from "../base/errors.js";
 import {
@@ -33,14 +34,14 @@ export function energyGraph(
   const b = new Builder(emptyGraph("tr0n_energy"));
   const output = b.input("output", DataType.FLOAT, [...dims]);
   const condition = b.input("condition", DataType.FLOAT, [batch, size]);
-  const reading = { kind, unit: energy.condition === "unit" };
+  const reading = { condition, kind, conditionKind: energy.condition };
   const parts: string[] = [];
-  for (const term of energy.terms)
-    if (term.energy.kind !== "onnx")
-      parts.push(
-        weighted(b, emitEnergy(b, term.energy.kind, flat(b, output), condition, reading), term.weight),
-      );
-  const own = energy.terms.filter((term) => term.energy.kind === "onnx");
+  const own: { model: Uint8Array; weight: number }[] = [];
+  for (const { energy: part, weight } of energy.terms) {
+    const { emit, model } = kinds.of(part).term!;
+    if (emit) parts.push(weighted(b, emit(b, { output: flat(b, output), ...reading }, part), weight));
+    else if (model) own.push({ model: model(part), weight });
+  }
   if (own.length === 0) {
     b.output("energy", add(b, parts));
     return b.graph;
@@ -51,7 +52,7 @@ export function energyGraph(
   let graph = b.graph;
   const weights = parts.length > 0 ? [1] : [];
   for (const [index, term] of own.entries()) {
-    graph = joinOwn(graph, term.energy as { bytes: Uint8Array }, `energy.fromOnnx term ${index + 1}`);
+    graph = joinOwn(graph, term.model, `energy.fromOnnx term ${index + 1}`);
     weights.push(term.weight);
   }
   const sum = new Builder(emptyGraph("tr0n_energy_sum"));
@@ -67,8 +68,8 @@ export function energyGraph(
   return compose(graph, sum.graph, connections, { prefix: "sum/", keepOutputs: [] });
 }
 
-function joinOwn(graph: Graph, energy: { bytes: Uint8Array }, name: string): Graph {
-  const own = decodeModel(energy.bytes, name);
+function joinOwn(graph: Graph, model: Uint8Array, name: string): Graph {
+  const own = decodeModel(model, name);
   refuseExternal(own, name);
   const inputs = own.inputs.map((value) => value.name);
   if (inputs.length !== 2 || !inputs.includes("output") || !inputs.includes("condition"))
@@ -98,40 +99,4 @@ function add(b: Builder, parts: readonly string[]): string {
 
 function weighted(b: Builder, value: string, weight: number): string {
   return weight === 1 ? value : b.op("Mul", [value, b.scalar(weight, value)]);
-}
-
-function emitEnergy(
-  b: Builder,
-  term: "crossEntropy" | "cosine" | "squaredError",
-  f: string,
-  c: string,
-  { kind, unit }: { kind: EncoderKind; unit: boolean },
-): string {
-  const dot = (p: string, q: string): string => b.sum(b.op("Mul", [p, q]), [1], false);
-  switch (term) {
-    case "crossEntropy":
-      return b.op("Neg", [dot(c, emitLogProbabilities(b, f, kind))]);
-    case "cosine": {
-      const norm = (x: string): string => b.op("Sqrt", [b.op("Add", [dot(x, x), b.scalar(1e-12, x)])]);
-      // Unit conditions come normalised, and sums of them must not be: E is linear in c.
-      const length = unit ? norm(f) : b.op("Mul", [norm(c), norm(f)]);
-      return b.op("Neg", [b.op("Div", [dot(c, f), length])]);
-    }
-    case "squaredError": {
-      const difference = b.op("Sub", [c, f]);
-      return dot(difference, difference);
-    }
-  }
-}
-
-function emitLogProbabilities(b: Builder, f: string, kind: EncoderKind): string {
-  switch (kind) {
-    case "probabilities":
-      return b.op("Log", [b.op("Max", [f, b.scalar(1e-12, f)])]);
-    case "log-probabilities":
-      // The logarithm of 0 is -∞, and 0 · -∞ is no number.
-      return b.op("Max", [f, b.scalar(-1e30, f)]);
-    default:
-      return b.op("LogSoftmax", [f], { axis: 1 });
-  }
 }

@@ -2,7 +2,9 @@
 import type { Decision } from "../base/decisions.js";
 import { rangeText, sameRange, type Range } from "../base/range.js";
 import type { InputScaling } from "../onnx/index.js";
-import { clipMean, clipStd, type Stage } from "./stages.js";
+import { stages as kinds, type Stage } from "./stages/index.js";
+import { clipStatistics } from "./stages/clip.js";
+import { ofChannel } from "./stages/kind.js";
 
 /** Means and deviations that models are trained with, of values in [0, 1]. */
 const statistics: readonly {
@@ -11,7 +13,7 @@ const statistics: readonly {
   readonly std: readonly number[];
 }[] = [
   { of: "ImageNet", mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
-  { of: "CLIP", mean: clipMean, std: clipStd },
+  { of: "CLIP", ...clipStatistics },
   { of: "CIFAR-10", mean: [0.4914, 0.4822, 0.4465], std: [0.247, 0.2435, 0.2616] },
   { of: "CIFAR-10", mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.201] },
   { of: "MNIST", mean: [0.1307], std: [0.3081] },
@@ -31,7 +33,6 @@ const ranges: readonly Range[] = [
 /** The range that a scaling is made for, and whose mean and deviation it has; null where it is none that is known. */
 export function expectedRange({ scale, offset }: InputScaling): { range: Range; by: string } | null {
   const channels = Math.max(scale.length, offset.length);
-  const at = (list: readonly number[], i: number): number => list[list.length === 1 ? 0 : i]!;
   for (const { of, mean, std } of statistics) {
     if (mean.length > 1 && mean.length !== channels) continue;
     for (const range of ranges) {
@@ -39,8 +40,8 @@ export function expectedRange({ scale, offset }: InputScaling): { range: Range; 
       // x → x and [-1, 1] by a half are the same, and say nothing.
       if ((of === "none" && width === 1) || (of === "a half" && low === -1)) continue;
       const fits = Array.from({ length: channels }, (_, i) => {
-        const [m, s] = [low + width * at(mean, i), width * at(std, i)];
-        const [k, b] = [at(scale, i), at(offset, i)];
+        const [m, s] = [low + width * ofChannel(mean, i), width * ofChannel(std, i)];
+        const [k, b] = [ofChannel(scale, i), ofChannel(offset, i)];
         return Math.abs(k * s - 1) < 0.01 && Math.abs(b * s + m) < 0.01 * width;
       });
       if (!fits.every(Boolean)) continue;
@@ -54,43 +55,13 @@ export function expectedRange({ scale, offset }: InputScaling): { range: Range; 
 }
 
 /** The range behind a stage. Where channels differ, the one around them all. */
-export function rangeAfter(stage: Stage, [low, high]: Range): Range {
-  const { scale, offset } = stageScaling(stage, [low, high]) ?? { scale: [1], offset: [0] };
-  const ends = scale.flatMap((k, i) => {
-    const b = offset[offset.length === 1 ? 0 : i]!;
-    return [k * low + b, k * high + b];
-  });
-  const [from, to] = [Math.min(...ends), Math.max(...ends)];
-  return stage.kind === "clamp"
-    ? [Math.min(Math.max(from, stage.min), stage.max), Math.max(Math.min(to, stage.max), stage.min)]
-    : [from, to];
-}
-
-/** What a stage does to the numbers; null for one that leaves them. */
-function stageScaling(stage: Stage, [low, high]: Range): InputScaling | null {
-  switch (stage.kind) {
-    case "affine":
-      return { scale: [stage.scale], offset: [stage.offset] };
-    case "normalize":
-    case "clip": {
-      const own = stage.kind === "clip" ? { mean: clipMean, std: clipStd } : stage;
-      const channels = Math.max(own.mean.length, own.std.length);
-      const at = (list: readonly number[], i: number): number => list[list.length === 1 ? 0 : i]!;
-      const deviations = Array.from({ length: channels }, (_, i) => at(own.std, i));
-      const normal = {
-        scale: deviations.map((s) => 1 / s),
-        offset: deviations.map((s, i) => -at(own.mean, i) / s),
-      };
-      if (stage.kind === "normalize") return normal;
-      const unit = 1 / (high - low);
-      return {
-        scale: normal.scale.map((k) => k * unit),
-        offset: normal.offset.map((b, i) => b - normal.scale[i]! * unit * low),
-      };
-    }
-    default:
-      return null;
-  }
+export function rangeAfter(stage: Stage, range: Range): Range {
+  const kind = kinds.of(stage);
+  if (kind.range) return kind.range(stage, range);
+  if (!kind.scaling) return range;
+  const { scale, offset } = kind.scaling(stage, range);
+  const ends = scale.flatMap((k, i) => range.map((end) => k * end + ofChannel(offset, i)));
+  return [Math.min(...ends), Math.max(...ends)];
 }
 
 /** The range of the values in front of each stage, and of what the encoder receives. */
@@ -124,9 +95,11 @@ export function rangeProblems(
       certain: false,
     });
   };
-  for (const [index, item] of stages.entries())
-    if (item.kind === "normalize")
-      check(`preprocess[${index}], a stage.normalize,`, stageScaling(item, before[index]!)!, before[index]!);
+  for (const [index, item] of stages.entries()) {
+    const kind = kinds.of(item);
+    const scaling = kind.tellsRange && kind.scaling?.(item, before[index]!);
+    if (scaling) check(`preprocess[${index}], a stage.${item.kind},`, scaling, before[index]!);
+  }
   const who = `the encoder ${encoder.name}`;
   if (encoder.scaling) check(who, encoder.scaling, received);
   else if (encoder.scaling === null && received[1] - received[0] > widest)

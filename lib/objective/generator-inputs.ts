@@ -1,7 +1,13 @@
 /** The latent that a generator's inputs take, and which of its numbers go into which input. */
 import { shapeText } from "../base/check.js";
 import { ArgumentError, ModelError } from "../base/errors.js";
-import { latent as latents, type GroupLatent, type Latent } from "../latent/latent.js";
+import {
+  fillsLayers,
+  isProduct,
+  latent as latents,
+  type GroupLatent,
+  type Latent,
+} from "../latent/latent.js";
 import type { LatentInput } from "../latent/inputs.js";
 import { OnnxModel, type LoadedModel } from "../model/model.js";
 import { elementCount } from "../base/tensor.js";
@@ -12,7 +18,7 @@ export function generatorInputs(
   generator: LoadedModel,
   given: Latent | undefined,
 ): [Latent, readonly LatentInput[], number] {
-  if (given?.kind !== "product") {
+  if (!isProduct(given)) {
     const input = onlyInput("generator", generator);
     const [latent, row, broadcast] = latentOfInput(generator.name, input.shape, given, "latent");
     return [latent, [{ name: input.name, begin: 0, size: latent.dim, row, broadcast }], input.shape[0] ?? 0];
@@ -64,8 +70,9 @@ function latentOfInput(
   given: GroupLatent | undefined,
   option: string,
 ): [GroupLatent, readonly number[], boolean] {
-  if (given?.kind === "mapped" && declared.length === 3 && declared[1] !== null && declared[2] === given.dim)
-    return [given, [declared[1]!, given.dim], true];
+  const layers =
+    given && fillsLayers(given) && declared.length === 3 && declared[2] === given.dim && declared[1];
+  if (layers) return [given, [layers, given.dim], true];
   const row = declared.slice(1);
   const open = row.filter((dim) => dim === null).length;
   const known = elementCount(row.filter((dim): dim is number => dim !== null));

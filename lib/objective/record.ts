@@ -8,7 +8,7 @@ import { describeLatent, type LatentDescription } from "../latent/description.js
 import type { LoadedModel } from "../model/model.js";
 import type { Objective } from "./objective.js";
 import type { OutputFacts } from "../model/output-facts.js";
-import type { Stage } from "./stages.js";
+import { readsRange, type Stage } from "./stages.js";
 
 /** A model as files remember it. */
 export interface ModelRecord {
@@ -71,12 +71,7 @@ export async function objectiveRecord(objective: Objective): Promise<ObjectiveRe
 /** {@link objectiveRecord} as far as training pairs depend on them: a range counts where a stage takes it into account. */
 export async function pairsRecord(objective: Objective): Promise<Record<string, unknown>> {
   const { generatorRange, ...settings } = await objectiveRecord(objective);
-  return countsRange(objective.stages) ? { ...settings, generatorRange } : settings;
-}
-
-/** Whether what the encoder receives depends on the generator's range. */
-export function countsRange(stages: readonly Stage[]): boolean {
-  return stages.some(({ kind }) => kind === "clip");
+  return readsRange(objective.stages) ? { ...settings, generatorRange } : settings;
 }
 
 /** Settings of a file that may be from before there were kinds and ranges, with what it took them for. */
@@ -84,7 +79,7 @@ export async function withFormerKinds(
   stored: Record<string, unknown>,
   objective: Objective,
 ): Promise<Record<string, unknown>> {
-  const range = countsRange(objective.stages) ? { generatorRange: defaultRange } : {};
+  const range = readsRange(objective.stages) ? { generatorRange: defaultRange } : {};
   if (objective.conditionKind !== "probabilities" || stored["encoderKind"] !== undefined)
     return { ...range, ...stored };
   /** Log-probabilities come through a softmax as they are: they were taken for the logits that they are, too. */

@@ -7,7 +7,7 @@ import type { Compute } from "../native/devices.js";
 import {
   describeEnergy,
   energyFrom,
-  needsBytes,
+  mustBeGiven,
   type Energy,
   type EnergyDescription,
 } from "../objective/energy.js";
@@ -18,11 +18,10 @@ import { noiseFromJson, noiseToJson } from "../translator/noise.js";
 import type { NativeBlockRule } from "../native/types/pipeline.js";
 import type { Objective } from "../objective/objective.js";
 import type { PilotReport } from "../training/pilot.js";
-import { checkStages } from "../objective/stages.js";
+import { checkStages, readsRange } from "../objective/stages.js";
 import { decodeSafetensors, takeTensor, type Safetensors } from "../base/safetensors.js";
 import { checkKindName } from "../objective/composition-options.js";
 import {
-  countsRange,
   objectiveRecord,
   recordDifference,
   type ModelRecord,
@@ -206,7 +205,7 @@ function checkConfig(given: TranslatorFileConfig): TranslatorFileConfig {
     );
   if (typeof translator.bound !== "number" || !(translator.bound >= 0))
     throw new TypeError("bound: expected a number ≥ 0");
-  if (!needsBytes(models.energy)) energyFrom(models.energy);
+  if (!mustBeGiven(models.energy)) energyFrom(models.energy);
   return {
     models: {
       ...models,
@@ -246,7 +245,7 @@ export function restoredRange(
 ): Range | undefined {
   if (given === undefined) return stored;
   const trained = stored ?? defaultRange;
-  if (countsRange(preprocess) && !sameRange(trained, given))
+  if (readsRange(preprocess) && !sameRange(trained, given))
     throw new FileError(
       "ERR_FILE_MISMATCH",
       `${path}: its stage.clip() was trained with the generator's range ${rangeText(trained)}, but ${rangeText(given)} was ` +
@@ -262,7 +261,7 @@ export function restoredRange(
  */
 export function restoredEnergy(stored: EnergyDescription, given: Energy | undefined, path: string): Energy {
   if (given === undefined) {
-    if (!needsBytes(stored)) return energyFrom(stored);
+    if (!mustBeGiven(stored)) return energyFrom(stored);
     throw new Tr0nError(
       "ERR_INVALID_ARGUMENT",
       `models.energy: ${path} was saved with an energy from energy.fromOnnx(), of which a file holds only the SHA-256; ` +

@@ -212,13 +212,28 @@ describe("options of the library in a configuration file", () => {
     const file = kinds(configSchema.definitions["energy"]!);
     const byName = Object.keys(energy).map((name) => (name === "fromOnnx" ? "onnx" : name));
     same(byName, [...file.keys()], {}, "energies");
-    const library = declaredKinds("objective/energy.ts", "Energy");
     const exceptions: Record<string, Exceptions> = {
       onnx: { bytes: "`model`, a path", sha256: "of the model" },
     };
-    for (const [kind, names] of library)
-      same(kind === "onnx" ? [...names, "model"] : [...names], file.get(kind)!, exceptions[kind] ?? {}, kind);
-    same(declared("objective/energy.ts", "EnergyTerm"), ["energy", "weight"], {}, "terms of a sum");
+    const made = [
+      energy.crossEntropy(),
+      energy.cosine(),
+      energy.squaredError(),
+      energy.prior(),
+      energy.fromOnnx(Uint8Array.of(1)),
+      energy.sum(energy.cosine()),
+    ];
+    same(
+      made.map(({ kind }) => kind),
+      [...file.keys()],
+      {},
+      "energies",
+    );
+    for (const { kind, ...rest } of made) {
+      const names = Object.keys(rest);
+      same(kind === "onnx" ? [...names, "model"] : names, file.get(kind)!, exceptions[kind] ?? {}, kind);
+    }
+    same(declared("objective/energies/sum.ts", "EnergyTerm"), ["energy", "weight"], {}, "terms of a sum");
     named([...file.keys(), ...[...file.values()].flat()], "energies");
   });
 

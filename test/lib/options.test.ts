@@ -5,7 +5,7 @@ import {
   energyFrom,
   flatten,
   flattenComplete,
-  needsBytes,
+  mustBeGiven,
 } from "../../lib/objective/energy.js";
 import { energy, latent, sampler, stage, type Energy, type Sampler, type Stage } from "../../lib/index.js";
 import { checkLatent, latentBound, latentStd } from "../../lib/latent/latent.js";
@@ -232,9 +232,9 @@ describe("energy", () => {
     const whole = energy.sum(energy.crossEntropy(), [energy.prior(0.5), 2]);
     const description = JSON.parse(JSON.stringify(describeEnergy(whole)));
     assert.deepEqual(energyFrom(description), whole);
-    assert.ok(!needsBytes(description));
+    assert.ok(!mustBeGiven(description));
     const own = describeEnergy(energy.sum(energy.cosine(), energy.fromOnnx(bytes)));
-    assert.ok(needsBytes(own));
+    assert.ok(mustBeGiven(own));
     assert.ok(!JSON.stringify(own).includes("bytes"));
     await rejects(() => energyFrom(own), "ERR_INVALID_ARGUMENT");
   });

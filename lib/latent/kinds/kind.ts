@@ -1,5 +1,5 @@
 /** What a kind of prior has to say of itself. Each kind is one file of this folder, and a line in an index. */
-import type { Kind } from "../../base/kinds.js";
+import type { Factory, Kind } from "../../base/kinds.js";
 import type { Safetensors } from "../../base/safetensors.js";
 import type { Tensor } from "../../base/tensor.js";
 import type { Model } from "../../model/interface.js";
@@ -83,7 +83,12 @@ export interface Spelling<Spec> {
 }
 
 /** A prior over one input of a generator. */
-export interface GroupKind<L extends Value = Value, Stored = unknown, Spec = { kind: string }> extends Kind {
+export interface GroupKind<
+  L extends Value = Value,
+  Stored = unknown,
+  Spec = { kind: string },
+  Make extends Factory<L> = Factory<L>,
+> extends Kind<Make> {
   readonly kind: L["kind"];
   /** Checks the options of a value that came from a caller or a file. @throws ArgumentError */
   check(name: string, value: L): L;
@@ -116,11 +121,11 @@ export interface GroupKind<L extends Value = Value, Stored = unknown, Spec = { k
 }
 
 /** A prior that has a density, and whose files and configuration hold no more than its own options. */
-export interface FactorisedKind<L extends Value = Value, Spec = { kind: string }> extends GroupKind<
-  L,
-  L,
-  Spec
-> {
+export interface FactorisedKind<
+  L extends Value = Value,
+  Spec = { kind: string },
+  Make extends Factory<L> = Factory<L>,
+> extends GroupKind<L, L, Spec, Make> {
   density(latent: L): Density;
   draws(latent: L): Draws;
   restore(stored: L): L;
@@ -130,9 +135,9 @@ export interface FactorisedKind<L extends Value = Value, Spec = { kind: string }
 type Told = "draws" | "describe" | "checkDescription" | "restore";
 
 /** The kind of a factorised prior: what it is drawn from and what files remember follow from its density and check. */
-export function defineFactorised<L extends Value, Make extends (...args: never[]) => L, Spec>(
-  own: Omit<FactorisedKind<L, Spec>, Told | "make"> & { readonly make: Make },
-): FactorisedKind<L, Spec> & { readonly make: Make } {
+export function defineFactorised<L extends Value, Make extends Factory<L>, Spec>(
+  own: Omit<FactorisedKind<L, Spec, Make>, Told>,
+): FactorisedKind<L, Spec, Make> {
   return {
     ...own,
     draws: (latent) => ({ base: own.density(latent) }),
@@ -143,9 +148,9 @@ export function defineFactorised<L extends Value, Make extends (...args: never[]
 }
 
 /** The kind of a prior that is made of another one. */
-export function defineLatent<L extends Value, Make extends (...args: never[]) => L, Stored, Spec>(
-  own: Omit<GroupKind<L, Stored, Spec>, "make"> & { readonly make: Make },
-): GroupKind<L, Stored, Spec> & { readonly make: Make } {
+export function defineLatent<L extends Value, Make extends Factory<L>, Stored, Spec>(
+  own: GroupKind<L, Stored, Spec, Make>,
+): GroupKind<L, Stored, Spec, Make> {
   return own;
 }
 

@@ -1,0 +1,31 @@
+import { invalid } from "../../base/errors.js";
+import { defineStage } from "./kind.js";
+
+export interface GrayscaleStage {
+  readonly kind: "grayscale";
+  readonly channels: 1 | 3;
+}
+
+/**
+ * Luma of RGB images (0.299 R + 0.587 G + 0.114 B), as 1 channel (default) or repeated in 3. Images of one channel are
+ * gray already: grayscale(3) makes them fit an encoder of RGB images.
+ */
+function make(channels: 1 | 3 = 1): GrayscaleStage {
+  if (channels !== 1 && channels !== 3) throw invalid("channels", "1 or 3", channels);
+  return Object.freeze({ kind: "grayscale", channels });
+}
+
+export const grayscale = defineStage({
+  kind: "grayscale",
+  make,
+  check: ({ channels }: GrayscaleStage) => make(channels),
+  channels: () => [1, 3],
+  shape: ({ channels }, [, height, width]) => [channels, height, width],
+  emit: (b, x, { channels }) => {
+    if (b.shapes.dims(x)?.[1] === 1) return channels === 1 ? x : b.op("Concat", [x, x, x], { axis: 1 });
+    const luma = b.constantLike([0.299, 0.587, 0.114], [1, 3, 1, 1], x);
+    const gray = b.sum(b.op("Mul", [x, luma]), [1], true);
+    return channels === 1 ? gray : b.op("Concat", [gray, gray, gray], { axis: 1 });
+  },
+  flag: { name: "grayscale", help: "one channel for the encoder", read: () => make() },
+});

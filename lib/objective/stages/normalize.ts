@@ -1,0 +1,67 @@
+import { ArgumentError, invalid } from "../../base/errors.js";
+import type { Builder, InputScaling } from "../../onnx/index.js";
+import { defineStage, numbers, ofChannel } from "./kind.js";
+
+export interface NormalizeStage {
+  readonly kind: "normalize";
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+/** (x − mean) / std, each a number or one number a channel. */
+function make(mean: number | readonly number[], std: number | readonly number[]): NormalizeStage {
+  const m = numbers("mean", mean);
+  const s = numbers("std", std);
+  if (m.length !== s.length && m.length !== 1 && s.length !== 1)
+    throw new ArgumentError(`std: expected as many numbers as mean has (${m.length}), got ${s.length}`);
+  s.forEach((value, index) => {
+    if (!(value > 0)) throw invalid(`std[${index}]`, "a number > 0", value);
+  });
+  return Object.freeze({ kind: "normalize", mean: m, std: s });
+}
+
+type Statistics = Omit<NormalizeStage, "kind">;
+
+/** (x − mean) / std as x · (1 / std) + (−mean / std). */
+export function emitNormalize(b: Builder, x: string, { mean, std }: Statistics): string {
+  const channels = Math.max(mean.length, std.length);
+  const scale = Array.from({ length: channels }, (_, i) => 1 / ofChannel(std, i));
+  const offset = scale.map((s, i) => -ofChannel(mean, i) * s);
+  const shape = [1, channels, 1, 1];
+  return b.op("Add", [b.op("Mul", [x, b.constantLike(scale, shape, x)]), b.constantLike(offset, shape, x)]);
+}
+
+export function normalizing({ mean, std }: Statistics): InputScaling {
+  const channels = Math.max(mean.length, std.length);
+  const deviations = Array.from({ length: channels }, (_, i) => ofChannel(std, i));
+  return {
+    scale: deviations.map((s) => 1 / s),
+    offset: deviations.map((s, i) => -ofChannel(mean, i) / s),
+  };
+}
+
+export const normalize = defineStage({
+  kind: "normalize",
+  make,
+  check: ({ mean, std }: NormalizeStage) => make(mean, std),
+  channels: ({ mean, std }) => {
+    const channels = Math.max(mean.length, std.length);
+    return channels > 1 ? [channels] : null;
+  },
+  scaling: (stage) => normalizing(stage),
+  tellsRange: true,
+  emit: (b, x, stage) => emitNormalize(b, x, stage),
+  flag: {
+    name: "normalize",
+    value: "M,S",
+    help: "(x − M) / S for the encoder, x being in the generator's range",
+    expected: "M,S with S > 0",
+    read: (value) => {
+      const parts = value.split(",");
+      const [mean, std] = parts.map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+      return parts.length === 2 && Number.isFinite(mean) && std! > 0 && std! < Infinity
+        ? make(mean!, std!)
+        : null;
+    },
+  },
+});
