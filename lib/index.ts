@@ -74,15 +74,9 @@ export {
   type PairsProgress,
   type PairsReport,
 } from "./training/pairs-folder.js";
-export {
-  Tr0n,
-  type LoadModels,
-  type SampleOptions,
-  type SampleProgress,
-  type SampleStep,
-  type Samples,
-  type Tr0nOptions,
-} from "./tr0n/tr0n.js";
+export { Tr0n } from "./tr0n/tr0n.js";
+export type { LoadModels, SampleOptions, SampleProgress, Tr0nOptions } from "./tr0n/options.js";
+export type { SampleStep, Samples } from "./tr0n/samples.js";
 export {
   encodePng,
   imageGrid,

@@ -1,7 +1,7 @@
 import { checkWritable, writeFileAtomic } from "../base/atomic-write.js";
 import { gridLayout, writeImages, type GridOptions } from "../base/image.js";
 import { encodeSafetensors } from "../base/safetensors.js";
-import type { Samples } from "../tr0n/tr0n.js";
+import type { Samples } from "../tr0n/samples.js";
 import type { Command } from "./command.js";
 import {
   conditionCount,

@@ -9,7 +9,8 @@
 import { checkInteger, checkOptions, checkSeed, checkSignal } from "../base/check.js";
 import { argmax, drawExact } from "./exact.js";
 import { FeatureSpace } from "./feature-space.js";
-import type { Samples, Tr0n } from "../tr0n/tr0n.js";
+import type { Samples } from "../tr0n/samples.js";
+import type { Tr0n } from "../tr0n/tr0n.js";
 import { compare, finiteMean, mean, splitExact, type SampleSet, type Truth } from "./metrics.js";
 import { checkClasses, checkRecipes, type EvaluateOptions, type Recipe } from "./options.js";
 import type { Evaluation, EvaluationRow } from "./report.js";

@@ -129,7 +129,7 @@ describe("options of the library in a configuration file", () => {
 
   it("are all there: sample", () => {
     const file = keys(section("sample"));
-    const library = declared("tr0n/tr0n.ts", "SampleOptions");
+    const library = declared("tr0n/options.ts", "SampleOptions");
     const more = ["condition", "scale"]; // what to sample, and how large to draw it
     const exceptions = { steps: "of the sampler: `sampler.steps`", seed: reasons.seed, ...ofCalls };
     same(
@@ -144,7 +144,7 @@ describe("options of the library in a configuration file", () => {
   it("are all there: the composition", () => {
     const library = [
       ...declared("objective/composition-options.ts", "CompositionOptions"),
-      ...declared("tr0n/tr0n.ts", "Tr0nOptions"),
+      ...declared("tr0n/options.ts", "Tr0nOptions"),
     ];
     const sectionsOfRuns = ["train", "sample", "evaluate", "pairs", "outputs", "mapping", "$schema"];
     const file = Object.keys(configSchema.properties!).filter((name) => !sectionsOfRuns.includes(name));

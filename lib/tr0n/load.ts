@@ -1,0 +1,139 @@
+/** A saved Tr0n, read and joined with its models again. */
+import { checkPath, checkOptions, checkBoolean, checkSignal } from "../base/check.js";
+import { reason } from "../base/atomic-write.js";
+import { FileError, ArgumentError, invalid } from "../base/errors.js";
+import { checkTextFunction } from "../condition/text-encoder.js";
+import { readWholeFile } from "../base/read-file.js";
+import { checkRange } from "../base/range.js";
+import { restoreLatent, type Mappings } from "../latent/description.js";
+import type { Model } from "../model/interface.js";
+import { decodeTranslatorFile, restoredEnergy, restoredRange } from "./file.js";
+import type { Objective } from "../objective/objective.js";
+import { createObjective } from "../objective/composition-options.js";
+import { checkAugmentation } from "../objective/augment.js";
+import type { NativeDevice } from "../native/types/devices.js";
+import { openDevice } from "../native/devices.js";
+import { native } from "../native/binding.js";
+import { TrustedLoader, loadedModel } from "../model/model.js";
+import { checkCompute, type LoadModels } from "./options.js";
+import { State } from "./state.js";
+
+/** @throws as Tr0n.load */
+export async function loadState(path: string, models: LoadModels): Promise<State> {
+  checkPath("path", path);
+  const o = checkOptions("models", models, [
+    "generator",
+    "encoder",
+    "energy",
+    "augment",
+    "generatorRange",
+    "pairEncoder",
+    "textEncoder",
+    "mapping",
+    "allowCode",
+    "maxBatch",
+    "onOpening",
+    "device",
+    "precision",
+    "onDecision",
+    "signal",
+  ]);
+  const loader = new TrustedLoader(checkBoolean("models.allowCode", o.allowCode, false));
+  checkSignal("models.signal", o.signal);
+  const texts = checkTextFunction("models.textEncoder", o.textEncoder);
+  const given = o.augment == null ? undefined : checkAugmentation("models.augment", o.augment);
+  const range = checkRange("models.generatorRange", o.generatorRange);
+  const compute = checkCompute("models.", o);
+  let bytes: Uint8Array;
+  try {
+    bytes = await readWholeFile(path, o.signal);
+  } catch (error) {
+    throw new FileError("ERR_IO", `${path}: cannot be read: ${reason(error)}`, { cause: error });
+  }
+  const { config, tables, tensors } = decodeTranslatorFile(bytes, path);
+  const energy = restoredEnergy(config.models.energy, o.energy, path);
+  native().learnBlockRules(config.blocks);
+  const generatorRange = restoredRange(config.models, range, path);
+  const owned: Model[] = [];
+  const open = async (name: string, model: Model | string): Promise<Model> => {
+    if (typeof model !== "string") return loadedModel(name, model);
+    const loaded = await loader.load(model, { signal: o.signal });
+    owned.push(loaded);
+    return loaded;
+  };
+  let objective: Objective | undefined;
+  let opened: NativeDevice | undefined;
+  try {
+    const generator = await open("models.generator", o.generator);
+    const encoder = await open("models.encoder", o.encoder);
+    for (const [role, model] of [
+      ["generator", generator],
+      ["encoder", encoder],
+    ] as const) {
+      const sha256 = await model.fingerprint();
+      const stored = config.models[role];
+      if (sha256 !== stored.sha256)
+        throw new FileError(
+          "ERR_FILE_MISMATCH",
+          `${path}: it belongs to the ${role} ${stored.name} (SHA-256 ${stored.sha256}), not to ${model.name} (SHA-256 ${sha256})`,
+        );
+    }
+    const mappings = await openMappings(o.mapping, open);
+    if (o.allowCode && !loader.applied)
+      throw new ArgumentError("models.allowCode: none of the models is given as a path to TorchScript");
+    objective = await createObjective(
+      {
+        generator,
+        encoder,
+        generatorOutput: config.models.generator.output ?? undefined,
+        encoderOutput: config.models.encoder.output ?? undefined,
+        generatorRange,
+        encoderKind: config.models.encoderKind,
+        latent: await restoreLatent(config.models.latent, tables, mappings, path),
+        energy,
+        preprocess: config.models.preprocess,
+        augment: o.augment === undefined ? config.models.augment : given,
+        pairEncoder: o.pairEncoder,
+        maxBatch: o.maxBatch,
+        onOpening: o.onOpening,
+        device: compute.device,
+        onDecision: o.onDecision,
+      },
+      o.signal,
+      {
+        former: config.models.generatorRange === undefined,
+        pairEncoderKind: config.models.pairEncoderKind,
+      },
+    );
+    opened = await openDevice(compute.device, o.signal);
+    const { translator, spread } = tensors(objective, compute);
+    const { seed, fixedSeed, translator: settings } = config;
+    const state = new State({ objective, settings, seed, fixedSeed, compute, textEncoder: texts, opened });
+    state.translator = translator;
+    state.spread = spread;
+    state.report = config.training;
+    state.owned.push(...owned);
+    state.missingPairEncoder = config.models.pairEncoder !== null && o.pairEncoder === undefined;
+    return state;
+  } catch (error) {
+    objective?.dispose();
+    opened?.dispose();
+    for (const model of owned) model[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function openMappings(
+  given: LoadModels["mapping"],
+  open: (name: string, model: Model | string) => Promise<Model>,
+): Promise<Mappings> {
+  if (given === undefined) return undefined;
+  if (typeof given === "string" || (given !== null && typeof given === "object" && "run" in given))
+    return open("models.mapping", given as Model | string);
+  if (given === null || typeof given !== "object")
+    throw invalid("models.mapping", "a Model, a path, or these by the generator's inputs", given);
+  const opened: Record<string, Model> = {};
+  for (const [name, model] of Object.entries(given))
+    opened[name] = await open(`models.mapping.${name}`, model);
+  return opened;
+}
