@@ -4,10 +4,11 @@
  * chooses it.
  */
 import { createRequire } from "node:module";
-import { join } from "node:path";
 import type { Device } from "../../lib/native/devices.js";
-import { native, packageRoot } from "../../lib/native/binding.js";
-import { finish } from "./process.js";
+import { native } from "../../lib/native/binding.js";
+import { buildEmulator, chooseEmulator, emulatorHooks, realGpu } from "./emulator-build.js";
+
+export { emulatorLibrary, realGpu } from "./emulator-build.js";
 
 /** The hooks of native/emulator/node. */
 export interface Emulator {
@@ -24,38 +25,18 @@ export interface Emulator {
   configure(name: string, value: number): number;
 }
 
-export const realGpu = Boolean(process.env["TR0N_TEST_GPU"]);
-export const emulatorLibrary = join(packageRoot, "build", "Release", "libtr0n_cuda_emulator.so");
-
-if (!realGpu) process.env["TR0N_CUDA_DRIVER"] = emulatorLibrary;
-// Everything else in this process tests the CPU.
-process.env["TR0N_DEVICE"] ??= "cpu";
+chooseEmulator();
 
 let missing: string | undefined;
 let hooks: Emulator | undefined;
 
-/** Builds the emulator; why there is none, where that does not work. */
-async function build(): Promise<string | undefined> {
-  if ((await finish("cmake", ["--version"]).catch(() => null))?.code !== 0)
-    return "CMake is missing (Debian: apt-get install cmake)";
-  const folder = join("build", "emulator");
-  for (const step of [
-    ["-S", join("native", "emulator"), "-B", folder],
-    ["--build", folder, "--parallel", "2", "--target", "tr0n_cuda_emulator", "tr0n_emulator_hooks"],
-  ]) {
-    const { code, stdout, stderr } = await finish("cmake", step, { cwd: packageRoot, timeout: 800_000 });
-    if (code !== 0) throw new Error(`cmake ${step.join(" ")}: ${stdout}${stderr}`);
-  }
-  hooks = createRequire(import.meta.url)(
-    join(packageRoot, "build", "Release", "tr0n_emulator_hooks.node"),
-  ) as Emulator;
-  return undefined;
-}
-
 // Before any test of this process: whoever asks for devices first opens the driver for good.
 before(async function () {
   this.timeout(900_000);
-  if (!realGpu) missing = await build();
+  if (!realGpu) {
+    missing = await buildEmulator();
+    if (missing === undefined) hooks = createRequire(import.meta.url)(emulatorHooks) as Emulator;
+  }
   const { problem, devices, kernels, images } = native().cudaInventory();
   missing ??= problem ?? devices[0]?.problem ?? undefined;
   if (Object.keys(images).length === 0)
