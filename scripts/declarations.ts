@@ -18,6 +18,8 @@ export interface Module {
 const marks = {
   /** export type MalaOptions = TypeOf<typeof malaOptions>; */
   type: /export type (\w+) = TypeOf<typeof (\w+)>;/g,
+  /** export type TranslatorShape = Checked<typeof translatorShape>; */
+  checked: /export type (\w+) = Checked<typeof (\w+)>;/g,
   /** export type Sampler = Chosen<typeof samplers>; */
   chosen: /export type (\w+) = Chosen<typeof (\w+)>;/g,
   /** export declare const sampler: Makers<typeof samplers, Sampler>; */
@@ -88,6 +90,11 @@ class Printer {
   print(): string {
     const body = this.module.declaration
       .replace(marks.type, (_, name: string, from: string) => this.declared(name, this.value(from) as Shape))
+      .replace(
+        marks.checked,
+        (_, name: string, from: string) =>
+          `export interface ${name} ${this.members(this.value(from) as ObjectShape, "checked", "", true)}`,
+      )
       .replace(marks.chosen, (_, name: string, from: string) => {
         const kinds = Object.values(this.value(from) as Record<string, Kind>);
         const one = ({ kind, options }: Kind): string =>
@@ -111,12 +118,12 @@ class Printer {
   }
 
   /** `given`: as callers write it. `checked`: with its defaults, not to be changed. */
-  private members(shape: ObjectShape, as: "given" | "checked", indent: string): string {
+  private members(shape: ObjectShape, as: "given" | "checked", indent: string, said = as === "given"): string {
     const lines = Object.entries(shape.form.properties).map(([key, option]) => {
       const optional = as === "given" ? option.mode !== "required" : option.mode === "open";
       const type = this.type(option.shape, `${indent}  `);
       const line = `${indent}  ${as === "checked" ? "readonly " : ""}${key}${optional ? "?" : ""}: ${type};\n`;
-      return as === "given" ? `${comment(sentences(option), `${indent}  `)}${line}` : line;
+      return said ? `${comment(sentences(option), `${indent}  `)}${line}` : line;
     });
     return `{\n${lines.join("")}${indent}}`;
   }

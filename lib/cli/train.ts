@@ -17,7 +17,8 @@ import {
   withModels,
 } from "./models.js";
 import { showOpening, type Progress } from "./progress.js";
-import { readTranslatorOptions, translatorOptions } from "./translator-options.js";
+import { minPairs } from "../training/options.js";
+import { networkOptions, readTranslatorOptions, trainingOptions } from "./translator-options.js";
 
 export const trainCommand: Command = {
   name: "train",
@@ -41,21 +42,9 @@ export const trainCommand: Command = {
     },
     ...settingOptions,
     ...augmentOptions,
-    preset: {
-      type: "string",
-      value: "NAME",
-      help: "recommended or official, the paper's (default: recommended)",
-    },
-    epochs: { type: "string", value: "N", help: "passes over the pairs (default 6; official 10)" },
-    "batch-size": { type: "string", value: "N", help: "pairs a step (default 256; official 16)" },
-    "learning-rate": {
-      type: "string",
-      value: "X",
-      help: "Adam's, at the start (default 1e-3; official 1e-4)",
-    },
-    ...translatorOptions,
+    ...trainingOptions,
+    ...networkOptions,
     ...deviceOptions,
-    checkpoint: { type: "string", value: "FILE", help: "go on from this file, and keep it up to date" },
     seed: {
       type: "string",
       value: "N",
@@ -67,7 +56,7 @@ export const trainCommand: Command = {
     "With --checkpoint a run that was stopped goes on when it is started again, with the same result.",
   run: async (args, context) => {
     const folder = args.text("pairs");
-    const count = args.integer("count", 1);
+    const count = args.integer("count", minPairs);
     if (folder !== undefined && count !== undefined)
       throw args.wrong("count", "no --pairs beside it", String(count));
     const given = await readTranslatorOptions(args);
@@ -75,11 +64,6 @@ export const trainCommand: Command = {
     const line = {
       ...given.train,
       pairs: folder ?? count,
-      preset: args.choice("preset", ["recommended", "official"]),
-      epochs: args.integer("epochs", 1),
-      batchSize: args.integer("batch-size", 1),
-      learningRate: args.number("learning-rate", { above: 0 }),
-      checkpoint: args.text("checkpoint"),
     };
     const run = await readRun(args);
     checkMapping(args, run);

@@ -1,10 +1,12 @@
 /** What a configuration file may hold. Its JSON Schema is published as schema/tr0n.schema.json. */
+import { augmentationOptions } from "../objective/augment.js";
 import { encoderKinds } from "../objective/encoder-kind.js";
 import type { EnergySpec } from "../objective/energy.js";
 import type { Stage } from "../objective/stages.js";
 import { recipes } from "../evaluate/recipes.js";
 import type { LatentSpec } from "../latent/latent.js";
-import type { Device } from "../native/devices.js";
+import { deviceOption, precisionOption } from "../native/devices.js";
+import { seedShape } from "../options/common.js";
 import {
   boolean,
   constant,
@@ -29,6 +31,7 @@ import {
 } from "../options/describe.js";
 import { jsonDocument, type JsonDocument } from "../options/json-schema.js";
 import { kindsInFile, type KindSpec } from "../options/kinds.js";
+import { trainOptions, translatorSettings } from "../training/options.js";
 import { samplers } from "../sampling/samplers/index.js";
 
 /** One of several objects that `kind` tells apart. */
@@ -149,16 +152,6 @@ const stage = named("stage", () =>
 export type SamplerSpec = KindSpec<typeof samplers>;
 const sampler: Shape<unknown, SamplerSpec> = named("sampler", () => kindsInFile(samplers));
 
-const conditionNoise = either(
-  kind("isotropic", { scale: required(atLeast0, "c + scale·ε") }),
-  kind("adaptive", { scale: option(atLeast0, "c + scale·‖c‖·ε/‖ε‖", { default: 1 }) }),
-  kind("covariance", {
-    covariance: option(list(numbers), "Σ, its rows", { otherwise: "Σ is estimated" }),
-    from: option(words("pairs"), "what Σ is estimated from"),
-    scale: option(atLeast0, "with from: c + scale·ε", { default: 1 }),
-  }),
-);
-
 export type ConditionSpec =
   | { class: number | readonly number[] }
   | { embedding: string | readonly number[] | readonly (readonly number[])[] }
@@ -218,47 +211,8 @@ const document = object({
   preprocess: option(list(stage, { least: 0 }), "stages between generator and encoder", {
     otherwise: "none",
   }),
-  augment: option(
-    object({
-      copies: option(count(1, 4096), "varied images that the energy is averaged over", { default: 8 }),
-      color: option(boolean(), "brightness, saturation and contrast", { default: true }),
-      translation: option(number({ min: 0, max: 1 }), "largest shift as a share of the side", {
-        default: 0.125,
-      }),
-      resize: option(
-        either(
-          list(number(), { least: 2, most: 2 }) as Shape as Shape<
-            readonly [number, number],
-            readonly [number, number]
-          >,
-          constant(false),
-        ),
-        "range of the factor; false: none",
-        { default: [0.8, 1.2] },
-      ),
-      cutout: option(number({ min: 0, max: 1 }), "sides of the cut-out as a share of the image's", {
-        default: 0.5,
-      }),
-    }),
-    "average the energy over augmented copies",
-    { otherwise: "not" },
-  ),
-  translator: option(
-    object({
-      components: option(count(1, 4096), "components of the mixture", { default: 10 }),
-      hidden: option(count(1, 2 ** 20), "width", { otherwise: "4 × the condition's size" }),
-      depth: option(count(1, 64), "residual blocks", { default: 1 }),
-      stds: option(words("shared", "component"), "of all components or of each", { default: "shared" }),
-      auxiliary: option(
-        text(),
-        "group of a product that the network regresses, beside the mixture of the others",
-      ),
-      space: option(words("z", "w"), "names of the heads in files, z_… or w_…", { default: "z" }),
-      bound: option(atLeast0, "means stay within ± this, 0: free", { otherwise: "the prior's" }),
-      conditionNoise: option(conditionNoise, "noise on conditions while training", { otherwise: "none" }),
-    }),
-    "the network",
-  ),
+  augment: option(augmentationOptions, "average the energy over augmented copies", { otherwise: "not" }),
+  translator: option(translatorSettings, "the network"),
   pairs: option(
     object({
       count: option(count(1), "pairs the folder shall have"),
@@ -266,28 +220,7 @@ const document = object({
     }),
     "of `tr0n pairs`",
   ),
-  train: option(
-    object({
-      pairs: option(either(count(1), path()), "how many to make, or a folder of them"),
-      preset: option(words("recommended", "official"), "settings that the others start from", {
-        default: "recommended",
-      }),
-      epochs: option(count(1), "passes over the pairs"),
-      batchSize: option(count(1), "pairs a step"),
-      learningRate: option(positive, "Adam's, at the start"),
-      clip: option(atLeast0, "norm to which the gradient is clipped, 0: not", { default: 1 }),
-      alpha: option(positive, "weight of the loss on the latent, beside that of an auxiliary group"),
-      loss: option(words("nll", "mse", "cosine"), "loss", { default: "nll" }),
-      temperature: option(positive, "cosine: of the relaxed draws", { default: 1 }),
-      calibrate: option(boolean(), "start from the moments of the pairs' latents", { default: false }),
-      heldOut: option(count(1), "pairs to validate on", { otherwise: "a tenth, at most 2000" }),
-      patience: option(count(1), "stop after so many epochs without a better held-out loss"),
-      initialLogStd: option(number({ min: -20, max: 20 }), "where the log standard deviations start"),
-      checkpoint: option(path(), "go on from this file, and keep it up to date"),
-      checkpointSeconds: option(atLeast0, "seconds between checkpoints", { default: 30 }),
-    }),
-    "of `tr0n train`",
-  ),
+  train: option(trainOptions, "of `tr0n train`"),
   sample: option(
     object({
       condition: option(condition, "what is wanted of the samples"),
@@ -331,14 +264,10 @@ const document = object({
     }),
     "files that commands write",
   ),
-  device: option(
-    text<Device>('a device: "auto", "cpu", "cuda" or "cuda:N"', /^(auto|cpu|cuda(:[0-9]{1,4})?)$/, "Device"),
-    "where translator and samplers compute",
-    { default: "auto" },
-  ),
-  precision: option(words("fp32", "tf32"), "how a GPU multiplies matrices", { default: "fp32" }),
+  device: deviceOption,
+  precision: precisionOption,
   maxBatch: option(count(1, 4096), "rows of one run of a model", { default: 64 }),
-  seed: option(count(0), "decides everything random", { otherwise: "random" }),
+  seed: option(seedShape, "decides everything random", { otherwise: "random" }),
 });
 
 export { document as documentShape };

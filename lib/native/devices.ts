@@ -1,7 +1,8 @@
 /** Devices: which there are, and what a `device` option means. */
 import { cpus, totalmem } from "node:os";
-import { checkChoice } from "../base/check.js";
-import { Tr0nError, invalid } from "../base/errors.js";
+import { Tr0nError } from "../base/errors.js";
+import { checkOption } from "../options/check.js";
+import { option, text, words, type TypeOf } from "../options/describe.js";
 import { callNative, runJob } from "./job.js";
 import { native } from "./binding.js";
 import type { DeviceId, NativeDevice } from "./types/devices.js";
@@ -13,11 +14,26 @@ import type { DeviceId, NativeDevice } from "./types/devices.js";
  */
 export type Device = "auto" | "cpu" | "cuda" | `cuda:${number}`;
 
+/** @internal */
+export const precisions = words("fp32", "tf32");
+
 /**
  * How a GPU multiplies matrices. "tf32" rounds the factors to 10 bits of mantissa, for tensor cores, and sums in float32.
  * The CPU, and a GPU without tensor cores, computes in float32 in either case.
  */
-export type Precision = "fp32" | "tf32";
+export type Precision = TypeOf<typeof precisions>;
+
+/** @internal */
+export const deviceOption = option(
+  text<Device>('a device: "auto", "cpu", "cuda" or "cuda:N"', /^(auto|cpu|cuda(:[0-9]{1,4})?)$/, "Device"),
+  "where translator and samplers compute: cpu, cuda, cuda:N or auto",
+  { more: "The models run on the CPU.", default: "auto" },
+);
+
+/** @internal */
+export const precisionOption = option(precisions, "how a GPU multiplies matrices", {
+  default: "fp32",
+});
 
 /** Where a translator computes, and how. */
 export interface Compute {
@@ -81,21 +97,15 @@ export function memoryLimit(): number {
   return constrained > 0 && constrained < total ? constrained : total;
 }
 
-function isDevice(value: unknown): value is Device {
-  return typeof value === "string" && /^(auto|cpu|cuda(:\d{1,4})?)$/.test(value);
-}
-
 /**
  * The device that an option means.
  *
  * @throws Tr0nError ERR_DEVICE_UNAVAILABLE saying what was tried and why it does not do, ArgumentError for what is no device.
  */
 export function checkDevice(name: string, value: unknown): DeviceId {
-  if (value !== undefined && !isDevice(value))
-    throw invalid(name, `a device: "auto", "cpu", "cuda" or "cuda:N"`, value);
-  const named = process.env["TR0N_DEVICE"] || "auto";
-  if (!isDevice(named)) throw invalid("TR0N_DEVICE", `a device: "auto", "cpu", "cuda" or "cuda:N"`, named);
-  const wanted = value === undefined || value === "auto" ? named : value;
+  const given = checkOption(deviceOption, value, name);
+  const named = checkOption(deviceOption, process.env["TR0N_DEVICE"] || undefined, "TR0N_DEVICE");
+  const wanted = given === "auto" ? named : given;
   if (wanted === "cpu") return wanted;
   try {
     return callNative(() => native().resolveDevice(wanted));
@@ -109,7 +119,7 @@ export function checkDevice(name: string, value: unknown): DeviceId {
 
 /** @throws ArgumentError */
 export function checkPrecision(name: string, value: unknown): Precision {
-  return checkChoice(name, value as Precision | undefined, "fp32", ["fp32", "tf32"]);
+  return checkOption(precisionOption, value, name);
 }
 
 /**
@@ -118,8 +128,8 @@ export function checkPrecision(name: string, value: unknown): Precision {
  * @throws Tr0nError ERR_DEVICE_UNAVAILABLE for a GPU, ArgumentError for what is no device
  */
 export function checkModelDevice(name: string, value: unknown): void {
-  if (value === undefined || value === "auto" || value === "cpu") return;
-  if (!isDevice(value)) throw invalid(name, `a device: "auto", "cpu", "cuda" or "cuda:N"`, value);
+  const given = checkOption(deviceOption, value, name);
+  if (given === "auto" || given === "cpu") return;
   throw new Tr0nError(
     "ERR_DEVICE_UNAVAILABLE",
     `${name}: ONNX models run on the CPU in this version, got ${JSON.stringify(value)}; translator and samplers run on a GPU ` +

@@ -1,39 +1,71 @@
 /** Differentiable augmentation: energies as means over varied copies of each image. */
-import { checkBoolean, checkInteger, checkNumber, checkOptions, shapeText } from "../base/check.js";
+import { shapeText } from "../base/check.js";
 import { ArgumentError, invalid } from "../base/errors.js";
 import { defaultRange, type Range } from "../base/range.js";
 import type { NativeAugmentation } from "../native/types/pipeline.js";
+import { check } from "../options/check.js";
+import {
+  boolean,
+  constant,
+  either,
+  integer,
+  number,
+  object,
+  option,
+  pair,
+  type Checked,
+  type TypeOf,
+} from "../options/describe.js";
 import { Builder, DataType, emptyGraph, type Dim, type Graph } from "../onnx/index.js";
 
-export interface AugmentationOptions {
-  /**
-   * A, copies of each image that the energy is averaged over. Each is one more run of the encoder, forwards and
-   * backwards. Default 8; the paper uses 50. Measured on the demo's GAN and classifier with the whole policy: the cosine
-   * between the gradient of A copies and that of many is 0.37, 0.66, 0.74, 0.82 and 0.91 for A = 1, 4, 8, 16 and 50, and
-   * the energy's standard deviation over draws 3.3, 1.8, 1.3, 0.9 and 0.6.
-   */
-  copies?: number;
-  /** Of images in [-1, 1], or as much of the generator's range: brightness + U(−½, ½), saturation × U(0, 2), contrast × U(½, 1½). Default true. */
-  color?: boolean;
-  /** Largest shift in either direction, as a share of the side, in whole pixels; 0 for none. Default 1/8. */
-  translation?: number;
-  /** Range of the factor of both sides; the result is cropped, or padded by the middle of the generator's range. Default [0.8, 1.2]; false for none. */
-  resize?: readonly [number, number] | false;
-  /** Sides of the rectangle that is set to the middle of the generator's range, as a share of the image's; 0 for none. Default ½. */
-  cutout?: number;
-}
+const share = number({ min: 0, max: 1 });
+
+/** @internal */
+export const augmentationOptions = object(
+  {
+    copies: option(
+      integer({ min: 1, max: 4096 }),
+      "A, copies of each image that the energy is averaged over",
+      {
+        more:
+          "Each is one more run of the encoder, forwards and backwards; the paper uses 50. Measured on the demo's GAN and classifier " +
+          "with the whole policy: the cosine between the gradient of A copies and that of many is 0.37, 0.66, 0.74, 0.82 and 0.91 " +
+          "for A = 1, 4, 8, 16 and 50, and the energy's standard deviation over draws 3.3, 1.8, 1.3, 0.9 and 0.6.",
+        default: 8,
+        flag: { value: "A" },
+      },
+    ),
+    color: option(boolean(), "vary brightness, saturation and contrast", {
+      more: "Of images in [-1, 1], or as much of the generator's range: brightness + U(−½, ½), saturation × U(0, 2), contrast × U(½, 1½).",
+      default: true,
+    }),
+    translation: option(share, "largest shift in either direction, as a share of the side; 0: none", {
+      more: "In whole pixels.",
+      default: 1 / 8,
+    }),
+    resize: option(
+      either(pair(number({ min: 0.1, max: 10 }), "two factors [low, high]"), constant(false)),
+      "range of the factor of both sides; false: none",
+      {
+        more: "The result is cropped, or padded by the middle of the generator's range.",
+        default: Object.freeze([0.8, 1.2] as const),
+      },
+    ),
+    cutout: option(share, "sides of the rectangle that is cut out, as a share of the image's; 0: none", {
+      more: "It is set to the middle of the generator's range.",
+      default: 1 / 2,
+    }),
+  },
+  ({ resize }, name) => {
+    if (Array.isArray(resize) && resize[0] > resize[1])
+      throw invalid(name("resize"), "two factors [low, high] with low ≤ high", resize);
+  },
+);
+
+export type AugmentationOptions = TypeOf<typeof augmentationOptions>;
 
 /** How images are varied before an encoder sees them. Plain data; make one with {@link augmentation}. */
-export interface Augmentation {
-  readonly kind: "policy";
-  readonly copies: number;
-  readonly color: boolean;
-  readonly translation: number;
-  readonly resize: readonly [number, number] | false;
-  readonly cutout: number;
-}
-
-const names = ["copies", "color", "translation", "resize", "cutout"] as const;
+export type Augmentation = { readonly kind: "policy" } & Checked<typeof augmentationOptions>;
 
 export const augmentation = {
   /**
@@ -48,14 +80,9 @@ export const augmentation = {
    * @throws ArgumentError for options out of range, or when nothing is left to vary
    */
   policy(options?: AugmentationOptions): Augmentation {
-    const o = checkOptions("augmentation.policy options", options, names);
     const made: Augmentation = Object.freeze({
       kind: "policy",
-      copies: checkInteger("copies", o.copies, 8, { min: 1, max: 4096 }),
-      color: checkBoolean("color", o.color, true),
-      translation: checkNumber("translation", o.translation, 1 / 8, { min: 0, max: 1 }),
-      resize: checkFactors(o.resize),
-      cutout: checkNumber("cutout", o.cutout, 1 / 2, { min: 0, max: 1 }),
+      ...check(augmentationOptions, options, { name: "augmentation.policy options" }),
     });
     if (!made.color && made.translation === 0 && made.resize === false && made.cutout === 0)
       throw new ArgumentError(
@@ -64,21 +91,6 @@ export const augmentation = {
     return made;
   },
 };
-
-function checkFactors(value: unknown): readonly [number, number] | false {
-  if (value === false) return false;
-  const range = { min: 0.1, max: 10 };
-  const given: unknown = value ?? [0.8, 1.2];
-  if (!Array.isArray(given) || given.length !== 2)
-    throw invalid("resize", "false or two factors [low, high]", value);
-  const [low, high] = given as [unknown, unknown];
-  const checked = [
-    checkNumber("resize[0]", low ?? Number.NaN, 0, range),
-    checkNumber("resize[1]", high ?? Number.NaN, 0, range),
-  ] as const;
-  if (checked[0] > checked[1]) throw invalid("resize", "two factors [low, high] with low ≤ high", value);
-  return Object.freeze([...checked] as [number, number]);
-}
 
 /** @throws ArgumentError unless `value` is an augmentation; its options are checked again. */
 export function checkAugmentation(name: string, value: unknown): Augmentation {

@@ -88,6 +88,8 @@ function walk(shape: Shape, value: unknown, name: string, how: Walk): unknown {
       );
     case "list": {
       if (!isList(value)) throw refused(shape, value, name);
+      if (form.words !== undefined && (value.length < form.least || value.length > form.most))
+        throw refused(shape, value, name);
       if (value.length < form.least)
         throw invalid(name, `at least ${form.least} of them`, value.length === 0 ? undefined : value);
       if (value.length > form.most) throw refused(shape, value, name);

@@ -41,7 +41,13 @@ export type Form =
   | { readonly is: "path" }
   | { readonly is: "words"; readonly words: readonly string[] }
   | { readonly is: "constant"; readonly value: string | number | boolean }
-  | { readonly is: "list"; readonly items: Shape; readonly least: number; readonly most: number }
+  | {
+      readonly is: "list";
+      readonly items: Shape;
+      readonly least: number;
+      readonly most: number;
+      readonly words?: string;
+    }
   /** Values of one shape under names that the caller chooses. */
   | { readonly is: "record"; readonly values: Shape; readonly words: string }
   | { readonly is: "object"; readonly properties: Properties; readonly rules: readonly Rule[] }
@@ -174,6 +180,12 @@ export const list = <T, F>(
   items: Shape<T, F>,
   { least = 1, most = Infinity }: { least?: number; most?: number } = {},
 ): Shape<readonly T[], readonly F[]> => ({ form: { is: "list", items, least, most } });
+/** Two of them. */
+export const pair = <T, F>(items: Shape<T, F>, what: string): Shape<readonly [T, T], readonly [F, F]> =>
+  ({ form: { is: "list", items, least: 2, most: 2, words: what } }) as Shape as Shape<
+    readonly [T, T],
+    readonly [F, F]
+  >;
 export const record = <T, F>(
   values: Shape<T, F>,
   what = "an object",
@@ -203,7 +215,6 @@ export const byHand = <T, F = never>(
 interface Said {
   more?: string;
   flag?: Flag | false;
-  file?: { not: string };
 }
 
 /** An option that may be left out. */
@@ -239,6 +250,12 @@ export const withDefault = <T, F>(
   from: Option<T, F>,
   is: NoInfer<T> | Derived<NoInfer<T>>,
 ): Option<T, F, "filled"> => ({ ...from, otherwise: undefined, mode: "filled", default: is });
+
+/** The same option, which a configuration file does not have. */
+export const notInFile = <T, M extends Mode>(
+  from: Option<T, unknown, M>,
+  reason: string,
+): Option<T, never, M> => ({ ...from, file: { not: reason } }) as Option<T, never, M>;
 
 /** All of it may be left out, as in a section of a configuration file that the command line completes. */
 export function partial<P extends Properties>(

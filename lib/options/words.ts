@@ -56,7 +56,7 @@ function one(form: Exclude<Form, { is: "either" | "named" | "boolean" | "words" 
     case "constant":
       return describe(form.value);
     case "list":
-      return form.most === Infinity ? "a list" : `a list of ${form.most}`;
+      return form.words ?? "a list";
     case "object": {
       const needed = Object.entries(form.properties)
         .filter(([, { mode }]) => mode === "required")

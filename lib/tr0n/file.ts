@@ -27,9 +27,11 @@ import {
   type ModelRecord,
   type ObjectiveRecord,
 } from "../objective/record.js";
-import { translatorNames, type TranslatorSettings } from "../training/options.js";
+import { translatorSettings, type TranslatorSettings } from "../training/options.js";
 import type { TrainReport } from "../training/report.js";
-import { checkArchitecture } from "../translator/shape.js";
+import { architecture, architectureOf } from "../translator/shape.js";
+import { check } from "../options/check.js";
+import { object } from "../options/describe.js";
 import { translatorFromFile, type Translator } from "../translator/translator.js";
 
 /** Deviations of y about the auxiliary head's output. */
@@ -54,18 +56,14 @@ export async function encodeTranslatorFile(
   spread: Float32Array | null,
   rest: Omit<TranslatorFileConfig, "models" | "blocks">,
 ): Promise<Uint8Array> {
-  const { hidden, depth, stds, space, bound } = translator;
   // A deterministic translator has one whatever the mixture of a later training is to have.
   const components = translator.deterministic ? rest.translator.components : translator.components;
   const config = {
     models: await objectiveRecord(objective),
     translator: {
+      ...architectureOf(translator),
       components,
-      hidden,
-      depth,
-      stds,
-      space,
-      bound,
+      bound: translator.bound,
       ...(rest.translator.auxiliary === undefined ? {} : { auxiliary: rest.translator.auxiliary }),
       conditionNoise: noiseToJson(rest.translator.conditionNoise),
     },
@@ -197,7 +195,7 @@ function checkConfig(given: TranslatorFileConfig): TranslatorFileConfig {
   };
   const translator = { ...given.translator };
   const unknown = Object.keys(translator).find(
-    (key) => !(translatorNames as readonly string[]).includes(key),
+    (key) => !Object.hasOwn(translatorSettings.form.properties, key),
   );
   if (unknown !== undefined)
     throw new TypeError(
@@ -220,8 +218,7 @@ function checkConfig(given: TranslatorFileConfig): TranslatorFileConfig {
       ...(models.augment === undefined ? {} : { augment: checkAugmentation("augment", models.augment) }),
     },
     translator: {
-      ...checkArchitecture("", translator, { components: 10, hidden: 4 }),
-      components: translator.components,
+      ...check(object(architecture), architectureOf(translator), { name: "translator" }),
       auxiliary: checkAuxiliaryName("auxiliary", translator.auxiliary),
       bound: translator.bound,
       conditionNoise: noiseFromJson(translator.conditionNoise),

@@ -1,145 +1,165 @@
 /** What training is told: its options, their defaults and their checks. */
-import { checkAuxiliaryName, withoutAuxiliary, type AuxiliaryGroup } from "../translator/auxiliary.js";
-import {
-  checkBoolean,
-  checkChoice,
-  checkFunction,
-  checkInteger,
-  checkNumber,
-  checkOptions,
-  checkPath,
-  checkSeed,
-  checkSignal,
-} from "../base/check.js";
+import { withoutAuxiliary, type AuxiliaryGroup } from "../translator/auxiliary.js";
 import { invalid } from "../base/errors.js";
-import { checkNoise, type ConditionNoise } from "../translator/noise.js";
+import { checkNoise, noiseInFile, type ConditionNoise } from "../translator/noise.js";
 import type { Objective } from "../objective/objective.js";
-import { checkArchitecture, type Space, type Stds } from "../translator/shape.js";
+import { check } from "../options/check.js";
+import { listener, ofTheDocument, seedShape, signal } from "../options/common.js";
+import {
+  boolean,
+  byHand,
+  either,
+  integer,
+  notInFile,
+  number,
+  object,
+  option,
+  path,
+  text,
+  words,
+  type Derived,
+  type TypeOf,
+} from "../options/describe.js";
+import { architecture, boundOption, logStdShape } from "../translator/shape.js";
 import { mean } from "./validation.js";
 import type { TrainProgress } from "./report.js";
 
-export interface TrainOptions {
-  /** How many pairs to make, or a folder from generatePairs(). Default 50,000; 20,000 or more are recommended. */
-  pairs?: number | string;
-  /**
-   * Settings that the other options start from. "recommended" (default): 6 epochs, batches of 256, rate 1e-3, alpha 1,
-   * log standard deviations that start at the prior's. "official": the paper's 10 epochs, batches of 16, rate 1e-4, alpha
-   * 1e-4, log standard deviations that start at log 0.01; on far fewer pairs than the paper's million, so that it
-   * finishes, and the fit is too narrow for it. With `translator.auxiliary` "official" is the paper's loss for BigGAN, and
-   * "recommended" has another `alpha`.
-   */
-  preset?: "recommended" | "official";
-  /**
-   * What a pair's latent is held against. "nll" (default): −log q(z|c). "mse": the mean squared error of a deterministic
-   * translator, a point for each condition in the place of a density; resampling has no use for it, and other samplers
-   * start from the point. "cosine": −cos(c, f(G(z'))) of a relaxed draw z' of the mixture (Gumbel-softmax weights,
-   * reparameterised normals), through the gradient of generator and encoder, one for each pair and epoch; for
-   * embeddings only.
-   */
-  loss?: "nll" | "mse" | "cosine";
-  /** Temperature of the relaxed draws of "cosine": towards 0 they pick one component. Default 1. */
-  temperature?: number;
-  epochs?: number;
-  batchSize?: number;
-  /** Adam's rate at the start; it falls to 0 along a cosine. */
-  learningRate?: number;
-  /** Norm to which the whole gradient is clipped; 0 switches it off. Default 1. */
-  clip?: number;
-  /**
-   * Weight of the loss on the latent; an auxiliary head's mean squared error has weight 1. Default of "recommended": 1
-   * without such a head. With one 2v/n, v being the variance of the group's n numbers under the prior: then the sum is
-   * (times a factor) the negative log-likelihood of both groups, of y under a normal of variance v about the head's
-   * output. Likewise for the loss "mse"; 1 for "cosine".
-   */
-  alpha?: number;
-  /** Where the log standard deviations start. */
-  initialLogStd?: number;
-  /**
-   * Start from the pairs' moments: the means' layer at the mean and in units of the deviation of each dimension of
-   * their latents, and the standard deviations (without `initialLogStd`) at those. For latents whose scale is not
-   * known beforehand; for N(0, I) it changes next to nothing. Default false.
-   */
-  calibrate?: boolean;
-  /** How many pairs are held out to choose the best epoch by. Default a tenth, at most 2,000. */
-  heldOut?: number;
-  /** Stop when the held-out loss has not been lower for so many epochs. Default: never. */
-  patience?: number;
-  /**
-   * A file that is written atomically at the end of each epoch and about every `checkpointSeconds`, and when the call is
-   * aborted. If it is there already, training goes on from it with the same result as an uninterrupted run; without a
-   * `seed` option the file's seed is used. It stays when training ends.
-   */
-  checkpoint?: string;
-  /** Default 30. */
-  checkpointSeconds?: number;
-  /** Decides pairs, first weights, order, labels and noise. Default: the Tr0n's own seed. */
-  seed?: number;
-  onProgress?: (progress: TrainProgress) => void;
-  signal?: AbortSignal;
-}
-
-/** What of the translator `Tr0n.create` can be told. */
-export interface TranslatorSettings {
-  /** K. Default 10. */
-  components?: number;
-  /** h. Default 4 × the condition's size. */
-  hidden?: number;
-  /** Residual blocks. Default 1, the paper's. */
-  depth?: number;
-  /** One vector of standard deviations for all components (default), or one for each: "component". */
-  stds?: Stds;
-  /** Names of the heads' tensors in files: z_… (default), or w_… as the paper's code has them for mapped latents. */
-  space?: Space;
-  /**
-   * Name of one group of a latent.product(), such as BigGAN's class embeddings "y", that the translator regresses: a
-   * head of its own gives one y for each condition, trained by mean squared error, and the mixture covers the other
-   * groups. Chains start at that y, and the hybrid sampler moves it as one vector. Default: none, the mixture covers all.
-   */
-  auxiliary?: string;
-  /** Component means stay within ±bound; 0 leaves them free. Default: the bound of the latent that the mixture covers, if it has one. */
-  bound?: number;
-  /** Noise on conditions while training. Default none. */
-  conditionNoise?: ConditionNoise;
-}
-
-export const translatorNames = [
-  "components",
-  "hidden",
-  "depth",
-  "stds",
-  "space",
-  "auxiliary",
-  "bound",
-  "conditionNoise",
-] as const satisfies readonly (keyof TranslatorSettings)[];
-
-const optionNames = [
-  "pairs",
-  "preset",
-  "loss",
-  "temperature",
-  "epochs",
-  "batchSize",
-  "learningRate",
-  "clip",
-  "alpha",
-  "initialLogStd",
-  "calibrate",
-  "heldOut",
-  "patience",
-  "checkpoint",
-  "checkpointSeconds",
-  "seed",
-  "onProgress",
-  "signal",
-] as const;
+/** Settings that the other options start from. */
 const presets = {
   recommended: { epochs: 6, batchSize: 256, learningRate: 1e-3, alpha: 1 },
   official: { epochs: 10, batchSize: 16, learningRate: 1e-4, alpha: 1e-4 },
 } as const;
-const defaultPairs = 50_000;
+type Preset = keyof typeof presets;
+
+const ofPreset = (name: keyof (typeof presets)[Preset]): Derived<number> => ({
+  from: ({ preset }: { preset: Preset }) => presets[preset][name],
+  words: `${presets.recommended[name]}; official ${presets.official[name]}`,
+});
+
 /** Fewer pairs leave nothing to hold out. */
 export const minPairs = 20;
+/** So many epochs without a better loss are more than there can be. */
+const mostEpochs = 2 ** 20;
+const positive = number({ above: 0 });
+const epochCount = integer({ min: 1, max: mostEpochs });
+
+/** @internal */
+export const trainOptions = object(
+  {
+    pairs: option(
+      either(integer({ min: minPairs, max: 2 ** 32 - 1 }), path()),
+      "how many pairs to make, or a folder from generatePairs()",
+      { more: "20,000 or more are recommended.", default: 50_000, flag: false },
+    ),
+    preset: option(words("recommended", "official"), "settings that the other options start from", {
+      more:
+        'With "recommended" the log standard deviations start at the prior\'s. "official" has the paper\'s numbers, and log ' +
+        "standard deviations that start at log 0.01; on far fewer pairs than the paper's million, so that it finishes, and the " +
+        'fit is too narrow for it. With `translator.auxiliary` "official" is the paper\'s loss for BigGAN, and "recommended" has ' +
+        "another `alpha`.",
+      default: "recommended",
+    }),
+    loss: option(words("nll", "mse", "cosine"), "what a pair's latent is held against", {
+      more:
+        '"nll": −log q(z|c). "mse": the mean squared error of a deterministic translator, a point for each condition in the place ' +
+        'of a density; resampling has no use for it, and other samplers start from the point. "cosine": −cos(c, f(G(z\'))) of a ' +
+        "relaxed draw z' of the mixture (Gumbel-softmax weights, reparameterised normals), through the gradient of generator " +
+        "and encoder, one for each pair and epoch; for embeddings only.",
+      default: "nll",
+    }),
+    temperature: option(positive, 'temperature of the relaxed draws of the loss "cosine"', {
+      more: "Towards 0 they pick one component.",
+      default: 1,
+    }),
+    epochs: option(epochCount, "passes over the pairs", { default: ofPreset("epochs") }),
+    batchSize: option(integer({ min: 1, max: 2 ** 20 }), "pairs a step", { default: ofPreset("batchSize") }),
+    learningRate: option(positive, "Adam's rate at the start", {
+      more: "It falls to 0 along a cosine.",
+      default: ofPreset("learningRate"),
+    }),
+    clip: option(number({ min: 0 }), "norm to which the whole gradient is clipped; 0: not", { default: 1 }),
+    alpha: option(positive, "weight of the loss on the latent, beside that of an auxiliary group", {
+      more:
+        'An auxiliary head\'s mean squared error has weight 1. "recommended" is 1 without such a head. With one it is 2v/n, v ' +
+        "being the variance of the group's n numbers under the prior: then the sum is (times a factor) the negative " +
+        "log-likelihood of both groups, of y under a normal of variance v about the head's output. Likewise for the loss " +
+        '"mse"; 1 for "cosine".',
+      otherwise: `${presets.recommended.alpha}, or what balances an auxiliary group; official ${presets.official.alpha}`,
+    }),
+    initialLogStd: option(logStdShape, "where the log standard deviations start", {
+      otherwise: "the preset's",
+    }),
+    calibrate: option(boolean(), "start from the moments of the pairs' latents", {
+      more:
+        "The means' layer starts at the mean and in units of the deviation of each dimension of the latents, and the standard " +
+        "deviations (without `initialLogStd`) at those. For latents whose scale is not known beforehand; for N(0, I) it changes " +
+        "next to nothing.",
+      default: false,
+    }),
+    heldOut: option(integer({ min: 1 }), "pairs that are held out to choose the best epoch by", {
+      otherwise: "a tenth, at most 2000",
+    }),
+    patience: option(epochCount, "stop after so many epochs without a better held-out loss", {
+      otherwise: "never",
+    }),
+    checkpoint: option(path(), "file to go on from, and to keep up to date", {
+      more:
+        "It is written atomically at the end of each epoch and about every `checkpointSeconds`, and when the call is aborted. If " +
+        "it is there already, training goes on from it with the same result as an uninterrupted run; without a `seed` option the " +
+        "file's seed is used. It stays when training ends.",
+      otherwise: "none",
+    }),
+    checkpointSeconds: option(number({ min: 0 }), "seconds between checkpoints", { default: 30 }),
+    seed: notInFile(
+      option(seedShape, "decides pairs, first weights, order, labels and noise", {
+        otherwise: "the Tr0n's own seed",
+      }),
+      ofTheDocument,
+    ),
+    onProgress: listener<TrainProgress>("TrainProgress", "called with how far training is"),
+    signal,
+  },
+  ({ loss }, name, { temperature }) => {
+    if (temperature !== undefined && loss !== "cosine")
+      throw invalid(
+        name("temperature"),
+        `nothing, for it is of the loss "cosine" and not "${String(loss)}"`,
+        temperature,
+      );
+  },
+);
+
+export type TrainOptions = TypeOf<typeof trainOptions>;
+
+/** @internal */
+export const translatorSettings = object({
+  ...architecture,
+  auxiliary: option(
+    text("the name of a group of the latent"),
+    "group of a latent.product() that the translator regresses",
+    {
+      more:
+        'Such as BigGAN\'s class embeddings "y": a head of its own gives one y for each condition, trained by mean squared error, ' +
+        "and the mixture covers the other groups. Chains start at that y, and the hybrid sampler moves it as one vector.",
+      otherwise: "none, the mixture covers all",
+      flag: { value: "GROUP" },
+    },
+  ),
+  bound: { ...boundOption, otherwise: "the bound of the latent that the mixture covers, if it has one" },
+  conditionNoise: option(
+    byHand<ConditionNoise, TypeOf<typeof noiseInFile>>("ConditionNoise", checkNoise, noiseInFile),
+    "noise on conditions while training",
+    { otherwise: "none" },
+  ),
+});
+
+/** What of the translator `Tr0n.create` can be told. */
+export type TranslatorSettings = TypeOf<typeof translatorSettings>;
+
+/** @throws ArgumentError */
+export function checkTranslator(value: TranslatorSettings | undefined): TranslatorSettings {
+  return check(translatorSettings, value, { name: "translator", prefix: "translator." });
+}
 
 /** The options with their defaults. */
 export type TrainSettings = ReturnType<typeof checkTrainOptions>;
@@ -150,58 +170,26 @@ export function checkTrainOptions(
   objective: Objective,
   auxiliary: AuxiliaryGroup | null = null,
 ) {
-  const o = checkOptions("options", options, optionNames);
-  const preset = checkChoice("preset", o.preset, "recommended", ["recommended", "official"]);
-  const defaults = presets[preset];
-  let pairs: number | string;
-  if (typeof o.pairs === "string") {
-    checkPath("pairs", o.pairs);
-    pairs = o.pairs;
-  } else if (o.pairs !== undefined && typeof o.pairs !== "number")
-    throw invalid("pairs", "a number of pairs or a folder", o.pairs);
-  else pairs = checkInteger("pairs", o.pairs, defaultPairs, { min: minPairs, max: 2 ** 32 - 1 });
-  if (o.checkpoint !== undefined) checkPath("checkpoint", o.checkpoint);
-  checkFunction("onProgress", o.onProgress);
-  checkSignal("signal", o.signal);
-  const loss = checkChoice("loss", o.loss, "nll", ["nll", "mse", "cosine"]);
-  if (o.temperature !== undefined && loss !== "cosine")
-    throw invalid("temperature", `nothing, for it is of the loss "cosine" and not "${loss}"`, o.temperature);
-  if (loss === "cosine") objective.requireGradient('loss: "cosine"', 'the loss "nll" needs none');
-  const calibrated = checkBoolean("calibrate", o.calibrate, false);
+  const o = check(trainOptions, options, { name: "options" });
+  if (o.loss === "cosine") objective.requireGradient('loss: "cosine"', 'the loss "nll" needs none');
   const logStds =
-    preset === "official"
+    o.preset === "official"
       ? [Math.log(0.01)]
       : Array.from(withoutAuxiliary(objective.source.stds, auxiliary), Math.log);
   const uniform = logStds.every((value) => value === logStds[0]);
   const startLogStd = uniform ? logStds[0]! : logStds.reduce((sum, value) => sum + value / logStds.length, 0);
   return {
-    pairs,
-    epochs: checkInteger("epochs", o.epochs, defaults.epochs, { min: 1, max: 2 ** 20 }),
-    batchSize: checkInteger("batchSize", o.batchSize, defaults.batchSize, { min: 1, max: 2 ** 20 }),
-    learningRate: checkNumber("learningRate", o.learningRate, defaults.learningRate, { above: 0 }),
-    clip: checkNumber("clip", o.clip, 1, { min: 0 }),
-    alpha: checkNumber(
-      "alpha",
-      o.alpha,
-      preset === "recommended" && auxiliary
-        ? balancedAlpha(loss, objective.source.stds, auxiliary)
-        : defaults.alpha,
-      { above: 0 },
-    ),
-    loss,
-    temperature: checkNumber("temperature", o.temperature, 1, { above: 0 }),
-    initialLogStd: checkNumber("initialLogStd", o.initialLogStd, startLogStd, { min: -20, max: 20 }),
-    calibrate: calibrated,
-    calibrateStds: calibrated && o.initialLogStd === undefined,
-    heldOut: o.heldOut === undefined ? undefined : checkInteger("heldOut", o.heldOut, 1, { min: 1 }),
-    patience: checkInteger("patience", o.patience, 2 ** 20, { min: 1, max: 2 ** 20 }),
+    ...o,
+    alpha:
+      o.alpha ??
+      (o.preset === "recommended" && auxiliary
+        ? balancedAlpha(o.loss, objective.source.stds, auxiliary)
+        : presets[o.preset].alpha),
+    initialLogStd: o.initialLogStd ?? startLogStd,
+    calibrateStds: o.calibrate && o.initialLogStd === undefined,
+    patience: o.patience ?? mostEpochs,
     /** [d], where the prior's dimensions differ: then `initialLogStd` is their mean. */
     initialLogStds: o.initialLogStd === undefined && !uniform ? logStds : null,
-    checkpoint: o.checkpoint,
-    checkpointSeconds: checkNumber("checkpointSeconds", o.checkpointSeconds, 30, { min: 0 }),
-    seed: o.seed === undefined ? undefined : checkSeed("seed", o.seed),
-    onProgress: o.onProgress,
-    signal: o.signal,
   };
 }
 
@@ -217,25 +205,4 @@ function balancedAlpha(
   if (loss === "nll") return nats;
   const z = withoutAuxiliary(stds, { name: "", begin, size });
   return (nats * z.length) / (2 * variance(z));
-}
-
-/** @throws ArgumentError */
-export function checkTranslator(value: TranslatorSettings | undefined): TranslatorSettings {
-  const o = checkOptions("translator", value, translatorNames);
-  const { components, hidden, depth, stds, space } = checkArchitecture("translator.", o, {
-    components: 10,
-    hidden: 1,
-  });
-  const given = <T>(present: unknown, checked: T): T | undefined =>
-    present === undefined ? undefined : checked;
-  return {
-    components: given(o.components, components),
-    hidden: given(o.hidden, hidden),
-    depth,
-    stds,
-    space,
-    auxiliary: checkAuxiliaryName("translator.auxiliary", o.auxiliary),
-    bound: given(o.bound, checkNumber("translator.bound", o.bound, 0, { min: 0 })),
-    conditionNoise: checkNoise("translator.conditionNoise", o.conditionNoise),
-  };
 }

@@ -16,7 +16,7 @@ import { findStepSizes, pilotWarnings } from "./pilot.js";
 import { pairsRecord, withFormerKinds } from "../objective/record.js";
 import type { Tensor } from "../base/tensor.js";
 import { Trainer, type TrainerOptions } from "../translator/trainer.js";
-import { parameterCount } from "../translator/shape.js";
+import { architectureOf, parameterCount } from "../translator/shape.js";
 import { Translator } from "../translator/translator.js";
 import { Validation, mean } from "./validation.js";
 import { TrainingLoop, firstCheckpoint } from "./loop.js";
@@ -37,11 +37,7 @@ function freshTranslator(
     condition: objective.conditionSize,
     latent: objective.latentSize - (auxiliary?.size ?? 0),
     auxiliary: auxiliary?.size,
-    components: t.components,
-    hidden: t.hidden,
-    depth: t.depth,
-    stds: t.stds,
-    space: t.space,
+    ...architectureOf(t),
     bound: t.bound ?? commonBound(mixtureGroups(objective.latent, auxiliary)),
     deterministic: o.loss === "mse",
     initialLogStd: o.initialLogStd,
@@ -86,12 +82,10 @@ export async function trainTranslator(
     const run: Record<string, unknown> = {
       ...(await pairsRecord(objective)),
       translator: {
-        components: translator.components,
-        hidden: translator.hidden,
+        ...architectureOf(translator),
+        space: undefined, // names in files make no other run
         bound: translator.bound,
         conditionNoise: noiseToJson(translatorSettings.conditionNoise),
-        depth: translator.depth,
-        stds: translator.stds,
         ...(auxiliary ? { auxiliary: auxiliary.name } : {}),
       },
       pairs: folder ? folder.identity : o.pairs,

@@ -1,11 +1,50 @@
 /** Noise on the translator's conditions while it trains: what bridges text and image embeddings. */
-import { checkNumber, checkOptions, checkSignal, shapeText } from "../base/check.js";
+import { checkOptions, checkSignal, shapeText } from "../base/check.js";
 import { ArgumentError, invalid } from "../base/errors.js";
 import { runJob } from "../native/job.js";
 import { native } from "../native/binding.js";
 import type { NativeTrainerConfig } from "../native/types/translator.js";
 import type { Owned } from "../native/types/values.js";
 import { checkTensor, type Tensor } from "../base/tensor.js";
+import { checkOption } from "../options/check.js";
+import {
+  constant,
+  either,
+  list,
+  number,
+  object,
+  option,
+  required,
+  words,
+  type Properties,
+} from "../options/describe.js";
+
+const scale = number({ min: 0 });
+/** As fields of noise: `scale` of that which has one by itself, and of that which must be told. */
+const scaled = {
+  isotropic: required(scale, "s of c + s·ε"),
+  adaptive: option(scale, "s of c + s·‖c‖·ε/‖ε‖", { default: 1 }),
+  pairs: option(scale, "with `from`: s of c + s·ε", { default: 1 }),
+};
+const kind = <const K extends string, const P extends Properties>(name: K, properties: P) =>
+  object({ kind: required(constant(name), "which"), ...properties });
+
+/**
+ * As a configuration file has it: a covariance by its rows.
+ *
+ * @internal
+ */
+export const noiseInFile = either(
+  kind("isotropic", { scale: scaled.isotropic }),
+  kind("adaptive", { scale: scaled.adaptive }),
+  kind("covariance", {
+    covariance: option(list(list(number())), "Σ, its rows", { otherwise: "Σ is estimated" }),
+    from: option(words("pairs"), "what Σ is estimated from", {
+      otherwise: "pairs, where there is no covariance",
+    }),
+    scale: scaled.pairs,
+  }),
+);
 
 /**
  * c + s·ε ("isotropic"); c + s·‖c‖·ε/‖ε‖ ("adaptive"), s being `scale` in both; c + N(0, Σ) ("covariance", Σ a tensor
@@ -30,20 +69,20 @@ export function checkNoise(name: string, value: unknown): ConditionNoise | undef
     case "isotropic":
       return {
         kind: "isotropic",
-        scale: checkNumber(`${name}.scale`, (given as { scale?: number }).scale ?? Number.NaN, 0, { min: 0 }),
+        scale: checkOption(scaled.isotropic, (given as { scale?: number }).scale, `${name}.scale`),
       };
     case "adaptive":
       return {
         kind: "adaptive",
-        scale: checkNumber(`${name}.scale`, (given as { scale?: number }).scale, 1, { min: 0 }),
+        scale: checkOption(scaled.adaptive, (given as { scale?: number }).scale, `${name}.scale`),
       };
     case "covariance": {
       const { covariance, from } = given as { covariance?: Tensor | null; from?: unknown };
       if (from !== undefined) {
         if (covariance !== undefined || from !== "pairs")
           throw invalid(`${name}.from`, '"pairs", and no covariance beside it', from);
-        const { scale } = given as { scale?: number };
-        return { kind: "covariance", from, scale: checkNumber(`${name}.scale`, scale, 1, { min: 0 }) };
+        const chosen = (given as { scale?: number }).scale;
+        return { kind: "covariance", from, scale: checkOption(scaled.pairs, chosen, `${name}.scale`) };
       }
       checkTensor(`${name}.covariance`, covariance as Tensor, { finite: true });
       const [rows, columns] = covariance!.shape;

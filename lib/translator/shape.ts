@@ -1,91 +1,121 @@
 /** What a translator network looks like: its sizes, and the tensors that files name. */
-import { checkBoolean, checkChoice, checkInteger, checkNumber } from "../base/check.js";
 import { ArgumentError, Tr0nError } from "../base/errors.js";
+import { check } from "../options/check.js";
+import {
+  boolean,
+  integer,
+  number,
+  object,
+  option,
+  required,
+  withDefault,
+  words,
+  type Checked,
+  type TypeOf,
+} from "../options/describe.js";
 
-/** The sizes that define a translator, all filled in. */
-export interface TranslatorShape {
-  /** m, numbers of a condition. */
-  readonly condition: number;
-  /** d, numbers of a latent. */
-  readonly latent: number;
-  /** K, components of the mixture. */
-  readonly components: number;
-  /** h, hidden width. */
-  readonly hidden: number;
-  /** Residual blocks. */
-  readonly depth: number;
-  /** Component means are bound·tanh(·); 0 leaves them unbounded. */
-  readonly bound: number;
-  /** Size of a second, regressed latent y; 0: none. */
-  readonly auxiliary: number;
-  /** Standard deviations [d] for all components, or [K, d]. */
-  readonly stds: Stds;
-  /** A point for each condition in the place of a density. */
-  readonly deterministic: boolean;
-  /** Whether the tensors of the heads are called z_… or w_…, as in the paper's code for generators with a mapping network. */
-  readonly space: Space;
+const size = integer({ min: 1, max: 2 ** 20 });
+
+/** @internal */
+export const stdsShape = words("shared", "component");
+/** @internal */
+export const spaceShape = words("z", "w");
+
+export type Stds = TypeOf<typeof stdsShape>;
+export type Space = TypeOf<typeof spaceShape>;
+
+/**
+ * What callers choose of a network. What depends on the models or the loss is left open.
+ *
+ * @internal
+ */
+export const architecture = {
+  components: option(integer({ min: 1, max: 4096 }), "K, components of the mixture", {
+    otherwise: "10",
+    flag: { value: "K" },
+  }),
+  hidden: option(size, "h, hidden width", { otherwise: "4 × the condition's size" }),
+  depth: option(integer({ min: 1, max: 64 }), "residual blocks", { more: "The paper has one.", default: 1 }),
+  stds: option(stdsShape, "standard deviations, one vector of all components or one of each", {
+    default: "shared",
+  }),
+  space: option(spaceShape, "first letter of the heads' tensors in files", {
+    more: "z_…, or w_… as the paper's code has them for generators with a mapping network.",
+    default: "z",
+  }),
+};
+/** @internal */
+export const logStdShape = number({ min: -20, max: 20 });
+
+/** What callers choose of a network that is there. */
+export function architectureOf(from: Partial<Pick<TranslatorShape, keyof typeof architecture>>) {
+  const names = Object.keys(architecture) as (keyof typeof architecture)[];
+  return Object.fromEntries(names.map((name) => [name, from[name]])) as Partial<
+    Pick<TranslatorShape, keyof typeof architecture>
+  >;
 }
 
-export type Stds = "shared" | "component";
-export type Space = "z" | "w";
+const boundShape = number({ min: 0 });
+/** @internal */
+export const boundOption = option(
+  boundShape,
+  "component means stay within ±bound, as bound·tanh(·); 0: free",
+);
+
+/** @internal */
+export const translatorShape = object(
+  {
+    condition: required(size, "m, numbers of a condition"),
+    latent: required(integer({ min: 1, max: 2 ** 24 }), "d, numbers of a latent"),
+    ...architecture,
+    components: withDefault(architecture.components, {
+      from: ({ deterministic }: { deterministic: boolean }) => (deterministic ? 1 : 10),
+      words: "10, or 1 where it is deterministic",
+    }),
+    hidden: withDefault(architecture.hidden, {
+      from: ({ condition }: { condition: number }) => 4 * condition,
+      words: "4m",
+    }),
+    bound: withDefault(boundOption, 0),
+    auxiliary: option(integer({ min: 0, max: 2 ** 20 }), "size of a second, regressed latent y; 0: none", {
+      default: 0,
+    }),
+    deterministic: option(boolean(), "a point for each condition in the place of a density", {
+      more: "That point is `means` with K = 1, trained by mean squared error.",
+      default: false,
+    }),
+  },
+  ({ deterministic, components, stds }) => {
+    if (deterministic && (components !== 1 || stds === "component"))
+      throw new ArgumentError(
+        `components: a deterministic translator has one head and no stds, so expected 1 and "shared", got ${String(components)} ` +
+          `and "${String(stds)}"`,
+      );
+  },
+);
+
+/** The sizes that define a translator, all filled in. */
+export type TranslatorShape = Checked<typeof translatorShape>;
 
 /** More parameters than this are refused before anything is allocated: 4 GB with the optimiser's state. */
 const maxParameters = 2 ** 28;
-const size = { min: 1, max: 2 ** 20 };
-/** Names of the options that {@link checkShape} reads. */
-export const shapeNames = [
-  "condition",
-  "latent",
-  "components",
-  "hidden",
-  "depth",
-  "bound",
-  "auxiliary",
-  "stds",
-  "deterministic",
-  "space",
-] as const;
 
 /** @throws ArgumentError; Tr0nError ERR_OUT_OF_MEMORY for a network that is too large */
-export function checkShape(o: Partial<Record<keyof TranslatorShape, unknown>>): TranslatorShape {
-  const condition = checkInteger("condition", o.condition ?? Number.NaN, 0, size);
-  const deterministic = checkBoolean("deterministic", o.deterministic, false);
-  const shape: TranslatorShape = {
-    condition,
-    latent: checkInteger("latent", o.latent ?? Number.NaN, 0, { min: 1, max: 2 ** 24 }),
-    ...checkArchitecture("", o, { components: deterministic ? 1 : 10, hidden: 4 * condition }),
-    auxiliary: checkInteger("auxiliary", o.auxiliary, 0, { min: 0, max: 2 ** 20 }),
-    bound: checkNumber("bound", o.bound, 0, { min: 0 }),
-    deterministic,
-  };
-  if (deterministic && (shape.components > 1 || shape.stds === "component"))
-    throw new ArgumentError(
-      `components: a deterministic translator has one head and no stds, so expected 1 and "shared", got ${shape.components} ` +
-        `and "${shape.stds}"`,
-    );
+export function checkShape(given: unknown): TranslatorShape {
+  const shape = check(translatorShape, given, { name: "options" });
+  checkParameters(shape);
+  return shape;
+}
+
+/** @throws Tr0nError ERR_OUT_OF_MEMORY for a network that is too large */
+export function checkParameters(shape: TranslatorShape): void {
   const parameters = parameterCount(shape);
   if (parameters > maxParameters)
     throw new Tr0nError(
       "ERR_OUT_OF_MEMORY",
-      `translator: expected at most ${maxParameters} parameters, got ${parameters} (condition ${condition}, hidden ${shape.hidden}, ` +
+      `translator: expected at most ${maxParameters} parameters, got ${parameters} (condition ${shape.condition}, hidden ${shape.hidden}, ` +
         `components ${shape.components}, latent ${shape.latent}); choose a smaller \`hidden\``,
     );
-  return shape;
-}
-
-/** The part of a shape that does not depend on the models. @throws ArgumentError */
-export function checkArchitecture(
-  prefix: string,
-  o: Partial<Record<keyof TranslatorShape, unknown>>,
-  defaults: { components: number; hidden: number },
-): Pick<TranslatorShape, "components" | "hidden" | "depth" | "stds" | "space"> {
-  return {
-    components: checkInteger(`${prefix}components`, o.components, defaults.components, { min: 1, max: 4096 }),
-    hidden: checkInteger(`${prefix}hidden`, o.hidden, defaults.hidden, size),
-    depth: checkInteger(`${prefix}depth`, o.depth, 1, { min: 1, max: 64 }),
-    stds: checkChoice(`${prefix}stds`, o.stds, "shared", ["shared", "component"]),
-    space: checkChoice(`${prefix}space`, o.space, "z", ["z", "w"]),
-  };
 }
 
 /** The number of parameters of a translator. */

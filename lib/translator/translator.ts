@@ -1,6 +1,12 @@
 /** q(z|c): the trainable part, a thin view of the native class. */
 import { checkInteger, checkNumber, checkOptions, checkSeed, checkSignal, shapeText } from "../base/check.js";
-import { checkDevice, checkPrecision, type Device, type Precision } from "../native/devices.js";
+import {
+  checkDevice,
+  deviceOption,
+  precisionOption,
+  type Device,
+  type Precision,
+} from "../native/devices.js";
 import { ArgumentError, FileError, Tr0nError, invalid } from "../base/errors.js";
 import { Lifetime, callNative, runJob } from "../native/job.js";
 import { native } from "../native/binding.js";
@@ -12,48 +18,36 @@ import { checkTensor, type Tensor } from "../base/tensor.js";
 import { Trainer, type TrainerOptions } from "./trainer.js";
 import { translatorOnnx } from "./onnx-export.js";
 import {
-  checkShape,
+  checkParameters,
+  logStdShape,
   parameterCount,
-  shapeNames,
   spacedName,
   type Space,
   type Stds,
+  translatorShape,
   type TranslatorShape,
 } from "./shape.js";
+import { check } from "../options/check.js";
+import { drawnSeed, seedShape } from "../options/common.js";
+import { object, option, type TypeOf } from "../options/describe.js";
 import { shapeOfTensors } from "./tensors.js";
 
-export interface TranslatorOptions {
-  /** m, numbers of a condition. */
-  condition: number;
-  /** d, numbers of a latent. */
-  latent: number;
-  /** K, components of the mixture. Default 10; 1 where it is deterministic. */
-  components?: number;
-  /** h, hidden width. Default 4m. */
-  hidden?: number;
-  /** Residual blocks. Default 1, the paper's. */
-  depth?: number;
-  /** Component means are bound·tanh(·); 0 leaves them unbounded. Default 0. */
-  bound?: number;
-  /** Size of a second, regressed latent y. Default 0: none. */
-  auxiliary?: number;
-  /** One vector of standard deviations for all components (default), or one for each: "component". */
-  stds?: Stds;
-  /**
-   * A point for each condition (`means`, K = 1), trained by mean squared error, in the place of a density. Default false.
-   */
-  deterministic?: boolean;
-  /** Names of the heads' tensors, as in the paper's code: z_… (default), or w_… for latents after a mapping network. */
-  space?: Space;
-  /** Where the log standard deviations start. Default 0, right for a prior N(0, I). */
-  initialLogStd?: number;
-  /** Seed of the first weights. Default random. */
-  seed?: number;
-  /** Default "auto". */
-  device?: Device;
-  /** Default "fp32". */
-  precision?: Precision;
-}
+/** @internal */
+export const translatorOptions = object(
+  {
+    ...translatorShape.form.properties,
+    initialLogStd: option(logStdShape, "where the log standard deviations start", {
+      more: "0 is right for a prior N(0, I).",
+      default: 0,
+    }),
+    seed: option(seedShape, "decides the first weights", { default: drawnSeed }),
+    device: deviceOption,
+    precision: precisionOption,
+  },
+  ...translatorShape.form.rules,
+);
+
+export type TranslatorOptions = TypeOf<typeof translatorOptions>;
 
 /** The output of the mixture head for n conditions. */
 export interface MixtureTensors {
@@ -66,8 +60,6 @@ export interface MixtureTensors {
   /** [n, auxiliary]; null without an auxiliary head. */
   readonly y: Tensor | null;
 }
-
-const optionNames = [...shapeNames, "initialLogStd", "seed", "device", "precision"] as const;
 
 /**
  * The translator network: c ∈ R^m → a mixture of K normals in R^d, by default with shared standard deviations.
@@ -101,8 +93,8 @@ export class Translator implements TranslatorShape, Disposable {
    *   as well and can be read and saved all the same
    */
   constructor(options: TranslatorOptions) {
-    const o = checkOptions("options", options, optionNames);
-    const shape = checkShape(o);
+    const shape = check(translatorOptions, options, { name: "options" });
+    checkParameters(shape);
     this.condition = shape.condition;
     this.latent = shape.latent;
     this.components = shape.components;
@@ -113,10 +105,9 @@ export class Translator implements TranslatorShape, Disposable {
     this.stds = shape.stds;
     this.deterministic = shape.deterministic;
     this.space = shape.space;
-    this.precision = checkPrecision("precision", o.precision);
-    const initialLogStd = checkNumber("initialLogStd", o.initialLogStd, 0, { min: -20, max: 20 });
-    const seed = checkSeed("seed", o.seed);
-    this.device = checkDevice("device", o.device);
+    const { initialLogStd, seed } = shape;
+    this.precision = shape.precision;
+    this.device = checkDevice("device", shape.device);
     this.handle = callNative(() =>
       native().createTranslator(
         {

@@ -101,9 +101,6 @@ describe("options of the library in a configuration file", () => {
     );
 
   const sections: [string, string[], Exceptions][] = [
-    ["train", declared("training/options.ts", "TrainOptions"), { seed: reasons.seed, ...ofCalls }],
-    ["translator", declared("training/options.ts", "TranslatorSettings"), {}],
-    ["augment", declared("objective/augment.ts", "AugmentationOptions"), {}],
     ["evaluate", declared("evaluate/options.ts", "EvaluateOptions"), { seed: reasons.seed, ...ofCalls }],
     [
       "pairs",
