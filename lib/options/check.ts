@@ -6,6 +6,7 @@ import {
   type Checked,
   type Form,
   type FileTypeOf,
+  type Mode,
   type ObjectShape,
   type Option,
   type Shape,
@@ -47,11 +48,15 @@ export function checkValue<S extends Shape>(shape: S, value: unknown, name: stri
   return walk(shape, value, name, filling) as Checked<S>;
 }
 
-/** One option's value, or its default where that depends on no other option. @throws as check() */
-export function checkOption<T>(of: Option<T>, value: unknown, name: string): T {
-  return (
-    value === undefined && !isDerived(of.default) ? of.default : walk(of.shape, value, name, filling)
-  ) as T;
+/** One option's value, or its default. @throws as check() */
+export function checkOption<T, M extends Mode>(
+  of: Option<T, unknown, M>,
+  value: unknown,
+  name: string,
+): M extends "open" ? T | undefined : T;
+export function checkOption(of: Option, value: unknown, name: string): unknown {
+  if (value !== undefined || of.mode === "required") return walk(of.shape, value, name, filling);
+  return isDerived(of.default) ? of.default.from({} as never) : of.default;
 }
 
 /**
