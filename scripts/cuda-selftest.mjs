@@ -2,12 +2,11 @@
  * Builds the native self-test, build/selftest/cuda-selftest, and runs it: every CUDA kernel against the CPU's and float64,
  * on the GPU of this machine. The first thing to run on a new one.
  *
- *   npm run cuda:selftest                      in tr0n's own folder
- *   npm explore tr0n -- npm run cuda:selftest     where tr0n is installed
+ *   npm run cuda:selftest
  *   npm run cuda:selftest -- --quick --filter linear
  *   npm run cuda:selftest -- --emulator --quick   without a GPU: on the driver emulator, which is built too
  *
- * Needs CMake and a C++ compiler, and nvcc or the PTX that the npm package ships in prebuilt/.
+ * Needs a checkout, for the npm package has no tests; CMake and a C++ compiler; and nvcc, or the PTX of that package in prebuilt/.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";

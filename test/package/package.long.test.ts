@@ -120,10 +120,7 @@ describe("the package", function () {
       "binding.gyp",
       "scripts/install.mjs",
       "scripts/build-torchscript.mjs",
-      "scripts/cuda-selftest.mjs",
       "cmake/kernels.cmake",
-      "native/selftest/CMakeLists.txt",
-      "native/selftest/main.cpp",
       "native/torch/CMakeLists.txt",
       "native/torch/torch_api.h",
       "native/torch/module.cpp",
@@ -137,9 +134,27 @@ describe("the package", function () {
       "README.md",
     ])
       assert.ok(files.includes(needed), `${needed} is not packed`);
+    const unwanted = /^(test|examples|bench|build|out|\.)|^native\/(.*\/)?(tests|emulator|selftest)\//;
     assert.deepEqual(
-      files.filter((file) => /^(test|examples|bench|build|out|\.)/.test(file)),
+      files.filter((file) => unwanted.test(file)),
       [],
     );
+    const scripts = files.filter((file) => file.startsWith("scripts/"));
+    assert.deepEqual(scripts.sort(), ["scripts/build-torchscript.mjs", "scripts/install.mjs"]);
+    // What is left out is not needed by what is built: no source includes it, no build file names it.
+    const built = files.filter((file) =>
+      /^(native|cmake|scripts)\/|^CMakeLists\.txt$|^binding\.gyp$/.test(file),
+    );
+    for (const file of built) {
+      const text = await readFile(join(packageRoot, file), "utf8");
+      for (const [, name] of text.matchAll(/^\s*#include "([^"]+)"/gm))
+        assert.ok(!unwanted.test(`native/${name}`), `${file} includes ${name}, which is not packed`);
+      if (!/\.(cpp|h|cu|cuh)$/.test(file))
+        assert.doesNotMatch(
+          text,
+          /\bnative\b.{0,4}\b(tests|emulator|selftest)\b/,
+          `${file} names what is not packed`,
+        );
+    }
   });
 });
