@@ -13,6 +13,7 @@ import {
   object,
   option,
   pair,
+  required,
   type Checked,
   type TypeOf,
 } from "../options/describe.js";
@@ -64,8 +65,14 @@ export const augmentationOptions = object(
 
 export type AugmentationOptions = TypeOf<typeof augmentationOptions>;
 
+/** @internal */
+export const augmentationShape = object({
+  kind: required(constant("policy"), "which"),
+  ...augmentationOptions.form.properties,
+});
+
 /** How images are varied before an encoder sees them. Plain data; make one with {@link augmentation}. */
-export type Augmentation = { readonly kind: "policy" } & Checked<typeof augmentationOptions>;
+export type Augmentation = Checked<typeof augmentationShape>;
 
 export const augmentation = {
   /**

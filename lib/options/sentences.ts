@@ -26,5 +26,5 @@ function isPlain({ default: given }: Option): boolean {
 
 /** With a capital, but for symbols such as λ and names such as `learningRate`. */
 function capital(phrase: string): string {
-  return /^[a-z]/.test(phrase) ? phrase[0]!.toUpperCase() + phrase.slice(1) : phrase;
+  return /^([a-z]{2}|a )/.test(phrase) ? phrase[0]!.toUpperCase() + phrase.slice(1) : phrase;
 }

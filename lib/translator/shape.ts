@@ -47,7 +47,11 @@ export const architecture = {
 /** @internal */
 export const logStdShape = number({ min: -20, max: 20 });
 
-/** What callers choose of a network that is there. */
+/**
+ * What callers choose of a network that is there.
+ *
+ * @internal
+ */
 export function architectureOf(from: Partial<Pick<TranslatorShape, keyof typeof architecture>>) {
   const names = Object.keys(architecture) as (keyof typeof architecture)[];
   return Object.fromEntries(names.map((name) => [name, from[name]])) as Partial<
