@@ -1,18 +1,12 @@
-import { shapeText } from "../base/check.js";
-import { ArgumentError, describe } from "../base/errors.js";
+import { ArgumentError } from "../base/errors.js";
 import { normalisedRows, softmaxRows, type DrawnRows } from "./exact.js";
 import { columnsGraph } from "../objective/condition-graph.js";
-import { dimsOf } from "../onnx/queries.js";
 import { runJob } from "../native/job.js";
-import { OnnxModel } from "../model/model.js";
 import type { NativeRowMap } from "../native/types/pipeline.js";
-import type { NativeSession, NativeTorchModel } from "../native/types/models.js";
+import type { NativeSession } from "../native/types/models.js";
+import { appendFeatures } from "../model/features.js";
 import type { Objective } from "../objective/objective.js";
-import { composeSteps, DataType, type Graph, type ValueInfo } from "../onnx/index.js";
-import { findPenultimate, type FeatureValue } from "../onnx/penultimate.js";
-import type { Pipeline } from "../model/pipeline.js";
-import { inSlices } from "../model/slices.js";
-import { elementCount } from "../base/tensor.js";
+import type { Graph } from "../onnx/index.js";
 import { openGraph } from "../model/weights.js";
 
 /** Rows of one run of the models. */
@@ -58,18 +52,13 @@ export class FeatureSpace {
     };
     try {
       const pipeline = await objective.staged(signal);
-      const { encoder } = objective;
-      let name: string;
-      if (encoder instanceof OnnxModel)
-        name = await appendOnnx(pipeline, await encoder.graph(signal), objective, encoder, feature, signal);
-      else {
-        const model = await encoder.withFeatures(objective.encoderOutput, feature, signal);
-        owned.unshift(model);
-        const [{ shape }] = model.outputs as [NativeTorchModel["outputs"][number]];
-        const made = `${await encoder.fingerprint()} ${objective.encoderOutput} ${feature ?? ""}`;
-        pipeline.torch(model, encoder.name, "columns", [shape[1]!], made);
-        name = feature ?? "input of the last linear layer";
-      }
+      const { feature: name, model } = await appendFeatures(pipeline, objective.encoder, {
+        output: objective.encoderOutput,
+        size: objective.conditionSize,
+        columns: columnsGraph,
+        ...{ feature, signal },
+      });
+      if (model) owned.unshift(model);
       const rows = await pipeline.rowMap({
         name: "generator → encoder's features",
         fixedBatch: objective.fixedBatch,
@@ -117,59 +106,7 @@ export class FeatureSpace {
   }
 }
 
-/** The encoder with features in front of its output. Returns the features' name. */
-async function appendOnnx(
-  pipeline: Pipeline,
-  graph: Graph,
-  { encoderOutput, conditionSize }: Objective,
-  encoder: OnnxModel,
-  feature: string | undefined,
-  signal: AbortSignal | undefined,
-): Promise<string> {
-  const value =
-    feature === undefined
-      ? findPenultimate(graph, encoderOutput, encoder.name)
-      : namedFeature(graph, feature, encoder.name);
-  const batch = graph.inputs[0]!.dims?.[0] ?? null;
-  const info = (name: string, row: readonly (number | string | null)[]): ValueInfo => ({
-    name,
-    elemType: DataType.FLOAT,
-    dims: [batch, ...row],
-  });
-  const scores = dimsOf(graph, encoderOutput)?.slice(1) ?? [conditionSize];
-  graph.outputs = [info(encoderOutput, scores)];
-  if (value.name !== encoderOutput) graph.outputs.push(info(value.name, value.row));
-  const columns = columnsGraph([batch, ...value.row], [batch, ...scores]);
-  const joined = await inSlices(
-    "evaluate",
-    composeSteps(
-      graph,
-      columns,
-      { features: value.name, scores: encoderOutput },
-      { prefix: "columns/", keepOutputs: [encoderOutput] },
-    ),
-    signal,
-  );
-  const row = [elementCount(value.row) + conditionSize];
-  const own = { model: encoder, output: encoderOutput, index: 0 };
-  await pipeline.graph(joined, { name: encoder.name, row, prefix: "encoder/", own });
-  return value.name;
-}
-
 /** Training pairs are draws of the same kind: another key keeps the reference apart from those of an equal seed. */
 function referenceSeed(seed: number): bigint {
   return BigInt(seed) ^ 0x7265_6665_7265_6e63n;
-}
-
-/** @throws ArgumentError when the graph has no such value, or its row's size is open. */
-function namedFeature(graph: Graph, name: string, model: string): FeatureValue {
-  const made = graph.nodes.some((node) => node.outputs.includes(name));
-  const dims = made ? dimsOf(graph, name) : null;
-  const row = dims?.slice(1);
-  if (!row?.every((dim): dim is number => typeof dim === "number"))
-    throw new ArgumentError(
-      `features: expected the name of a value [batch, …] of fixed size in ${model}, got ${describe(name)}, ` +
-        (made ? `whose shape is ${dims ? shapeText(dims) : "unknown"}` : "which the graph does not make"),
-    );
-  return { name, row };
 }

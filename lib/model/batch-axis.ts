@@ -96,7 +96,7 @@ export function apartByPlace(before: Tensor, after: Tensor, rows: number): numbe
 /**
  * Looks whether the rows that were tried are rows: the last one becomes the first one again, the others must stay, and equal
  * rows must give the same. Returns what was tried, or one row of it where the model takes no more; or the same model with its
- * batch in front, where another axis is that.
+ * batch moved to the front, where another axis is that.
  *
  * @throws ModelError ERR_MODEL_UNSUPPORTED, ArgumentError ERR_SHAPE_MISMATCH where there is no batch to be found
  */
@@ -104,7 +104,7 @@ export async function checkRows(
   search: AxisSearch,
   tried: Tried,
   run: (rows: number, change: Change) => Promise<Tensor>,
-): Promise<Tried | OnnxModel> {
+): Promise<Tried | { readonly moved: LoadedModel }> {
   const { tensor, rows } = tried;
   const fits = tensor.shape[0] === rows;
   // Of one row there is nothing to be told apart.
@@ -119,9 +119,9 @@ export async function checkRows(
   }
   if (match.kind === "matched" ? match.axis === 0 : match.kind === "unmoved" && fits) return tried;
   if (match.kind === "matched" && !isView(search.model))
-    return moved(search, { inputs: {}, output: search.output, outputAxis: match.axis });
+    return { moved: moved(search, { inputs: {}, output: search.output, outputAxis: match.axis }) };
   const other = await otherAxes(search);
-  if (other) return other;
+  if (other) return { moved: other };
   // A batch that an export fixed inside of the model.
   if (!fits && rows > 1 && tried.fixed === 0 && match.kind === "mixed") {
     const one = await run(1, "none");

@@ -105,6 +105,9 @@ export class OnnxModel implements Model {
     });
   }
 
+  /** Whether several of its inputs can be made of one latent. */
+  readonly takesSplitLatents = true;
+
   /** Made by {@link withBatchFirst}. */
   get movesBatch(): boolean {
     return this.view?.axes !== undefined;

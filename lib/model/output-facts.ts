@@ -16,9 +16,10 @@ export interface OutputFacts {
   readonly scaling: InputScaling | null | undefined;
   /**
    * Why it has no gradient with respect to any input, as its operators tell; null where it has one, or nobody knows before
-   * it is tried. `unknown`: an operator without a rule is what stops it, so that an optimiser may yet help.
+   * it is tried. undefined where operators do not tell and only a trial does. `unknown`: an operator without a rule is what
+   * stops it, so that an optimiser may yet help.
    */
-  readonly stop: GradientBarrier | null;
+  readonly stop: GradientBarrier | null | undefined;
   /** Whether activations on the way are quantised by scales that every run finds in its whole batch. */
   readonly scalesByBatch: boolean;
   /** Operations of the whole model for one row, counted from shapes; null where nobody can tell. */

@@ -33,6 +33,18 @@ export interface OwnModel {
   readonly inputs?: (value: Tensor) => Record<string, Tensor>;
 }
 
+/** What makes a model's inputs of one. */
+export interface InputSplit {
+  /** One input → an output for each of the model's inputs. */
+  readonly graph: Graph;
+  /** The model's inputs, in the order of the graph's outputs. */
+  readonly names: readonly string[];
+  /** Shape of a row of the first. */
+  readonly row: readonly number[];
+  /** The same, to run the model by itself. */
+  readonly feeds: (value: Tensor) => Record<string, Tensor>;
+}
+
 export interface GraphLink {
   readonly kind: "graph";
   readonly name: string;

@@ -26,6 +26,7 @@ import { checkEnergies, checkLink, type Segments } from "./pipeline-checks.js";
 import {
   graphSegment,
   type GraphLink,
+  type InputSplit,
   type OwnModel,
   type PipelineOptions,
   type TorchLink,
@@ -56,16 +57,29 @@ export class Pipeline {
    * @param output which of its outputs goes on
    * @param row shape of one row of it
    * @param prefix for names that two graphs have in common
+   * @param split what makes the model's inputs of what comes in; default: it is the only one
    */
   async model(
     model: LoadedModel,
-    { output, row, prefix }: { output: string; row: readonly number[]; prefix: string },
+    {
+      output,
+      row,
+      prefix,
+      split,
+    }: { output: string; row: readonly number[]; prefix: string; split?: InputSplit | null },
   ): Promise<void> {
-    if (!(model instanceof OnnxModel))
+    if (!(model instanceof OnnxModel)) {
+      if (split) await this.graph(split.graph, { name: "latent", row: split.row, prefix: "latent/" });
       return this.torch(model.native, model.name, output, row, await model.fingerprint());
-    const graph = await model.graph(this.signal);
+    }
+    let graph = await model.graph(this.signal);
     graph.outputs = graph.outputs.filter(({ name }) => name === output);
-    await this.graph(graph, { name: model.name, row, prefix, own: { model, output } });
+    if (split) {
+      const made = split.graph.outputs;
+      const connections = Object.fromEntries(split.names.map((name, index) => [name, made[index]!.name]));
+      graph = await this.slices(composeSteps(split.graph, graph, connections, { prefix, keepOutputs: [] }));
+    }
+    await this.graph(graph, { name: model.name, row, prefix, own: { model, output, inputs: split?.feeds } });
   }
 
   /** Appends a graph: its first input takes what comes out here, its last output is what comes out then. */

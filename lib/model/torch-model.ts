@@ -88,6 +88,14 @@ export class TorchModel implements Model {
     return this.hash;
   }
 
+  /** False: nothing can be joined before a TorchScript model that makes several inputs of one latent. */
+  readonly takesSplitLatents = false;
+
+  /** libtorch is given whole numbers as the model declares them: there is no other view of it. */
+  withFloatEdges(): TorchModel {
+    return this;
+  }
+
   async facts(output: string): Promise<OutputFacts> {
     return outputFacts(this.summary, output);
   }

@@ -45,7 +45,7 @@ export function outputFacts(summary: TorchSummary, output: string): OutputFacts 
   return {
     maker,
     random: summary.random,
-    stop: null,
+    stop: undefined,
     rowFlops: null,
     scalesByBatch: Object.keys(summary.operators).some((name) => name.endsWith("_dynamic")),
     linear: linear.has(made),

@@ -16,11 +16,11 @@ import { concatenate, elementCount, type Tensor } from "../base/tensor.js";
 import { rangeProblems, stagedRanges } from "./expected-range.js";
 import { decideRange, lookAtValues } from "./generator-range.js";
 import { defaultRange, rangeText, type Range } from "../base/range.js";
-import { tellBarrier, triedBarrier } from "./gradient-check.js";
+import { tellBarrier } from "./gradient-check.js";
 import type { Latent } from "../latent/latent.js";
 import { latentTensors, type LatentInput } from "../latent/inputs.js";
 import { LatentSource, type OpenMapping } from "../latent/source.js";
-import { OnnxModel, fits, type LoadedModel } from "../model/model.js";
+import { fits, type LoadedModel } from "../model/model.js";
 import type { Model } from "../model/interface.js";
 import type { ObjectiveOptions } from "./options.js";
 import { readsRange } from "./stages.js";
@@ -33,7 +33,7 @@ import { checkEnergyFits } from "./energy-check.js";
 import { generatorInputs } from "./generator-inputs.js";
 import { onlyInput, pickOutput } from "./model-ends.js";
 import { stagedShape } from "./stage-shapes.js";
-import { behindName, probeSeed, refuseRandom, rowsAtOnce, tryRows } from "./trial.js";
+import { barrierWithin, probeSeed, refuseRandom, rowsAtOnce, tryRows } from "./trial.js";
 
 /** What was found out about everything. */
 export interface Assembly {
@@ -116,7 +116,7 @@ async function assembleBatchFirst(
     ),
     (n, change) => generate(0, n, change),
   );
-  if (checked instanceof OnnxModel) return assembleBatchFirst(checked, search, options, openMapping);
+  if ("moved" in checked) return assembleBatchFirst(checked.moved, search, options, openMapping);
   const images = checked;
   if (images.tensor.shape.length < 2)
     throw new ArgumentError(
@@ -138,10 +138,7 @@ async function assembleBatchFirst(
 
   const given = options.energy && flattenComplete(options.energy);
   const crossEntropy = given && given.condition === "probabilities";
-  const encoderInput = onlyInput(
-    "encoder",
-    encoder instanceof OnnxModel ? encoder.withFloatEdges() : encoder,
-  );
+  const encoderInput = onlyInput("encoder", encoder.withFloatEdges());
   // The batch may turn out to be another axis than the first.
   if (!encoderInput.shape.some((_, axis, all) => fits(staged, all.toSpliced(axis, 1))))
     checkTakes("encoder", encoder, encoderInput, staged, imageShape);
@@ -180,10 +177,13 @@ async function assembleBatchFirst(
   const flat = flattenComplete(energy);
   const size = elementCount(tried.row);
   const own = checkEnergyFits(flat, encoder, tried, size, options.encoderKind !== undefined);
-  const generatorStop =
-    generator instanceof OnnxModel
-      ? behindName(generator, generatorFacts.stop)
-      : await triedBarrier(generator, drawn.inputs, generatorOutput, images.tensor, signal);
+  const generatorStop = await barrierWithin(
+    generator,
+    generatorOutput,
+    generatorFacts,
+    { inputs: drawn.inputs, outputs: images.tensor },
+    signal,
+  );
   const barrier = generatorStop ?? tried.stop ?? own;
   if (barrier) tellBarrier(barrier, options.decisions);
 

@@ -18,14 +18,13 @@ import {
 } from "./encoder-kind.js";
 import { ArgumentError, ModelError } from "../base/errors.js";
 import { concatenate, elementCount, type Tensor } from "../base/tensor.js";
-import { triedBarrier } from "./gradient-check.js";
-import { OnnxModel, fits, type LoadedModel } from "../model/model.js";
+import { fits, type LoadedModel } from "../model/model.js";
 import type { GradientBarrier, OutputFacts } from "../model/output-facts.js";
 import { cycledRows, runRows } from "./probe.js";
 import { imageRows } from "./probe-rows.js";
 import { ofWholeNumbers } from "../model/whole-numbers.js";
 import { onlyInput, pickOutput, type ModelInput } from "./model-ends.js";
-import { behindName, refuseRandom, rowsAtOnce, tryRows } from "./trial.js";
+import { barrierWithin, refuseRandom, rowsAtOnce, tryRows } from "./trial.js";
 
 /** What was found out about an encoder. */
 export interface TriedEncoder {
@@ -128,8 +127,7 @@ export async function tryEncoder(
     const declared = rowsAtOnce(search, facts, input.shape[0] ?? 0);
     const tried = await tryRows(role, model, declared, signal, (n) => run(n, "none"));
     const checked = await checkRows({ ...search, model }, tried, run);
-    if (checked instanceof OnnxModel)
-      return await tryEncoder(role, checked, wanted, probe, signal, decide, tell);
+    if ("moved" in checked) return await tryEncoder(role, checked.moved, wanted, probe, signal, decide, tell);
     result = checked;
   } catch (error) {
     if (error instanceof ModelError && error.code === "ERR_RUN_FAILED")
@@ -157,10 +155,13 @@ export async function tryEncoder(
   const seen = lookAtRows(data, [data.length / elementCount(row), ...row]);
   const { kind, told } = decide({ role, model: model.name, output, row, facts, seen });
   if (told) tell(told);
-  const stop =
-    model instanceof OnnxModel
-      ? behindName(model, facts.stop)
-      : await triedBarrier(model, { [input.name]: rows(result.rows, "none") }, output, tensor, signal);
+  const stop = await barrierWithin(
+    model,
+    output,
+    facts,
+    { inputs: { [input.name]: rows(result.rows, "none") }, outputs: tensor },
+    signal,
+  );
   return { model, output, row, batch: fixed, kind, facts, outputs: tensor, stop };
 }
 

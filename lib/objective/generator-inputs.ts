@@ -9,7 +9,7 @@ import {
   type Latent,
 } from "../latent/latent.js";
 import type { LatentInput } from "../latent/inputs.js";
-import { OnnxModel, type LoadedModel } from "../model/model.js";
+import type { LoadedModel } from "../model/model.js";
 import { elementCount } from "../base/tensor.js";
 import { checkInput, onlyInput } from "./model-ends.js";
 
@@ -32,7 +32,7 @@ export function generatorInputs(
         Object.keys(given.groups).join(", "),
       { code: "ERR_SHAPE_MISMATCH" },
     );
-  if (names.length > 1 && !(generator instanceof OnnxModel))
+  if (names.length > 1 && !generator.takesSplitLatents)
     throw new ModelError(
       "ERR_MODEL_UNSUPPORTED",
       `generator: ${generator.name} is a TorchScript model with ${names.length} inputs; only ONNX generators may have ` +

@@ -4,18 +4,18 @@ import type { ConditionKind } from "./energy.js";
 import { ModelError } from "../base/errors.js";
 import type { GradientBarrier } from "../model/output-facts.js";
 import type { Tensor } from "../base/tensor.js";
-import type { TorchModel } from "../model/torch-model.js";
+import type { Model } from "../model/interface.js";
 
 /** How to go on where there is no gradient to follow. */
 export const withoutGradientAdvice =
   "sampler.resample({ steps: 0 }) (--steps 0 on the command line) and sampler.direct() sample without a gradient";
 
 /**
- * The same of a TorchScript model, whose operators do not tell: by going back once from an output to the inputs it was
+ * Why a model whose operators do not tell has no gradient, found by going back once from an output to the inputs it was
  * made of.
  */
 export async function triedBarrier(
-  model: TorchModel,
+  model: Model,
   inputs: Record<string, Tensor>,
   output: string,
   made: Tensor,

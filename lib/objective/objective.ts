@@ -34,11 +34,11 @@ import type { Density } from "../latent/kinds/kind.js";
 import { latentGraph, latentTensors, type LatentInput } from "../latent/inputs.js";
 import type { LatentSource } from "../latent/source.js";
 import type { Model } from "../model/interface.js";
-import { OnnxModel, loadedModel, type LoadedModel } from "../model/model.js";
+import { loadedModel, type LoadedModel } from "../model/model.js";
 import { native } from "../native/binding.js";
 import type { NativeBlockRule, NativeObjective, NativeRowMap } from "../native/types/pipeline.js";
 import type { NativeSession } from "../native/types/models.js";
-import { composeSteps, removeDead, toRunSteps, type Graph } from "../onnx/index.js";
+import { removeDead, toRunSteps, type Graph } from "../onnx/index.js";
 import { openingStage, type OnOpening } from "../base/opening.js";
 import { probeOf, ReferenceRuns, type Probe } from "../model/output-guard.js";
 import { Pipeline } from "../model/pipeline.js";
@@ -388,29 +388,14 @@ export class Objective {
     const { generatorBatch, inputs, latent } = this.assembly;
     const batch = generatorBatch || "batch";
     const pipeline = new Pipeline(batch, this.latentShape, signal);
+    const split = inputs && {
+      graph: latentGraph(batch, latent.dim, inputs),
+      names: inputs.map(({ name }) => name),
+      row: inputs[0]!.row,
+      feeds: ({ data, shape }: Tensor) => latentTensors(data, shape[0]!, inputs),
+    };
     const output = { output: this.generatorOutput, row: this.imageShape, prefix: "generator/" };
-    const split = inputs && latentGraph(batch, latent.dim, inputs);
-    if (split && this.generator instanceof OnnxModel) {
-      const graph = await this.generator.graph(signal);
-      graph.outputs = graph.outputs.filter(({ name }) => name === this.generatorOutput);
-      const connections = Object.fromEntries(
-        inputs.map((input, index) => [input.name, split.outputs[index]!.name]),
-      );
-      const joined = await inSlices(
-        "preparing the models",
-        composeSteps(split, graph, connections, { prefix: output.prefix, keepOutputs: [] }),
-        signal,
-      );
-      const own = {
-        model: this.generator,
-        output: this.generatorOutput,
-        inputs: ({ data, shape }: Tensor) => latentTensors(data, shape[0]!, inputs),
-      };
-      await pipeline.graph(joined, { ...output, name: this.generator.name, own });
-      return pipeline;
-    }
-    if (split) await pipeline.graph(split, { name: "latent", row: inputs[0]!.row, prefix: "latent/" });
-    await pipeline.model(this.generator, output);
+    await pipeline.model(this.generator, { ...output, split });
     return pipeline;
   }
 

@@ -2,16 +2,23 @@
 import { maxFixedBatch, type AxisSearch, type Tried } from "../model/batch-axis.js";
 import { ArgumentError, ModelError } from "../base/errors.js";
 import type { LoadedModel } from "../model/model.js";
-import type { Model } from "../model/interface.js";
+import { triedBarrier } from "./gradient-check.js";
 import type { GradientBarrier, OutputFacts } from "../model/output-facts.js";
 import type { Tensor } from "../base/tensor.js";
 
 /** Seed of the latents that models are tried with. */
 export const probeSeed = 0;
 
-/** What stops a gradient, behind the name of the model that it lies in. */
-export function behindName({ name }: Model, stop: GradientBarrier | null): GradientBarrier | null {
-  return stop && { ...stop, message: `in ${name} ${stop.message}` };
+/** Why a model has no gradient: as its operators tell, or else as a trial on `inputs` shows; null where it has one. */
+export async function barrierWithin(
+  model: LoadedModel,
+  output: string,
+  { stop }: OutputFacts,
+  tried: { readonly inputs: Record<string, Tensor>; readonly outputs: Tensor },
+  signal: AbortSignal | undefined,
+): Promise<GradientBarrier | null> {
+  if (stop === undefined) return triedBarrier(model, tried.inputs, output, tried.outputs, signal);
+  return stop && { ...stop, message: `in ${model.name} ${stop.message}` };
 }
 
 /**
