@@ -25,7 +25,7 @@ export function decisionText({ option, value, reason, certain }: Decision, name 
 }
 
 /** The default listener: a line on standard error for each decision, a warning of the process for an uncertain one. */
-export function printDecision(decision: Decision): void {
+function printDecision(decision: Decision): void {
   if (decision.certain) stderr.write(`tr0n: ${decisionText(decision)}\n`);
   else process.emitWarning(decisionText(decision), "Tr0nWarning");
 }

@@ -7,7 +7,7 @@ import { ModelError, Tr0nError } from "./errors.js";
 /** Equal for the same file, unchanged. The addon's OpenedFile says the same of the files that it opens. */
 export type FileState = string;
 
-export function fileState({ dev, ino, size, mtimeNs }: BigIntStats): FileState {
+function fileState({ dev, ino, size, mtimeNs }: BigIntStats): FileState {
   return `${dev}:${ino}:${size}:${mtimeNs}`;
 }
 

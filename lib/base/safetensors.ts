@@ -176,7 +176,7 @@ export function takeTensor(
 }
 
 /** @throws FileError ERR_FILE_INVALID for a number that is not finite. */
-export function checkFinite(data: Float32Array, what: string): void {
+function checkFinite(data: Float32Array, what: string): void {
   for (let i = 0; i < data.length; i++)
     if (!Number.isFinite(data[i]!))
       throw new FileError(

@@ -48,7 +48,7 @@ export function isTensor(value: unknown): value is Tensor {
 }
 
 /** Throws unless `value` is an array of non-negative safe integers. */
-export function checkShape(name: string, value: unknown): asserts value is readonly number[] {
+function checkShape(name: string, value: unknown): asserts value is readonly number[] {
   if (!Array.isArray(value)) throw invalid(name, "an array of dimensions", value);
   for (const dim of value)
     if (!Number.isSafeInteger(dim) || (dim as number) < 0)

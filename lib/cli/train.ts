@@ -112,7 +112,7 @@ export const trainCommand: Command = {
   },
 };
 
-export function showTraining(progress: Progress, p: TrainProgress): void {
+function showTraining(progress: Progress, p: TrainProgress): void {
   if (p.phase === "pairs") progress.update("pairs", p.done, p.total);
   else
     progress.update("training", p.done, p.total, `epoch ${p.epoch}/${p.epochs}, loss ${p.loss.toFixed(2)}`);

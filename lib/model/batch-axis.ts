@@ -81,7 +81,7 @@ const byPlace = { change: 1e-3, size: 1e-4 };
  * How far apart outputs for the same row are in the first place (of `before`) and in the last (of `after`, along the first
  * axis); 0 where that is rounding.
  */
-export function apartByPlace(before: Tensor, after: Tensor, rows: number): number {
+function apartByPlace(before: Tensor, after: Tensor, rows: number): number {
   const width = elementCount(before.shape) / rows;
   const last = (rows - 1) * width;
   let [apart, changed, size] = [0, 0, 0];

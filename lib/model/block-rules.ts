@@ -28,7 +28,7 @@ const written = new Map<string, string>();
 const keys = new WeakMap<object, string>();
 
 /** Where rules are kept; null where TR0N_CACHE is "off", or nobody has a home. */
-export function cacheFolder(): string | null {
+function cacheFolder(): string | null {
   const named = process.env["TR0N_CACHE"];
   if (named === "off") return null;
   if (named) return named;

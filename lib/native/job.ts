@@ -20,7 +20,7 @@ export function throwIfAborted(what: string, signal: AbortSignal | undefined): v
  * The error for a signal that fired: an AbortError with the signal's reason as its cause, or the reason itself where
  * the signal is a disposed object's own.
  */
-export function abortError(what: string, signal: AbortSignal): Tr0nError {
+function abortError(what: string, signal: AbortSignal): Tr0nError {
   const reason: unknown = signal.reason;
   if (reason instanceof Tr0nError && reason.code === "ERR_DISPOSED") return reason;
   return new AbortError(what, { cause: reason });

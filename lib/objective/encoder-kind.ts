@@ -93,11 +93,11 @@ const within = ([low, high]: readonly [number, number], tolerance: number): bool
   low >= 1 - tolerance && high <= 1 + tolerance;
 
 /** Whether every row is a distribution, or the logarithm of one. */
-export function isProbabilities({ min, sum }: OutputRows, tolerance = exact): boolean {
+function isProbabilities({ min, sum }: OutputRows, tolerance = exact): boolean {
   return min >= -rounding && within(sum, tolerance);
 }
 
-export function isLogProbabilities({ max, expSum }: OutputRows, tolerance = 5 * exact): boolean {
+function isLogProbabilities({ max, expSum }: OutputRows, tolerance = 5 * exact): boolean {
   return max <= rounding && within(expSum, tolerance);
 }
 

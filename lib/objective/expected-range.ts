@@ -31,7 +31,7 @@ const ranges: readonly Range[] = [
 ];
 
 /** The range that a scaling is made for, and whose mean and deviation it has; null where it is none that is known. */
-export function expectedRange({ scale, offset }: InputScaling): { range: Range; by: string } | null {
+function expectedRange({ scale, offset }: InputScaling): { range: Range; by: string } | null {
   const channels = Math.max(scale.length, offset.length);
   for (const { of, mean, std } of statistics) {
     if (mean.length > 1 && mean.length !== channels) continue;
@@ -55,7 +55,7 @@ export function expectedRange({ scale, offset }: InputScaling): { range: Range; 
 }
 
 /** The range behind a stage. Where channels differ, the one around them all. */
-export function rangeAfter(stage: Stage, range: Range): Range {
+function rangeAfter(stage: Stage, range: Range): Range {
   const kind = kinds.of(stage);
   if (kind.range) return kind.range(stage, range);
   if (!kind.scaling) return range;

@@ -17,6 +17,6 @@ export function stagedShape(name: string, item: Stage, shape: readonly number[])
 }
 
 /** The numbers of channels that a stage can work on; null where any will do. */
-export function stageChannels(stage: Stage): readonly number[] | null {
+function stageChannels(stage: Stage): readonly number[] | null {
   return stages.of(stage).channels?.(stage) ?? null;
 }

@@ -81,7 +81,7 @@ export function copyGraph(graph: Graph): Graph {
   };
 }
 
-export function copyNode(node: Node): Node {
+function copyNode(node: Node): Node {
   return {
     ...node,
     inputs: [...node.inputs],

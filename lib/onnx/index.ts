@@ -2,7 +2,6 @@
 import { invalid } from "../base/errors.js";
 import { decodeModel, encodeModel } from "./codec.js";
 import { differentiateGraph } from "./differentiate.js";
-import { jvpGraph } from "./jvp.js";
 
 export { decodeModel, decodeNode, decodeSteps, encodeModel, encodeSteps } from "./codec.js";
 export {
@@ -45,7 +44,7 @@ export {
 } from "./differentiate.js";
 export { type DifferentiateOptions } from "./differentiate-options.js";
 export { checkNesting, LimitError } from "./limits.js";
-export { checkSizes, sizeSteps } from "./sizes.js";
+export { sizeSteps } from "./sizes.js";
 export {
   gradientPaths,
   isVacuous,
@@ -54,7 +53,6 @@ export {
   type GradientStop,
 } from "./gradient-paths.js";
 export { graphCost, graphFlops, graphWeightBytes, type GraphCost } from "./cost.js";
-export { jvpGraph, type JvpOptions } from "./jvp.js";
 export { inferShapes, Shapes, type TensorType } from "./shapes.js";
 export { inspectGraph, type GraphSummary } from "./inspect.js";
 export { upgradeGraph } from "./upgrade.js";
@@ -86,20 +84,6 @@ export function differentiate(
   if (prefix !== undefined && (typeof prefix !== "string" || prefix === ""))
     throw invalid("prefix", "a text", prefix);
   return encodeModel(differentiateGraph(decodeModel(onnx), { wrt, outputs, prefix, allowRandom }));
-}
-
-/**
- * ONNX bytes → ONNX bytes with `tangent_<input>` inputs and `tangent_<output>` outputs: J · tangent.
- *
- * @param options as in {@link differentiate}
- */
-export function jvp(
-  onnx: Uint8Array,
-  options: { wrt?: string[]; outputs?: string[]; allowRandom?: boolean } = {},
-): Uint8Array {
-  checkNames(options);
-  const { wrt, outputs, allowRandom } = options;
-  return encodeModel(jvpGraph(decodeModel(onnx), { wrt, outputs, allowRandom }));
 }
 
 function checkNames(options: { wrt?: string[]; outputs?: string[] }): void {

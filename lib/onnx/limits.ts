@@ -8,11 +8,11 @@ import { ModelError } from "../base/errors.js";
 /** Nodes of a graph, those that differentiation and rewrites make among them. */
 export const maxNodes = 1_000_000;
 /** Bodies within bodies. Protobuf's own limit, which ONNX Runtime keeps, is reached at 33. */
-export const maxBodyDepth = 32;
+const maxBodyDepth = 32;
 /** Functions that call functions. ONNX Runtime takes 7 s for 800 levels, and ends the process at 3,000. */
 export const maxCallDepth = 64;
 /** Nodes that calls of functions stand for. ONNX Runtime makes them one by one, about 2,500 in a second. */
-export const maxExpandedNodes = 100_000;
+const maxExpandedNodes = 100_000;
 /** Elements of one constant that a rule or a rewrite makes of sizes in the file: 64 MB of float32. */
 export const maxMadeElements = 1 << 24;
 /** Elements of all of them: 2 GB of float32, which no file could hold anyway. */

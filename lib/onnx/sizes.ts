@@ -2,7 +2,7 @@
 import { copyGraph, describeNode, nodeReads, removeDead, type Graph } from "./graph.js";
 import { LimitError } from "./limits.js";
 import { inferSteps } from "./shapes.js";
-import { finish, type Steps } from "./steps.js";
+import type { Steps } from "./steps.js";
 import { elementSize } from "./tensors.js";
 
 /**
@@ -11,10 +11,6 @@ import { elementSize } from "./tensors.js";
  *
  * @throws LimitError naming the node
  */
-export function checkSizes(graph: Graph, bytes: number, name: string): void {
-  finish(sizeSteps(graph, bytes, name));
-}
-
 export function* sizeSteps(graph: Graph, bytes: number, name: string): Steps<void> {
   const live = copyGraph(graph);
   yield;

@@ -20,7 +20,7 @@ import { auxiliaryGroup, type AuxiliaryGroup } from "../translator/auxiliary.js"
 import type { Translator } from "../translator/translator.js";
 
 /** Of what a Tr0n is made. */
-export interface Made {
+interface Made {
   readonly objective: Objective;
   readonly settings: TranslatorSettings;
   readonly seed: number;

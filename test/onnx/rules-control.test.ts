@@ -19,12 +19,11 @@ import {
   emptyGraph,
   encodeModel,
   inspectGraph,
-  jvp,
-  jvpGraph,
   type Graph,
 } from "../../lib/onnx/index.js";
 import { assertClose, checkGradient, runGraph, type Case, type Feed } from "../support/operators.js";
 import { random, uniform } from "../support/numbers.js";
+import { jvp, jvpGraph } from "../support/jvp.js";
 
 /** A branch, written as a graph whose inputs are captured. */
 function branch(

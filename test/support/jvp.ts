@@ -2,13 +2,14 @@
  * Forward-mode derivatives by two reverse passes. u ↦ Jᵀ u is linear in u, so its own vector–Jacobian product at the
  * cotangent v is J v, wherever u is; and what only u feeds is dead then.
  */
-import { ArgumentError } from "../base/errors.js";
-import { differentiateGraph } from "./differentiate.js";
-import type { DifferentiateOptions } from "./differentiate-options.js";
-import { Names, removeDead, renameValues, sortGraph, valueNames, type Graph } from "./graph.js";
-import { makeTensor } from "./tensors.js";
+import { ArgumentError } from "../../lib/base/errors.js";
+import { differentiateGraph } from "../../lib/onnx/differentiate.js";
+import type { DifferentiateOptions } from "../../lib/onnx/differentiate-options.js";
+import { Names, removeDead, renameValues, sortGraph, valueNames, type Graph } from "../../lib/onnx/graph.js";
+import { makeTensor } from "../../lib/onnx/tensors.js";
+import { encodeModel, decodeModel } from "../../lib/onnx/codec.js";
 
-export type JvpOptions = Pick<DifferentiateOptions, "wrt" | "outputs" | "keepOutputs" | "allowRandom">;
+type JvpOptions = Pick<DifferentiateOptions, "wrt" | "outputs" | "keepOutputs" | "allowRandom">;
 
 /**
  * A graph with the original inputs and outputs, an input `tangent_<input>` per input of `wrt` and an output
@@ -71,4 +72,17 @@ function rename(graph: Graph, promised: ReadonlyMap<string, string>): void {
   const renamed = new Map(promised);
   for (const name of valueNames(graph)) if (wanted.has(name)) renamed.set(name, names.fresh(`inner/${name}`));
   renameValues(graph, renamed);
+}
+
+/**
+ * ONNX bytes → ONNX bytes with `tangent_<input>` inputs and `tangent_<output>` outputs: J · tangent.
+ *
+ * @param options as in {@link differentiate}
+ */
+export function jvp(
+  onnx: Uint8Array,
+  options: { wrt?: string[]; outputs?: string[]; allowRandom?: boolean } = {},
+): Uint8Array {
+  const { wrt, outputs, allowRandom } = options;
+  return encodeModel(jvpGraph(decodeModel(onnx), { wrt, outputs, allowRandom }));
 }
