@@ -48,7 +48,11 @@ const bad: [string, unknown, RegExp][] = [
     /^sample\.sampler\.kind: expected one of "resample", .*got "best"/,
   ],
   ["no kind", { latent: { dim: 3 } }, /^latent\.kind: expected one of "normal"/],
-  ["a text for a number", { train: { epochs: "6" } }, /^train\.epochs: expected an integer ≥ 1 and ≤ 1048576, got "6"/],
+  [
+    "a text for a number",
+    { train: { epochs: "6" } },
+    /^train\.epochs: expected an integer ≥ 1 and ≤ 1048576, got "6"/,
+  ],
   ["half an epoch", { train: { epochs: 1.5 } }, /^train\.epochs: .*got 1\.5/],
   [
     "a number out of range",
