@@ -24,12 +24,13 @@ TrainerConfig read_config(const Napi::Value& value, size_t m) {
   fields.optional("auxiliaryBegin", config.auxiliary_begin);
   fields.optional("sampleLabels", config.sample_labels);
   if (fields.has("noise"))
-    config.noise = fields.choice<ConditionNoise>("noise", {{"none", ConditionNoise::none},
-                                                           {"isotropic", ConditionNoise::isotropic},
-                                                           {"adaptive", ConditionNoise::adaptive},
-                                                           {"covariance", ConditionNoise::covariance}});
+    config.noise =
+        fields.choice<ConditionNoiseKind>("noise", {{"none", ConditionNoiseKind::none},
+                                                    {"isotropic", ConditionNoiseKind::isotropic},
+                                                    {"adaptive", ConditionNoiseKind::adaptive},
+                                                    {"covariance", ConditionNoiseKind::covariance}});
   fields.optional("noiseScale", config.noise_scale);
-  if (config.noise == ConditionNoise::covariance) {
+  if (config.noise == ConditionNoiseKind::covariance) {
     InputReader reader;
     const auto covariance = reader.read<float>(fields.get("noiseCovariance"), fields.path("noiseCovariance"),
                                                product({m, m}, fields.path("noiseCovariance")));

@@ -26,7 +26,10 @@ class CpuDevice final : public Device {
   void download(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
 
  private:
-  CpuKernels kernels_;
+  const Kernels kernels_{make_linear_kernels(),   make_linear_update_kernels(), make_mixture_kernels(),
+                         make_loss_kernels(),     make_condition_kernels(),     make_optimise_kernels(),
+                         make_resample_kernels(), make_target_kernels(),        make_mala_kernels(),
+                         make_langevin_kernels(), make_hybrid_kernels()};
 };
 
 }  // namespace

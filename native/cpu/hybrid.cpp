@@ -17,37 +17,39 @@ void for_softmax(const float* weights, size_t components, size_t stride, const V
   for (size_t k = 0; k < components; ++k) visit(k, std::exp(weights[k * stride] - largest) / sum);
 }
 
+class CpuHybridKernels final : public HybridKernels {
+ public:
+  void combine(const HybridCombine& a) const override {
+    for_ranges(a.n, 20 * a.components * a.d, [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i)
+        for (size_t j = 0; j < a.d; ++j) {
+          const size_t base = i * a.components * a.d + j;
+          float value = 0;
+          for_softmax(a.weights + base, a.components, a.d,
+                      [&](size_t k, float share) { value += share * a.means[base + k * a.d]; });
+          a.z[i * a.d + j] = value;
+        }
+    });
+  }
+
+  void gradients(const HybridGradients& a) const override {
+    for_ranges(a.n, 20 * a.components * a.d, [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i)
+        for (size_t j = 0; j < a.d; ++j) {
+          const size_t base = i * a.components * a.d + j;
+          const float gradient = a.gradients[i * a.d + j], value = a.z[i * a.d + j];
+          for_softmax(a.weights + base, a.components, a.d, [&](size_t k, float share) {
+            const size_t at = base + k * a.d;
+            a.d_means[at] = share * gradient;
+            a.d_weights[at] = share * (a.means[at] - value) * gradient;
+          });
+        }
+    });
+  }
+};
+
 }  // namespace
 
-void CpuKernels::hybrid_combine(size_t n, size_t components, size_t d, const float* means,
-                                const float* weights, float* z) const {
-  for_ranges(n, 20 * components * d, [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i)
-      for (size_t j = 0; j < d; ++j) {
-        const size_t base = i * components * d + j;
-        float value = 0;
-        for_softmax(weights + base, components, d,
-                    [&](size_t k, float share) { value += share * means[base + k * d]; });
-        z[i * d + j] = value;
-      }
-  });
-}
-
-void CpuKernels::hybrid_gradients(size_t n, size_t components, size_t d, const float* means,
-                                  const float* weights, const float* z, const float* gradients,
-                                  float* d_means, float* d_weights) const {
-  for_ranges(n, 20 * components * d, [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i)
-      for (size_t j = 0; j < d; ++j) {
-        const size_t base = i * components * d + j;
-        const float gradient = gradients[i * d + j], value = z[i * d + j];
-        for_softmax(weights + base, components, d, [&](size_t k, float share) {
-          const size_t at = base + k * d;
-          d_means[at] = share * gradient;
-          d_weights[at] = share * (means[at] - value) * gradient;
-        });
-      }
-  });
-}
+std::unique_ptr<const HybridKernels> make_hybrid_kernels() { return std::make_unique<CpuHybridKernels>(); }
 
 }  // namespace tr0n

@@ -20,7 +20,7 @@ T* group(size_t count) {
 }
 
 void finish_forward(const void* context, const Part& part) {
-  const LinearForward& layer = *static_cast<const LinearForward*>(context);
+  const LinearLayer& layer = *static_cast<const LinearLayer*>(context);
   const bool smooth = layer.activation == Activation::tanh_bound;
   for (size_t i = 0; i < part.rows; ++i) {
     const size_t at = (part.row + i) * layer.out + part.column;
@@ -57,40 +57,6 @@ void finish_weight(const void* context, const Part& part) {
 
 }  // namespace
 
-void CpuKernels::linear_forward(const MatrixMode&, size_t n, const LinearForward* layers,
-                                size_t count) const {
-  Term* terms = group<Term>(count);
-  Product* products = group<Product>(count);
-  for (size_t i = 0; i < count; ++i) {
-    const LinearForward& l = layers[i];
-    terms[i] = {{l.x, l.in, 1}, {l.weight, 1, l.in}, l.in};
-    products[i] = {n, l.out, terms + i, 1, {finish_forward, &l}};
-  }
-  multiply(products, count);
-}
-
-void CpuKernels::linear_backward_input(const MatrixMode&, size_t n, const LinearAdjoint* layers, size_t count,
-                                       const LinearInput& input) const {
-  Term* terms = group<Term>(count);
-  for (size_t i = 0; i < count; ++i)
-    terms[i] = {{layers[i].dy, layers[i].out, 1}, {layers[i].weight, input.in, 1}, layers[i].out};
-  const Product product{n, input.in, terms, count, {finish_input, &input}};
-  multiply(&product, 1);
-}
-
-void CpuKernels::linear_backward_weight(const MatrixMode&, size_t n, const LinearGradient* layers,
-                                        size_t count) const {
-  Term* terms = group<Term>(count);
-  Product* products = group<Product>(count);
-  for (size_t i = 0; i < count; ++i) {
-    const LinearGradient& l = layers[i];
-    terms[i] = {{l.dy, 1, l.out}, {l.x, l.in, 1}, n};
-    products[i] = {l.out, l.in, terms + i, 1, {finish_weight, &l}};
-    column_sums(n, l.out, l.dy, l.dbias);
-  }
-  multiply(products, count);
-}
-
 void column_sums(size_t rows, size_t columns, const float* x, float* sums) {
   for_ranges(columns, rows / 4, [&](size_t begin, size_t end) {
     thread_local Scratch scratch;
@@ -100,5 +66,45 @@ void column_sums(size_t rows, size_t columns, const float* x, float* sums) {
     for (size_t j = begin; j < end; ++j) sums[j] = static_cast<float>(sum[j - begin]);
   });
 }
+
+namespace {
+
+class CpuLinearKernels final : public LinearKernels {
+ public:
+  void forward(const LinearForward& a) const override {
+    Term* terms = group<Term>(a.count);
+    Product* products = group<Product>(a.count);
+    for (size_t i = 0; i < a.count; ++i) {
+      const LinearLayer& l = a.layers[i];
+      terms[i] = {{l.x, l.in, 1}, {l.weight, 1, l.in}, l.in};
+      products[i] = {a.n, l.out, terms + i, 1, {finish_forward, &l}};
+    }
+    multiply(products, a.count);
+  }
+
+  void backward_input(const LinearBackwardInput& a) const override {
+    Term* terms = group<Term>(a.count);
+    for (size_t i = 0; i < a.count; ++i)
+      terms[i] = {{a.layers[i].dy, a.layers[i].out, 1}, {a.layers[i].weight, a.input.in, 1}, a.layers[i].out};
+    const Product product{a.n, a.input.in, terms, a.count, {finish_input, &a.input}};
+    multiply(&product, 1);
+  }
+
+  void backward_weight(const LinearBackwardWeight& a) const override {
+    Term* terms = group<Term>(a.count);
+    Product* products = group<Product>(a.count);
+    for (size_t i = 0; i < a.count; ++i) {
+      const LinearGradient& l = a.layers[i];
+      terms[i] = {{l.dy, 1, l.out}, {l.x, l.in, 1}, a.n};
+      products[i] = {l.out, l.in, terms + i, 1, {finish_weight, &l}};
+      column_sums(a.n, l.out, l.dy, l.dbias);
+    }
+    multiply(products, a.count);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const LinearKernels> make_linear_kernels() { return std::make_unique<CpuLinearKernels>(); }
 
 }  // namespace tr0n

@@ -1,4 +1,4 @@
-/// Kernels::optimise_linear: weight gradients of small batches go straight into Adam's update.
+/// OptimiseLinear: weight gradients of small batches go straight into Adam's update.
 #include <algorithm>
 #include <cmath>
 
@@ -142,33 +142,43 @@ void take(const void* context, const Part& part) {
   }
 }
 
+class CpuLinearUpdateKernels final : public LinearUpdateKernels {
+ public:
+  void optimise(const OptimiseLinear& a) const override {
+    double square = GradientSquare(a.n, a.layers, a.count).value();
+    for (size_t i = 0; i < a.vector_count; ++i)
+      square += best_target().square_sum(a.vectors[i].gradient, a.vectors[i].size);
+    const double norm = std::sqrt(square);
+    if (!take_step(*a.loss, norm, *a.totals)) return;
+    const AdamFactors factors = adam_factors(*a.step, norm);
+    thread_local Scratch term_scratch, update_scratch, product_scratch;
+    Term* terms = term_scratch.get<Term>(a.count);
+    Update* updates = update_scratch.get<Update>(a.count);
+    Product* products = product_scratch.get<Product>(a.count);
+    for (size_t i = 0; i < a.count; ++i) {
+      const LinearUpdate& l = a.layers[i];
+      terms[i] = {{l.dy, 1, l.out}, {l.x, l.in, 1}, a.n};
+      updates[i] = {&l, &factors, a.n};
+      products[i] = {l.out,
+                     l.in,
+                     terms + i,
+                     1,
+                     {take, updates + i},
+                     true,
+                     {l.weight.m, l.weight.v, l.weight.parameters}};
+    }
+    multiply(products, a.count);
+    for (size_t i = 0; i < a.vector_count; ++i)
+      apply_adam(factors, 0, a.vectors[i].size, a.vectors[i].gradient, a.vectors[i].arrays);
+  }
+
+  size_t most_rows() const override { return 64; }
+};
+
 }  // namespace
 
-size_t CpuKernels::fused_update_rows() const { return 64; }
-
-void CpuKernels::optimise_linear(const MatrixMode&, const AdamStep* step, size_t n,
-                                 const LinearUpdate* layers, size_t count, const VectorUpdate* vectors,
-                                 size_t vector_count, const double* loss, StepTotals* totals) const {
-  double square = GradientSquare(n, layers, count).value();
-  for (size_t i = 0; i < vector_count; ++i)
-    square += best_target().square_sum(vectors[i].gradient, vectors[i].size);
-  const double norm = std::sqrt(square);
-  if (!take_step(*loss, norm, *totals)) return;
-  const AdamFactors factors = adam_factors(*step, norm);
-  thread_local Scratch term_scratch, update_scratch, product_scratch;
-  Term* terms = term_scratch.get<Term>(count);
-  Update* updates = update_scratch.get<Update>(count);
-  Product* products = product_scratch.get<Product>(count);
-  for (size_t i = 0; i < count; ++i) {
-    const LinearUpdate& l = layers[i];
-    terms[i] = {{l.dy, 1, l.out}, {l.x, l.in, 1}, n};
-    updates[i] = {&l, &factors, n};
-    products[i] = {
-        l.out, l.in, terms + i, 1, {take, updates + i}, true, {l.weight.m, l.weight.v, l.weight.parameters}};
-  }
-  multiply(products, count);
-  for (size_t i = 0; i < vector_count; ++i)
-    apply_adam(factors, 0, vectors[i].size, vectors[i].gradient, vectors[i].arrays);
+std::unique_ptr<const LinearUpdateKernels> make_linear_update_kernels() {
+  return std::make_unique<CpuLinearUpdateKernels>();
 }
 
 }  // namespace tr0n

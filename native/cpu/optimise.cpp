@@ -52,24 +52,34 @@ bool take_step(double loss, double norm, StepTotals& totals) {
   return true;
 }
 
-void CpuKernels::optimise(const AdamStep* step, size_t count, const float* gradients,
-                          const AdamArrays& arrays, const double* loss, StepTotals* totals) const {
-  const double norm = norm_of(gradients, count);
-  if (!take_step(*loss, norm, *totals)) return;
-  const AdamFactors factors = adam_factors(*step, norm);
-  for_ranges(count, 1,
-             [&](size_t begin, size_t end) { apply_adam(factors, begin, end, gradients + begin, arrays); });
-}
+namespace {
 
-void CpuKernels::adam_rows(const AdamStep& adam, size_t n, size_t size, const float* gradients, float* m,
-                           float* v, float* x) const {
-  for_ranges(n, 2 * size, [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) {
-      const float* g = gradients + i * size;
-      const double norm = adam.clip > 0 ? std::sqrt(best_target().square_sum(g, size)) : 0;
-      apply_adam(adam_factors(adam, norm), i * size, (i + 1) * size, g, {x, m, v});
-    }
-  });
+class CpuOptimiseKernels final : public OptimiseKernels {
+ public:
+  void step(const Optimise& a) const override {
+    const double norm = norm_of(a.gradients, a.count);
+    if (!take_step(*a.loss, norm, *a.totals)) return;
+    const AdamFactors factors = adam_factors(*a.step, norm);
+    for_ranges(a.count, 1, [&](size_t begin, size_t end) {
+      apply_adam(factors, begin, end, a.gradients + begin, a.arrays);
+    });
+  }
+
+  void rows(const AdamRows& a) const override {
+    for_ranges(a.n, 2 * a.size, [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i) {
+        const float* g = a.gradients + i * a.size;
+        const double norm = a.adam.clip > 0 ? std::sqrt(best_target().square_sum(g, a.size)) : 0;
+        apply_adam(adam_factors(a.adam, norm), i * a.size, (i + 1) * a.size, g, {a.x, a.m, a.v});
+      }
+    });
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<const OptimiseKernels> make_optimise_kernels() {
+  return std::make_unique<CpuOptimiseKernels>();
 }
 
 }  // namespace tr0n

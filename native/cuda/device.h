@@ -47,10 +47,10 @@ class CudaDevice final : public Device {
   /// What is made and destroyed while the context is current.
   struct Parts {
     explicit Parts(const Context& context)
-        : queue(context), staging(context, queue.stream()), kernels(queue) {}
+        : queue(context), staging(context, queue.stream()), kernels(make_kernels(queue)) {}
     DeviceQueue queue;
     Staging staging;
-    CudaKernels kernels;
+    const Kernels kernels;
   };
   /// Memory is neither made nor copied while kernel calls are recorded.
   void require_no_recording(const char* what) const;

@@ -15,7 +15,8 @@ class Recording {
   virtual void replay() = 0;
 };
 
-/// A place that has memory and an implementation of kernels.h. Core code reaches a device only through this.
+/// A place that has memory and an implementation of device/kernels.h. Core code reaches a device only through
+/// this.
 class Device {
  public:
   virtual ~Device() = default;

@@ -1,5 +1,5 @@
 #pragma once
-#include "device/kernels.h"
+#include "device/kernels/optimise.h"
 
 // Adam (Kingma & Ba 2015), element by element: the operations of torch.optim.Adam in its order, each rounded,
 // so that every architecture gives the same bits. A CPU with fused multiply-add rounds some of them together.
@@ -48,7 +48,7 @@ struct AdamFactors {
   }
 };
 
-/// kernels.h, clip_coefficient().
+/// clip_coefficient() of device/kernels/optimise.h.
 __device__ inline double clip_factor(double norm, double clip) {
   if (clip <= 0) return 1;
   const double coefficient = clip / (norm + 1e-6);

@@ -1,5 +1,5 @@
 #pragma once
-#include "device/kernels.h"
+#include "device/kernels/mixture.h"
 #include "kernels/philox.cuh"
 #include "kernels/rows.cuh"
 

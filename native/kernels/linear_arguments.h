@@ -2,7 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "device/kernels.h"
+#include "device/kernels/linear_update.h"
 
 /// What the kernels of linear layers are launched with; shared by host and device.
 namespace tr0n::cuda {
@@ -33,7 +33,7 @@ enum Vectors : unsigned {
 struct ForwardLayer {
   const float *x, *weight, *bias, *residual;
   float *activated, *y;
-  unsigned in, out, activation;  ///< the number of device/kernels.h' Activation
+  unsigned in, out, activation;  ///< the number of device/kernels/linear.h' Activation
   float bound;
   unsigned vectors;
 };

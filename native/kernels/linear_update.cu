@@ -1,4 +1,4 @@
-// Adam on layers whose gradients are computed where they are used (Kernels::optimise_linear), and on vectors
+// Adam on layers whose gradients are computed where they are used (OptimiseLinear), and on vectors
 // with a gradient; the launch of linear_norm.cu before has the scalars.
 //   dweight [out, in] = dyᵀ·x, dbias [out] = Σ_rows dy;  Adam (adam.cuh) on scale·gradient
 //   x [n, in], dy [n, out]; weight, its m and v [out, in]; bias, its m and v [out]

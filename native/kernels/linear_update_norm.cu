@@ -1,4 +1,4 @@
-// The norm of all gradients without the gradients (Kernels::optimise_linear), and what follows from it for
+// The norm of all gradients without the gradients (OptimiseLinear), and what follows from it for
 // the update.
 //   ‖gradient‖² = Σ_layers Σ_ij (dy·dyᵀ)_ij ((x·xᵀ)_ij + 1) + Σ_vectors Σ g²    x [n, in], dy [n, out], g
 //   [size]

@@ -2,10 +2,10 @@
 //   a = min(1, exp(U(z) − U(z') + [‖z' − z + hD(z)‖² − ‖z − z' + hD(z')‖²]/4h)), accepted where u < a
 // u by Purpose::accept; NaN or +infinity rejects. Where accepted, z', D(z'), U(z') and the objective's energy
 // replace the current ones; where adapt > 0, log h += adapt·(a − target_accept − ⅓·log(−log a / 4)), see
-// device/kernels.h. All that decides is in
+// device/kernels/mala.h. All that decides is in
 // double, as on the CPU: the difference of the two norms is small against them. Moves 4·n·d floats, 6·n·d
 // where accepted. A chain of more than four elements a thread is read twice.
-#include "device/kernels.h"
+#include "device/kernels/mala.h"
 #include "kernels/philox.cuh"
 #include "kernels/rows.cuh"
 

@@ -1,6 +1,6 @@
 // z' = z − h·D + √(2h)·ξ with h = exp(log_step) per chain, ξ by Purpose::proposal; z, D (drift), z' [n, d].
 // In float: acceptance is computed from the proposal as it was rounded. Moves 3·n·d floats.
-#include "device/kernels.h"
+#include "device/kernels/mala.h"
 #include "kernels/philox.cuh"
 #include "kernels/rows.cuh"
 

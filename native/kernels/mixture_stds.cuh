@@ -1,5 +1,5 @@
 #pragma once
-#include "device/kernels.h"
+#include "device/kernels/mixture.h"
 #include "kernels/reduce.cuh"
 
 // What a block of 128 threads keeps of a mixture's standard deviations from row to row: shared by its

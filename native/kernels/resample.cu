@@ -6,7 +6,7 @@
 // All in double and with the CPU's operations in the CPU's order, so that neither the device nor how
 // candidates are split over calls changes a winner or a sum: lanes compute what belongs to one candidate,
 // then every lane adds up candidate after candidate. Moves n·count doubles and 2·n·d floats.
-#include "device/kernels.h"
+#include "device/kernels/resample.h"
 #include "kernels/philox.cuh"
 #include "kernels/rows.cuh"
 

@@ -19,19 +19,20 @@ std::string name_of(const Shape& shape, const char* kind) {
   return "n " + std::to_string(shape.n) + ", m " + std::to_string(shape.m) + ", " + kind;
 }
 
-std::vector<float> noisy(Device& device, ConditionNoise kind, const Shape& shape, const std::vector<float>& c,
-                         const std::vector<float>& factor, const Philox& rng, bool in_place) {
+std::vector<float> noisy(Device& device, ConditionNoiseKind kind, const Shape& shape,
+                         const std::vector<float>& c, const std::vector<float>& factor, const Philox& rng,
+                         bool in_place) {
   const std::vector<Chain> who = chains(shape.n, 3);
   Array<float> condition(device, c), out(device, c.size()), workspace(device, c.size());
   const Array<float> l(device, factor);
   const Array<Chain> chain(device, who);
-  device.kernels().condition_noise(kind, 0.2f, l.data(), shape.n, shape.m, chain.data(), 12, rng,
-                                   condition.data(), workspace.data(),
-                                   in_place ? condition.data() : out.data());
+  device.kernels().condition->noise({kind, 0.2f, l.data(), shape.n, shape.m, chain.data(), 12, rng,
+                                     condition.data(), workspace.data(),
+                                     in_place ? condition.data() : out.data()});
   return (in_place ? condition : out).values();
 }
 
-std::vector<double> exactly_noisy(ConditionNoise kind, const Shape& shape, const std::vector<float>& c,
+std::vector<double> exactly_noisy(ConditionNoiseKind kind, const Shape& shape, const std::vector<float>& c,
                                   const std::vector<float>& factor, const Philox& rng) {
   const std::vector<Chain> who = chains(shape.n, 3);
   std::vector<double> result = widened(c);
@@ -45,9 +46,9 @@ std::vector<double> exactly_noisy(ConditionNoise kind, const Shape& shape, const
     const double scale = static_cast<double>(0.2f);
     for (size_t j = 0; j < shape.m; ++j) {
       double& value = result[i * shape.m + j];
-      if (kind == ConditionNoise::isotropic) value += scale * epsilon[j];
-      if (kind == ConditionNoise::adaptive) value += scale * std::sqrt(c_square / square) * epsilon[j];
-      if (kind == ConditionNoise::covariance)
+      if (kind == ConditionNoiseKind::isotropic) value += scale * epsilon[j];
+      if (kind == ConditionNoiseKind::adaptive) value += scale * std::sqrt(c_square / square) * epsilon[j];
+      if (kind == ConditionNoiseKind::covariance)
         for (size_t k = 0; k <= j; ++k) value += static_cast<double>(factor[j * shape.m + k]) * epsilon[k];
     }
   }
@@ -58,17 +59,17 @@ std::vector<double> exactly_noisy(ConditionNoise kind, const Shape& shape, const
 
 SELFTEST(condition_noise) {
   const Philox rng(5);
-  const std::pair<ConditionNoise, const char*> kinds[] = {{ConditionNoise::none, "none"},
-                                                          {ConditionNoise::isotropic, "isotropic"},
-                                                          {ConditionNoise::adaptive, "adaptive"},
-                                                          {ConditionNoise::covariance, "covariance"}};
+  const std::pair<ConditionNoiseKind, const char*> kinds[] = {{ConditionNoiseKind::none, "none"},
+                                                              {ConditionNoiseKind::isotropic, "isotropic"},
+                                                              {ConditionNoiseKind::adaptive, "adaptive"},
+                                                              {ConditionNoiseKind::covariance, "covariance"}};
   for (const Shape& shape : shapes(test.quick))
     for (const auto& [kind, kind_name] : kinds)
       for (const float size : {1.0f, 1e-30f, 1e30f}) {  // norms that a float's square does not hold
-        if (kind != ConditionNoise::adaptive && size != 1) continue;
+        if (kind != ConditionNoiseKind::adaptive && size != 1) continue;
         const std::vector<float> c = normals(shape.n * shape.m, 1, size);
         std::vector<float> factor;
-        if (kind == ConditionNoise::covariance) {
+        if (kind == ConditionNoiseKind::covariance) {
           factor = normals(shape.m * shape.m, 2);
           for (size_t i = 0; i < factor.size(); ++i)
             if (i % shape.m > i / shape.m) factor[i] = 0;
@@ -83,10 +84,10 @@ SELFTEST(condition_noise) {
       }
   const std::vector<float> zeros(15);
   test.row("adaptive, c = 0")
-      .close("out", noisy(test.device, ConditionNoise::adaptive, {3, 5}, zeros, {}, rng, false),
+      .close("out", noisy(test.device, ConditionNoiseKind::adaptive, {3, 5}, zeros, {}, rng, false),
              std::vector<double>(15), 0);
-  test.row("n 0").that("nothing",
-                       noisy(test.device, ConditionNoise::covariance, {0, 4}, {}, {}, rng, false).empty());
+  test.row("n 0").that(
+      "nothing", noisy(test.device, ConditionNoiseKind::covariance, {0, 4}, {}, {}, rng, false).empty());
 }
 
 SELFTEST(sample_labels) {
@@ -94,8 +95,8 @@ SELFTEST(sample_labels) {
   const auto on = [&](Device& device, const Shape& shape, const std::vector<float>& c, bool in_place) {
     const Array<Chain> chain(device, chains(shape.n, 8));
     Array<float> condition(device, c), out(device, c.size());
-    device.kernels().sample_labels(shape.n, shape.m, chain.data(), 3, rng, condition.data(),
-                                   in_place ? condition.data() : out.data());
+    device.kernels().condition->labels(
+        {shape.n, shape.m, chain.data(), 3, rng, condition.data(), in_place ? condition.data() : out.data()});
     return (in_place ? condition : out).values();
   };
   const auto hold = [&](const std::string& name, const Shape& shape, const std::vector<float>& c) {

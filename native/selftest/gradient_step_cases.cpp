@@ -112,8 +112,8 @@ SELFTEST(target_gradient) {
           Array<double> t(device, shape.n);
           Array<float> g(device, gradient);
           const DevicePrior p(device, prior, 0, shape.d);
-          device.kernels().target_gradient(p.view(), w.fidelity, w.prior, shape.n, here.data(), e.data(),
-                                           with_targets ? t.data() : nullptr, g.data());
+          device.kernels().target->gradient({p.view(), w.fidelity, w.prior, shape.n, here.data(), e.data(),
+                                             with_targets ? t.data() : nullptr, g.data()});
           return std::make_pair(t.values(), g.values());
         };
         const auto got = on(test.device, true), cpu = on(test.cpu, true);
@@ -143,7 +143,7 @@ SELFTEST(target_gradient_support) {
     const Array<float> here(test.device, z), e(test.device, energies);
     Array<float> g(test.device, normals(n * d, 3));
     Array<double> t(test.device, n);
-    test.device.kernels().target_gradient(prior, 1, 1, n, here.data(), e.data(), t.data(), g.data());
+    test.device.kernels().target->gradient({prior, 1, 1, n, here.data(), e.data(), t.data(), g.data()});
     test.row("d " + std::to_string(d)).each_close("targets", t.values(), targets, 1e-12);
   }
 }
@@ -172,8 +172,8 @@ SELFTEST(mala_propose) {
         const Array<Chain> chain(device, who);
         const Array<MalaState> states(device, states_of(std::vector<double>(shape.n), log_steps));
         Array<float> out(device, count);
-        device.kernels().mala_propose(shape.n, shape.d, states.data(), chain.data(), 5, rng, here.data(),
-                                      d.data(), out.data());
+        device.kernels().mala->propose(
+            {shape.n, shape.d, states.data(), chain.data(), 5, rng, here.data(), d.data(), out.data()});
         return out.values();
       };
       const std::vector<float> got = on(test.device);
@@ -235,9 +235,9 @@ SELFTEST(mala_accept) {
         const Array<double> u(device, targets);
         const Array<Chain> chain(device, who);
         Array<MalaState> states(device, states_of(energy, log_steps));
-        device.kernels().mala_accept(n, d, chain.data(), 6, rng, adapt, 0.57, to.data(), drift_to.data(),
-                                     e_to.data(), u.data(), states.data(), here.data(), drift_here.data(),
-                                     e.data());
+        device.kernels().mala->accept({n, d, chain.data(), 6, rng, adapt, 0.57, to.data(), drift_to.data(),
+                                       e_to.data(), u.data(), states.data(), here.data(), drift_here.data(),
+                                       e.data()});
         Result result{here.values(), drift_here.values(), e.values(), {}, {}, {}};
         for (const MalaState& state : states.values()) {
           result.energy.push_back(state.energy);
@@ -304,9 +304,9 @@ SELFTEST(langevin_update) {
         const Array<float> g(device, gradient);
         Array<float> momenta(device, kind.first ? std::vector<float>(count, NAN) : b), x(device, z);
         const Array<Chain> chain(device, who);
-        device.kernels().langevin_update(shape.n, shape.d, chain.data(), 8, kind.block, rng, kind.first, 5,
-                                         0.99f, kind.noise, kind.clip, kind.bound, g.data(), momenta.data(),
-                                         x.data());
+        device.kernels().langevin->update({shape.n, shape.d, chain.data(), 8, kind.block, rng, kind.first, 5,
+                                           0.99f, kind.noise, kind.clip, kind.bound, g.data(), momenta.data(),
+                                           x.data()});
         return std::make_pair(momenta.values(), x.values());
       };
       const auto got = on(test.device), cpu = on(test.cpu);
@@ -335,8 +335,8 @@ SELFTEST(langevin_update_tails) {
   const Array<Chain> chain(test.device, who);
   const Array<float> gradients(test.device, std::vector<float>(8));
   Array<float> momenta(test.device, 8), z(test.device, std::vector<float>(8));
-  test.device.kernels().langevin_update(2, 4, chain.data(), 0, 0, rng, true, 0, 0, 1, 0, 0, gradients.data(),
-                                        momenta.data(), z.data());
+  test.device.kernels().langevin->update(
+      {2, 4, chain.data(), 0, 0, rng, true, 0, 0, 1, 0, 0, gradients.data(), momenta.data(), z.data()});
   test.row("n 2, d 4").close("z", z.values(), expected, 1e-5).that("far out", largest > 4.5);
 }
 

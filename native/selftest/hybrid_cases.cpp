@@ -40,7 +40,7 @@ std::string name_of(const Input& in) {
 std::vector<float> combined(Device& device, const Input& in) {
   const Array<float> means(device, in.means), weights(device, in.weights);
   Array<float> z(device, in.n * in.d);
-  device.kernels().hybrid_combine(in.n, in.components, in.d, means.data(), weights.data(), z.data());
+  device.kernels().hybrid->combine({in.n, in.components, in.d, means.data(), weights.data(), z.data()});
   return z.values();
 }
 
@@ -80,8 +80,8 @@ SELFTEST(hybrid_gradients) {
       const Array<float> means(device, in.means), weights(device, in.weights), here(device, z),
           g(device, gradient);
       Array<float> d_means(device, in.means.size()), d_weights(device, in.means.size());
-      device.kernels().hybrid_gradients(in.n, in.components, in.d, means.data(), weights.data(), here.data(),
-                                        g.data(), d_means.data(), d_weights.data());
+      device.kernels().hybrid->gradients({in.n, in.components, in.d, means.data(), weights.data(),
+                                          here.data(), g.data(), d_means.data(), d_weights.data()});
       return std::make_pair(d_means.values(), d_weights.values());
     };
     const auto got = on(test.device), cpu = on(test.cpu);

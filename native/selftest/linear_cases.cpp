@@ -8,9 +8,9 @@
 namespace tr0n::selftest {
 namespace {
 
-LinearForward forward_layer(const Layer& layer, const float* x, const Array<float>& weight,
-                            const Array<float>& bias) {
-  LinearForward l;
+LinearLayer forward_layer(const Layer& layer, const float* x, const Array<float>& weight,
+                          const Array<float>& bias) {
+  LinearLayer l;
   l.in = layer.in;
   l.out = layer.out;
   l.x = x;
@@ -35,8 +35,8 @@ SELFTEST(linear_forward) {
       const auto run = [&](Device& device, bool independent, auto& y, auto& z, auto& a, const auto& done) {
         const Array<float> dx(device, x), dr(device, residual), w1(device, plain.weight),
             b1(device, plain.bias), w2(device, full.weight), b2(device, full.bias);
-        LinearForward layers[2] = {forward_layer(plain, dx.data(), w1, b1),
-                                   forward_layer(full, dx.data(), w2, b2)};
+        LinearLayer layers[2] = {forward_layer(plain, dx.data(), w1, b1),
+                                 forward_layer(full, dx.data(), w2, b2)};
         layers[0].activation = Activation::tanh_bound;
         layers[0].bound = 2;
         layers[0].y = y.data();
@@ -44,7 +44,9 @@ SELFTEST(linear_forward) {
         layers[1].residual = dr.data();
         layers[1].activated = a.data();
         layers[1].y = z.data();
-        const auto call = [&] { device.kernels().linear_forward({precision, independent}, s.n, layers, 2); };
+        const auto call = [&] {
+          device.kernels().linear->forward({{precision, independent}, s.n, layers, 2});
+        };
         call();
         done(call);
       };
@@ -86,9 +88,9 @@ SELFTEST(linear_forward_rows) {
       const Array<float> dx(test.device, std::vector<float>(x.begin() + static_cast<long>(first * in),
                                                             x.begin() + static_cast<long>((first + n) * in)));
       Array<float> y(test.device, n * out);
-      LinearForward l = forward_layer(layer, dx.data(), weight, bias);
+      LinearLayer l = forward_layer(layer, dx.data(), weight, bias);
       l.y = y.data();
-      test.device.kernels().linear_forward({precision, true}, n, &l, 1);
+      test.device.kernels().linear->forward({{precision, true}, n, &l, 1});
       return y.values();
     };
     const std::vector<float> all = rows(0, many);
@@ -116,11 +118,11 @@ SELFTEST(linear_forward_not_finite) {
       const auto run = [&](Device& device) {
         const Array<float> dx(device, x), weight(device, layer.weight), bias(device, layer.bias);
         Array<float> y(device, n * out);
-        LinearForward l = forward_layer(layer, dx.data(), weight, bias);
+        LinearLayer l = forward_layer(layer, dx.data(), weight, bias);
         l.activation = activation;
         l.bound = 3;
         l.y = y.data();
-        device.kernels().linear_forward({precision, true}, n, &l, 1);
+        device.kernels().linear->forward({{precision, true}, n, &l, 1});
         return y.values();
       };
       const std::vector<float> got = run(test.device), expected = run(test.cpu);
@@ -165,11 +167,11 @@ SELFTEST(linear_backward_input) {
                                          {second.out, y2.data(), w2.data()}};
         const MatrixMode mode{precision, independent};
         // dx is add; then a masked result alone.
-        device.kernels().linear_backward_input(mode, s.n, layers, 2,
-                                               {s.in, dx.data(), dx.data(), positive.data(), m.data()});
+        device.kernels().linear->backward_input(
+            {mode, s.n, layers, 2, {s.in, dx.data(), dx.data(), positive.data(), m.data()}});
         const auto call = [&] {
-          device.kernels().linear_backward_input(mode, s.n, layers + 1, 1,
-                                                 {s.in, nullptr, nullptr, positive.data(), only.data()});
+          device.kernels().linear->backward_input(
+              {mode, s.n, layers + 1, 1, {s.in, nullptr, nullptr, positive.data(), only.data()}});
         };
         call();
         done(dx.values(), m.values(), only.values(), call);
@@ -205,7 +207,7 @@ SELFTEST(linear_backward_weight) {
         const LinearGradient layers[2] = {{s.in, s.out, dx.data(), y1.data(), w1.data(), b1.data()},
                                           {s.in, other, dx.data(), y2.data(), w2.data(), b2.data()}};
         const auto call = [&] {
-          device.kernels().linear_backward_weight({precision, false}, s.n, layers, 2);
+          device.kernels().linear->backward_weight({{precision, false}, s.n, layers, 2});
         };
         call();
         done(w1.values(), b1.values(), w2.values(), b2.values(), call);
@@ -240,7 +242,7 @@ SELFTEST(linear_groups) {
   const Array<float> dx(test.device, x), extra(test.device, add), activated_before(test.device, positive);
   std::vector<Array<float>> weights, biases, y, dy, dweights, dbiases;
   std::vector<std::vector<float>> adjoints;
-  std::vector<LinearForward> forward;
+  std::vector<LinearLayer> forward;
   std::vector<LinearAdjoint> backward;
   std::vector<LinearGradient> gradients;
   for (const Layer& layer : layers) {
@@ -259,8 +261,8 @@ SELFTEST(linear_groups) {
     gradients.push_back({in, layers[i].out, dx.data(), dy[i].data(), dweights[i].data(), dbiases[i].data()});
   }
   const Kernels& kernels = test.device.kernels();
-  kernels.linear_forward({}, n, forward.data(), count);
-  kernels.linear_backward_weight({}, n, gradients.data(), count);
+  kernels.linear->forward({{}, n, forward.data(), count});
+  kernels.linear->backward_weight({{}, n, gradients.data(), count});
   std::vector<double> sum = widened(add), masked(n * in);
   for (size_t i = 0; i < count; ++i) {
     row.close("y", y[i].values(), layers[i].forward(x, n), 1e-5)
@@ -271,15 +273,18 @@ SELFTEST(linear_groups) {
   }
   for (size_t j = 0; j < sum.size(); ++j) masked[j] = positive[j] > 0 ? sum[j] : 0;
   Array<float> result(test.device, n * in), alone(test.device, n * in), both(test.device, n * in);
-  kernels.linear_backward_input({}, n, backward.data(), count,
-                                {in, extra.data(), result.data(), activated_before.data(), both.data()});
-  kernels.linear_backward_input({}, n, backward.data(), count,
-                                {in, extra.data(), nullptr, activated_before.data(), alone.data()});
+  kernels.linear->backward_input({{},
+                                  n,
+                                  backward.data(),
+                                  count,
+                                  {in, extra.data(), result.data(), activated_before.data(), both.data()}});
+  kernels.linear->backward_input(
+      {{}, n, backward.data(), count, {in, extra.data(), nullptr, activated_before.data(), alone.data()}});
   row.close("dx", result.values(), sum, 1e-5)
       .close("masked", both.values(), masked, 1e-5)
       .close("masked alone", alone.values(), masked, 1e-5);
   // None at all: what is added stays.
-  kernels.linear_backward_input({}, n, nullptr, 0, {in, extra.data(), result.data(), nullptr, nullptr});
+  kernels.linear->backward_input({{}, n, nullptr, 0, {in, extra.data(), result.data(), nullptr, nullptr}});
   row.close("dx of no layers", result.values(), widened(add), 0);
 }
 
@@ -291,14 +296,14 @@ SELFTEST(linear_empty) {
   const std::vector<float> before = normals(out * in, 2);
   Array<float> y(test.device, before), dx(test.device, before), dweight(test.device, before),
       dbias(test.device, normals(out, 3));
-  LinearForward l = forward_layer(layer, nothing.data(), weight, bias);
+  LinearLayer l = forward_layer(layer, nothing.data(), weight, bias);
   l.y = y.data();
   const LinearAdjoint adjoint{out, nothing.data(), weight.data()};
   const LinearGradient gradient{in, out, nothing.data(), nothing.data(), dweight.data(), dbias.data()};
   const Kernels& kernels = test.device.kernels();
-  kernels.linear_forward({}, 0, &l, 1);
-  kernels.linear_backward_input({}, 0, &adjoint, 1, {in, nullptr, dx.data(), nullptr, nullptr});
-  kernels.linear_backward_weight({}, 0, &gradient, 1);
+  kernels.linear->forward({{}, 0, &l, 1});
+  kernels.linear->backward_input({{}, 0, &adjoint, 1, {in, nullptr, dx.data(), nullptr, nullptr}});
+  kernels.linear->backward_weight({{}, 0, &gradient, 1});
   Row row = test.row("n 0");
   row.same("y", y.values(), before).same("dx", dx.values(), before);
   row.same("dweight", dweight.values(), std::vector<float>(out * in));

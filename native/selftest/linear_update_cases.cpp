@@ -103,8 +103,15 @@ class Placed {
   void step(Precision precision, const AdamStep& adam, double loss) {
     const Array<AdamStep> steps(device_, std::vector<AdamStep>{adam});
     const Array<double> losses(device_, std::vector<double>{loss});
-    device_.kernels().optimise_linear({precision, false}, steps.data(), n_, layers_.data(), layers_.size(),
-                                      vectors_.data(), vectors_.size(), losses.data(), totals_[0].data());
+    device_.kernels().linear_update->optimise({{precision, false},
+                                               steps.data(),
+                                               n_,
+                                               layers_.data(),
+                                               layers_.size(),
+                                               vectors_.data(),
+                                               vectors_.size(),
+                                               losses.data(),
+                                               totals_[0].data()});
     static_cast<void>(totals_[0].values());  // waits: the arrays above end here
   }
 

@@ -30,8 +30,8 @@ SELFTEST(squared_error) {
         const Array<float> x(device, prediction), y(device, target);
         Array<double> e(device, shape.n);
         Array<float> g(device, count);
-        device.kernels().squared_error(shape.n, shape.size, x.data(), y.data(), 0.25f, most, e.data(),
-                                       differentiate ? g.data() : nullptr);
+        device.kernels().loss->squared_error({shape.n, shape.size, x.data(), y.data(), 0.25f, most, e.data(),
+                                              differentiate ? g.data() : nullptr});
         return std::make_pair(e.values(), g.values());
       };
       const auto got = on(test.device, true), cpu = on(test.cpu, true);
@@ -58,7 +58,7 @@ SELFTEST(weighted_sum) {
       const auto on = [&](Device& device) {
         const Array<double> a(device, x), b(device, y);
         Array<double> out(device, 1);
-        device.kernels().weighted_sum(n, a.data(), 0.5, two ? b.data() : nullptr, -3.0, out.data());
+        device.kernels().loss->weighted_sum({n, a.data(), 0.5, two ? b.data() : nullptr, -3.0, out.data()});
         return out.values();
       };
       const std::vector<double> got = on(test.device);

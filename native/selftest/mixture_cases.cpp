@@ -56,10 +56,10 @@ Nll nll_on(Device& device, const MixtureInput& in, float scale, float bound, boo
   Array<double> nll(device, in.n);
   Array<float> d_logits(device, in.logits.size()), d_means(device, in.means.size()),
       d_log_stds(device, in.log_stds.size()), rows(device, in.n * in.log_stds.size());
-  device.kernels().mixture_nll(
-      q.view, q.z.data(), scale, bound, nll.data(), differentiate ? d_logits.data() : nullptr,
-      differentiate ? d_means.data() : nullptr, differentiate ? d_log_stds.data() : nullptr,
-      differentiate ? rows.data() : nullptr);
+  device.kernels().mixture->nll(
+      {q.view, q.z.data(), scale, bound, nll.data(), differentiate ? d_logits.data() : nullptr,
+       differentiate ? d_means.data() : nullptr, differentiate ? d_log_stds.data() : nullptr,
+       differentiate ? rows.data() : nullptr});
   return {nll.values(), d_logits.values(), d_means.values(), d_log_stds.values()};
 }
 
@@ -203,8 +203,8 @@ SELFTEST(mixture_log_density) {
           const DeviceMixture q(device, in);
           const Array<uint32_t> indices(device, rows);
           Array<double> out(device, in.n);
-          device.kernels().mixture_log_density(q.view, shuffled ? indices.data() : nullptr, q.z.data(), in.n,
-                                               out.data());
+          device.kernels().mixture->log_density(
+              {q.view, shuffled ? indices.data() : nullptr, q.z.data(), in.n, out.data()});
           return out.values();
         };
         const std::vector<double> got = on(test.device);
@@ -226,7 +226,7 @@ SELFTEST(mixture_log_density_rows) {
       exact.push_back(static_cast<double>(exact_density(in, i, in.z.data() + i * in.latent).log));
     const DeviceMixture q(test.device, in);
     Array<double> out(test.device, in.n);
-    test.device.kernels().mixture_log_density(q.view, nullptr, q.z.data(), in.n, out.data());
+    test.device.kernels().mixture->log_density({q.view, nullptr, q.z.data(), in.n, out.data()});
     test.row(name_of(shape, in)).each_close("log q", out.values(), exact, 1e-10);
   }
 }
@@ -254,8 +254,8 @@ SELFTEST(mixture_draw) {
         const Array<uint32_t> indices(device, rows);
         const Array<Chain> chain(device, who);
         Array<float> z(device, n * in.latent);
-        device.kernels().mixture_draw(q.view, indices.data(), chain.data(), n, 9, Purpose::component,
-                                      Purpose::component_normal, rng, z.data());
+        device.kernels().mixture->draw({q.view, indices.data(), chain.data(), n, 9, Purpose::component,
+                                        Purpose::component_normal, rng, z.data()});
         return z.values();
       };
       const std::vector<float> got = on(test.device);
@@ -282,8 +282,15 @@ SELFTEST(mixture_draw_choices) {
       s(test.device, std::vector<float>(d, -30.0f));
   const Array<Chain> who(test.device, chains(n, 7));
   Array<float> z(test.device, n * d);
-  test.device.kernels().mixture_draw({n, components, d, l.data(), m.data(), s.data()}, nullptr, who.data(), n,
-                                     9, Purpose::component, Purpose::component_normal, Philox(77), z.data());
+  test.device.kernels().mixture->draw({{n, components, d, l.data(), m.data(), s.data()},
+                                       nullptr,
+                                       who.data(),
+                                       n,
+                                       9,
+                                       Purpose::component,
+                                       Purpose::component_normal,
+                                       Philox(77),
+                                       z.data()});
   test.row("n 401, K 70, d 3").close("z", z.values(), expected, 1e-5);
 }
 

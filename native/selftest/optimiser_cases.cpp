@@ -20,8 +20,8 @@ State optimised(Device& device, const AdamStep& step, const std::vector<float>& 
   const Array<AdamStep> steps(device, std::vector<AdamStep>{step});
   const Array<double> losses(device, std::vector<double>{loss});
   Array<StepTotals> totals(device, std::vector<StepTotals>{start.totals});
-  device.kernels().optimise(steps.data(), count, g.data(), {x.data(), m.data(), v.data()}, losses.data(),
-                            totals.data());
+  device.kernels().optimise->step(
+      {steps.data(), count, g.data(), {x.data(), m.data(), v.data()}, losses.data(), totals.data()});
   return {m.values(), v.values(), x.values(), totals.values()[0]};
 }
 
@@ -136,8 +136,8 @@ SELFTEST(optimise_recorded) {
   const Array<double> loss(test.device, std::vector<double>{0.5});
   Array<StepTotals> totals(test.device, std::vector<StepTotals>{start.totals});
   const auto recording = test.device.record([&] {
-    test.device.kernels().optimise(steps.data(), count, g.data(), {x.data(), m.data(), v.data()}, loss.data(),
-                                   totals.data());
+    test.device.kernels().optimise->step(
+        {steps.data(), count, g.data(), {x.data(), m.data(), v.data()}, loss.data(), totals.data()});
   });
   Row row = test.row("count 20000, two steps");
   row.that("is recorded", recording != nullptr).that("not made yet", x.values() == start.x);
@@ -184,7 +184,7 @@ SELFTEST(adam_rows) {
       const auto on = [&](Device& device) {
         const Array<float> g(device, gradients);
         Array<float> m(device, start.m), v(device, start.v), x(device, start.x);
-        device.kernels().adam_rows(step, shape.n, shape.size, g.data(), m.data(), v.data(), x.data());
+        device.kernels().optimise->rows({step, shape.n, shape.size, g.data(), m.data(), v.data(), x.data()});
         return State{m.values(), v.values(), x.values(), {}};
       };
       const State got = on(test.device), cpu = on(test.cpu);

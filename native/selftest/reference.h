@@ -5,7 +5,7 @@
 #include "core/prior/prior_elements.h"
 #include "device/kernels.h"
 
-/// What several cases expect, in float64 or wider, straight from the formulas of device/kernels.h.
+/// What several cases expect, in float64 or wider, straight from the formulas of device/kernels.
 namespace tr0n::selftest {
 
 /// n standard normals of a draw: Box–Muller in double on uniforms that are rounded to float (base/rng.h).

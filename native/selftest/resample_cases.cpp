@@ -165,8 +165,8 @@ void candidates(Test& test, const Shape& shape, bool own_stds) {
         const Array<Chain> chain(device, who);
         Array<float> z(device, shape.n * shape.d);
         const DevicePrior p(device, prior, 0, shape.d);
-        device.kernels().draw_candidates(q.view, p.view(), alpha, row.data(), chain.data(), step.data(),
-                                         shape.n, rng, z.data());
+        device.kernels().resample->candidates(
+            {q.view, p.view(), alpha, row.data(), chain.data(), step.data(), shape.n, rng, z.data()});
         return z.values();
       };
       const std::vector<float> got = on(test.device);
@@ -228,8 +228,8 @@ void weights(Test& test, const Shape& shape, bool own_stds) {
           const Array<float> here(device, z), e(device, energies);
           Array<double> out(device, n);
           const DevicePrior p(device, prior, 0, shape.d);
-          device.kernels().importance_weights(q.view, p.view(), alpha, 3, prior_weight, row.data(), n,
-                                              here.data(), e.data(), out.data());
+          device.kernels().resample->weights(
+              {q.view, p.view(), alpha, 3, prior_weight, row.data(), n, here.data(), e.data(), out.data()});
           return out.values();
         };
         const std::vector<double> got = on(test.device);
@@ -313,8 +313,9 @@ SELFTEST(resample) {
             }
           const Array<float> points(device, z_part), e(device, e_part);
           const Array<double> w(device, w_part);
-          device.kernels().resample(s.n, part, s.d, chain.data(), static_cast<uint32_t>(5 + from), rng,
-                                    points.data(), e.data(), w.data(), states.data(), best.data());
+          device.kernels().resample->choose({s.n, part, s.d, chain.data(), static_cast<uint32_t>(5 + from),
+                                             rng, points.data(), e.data(), w.data(), states.data(),
+                                             best.data()});
         }
         Result result;
         for (const ResampleState& state : states.values()) {

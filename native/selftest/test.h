@@ -11,7 +11,7 @@
 #include "selftest/machine.h"
 #include "selftest/report.h"
 
-/// The self-test holds every kernel of device/kernels.h on a device to the CPU's body and to float64. A case
+/// The self-test holds every kernel of device/kernels on a device to the CPU's body and to float64. A case
 /// is `SELFTEST(kernel_name) { … }` in a file *_cases.cpp of this folder; `test` is in scope there:
 ///
 ///   for (const size_t n : test.quick ? kFew : kMany) {

@@ -98,11 +98,11 @@ TEST(linear_forward_groups_against_double) {
   for_groups([&](const Group& g) {
     std::vector<float> y[2] = {std::vector<float>(g.n * g.out[0]), std::vector<float>(g.n * g.out[1])};
     std::vector<float> activated(g.n * g.out[0]);
-    const LinearForward layers[2] = {{g.in, g.out[0], g.x.data(), g.weight[0].data(), g.bias[0].data(),
-                                      Activation::relu, 0, g.residual.data(), activated.data(), y[0].data()},
-                                     {g.in, g.out[1], g.x.data(), g.weight[1].data(), g.bias[1].data(),
-                                      Activation::tanh_bound, 2, nullptr, nullptr, y[1].data()}};
-    kernels().linear_forward({}, g.n, layers, 2);
+    const LinearLayer layers[2] = {{g.in, g.out[0], g.x.data(), g.weight[0].data(), g.bias[0].data(),
+                                    Activation::relu, 0, g.residual.data(), activated.data(), y[0].data()},
+                                   {g.in, g.out[1], g.x.data(), g.weight[1].data(), g.bias[1].data(),
+                                    Activation::tanh_bound, 2, nullptr, nullptr, y[1].data()}};
+    kernels().linear->forward({{}, g.n, layers, 2});
     std::vector<double> expected[2] = {g.forward(0), g.forward(1)};
     for (size_t i = 0; i < activated.size(); ++i) CHECK(y[0][i] == activated[i] + g.residual[i]);
     for (double& v : expected[0]) v = std::fmax(v, 0.0);
@@ -123,11 +123,11 @@ TEST(linear_backward_groups_against_double) {
     const LinearAdjoint layers[2] = {{g.out[0], g.dy[0].data(), g.weight[0].data()},
                                      {g.out[1], g.dy[1].data(), g.weight[1].data()}};
     std::vector<float> plain(g.n * g.in), sum(add), masked(g.n * g.in), alone(g.n * g.in);
-    kernels().linear_backward_input({}, g.n, layers, 2, {g.in, nullptr, plain.data(), nullptr, nullptr});
-    kernels().linear_backward_input({}, g.n, layers, 2,
-                                    {g.in, sum.data(), sum.data(), gate.data(), masked.data()});
-    kernels().linear_backward_input({}, g.n, layers, 2,
-                                    {g.in, add.data(), nullptr, gate.data(), alone.data()});
+    kernels().linear->backward_input({{}, g.n, layers, 2, {g.in, nullptr, plain.data(), nullptr, nullptr}});
+    kernels().linear->backward_input(
+        {{}, g.n, layers, 2, {g.in, sum.data(), sum.data(), gate.data(), masked.data()}});
+    kernels().linear->backward_input(
+        {{}, g.n, layers, 2, {g.in, add.data(), nullptr, gate.data(), alone.data()}});
     std::vector<double> with_add(expected);
     for (size_t i = 0; i < with_add.size(); ++i) with_add[i] += static_cast<double>(add[i]);
     worst = std::fmax(worst, std::fmax(relative_error(plain, expected), relative_error(sum, with_add)));
@@ -142,7 +142,7 @@ TEST(linear_backward_groups_against_double) {
       db[l].resize(g.out[l]);
       gradients[l] = {g.in, g.out[l], g.x.data(), g.dy[l].data(), dw[l].data(), db[l].data()};
     }
-    kernels().linear_backward_weight({}, g.n, gradients, 2);
+    kernels().linear->backward_weight({{}, g.n, gradients, 2});
     for (size_t l = 0; l < 2; ++l) {
       worst = std::fmax(worst, relative_error(dw[l], g.weight_gradient(l)));
       worst = std::fmax(worst, relative_error(db[l], g.bias_gradient(l)));
@@ -202,7 +202,7 @@ TEST(optimise_linear_equals_materialised_gradients) {
     const VectorUpdate rest{g.in, vector_gradient.data(), vector.arrays()};
     const double loss = 3;
     StepTotals totals;
-    kernels().optimise_linear({}, &step, g.n, layers, 2, &rest, 1, &loss, &totals);
+    kernels().linear_update->optimise({{}, &step, g.n, layers, 2, &rest, 1, &loss, &totals});
 
     double square = 0;
     std::vector<double> gradient[5] = {g.weight_gradient(0), g.weight_gradient(1), g.bias_gradient(0),
@@ -237,11 +237,11 @@ TEST(optimise_stops_where_something_is_not_finite) {
     const double loss = bad_loss ? INFINITY : 1.0, good_loss = 1.0;
     const LinearUpdate layer{g.in, g.out[0], g.x.data(), dy_bad.data(), weight.arrays(), bias.arrays()};
     const LinearUpdate good{g.in, g.out[0], g.x.data(), g.dy[0].data(), weight.arrays(), bias.arrays()};
-    kernels().optimise(&step, 40, g_bad.data(), flat.arrays(), &loss, &totals);
-    kernels().optimise_linear({}, &step, g.n, &layer, 1, nullptr, 0, &loss, &fused_totals);
+    kernels().optimise->step({&step, 40, g_bad.data(), flat.arrays(), &loss, &totals});
+    kernels().linear_update->optimise({{}, &step, g.n, &layer, 1, nullptr, 0, &loss, &fused_totals});
     // Steps after it change nothing, however good they are.
-    kernels().optimise(&step, 40, gradients.data(), flat.arrays(), &good_loss, &totals);
-    kernels().optimise_linear({}, &step, g.n, &good, 1, nullptr, 0, &good_loss, &fused_totals);
+    kernels().optimise->step({&step, 40, gradients.data(), flat.arrays(), &good_loss, &totals});
+    kernels().linear_update->optimise({{}, &step, g.n, &good, 1, nullptr, 0, &good_loss, &fused_totals});
     for (const StepTotals& t : {totals, fused_totals}) {
       CHECK(t.stopped == 1 && t.steps == 0 && t.loss_sum == 0);
       CHECK(bad_loss ? std::isinf(t.loss) : std::isnan(t.gradient_norm));

@@ -159,7 +159,7 @@ TEST(relaxed_training_lowers_the_energy_and_resumes) {
   config.learning_rate = 1e-2f;
   config.loss = Loss::relaxed;
   config.temperature = 0.7f;
-  config.noise = ConditionNoise::isotropic;
+  config.noise = ConditionNoiseKind::isotropic;
   config.noise_scale = 0.05f;
   config.seed = 3;
   const size_t n = 300;

@@ -85,7 +85,7 @@ TrainerConfig many_options() {
   config.epochs = 3;
   config.batch = 64;
   config.sample_labels = true;
-  config.noise = ConditionNoise::covariance;
+  config.noise = ConditionNoiseKind::covariance;
   config.noise_covariance = {1, 0.5f, 0, 0.5f, 1, 0, 0, 0, 0};  // semi-definite
   config.seed = 77;
   return config;
@@ -173,7 +173,7 @@ TEST(labels_and_noise_have_their_distributions) {
     c[i * 3] = 0.2f;
     c[i * 3 + 2] = 0.6f;  // normalised by the kernel: 1/4, 0, 3/4
   }
-  kernels.sample_labels(n, 3, chains.data(), 1, rng, c.data(), out.data());
+  kernels.condition->labels({n, 3, chains.data(), 1, rng, c.data(), out.data()});
   double counts[3] = {};
   for (size_t i = 0; i < n * 3; ++i) counts[i % 3] += static_cast<double>(out[i]) / static_cast<double>(n);
   CHECK_NEAR(counts[0], 0.25, 4e-3);
@@ -189,18 +189,18 @@ TEST(labels_and_noise_have_their_distributions) {
                                static_cast<double>(out[i * 3 + b] - c[i * 3 + b]) / static_cast<double>(n);
   };
   double measured[9];
-  kernels.condition_noise(ConditionNoise::isotropic, 0.5f, nullptr, n, 3, chains.data(), 1, rng, c.data(),
-                          workspace.data(), out.data());
+  kernels.condition->noise({ConditionNoiseKind::isotropic, 0.5f, nullptr, n, 3, chains.data(), 1, rng,
+                            c.data(), workspace.data(), out.data()});
   covariance(measured);
   for (size_t i = 0; i < 9; ++i) CHECK_NEAR(measured[i], i % 4 == 0 ? 0.25 : 0, 5e-3);
   const float factor[9] = {1, 0, 0, 0.5f, 2, 0, -1, 0, 0};
   const double expected[9] = {1, 0.5, -1, 0.5, 4.25, -0.5, -1, -0.5, 1};
-  kernels.condition_noise(ConditionNoise::covariance, 0, factor, n, 3, chains.data(), 1, rng, c.data(),
-                          workspace.data(), out.data());
+  kernels.condition->noise({ConditionNoiseKind::covariance, 0, factor, n, 3, chains.data(), 1, rng, c.data(),
+                            workspace.data(), out.data()});
   covariance(measured);
   for (size_t i = 0; i < 9; ++i) CHECK_NEAR(measured[i], expected[i], 5e-2);
-  kernels.condition_noise(ConditionNoise::adaptive, 0.5f, nullptr, n, 3, chains.data(), 1, rng, c.data(),
-                          workspace.data(), out.data());
+  kernels.condition->noise({ConditionNoiseKind::adaptive, 0.5f, nullptr, n, 3, chains.data(), 1, rng,
+                            c.data(), workspace.data(), out.data()});
   for (size_t i = 0; i < 100; ++i) {
     double square = 0;
     for (size_t j = i * 3; j < i * 3 + 3; ++j) square += std::pow(static_cast<double>(out[j] - c[j]), 2);
@@ -247,7 +247,7 @@ TEST(training_bad_input_and_cancel) {
   labels.sample_labels = true;  // c has negative entries
   CHECK_CODE("ERR_INVALID_ARGUMENT", make(plain, labels, z, c, nullptr, 8));
   TrainerConfig covariance = config;
-  covariance.noise = ConditionNoise::covariance;
+  covariance.noise = ConditionNoiseKind::covariance;
   CHECK_CODE("ERR_INVALID_ARGUMENT", make(plain, covariance, z, c, nullptr, 8));
   covariance.noise_covariance = {1, 2, 0, 2, 1, 0, 0, 0, 1};  // indefinite
   CHECK_CODE("ERR_INVALID_ARGUMENT", make(plain, covariance, z, c, nullptr, 8));

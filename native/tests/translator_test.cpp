@@ -296,21 +296,22 @@ TEST(candidates_of_component_stds_are_of_the_same_mixture) {
   Prior prior;
   prior.dim = d;
   std::vector<float> drawn(n * d), candidates(n * d);
-  kernels.mixture_draw(q, rows.data(), chains.data(), n, 4, Purpose::candidate_component,
-                       Purpose::candidate_normal, rng, drawn.data());
-  kernels.draw_candidates(q, prior, 0, rows.data(), chains.data(), steps.data(), n, rng, candidates.data());
+  kernels.mixture->draw({q, rows.data(), chains.data(), n, 4, Purpose::candidate_component,
+                         Purpose::candidate_normal, rng, drawn.data()});
+  kernels.resample->candidates(
+      {q, prior, 0, rows.data(), chains.data(), steps.data(), n, rng, candidates.data()});
   CHECK(candidates == drawn);
   std::vector<double> densities(n), weights(n);
-  kernels.mixture_log_density(q, rows.data(), drawn.data(), n, densities.data());
-  kernels.importance_weights(q, prior, 0, 1, 1, rows.data(), n, drawn.data(), energies.data(),
-                             weights.data());
+  kernels.mixture->log_density({q, rows.data(), drawn.data(), n, densities.data()});
+  kernels.resample->weights(
+      {q, prior, 0, 1, 1, rows.data(), n, drawn.data(), energies.data(), weights.data()});
   for (size_t i = 0; i < n; ++i)
     CHECK_NEAR(weights[i], prior.log_density(drawn.data() + i * d) - densities[i], 1e-12);
   // All alike is as if they were shared.
   for (size_t j = d; j < log_stds.size(); ++j) log_stds[j] = log_stds[j % d];
   const MixtureView shared{2, components, d, logits.data(), means.data(), log_stds.data(), false};
   std::vector<double> expected(n);
-  kernels.mixture_log_density(q, rows.data(), drawn.data(), n, densities.data());
-  kernels.mixture_log_density(shared, rows.data(), drawn.data(), n, expected.data());
+  kernels.mixture->log_density({q, rows.data(), drawn.data(), n, densities.data()});
+  kernels.mixture->log_density({shared, rows.data(), drawn.data(), n, expected.data()});
   for (size_t i = 0; i < n; ++i) CHECK_NEAR(densities[i], expected[i], 1e-12 * (1 + std::fabs(expected[i])));
 }

@@ -23,7 +23,7 @@ std::vector<float> covariance(const float* rows, size_t n, size_t m, CancelToken
       centred[i] = static_cast<float>(static_cast<double>(rows[begin * m + i]) - mean[i % m]);
     // The gradient of a layer's weight is such a product.
     const LinearGradient gram{m, m, centred.data(), centred.data(), product.data(), ignored.data()};
-    cpu_device().kernels().linear_backward_weight({}, count, &gram, 1);
+    cpu_device().kernels().linear->backward_weight({{}, count, &gram, 1});
     for (size_t i = 0; i < m * m; ++i) sum[i] += static_cast<double>(product[i]);
   }
   std::transform(sum.begin(), sum.end(), product.begin(),

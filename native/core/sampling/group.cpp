@@ -40,8 +40,8 @@ void SamplerGroup::take_gradients(const float* rows) {
   for (size_t i = 0; i < run_.n; ++i)
     std::copy_n(rows + i * run_.d + begin_, size_, gradients_.host() + i * size_);
   gradients_.push();
-  run_.kernels.target_gradient(prior_.view(), run_.config.fidelity, run_.config.prior_weight, run_.n,
-                               z_.device(), nullptr, nullptr, gradients_.device());
+  run_.kernels.target->gradient({prior_.view(), run_.config.fidelity, run_.config.prior_weight, run_.n,
+                                 z_.device(), nullptr, nullptr, gradients_.device()});
 }
 
 void SamplerGroup::move(size_t t, const float* gradients, float* x) {
@@ -49,21 +49,21 @@ void SamplerGroup::move(size_t t, const float* gradients, float* x) {
   const auto step = static_cast<uint32_t>(t);
   const auto noise = static_cast<float>(update_.noise), bound = static_cast<float>(update_.bound);
   if (update_.rule == Rule::sgld) {
-    run_.kernels.langevin_update(run_.n, moved_, run_.chains.device(), step, noise_block_, run_.rng, t == 1,
-                                 static_cast<float>(update_.learning_rate),
-                                 static_cast<float>(update_.momentum), noise, update_.clip, bound, gradients,
-                                 momenta_.data(), x);
+    run_.kernels.langevin->update({run_.n, moved_, run_.chains.device(), step, noise_block_, run_.rng, t == 1,
+                                   static_cast<float>(update_.learning_rate),
+                                   static_cast<float>(update_.momentum), noise, update_.clip, bound,
+                                   gradients, momenta_.data(), x});
     return;
   }
   AdamStep adam;
   adam.learning_rate = update_.learning_rate;
   adam.clip = update_.clip;
   adam.step = t - 1;
-  run_.kernels.adam_rows(adam, run_.n, moved_, gradients, momenta_.data(), second_moments_.data(), x);
+  run_.kernels.optimise->rows({adam, run_.n, moved_, gradients, momenta_.data(), second_moments_.data(), x});
   // Noise and bound are sgld's, of a step that goes nowhere.
   if (scratch_.size() > 0)
-    run_.kernels.langevin_update(run_.n, moved_, run_.chains.device(), step, noise_block_, run_.rng, true, 0,
-                                 0, noise, 0, bound, gradients, scratch_.data(), x);
+    run_.kernels.langevin->update({run_.n, moved_, run_.chains.device(), step, noise_block_, run_.rng, true,
+                                   0, 0, noise, 0, bound, gradients, scratch_.data(), x});
 }
 
 std::vector<std::unique_ptr<SamplerGroup>> make_groups(SamplerRun& run, size_t points) {

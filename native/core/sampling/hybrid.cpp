@@ -46,22 +46,23 @@ class Blend {
     weights_.push();
   }
   void combine() {
-    run_.kernels.hybrid_combine(run_.n, components_, group_.size(), means_.device(), weights_.device(),
-                                group_.latents());
+    run_.kernels.hybrid->combine(
+        {run_.n, components_, group_.size(), means_.device(), weights_.device(), group_.latents()});
     group_.give_latents();
   }
   void move(size_t t, const float* gradients) {
     group_.take_gradients(gradients);
     if (group_.update().rule == Rule::fixed) return;
-    run_.kernels.hybrid_gradients(run_.n, components_, group_.size(), means_.device(), weights_.device(),
-                                  group_.latents(), group_.gradients(), d_means_.data(), d_weights_.data());
+    run_.kernels.hybrid->gradients({run_.n, components_, group_.size(), means_.device(), weights_.device(),
+                                    group_.latents(), group_.gradients(), d_means_.data(),
+                                    d_weights_.data()});
     group_.move(t, d_means_.data(), means_.device());
     AdamStep adam;
     adam.learning_rate = run_.config.weight_learning_rate;
     adam.clip = group_.update().clip;
     adam.step = t - 1;
-    run_.kernels.adam_rows(adam, run_.n, size_, d_weights_.data(), first_moments_.data(),
-                           second_moments_.data(), weights_.device());
+    run_.kernels.optimise->rows({adam, run_.n, size_, d_weights_.data(), first_moments_.data(),
+                                 second_moments_.data(), weights_.device()});
     combine();
   }
 

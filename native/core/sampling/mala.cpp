@@ -29,8 +29,8 @@ void Mala::to_target(Mirror<float>& u, const float* z, const float* energies, Mi
   standard_.pull_back(weights_, run_.n, u.host(), z, energies, target_energies_.host(), gradients.host());
   target_energies_.push();
   gradients.push();
-  run_.kernels.target_gradient(standard_prior_, 1, weights_.prior, run_.n, u.device(),
-                               target_energies_.device(), targets_.device(), gradients.device());
+  run_.kernels.target->gradient({standard_prior_, 1, weights_.prior, run_.n, u.device(),
+                                 target_energies_.device(), targets_.device(), gradients.device()});
 }
 
 void Mala::run(size_t done) {
@@ -52,18 +52,18 @@ void Mala::run(size_t done) {
   for (size_t t = done + 1; t <= done + config.steps; ++t) {
     run_.cancel.throw_if_cancelled();
     const uint32_t step = static_cast<uint32_t>(t);
-    run_.kernels.mala_propose(n, d, states_.device(), run_.chains.device(), step, run_.rng, u_.device(),
-                              drift_.device(), proposal_.device());
+    run_.kernels.mala->propose({n, d, states_.device(), run_.chains.device(), step, run_.rng, u_.device(),
+                                drift_.device(), proposal_.device()});
     proposal_.pull();
     standard_.from_standard(n, proposal_.host(), proposal_z_.data());
     run_.evaluate(run_.all(proposal_z_.data()), proposal_energies_.host(), proposal_drift_.host());
     proposal_energies_.push();
     to_target(proposal_, proposal_z_.data(), proposal_energies_.host(), proposal_drift_);
     const double adapt = config.adapt == Adapt::chain ? std::pow(static_cast<double>(t), -0.6) : 0;
-    run_.kernels.mala_accept(n, d, run_.chains.device(), step, run_.rng, adapt, config.target_accept,
-                             proposal_.device(), proposal_drift_.device(), proposal_energies_.device(),
-                             targets_.device(), states_.device(), u_.device(), drift_.device(),
-                             run_.energies.device());
+    run_.kernels.mala->accept({n, d, run_.chains.device(), step, run_.rng, adapt, config.target_accept,
+                               proposal_.device(), proposal_drift_.device(), proposal_energies_.device(),
+                               targets_.device(), states_.device(), u_.device(), drift_.device(),
+                               run_.energies.device()});
     u_.pull();
     standard_.from_standard(n, u_.host(), z);
     run_.energies.pull();

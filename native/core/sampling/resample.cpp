@@ -99,9 +99,9 @@ class Candidates {
       }
       z_.push(rows * d);
     } else {
-      run_.kernels.draw_candidates(run_.mixture().view(), run_.device_prior.view(),
-                                   run_.config.prior_fraction, row_conditions_.device(), row_chains_.device(),
-                                   row_steps_.device(), rows, run_.rng, z_.device());
+      run_.kernels.resample->candidates(
+          {run_.mixture().view(), run_.device_prior.view(), run_.config.prior_fraction,
+           row_conditions_.device(), row_chains_.device(), row_steps_.device(), rows, run_.rng, z_.device()});
       z_.pull(rows * d);
       run_.energy({z_.host(), row_conditions_.host(), row_chains_.host(), rows}, energies_.host());
     }
@@ -113,12 +113,12 @@ class Candidates {
   void weigh(const size_t* members, size_t count, size_t first, size_t range) {
     const size_t rows = count * range, d = run_.d;
     const SamplerConfig& config = run_.config;
-    run_.kernels.importance_weights(run_.mixture().view(), run_.device_prior.view(), config.prior_fraction,
+    run_.kernels.resample->weights({run_.mixture().view(), run_.device_prior.view(), config.prior_fraction,
                                     config.fidelity, config.prior_weight, row_conditions_.device(), rows,
-                                    z_.device(), energies_.device(), log_weights_.data());
-    run_.kernels.resample(count, range, d, chunk_chains_.device(), static_cast<uint32_t>(first), run_.rng,
-                          z_.device(), energies_.device(), log_weights_.data(), chunk_states_.device(),
-                          chunk_best_.device());
+                                    z_.device(), energies_.device(), log_weights_.data()});
+    run_.kernels.resample->choose({count, range, d, chunk_chains_.device(), static_cast<uint32_t>(first),
+                                   run_.rng, z_.device(), energies_.device(), log_weights_.data(),
+                                   chunk_states_.device(), chunk_best_.device()});
     chunk_states_.pull(count);
     chunk_best_.pull(count * d);
     for (size_t i = 0; i < count; ++i) {

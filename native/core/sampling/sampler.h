@@ -30,7 +30,7 @@ enum class Kernel {
 };
 
 /// Whether MALA's step sizes adapt to the accept probability: `chain`: log h moves towards the target at the
-/// rate (i + 1)^−0.6 (Kernels::mala_accept) for each chain while it samples, which is not strictly invariant;
+/// rate (i + 1)^−0.6 (MalaAccept) for each chain while it samples, which is not strictly invariant;
 /// `pilot`: likewise in a run of chains of their own before, whose mean log h a condition's chains then keep.
 enum class Adapt { none, chain, pilot };
 

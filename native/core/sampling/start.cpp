@@ -51,9 +51,9 @@ bool start_chains(SamplerRun& run) {
         start_at_modes(run);
         break;
       }
-      run.kernels.mixture_draw(run.mixture().view(), run.conditions.device(), run.chains.device(), run.n, 0,
-                               Purpose::candidate_component, Purpose::candidate_normal, run.rng,
-                               run.z.device());
+      run.kernels.mixture->draw({run.mixture().view(), run.conditions.device(), run.chains.device(), run.n, 0,
+                                 Purpose::candidate_component, Purpose::candidate_normal, run.rng,
+                                 run.z.device()});
       run.z.pull();
       start_at_auxiliary(run);
       break;

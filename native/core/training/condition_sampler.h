@@ -22,7 +22,7 @@ class ConditionSampler {
   Philox rng_;
   size_t m_;
   bool sample_labels_;
-  ConditionNoise noise_;
+  ConditionNoiseKind noise_;
   float scale_;
   Buffer<float> factor_, workspace_;
 };

@@ -64,7 +64,7 @@ class RelaxedLoss {
   void prepare(const Chain* chains, uint32_t step, const float* conditions, CancelToken& cancel);
 
   /// energies [n] (double) and the gradients of weight·Σ_i E_i, all in the device's memory, as is ŷ `y` [n,
-  /// auxiliary]. @see Kernels::mixture_nll for `bound`
+  /// auxiliary]. @see MixtureNll for `bound`
   void evaluate(const MixtureView& q, const float* y, float bound, double weight, double* energies,
                 const Gradients& gradients);
 

@@ -133,7 +133,7 @@ struct Trainer::Impl {
                                                     std::min(config.batch, n), config.auxiliary_begin,
                                                     static_cast<double>(config.temperature), config.seed)
                     : nullptr),
-        fused(std::min(config.batch, n) <= target.device().kernels().fused_update_rows()),
+        fused(std::min(config.batch, n) <= target.device().kernels().linear_update->most_rows()),
         gradients(target.device(), fused ? 0 : target.placed_count()),
         first_moment(target.device(), target.placed_count()),
         second_moment(target.device(), target.placed_count()),
@@ -188,8 +188,8 @@ struct Trainer::Impl {
       return;
     }
     pass.gradients(batch, config.alpha, loss.data(), gradients.data());
-    translator.device().kernels().optimise(adam.device(), gradients.size(), gradients.data(), arrays,
-                                           loss.data(), totals.device());
+    translator.device().kernels().optimise->step(
+        {adam.device(), gradients.size(), gradients.data(), arrays, loss.data(), totals.device()});
   }
 
   /// Waits for the steps since the last call. Nothing has changed since the step that stopped, if one did.
@@ -348,9 +348,9 @@ HeldOut Trainer::held_out(const Translator& translator, const TrainerConfig& con
       relaxed->prepare(chains.host(), 0, c + begin * m, cancel);
       relaxed->evaluate(q, heads.data(), sizes.bound, 1, errors.data(), {});
     } else if (sizes.deterministic) {
-      kernels.squared_error(count, d, means.data(), latents.data(), 1, 0, errors.data(), nullptr);
+      kernels.loss->squared_error({count, d, means.data(), latents.data(), 1, 0, errors.data(), nullptr});
     } else {
-      kernels.mixture_log_density(q, nullptr, latents.data(), count, errors.data());
+      kernels.mixture->log_density({q, nullptr, latents.data(), count, errors.data()});
       sign = -1;
     }
     errors.download(losses.data(), count);

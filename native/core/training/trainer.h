@@ -28,7 +28,7 @@ struct TrainerConfig {
   float temperature = 1.0f;    ///< relaxed: of the draw's component
   size_t auxiliary_begin = 0;  ///< relaxed: where the auxiliary head's y lies in the objective's latent
   bool sample_labels = false;  ///< c holds probabilities: feed one-hot(y), y ~ c, drawn afresh each epoch
-  ConditionNoise noise = ConditionNoise::none;
+  ConditionNoiseKind noise = ConditionNoiseKind::none;
   float noise_scale = 0.0f;             ///< isotropic: s. adaptive: ε is rescaled to noise_scale·‖c‖
   std::vector<float> noise_covariance;  ///< covariance: [m, m], positive semi-definite
   uint64_t seed = 0;

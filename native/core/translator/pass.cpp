@@ -45,7 +45,7 @@ MixtureView TranslatorPass::view(size_t n, const float* logits, const float* mea
 void TranslatorPass::forward(const float* c, size_t n, float* logits, float* means, float* y) {
   const size_t h = config_.hidden;
   const auto layer = [&](size_t in, size_t out, size_t weight, const float* x, float* result) {
-    LinearForward l;
+    LinearLayer l;
     l.in = in;
     l.out = out;
     l.x = x;
@@ -54,20 +54,20 @@ void TranslatorPass::forward(const float* c, size_t n, float* logits, float* mea
     l.y = result;
     return l;
   };
-  LinearForward first = layer(config_.condition, h, block_weight(0), c, a_[0].data());
+  LinearLayer first = layer(config_.condition, h, block_weight(0), c, a_[0].data());
   first.activation = Activation::relu;
-  kernels_.linear_forward(mode(), n, &first, 1);
+  kernels_.linear->forward({mode(), n, &first, 1});
   float* a = a_[0].data();
   for (size_t block = 1; block <= config_.depth; ++block) {
     float* next = a_[block % a_.size()].data();
-    LinearForward residual = layer(h, h, block_weight(block), a, next);
+    LinearLayer residual = layer(h, h, block_weight(block), a, next);
     residual.activation = Activation::relu;
     residual.residual = a;
     if (purpose_ == Purpose::training) residual.activated = r_[block].data();
-    kernels_.linear_forward(mode(), n, &residual, 1);
+    kernels_.linear->forward({mode(), n, &residual, 1});
     a = next;
   }
-  LinearForward heads[3] = {layer(h, config_.components * config_.latent, z_weight(), a, means)};
+  LinearLayer heads[3] = {layer(h, config_.components * config_.latent, z_weight(), a, means)};
   if (config_.bound > 0) {
     heads[0].activation = Activation::tanh_bound;
     heads[0].bound = config_.bound;
@@ -75,7 +75,7 @@ void TranslatorPass::forward(const float* c, size_t n, float* logits, float* mea
   size_t count = 1;
   if (!config_.deterministic) heads[count++] = layer(h, config_.components, logits_weight(), a, logits);
   if (config_.auxiliary > 0) heads[count++] = layer(h, config_.auxiliary, y_weight(), a, y);
-  kernels_.linear_forward(mode(), n, heads, count);
+  kernels_.linear->forward({mode(), n, heads, count});
   if (config_.deterministic && logits != nullptr) {
     const std::vector<float> zeros(n);
     translator_.device().upload(logits, zeros.data(), n * sizeof(float));
@@ -91,19 +91,19 @@ void TranslatorPass::run(const Batch& batch, float alpha, double* loss, float* d
   float *d_logits = differentiate ? d_logits_.data() : nullptr,
         *d_means = differentiate ? d_means_.data() : nullptr;
   if (config_.auxiliary > 0)
-    kernels_.squared_error(n, config_.auxiliary, y_.data(), batch.y, static_cast<float>(1 / count), 0,
-                           auxiliary_losses_.data(), differentiate ? d_y_.data() : nullptr);
+    kernels_.loss->squared_error({n, config_.auxiliary, y_.data(), batch.y, static_cast<float>(1 / count), 0,
+                                  auxiliary_losses_.data(), differentiate ? d_y_.data() : nullptr});
   if (batch.relaxed != nullptr) {
     batch.relaxed->evaluate(q, y_.data(), config_.bound, weight, losses_.data(),
                             {d_logits, d_means, d_log_stds, differentiate ? d_y_.data() : nullptr});
   } else if (config_.deterministic) {
-    kernels_.squared_error(n, config_.latent, means_.data(), batch.z, static_cast<float>(weight),
-                           config_.bound, losses_.data(), d_means);
+    kernels_.loss->squared_error({n, config_.latent, means_.data(), batch.z, static_cast<float>(weight),
+                                  config_.bound, losses_.data(), d_means});
   } else {
-    kernels_.mixture_nll(q, batch.z, static_cast<float>(weight), config_.bound, losses_.data(), d_logits,
-                         d_means, d_log_stds, differentiate ? rows_.data() : nullptr);
+    kernels_.mixture->nll({q, batch.z, static_cast<float>(weight), config_.bound, losses_.data(), d_logits,
+                           d_means, d_log_stds, differentiate ? rows_.data() : nullptr});
   }
-  kernels_.weighted_sum(n, losses_.data(), weight, auxiliary_losses_.data(), 1 / count, loss);
+  kernels_.loss->weighted_sum({n, losses_.data(), weight, auxiliary_losses_.data(), 1 / count, loss});
   if (differentiate) backward(batch);
 }
 
@@ -121,7 +121,7 @@ void TranslatorPass::backward(const Batch& batch) {
   last.dx = d_a_.data();
   last.activated = r_[depth].data();
   last.masked = d_u_[depth].data();
-  kernels_.linear_backward_input(mode(), batch.n, heads, count, last);
+  kernels_.linear->backward_input({mode(), batch.n, heads, count, last});
   for (size_t block = depth; block >= 1; --block) {
     const LinearAdjoint residual{h, d_u_[block].data(), parameter(block_weight(block))};
     LinearInput input;
@@ -130,7 +130,7 @@ void TranslatorPass::backward(const Batch& batch) {
     if (block > 1) input.dx = d_a_.data();
     input.activated = block > 1 ? r_[block - 1].data() : a_[0].data();
     input.masked = d_u_[block - 1].data();
-    kernels_.linear_backward_input(mode(), batch.n, &residual, 1, input);
+    kernels_.linear->backward_input({mode(), batch.n, &residual, 1, input});
   }
 }
 
@@ -154,7 +154,7 @@ void TranslatorPass::gradients(const Batch& batch, float alpha, double* loss, fl
   for (const Layer& layer : layers_)
     layer_gradients_.push_back({layer.in, layer.out, layer.x, layer.dy, gradients + place(layer.weight),
                                 gradients + place(layer.weight + 1)});
-  kernels_.linear_backward_weight(mode(), batch.n, layer_gradients_.data(), layer_gradients_.size());
+  kernels_.linear->backward_weight({mode(), batch.n, layer_gradients_.data(), layer_gradients_.size()});
 }
 
 void TranslatorPass::update(const Batch& batch, float alpha, double* loss, const AdamStep* step,
@@ -171,8 +171,8 @@ void TranslatorPass::update(const Batch& batch, float alpha, double* loss, const
         {layer.in, layer.out, layer.x, layer.dy, at(layer.weight), at(layer.weight + 1)});
   VectorUpdate log_stds;
   if (!config_.deterministic) log_stds = {d_log_stds_.size(), d_log_stds_.data(), at(log_stds_index())};
-  kernels_.optimise_linear(mode(), step, batch.n, layer_updates_.data(), layer_updates_.size(), &log_stds,
-                           config_.deterministic ? 0 : 1, loss, totals);
+  kernels_.linear_update->optimise({mode(), step, batch.n, layer_updates_.data(), layer_updates_.size(),
+                                    &log_stds, config_.deterministic ? size_t{0} : 1, loss, totals});
 }
 
 }  // namespace tr0n

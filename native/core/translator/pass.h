@@ -34,7 +34,7 @@ class TranslatorPass {
   void loss(const Batch& batch, float alpha, double* loss) { run(batch, alpha, loss, nullptr, false); }
   /// The same, and its gradients, placed as the parameters are; the gaps between them are not touched.
   void gradients(const Batch& batch, float alpha, double* loss, float* gradients);
-  /// The same, and one step of Kernels::optimise_linear on parameters and moments, all placed alike.
+  /// The same, and one step of OptimiseLinear on parameters and moments, all placed alike.
   void update(const Batch& batch, float alpha, double* loss, const AdamStep* step, const AdamArrays& arrays,
               StepTotals* totals);
 

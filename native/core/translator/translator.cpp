@@ -231,8 +231,8 @@ void Translator::log_density(const float* c, const float* z, size_t n, double* o
     conditions.upload(c + begin * m, count * m);
     latents.upload(z + begin * d, count * d);
     pass.forward(conditions.data(), count, logits.data(), means.data(), y.data());
-    device_.kernels().mixture_log_density(pass.view(count, logits.data(), means.data()), nullptr,
-                                          latents.data(), count, densities.data());
+    device_.kernels().mixture->log_density(
+        {pass.view(count, logits.data(), means.data()), nullptr, latents.data(), count, densities.data()});
     densities.download(out + begin, count);
   }
 }

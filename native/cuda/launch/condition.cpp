@@ -3,23 +3,40 @@
 
 namespace tr0n::cuda {
 
-void CudaKernels::condition_noise(ConditionNoise kind, float scale, const float* factor, size_t n, size_t m,
-                                  const Chain* chains, uint32_t step, const Philox& rng, const float* c,
-                                  float* /*workspace*/, float* out) const {
-  if (kind == ConditionNoise::none && out == c) return;
-  if (kind == ConditionNoise::covariance) {
-    queue_.launch({"condition_noise_covariance", {block_count(m, 32), block_count(n, 16), 1}, {128, 1, 1}},
-                  factor, n, m, chains, step, rng.key(), c, out);
-    return;
-  }
-  // No noise is noise of scale 0: a copy.
-  queue_.launch(rows_launch(queue_, "condition_noise", n, m), kind == ConditionNoise::adaptive ? 1 : 0,
-                kind == ConditionNoise::none ? 0.0f : scale, n, m, chains, step, rng.key(), c, out);
-}
+namespace {
 
-void CudaKernels::sample_labels(size_t n, size_t m, const Chain* chains, uint32_t step, const Philox& rng,
-                                const float* c, float* out) const {
-  queue_.launch(warps_launch(queue_, "sample_labels", n), n, m, chains, step, rng.key(), c, out);
+class CudaConditionKernels final : public ConditionKernels {
+ public:
+  explicit CudaConditionKernels(const Queue& queue) : queue_(queue) {}
+
+  void noise(const ConditionNoise& a) const override {
+    if (a.kind == ConditionNoiseKind::none && a.out == a.c) return;
+    if (a.kind == ConditionNoiseKind::covariance) {
+      queue_.launch(
+          {"condition_noise_covariance", {block_count(a.m, 32), block_count(a.n, 16), 1}, {128, 1, 1}},
+          a.factor, a.n, a.m, a.chains, a.step, a.rng.key(), a.c, a.out);
+      return;
+    }
+    // No noise is noise of scale 0: a copy.
+    queue_.launch(rows_launch(queue_, "condition_noise", a.n, a.m),
+                  a.kind == ConditionNoiseKind::adaptive ? 1 : 0,
+                  a.kind == ConditionNoiseKind::none ? 0.0f : a.scale, a.n, a.m, a.chains, a.step,
+                  a.rng.key(), a.c, a.out);
+  }
+
+  void labels(const SampleLabels& a) const override {
+    queue_.launch(warps_launch(queue_, "sample_labels", a.n), a.n, a.m, a.chains, a.step, a.rng.key(), a.c,
+                  a.out);
+  }
+
+ private:
+  const Queue& queue_;
+};
+
+}  // namespace
+
+std::unique_ptr<const ConditionKernels> make_condition_kernels(const Queue& queue) {
+  return std::make_unique<CudaConditionKernels>(queue);
 }
 
 }  // namespace tr0n::cuda

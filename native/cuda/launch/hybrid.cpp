@@ -6,19 +6,29 @@ namespace {
 
 constexpr unsigned kThreads = 128;
 
+class CudaHybridKernels final : public HybridKernels {
+ public:
+  explicit CudaHybridKernels(const Queue& queue) : queue_(queue) {}
+
+  void combine(const HybridCombine& a) const override {
+    queue_.launch({"hybrid_combine", {block_count(a.n * a.d, kThreads)}, {kThreads}}, a.n,
+                  static_cast<unsigned>(a.components), a.d, a.means, a.weights, a.z);
+  }
+
+  void gradients(const HybridGradients& a) const override {
+    queue_.launch({"hybrid_gradients", {block_count(a.n * a.d, kThreads)}, {kThreads}}, a.n,
+                  static_cast<unsigned>(a.components), a.d, a.means, a.weights, a.z, a.gradients, a.d_means,
+                  a.d_weights);
+  }
+
+ private:
+  const Queue& queue_;
+};
+
 }  // namespace
 
-void CudaKernels::hybrid_combine(size_t n, size_t components, size_t d, const float* means,
-                                 const float* weights, float* z) const {
-  queue_.launch({"hybrid_combine", {block_count(n * d, kThreads)}, {kThreads}}, n,
-                static_cast<unsigned>(components), d, means, weights, z);
-}
-
-void CudaKernels::hybrid_gradients(size_t n, size_t components, size_t d, const float* means,
-                                   const float* weights, const float* z, const float* gradients,
-                                   float* d_means, float* d_weights) const {
-  queue_.launch({"hybrid_gradients", {block_count(n * d, kThreads)}, {kThreads}}, n,
-                static_cast<unsigned>(components), d, means, weights, z, gradients, d_means, d_weights);
+std::unique_ptr<const HybridKernels> make_hybrid_kernels(const Queue& queue) {
+  return std::make_unique<CudaHybridKernels>(queue);
 }
 
 }  // namespace tr0n::cuda

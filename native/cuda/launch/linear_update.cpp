@@ -92,60 +92,70 @@ UpdateArguments update_arguments(size_t n, const Group& group, unsigned& blocks)
 
 size_t aligned(size_t bytes) { return parts(bytes, 256) * 256; }
 
+class CudaLinearUpdateKernels final : public LinearUpdateKernels {
+ public:
+  explicit CudaLinearUpdateKernels(const Queue& queue) : queue_(queue) {}
+
+  void optimise(const OptimiseLinear& a) const override {
+    const size_t launches =
+        std::max<size_t>(1, std::max(parts(a.count, kMaxLayers), parts(a.vector_count, kMaxLayers)));
+    const auto group = [&](size_t launch) {
+      const size_t first_layer = std::min(a.count, launch * kMaxLayers),
+                   first_vector = std::min(a.vector_count, launch * kMaxLayers);
+      return Group{a.layers + first_layer, a.vectors + first_vector,
+                   std::min<size_t>(kMaxLayers, a.count - first_layer),
+                   std::min<size_t>(kMaxLayers, a.vector_count - first_vector)};
+    };
+    const NormShape shape = norm_shape(a.n);
+    size_t slice_bytes = 0, square_bytes = 0;
+    for (size_t i = 0; i < launches; ++i) {
+      unsigned blocks = 0;
+      size_t squares = 0;
+      const NormArguments arguments = norm_arguments(a.n, group(i), blocks, squares);
+      slice_bytes =
+          std::max(slice_bytes, size_t{arguments.vector_block} * shape.rows * shape.rows * sizeof(float));
+      square_bytes = std::max(square_bytes, aligned(squares * sizeof(double)));
+    }
+    // The scalars and the sum carried from launch to launch, then what each launch uses again.
+    const Workspace workspace = queue_.workspace(256 + square_bytes + slice_bytes);
+    auto* scalars = workspace.as<UpdateScalars>();
+    for (size_t i = 0; i < launches; ++i) {
+      unsigned blocks = 0;
+      size_t squares = 0;
+      NormArguments arguments = norm_arguments(a.n, group(i), blocks, squares);
+      arguments.step = a.step;
+      arguments.loss = a.loss;
+      arguments.totals = a.totals;
+      arguments.scalars = scalars;
+      arguments.carried = workspace.as<double>(kScalarBytes);
+      arguments.squares = workspace.as<double>(256);
+      arguments.slices = workspace.as<float>(256 + square_bytes);
+      arguments.begins = i == 0 ? 1 : 0;
+      arguments.ends = i + 1 == launches ? 1 : 0;
+      queue_.launch({shape.kernel, {blocks}, {shape.threads}}, arguments);
+    }
+    const bool tensor = a.mode.precision == Precision::tf32 && queue_.compute_capability() >= 80;
+    for (size_t i = 0; i < launches; ++i) {
+      unsigned blocks = 0;
+      UpdateArguments arguments = update_arguments(a.n, group(i), blocks);
+      arguments.scalars = scalars;
+      queue_.launch({tensor ? "linear_update_tf32" : "linear_update_fp32", {blocks}, {kUpdateThreads}},
+                    arguments);
+    }
+  }
+
+  // With more rows the tiles' factors, 192·n floats for 8192 parameters, and the Gram matrices cost more than
+  // writing gradients and reading them twice.
+  size_t most_rows() const override { return 64; }
+
+ private:
+  const Queue& queue_;
+};
+
 }  // namespace
 
-// With more rows the tiles' factors, 192·n floats for 8192 parameters, and the Gram matrices cost more than
-// writing gradients and reading them twice.
-size_t CudaKernels::fused_update_rows() const { return 64; }
-
-void CudaKernels::optimise_linear(const MatrixMode& mode, const AdamStep* step, size_t n,
-                                  const LinearUpdate* layers, size_t count, const VectorUpdate* vectors,
-                                  size_t vector_count, const double* loss, StepTotals* totals) const {
-  const size_t launches =
-      std::max<size_t>(1, std::max(parts(count, kMaxLayers), parts(vector_count, kMaxLayers)));
-  const auto group = [&](size_t launch) {
-    const size_t first_layer = std::min(count, launch * kMaxLayers),
-                 first_vector = std::min(vector_count, launch * kMaxLayers);
-    return Group{layers + first_layer, vectors + first_vector,
-                 std::min<size_t>(kMaxLayers, count - first_layer),
-                 std::min<size_t>(kMaxLayers, vector_count - first_vector)};
-  };
-  const NormShape shape = norm_shape(n);
-  size_t slice_bytes = 0, square_bytes = 0;
-  for (size_t i = 0; i < launches; ++i) {
-    unsigned blocks = 0;
-    size_t squares = 0;
-    const NormArguments arguments = norm_arguments(n, group(i), blocks, squares);
-    slice_bytes =
-        std::max(slice_bytes, size_t{arguments.vector_block} * shape.rows * shape.rows * sizeof(float));
-    square_bytes = std::max(square_bytes, aligned(squares * sizeof(double)));
-  }
-  // The scalars and the sum carried from launch to launch, then what each launch uses again.
-  const Workspace workspace = queue_.workspace(256 + square_bytes + slice_bytes);
-  auto* scalars = workspace.as<UpdateScalars>();
-  for (size_t i = 0; i < launches; ++i) {
-    unsigned blocks = 0;
-    size_t squares = 0;
-    NormArguments arguments = norm_arguments(n, group(i), blocks, squares);
-    arguments.step = step;
-    arguments.loss = loss;
-    arguments.totals = totals;
-    arguments.scalars = scalars;
-    arguments.carried = workspace.as<double>(kScalarBytes);
-    arguments.squares = workspace.as<double>(256);
-    arguments.slices = workspace.as<float>(256 + square_bytes);
-    arguments.begins = i == 0 ? 1 : 0;
-    arguments.ends = i + 1 == launches ? 1 : 0;
-    queue_.launch({shape.kernel, {blocks}, {shape.threads}}, arguments);
-  }
-  const bool tensor = mode.precision == Precision::tf32 && queue_.compute_capability() >= 80;
-  for (size_t i = 0; i < launches; ++i) {
-    unsigned blocks = 0;
-    UpdateArguments arguments = update_arguments(n, group(i), blocks);
-    arguments.scalars = scalars;
-    queue_.launch({tensor ? "linear_update_tf32" : "linear_update_fp32", {blocks}, {kUpdateThreads}},
-                  arguments);
-  }
+std::unique_ptr<const LinearUpdateKernels> make_linear_update_kernels(const Queue& queue) {
+  return std::make_unique<CudaLinearUpdateKernels>(queue);
 }
 
 }  // namespace tr0n::cuda

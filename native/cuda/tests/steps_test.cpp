@@ -49,7 +49,7 @@ Trained train(Device& device, const std::function<void(Trainer&)>& look = {}) {
   config.batch = 8;
   config.learning_rate = 1e-2f;
   config.clip = 0.5f;
-  config.noise = ConditionNoise::adaptive;
+  config.noise = ConditionNoiseKind::adaptive;
   config.noise_scale = 0.3f;
   Trainer trainer(translator, config, z.data(), c.data(), y.data(), kPairs);
   CancelToken cancel;

@@ -48,8 +48,8 @@ Workload langevin(size_t n, size_t d) {
             const Array<float> gradients(device, normals(n * d, 2));
             Array<float> momenta(device, normals(n * d, 3)), z(device, normals(n * d, 4));
             measured([&] {
-              device.kernels().langevin_update(n, d, who.data(), kStep, 0, rng(), false, 0.1f, 0.99f, 0.01f,
-                                               1, 2, gradients.data(), momenta.data(), z.data());
+              device.kernels().langevin->update({n, d, who.data(), kStep, 0, rng(), false, 0.1f, 0.99f, 0.01f,
+                                                 1, 2, gradients.data(), momenta.data(), z.data()});
             });
           }};
 }
@@ -63,7 +63,7 @@ Workload adam(size_t n, size_t d) {
             step.step = kStep;
             step.clip = 1;
             measured([&] {
-              device.kernels().adam_rows(step, n, d, gradients.data(), m.data(), v.data(), x.data());
+              device.kernels().optimise->rows({step, n, d, gradients.data(), m.data(), v.data(), x.data()});
             });
           }};
 }
@@ -78,11 +78,11 @@ Workload metropolis(size_t n, size_t d) {
             const Array<double> targets(device, std::vector<double>(n, 50.5));
             Array<float> proposal(device, n * d);
             measured([&] {
-              device.kernels().mala_propose(n, d, states.data(), who.data(), kStep, rng(), z.data(),
-                                            drift.data(), proposal.data());
-              device.kernels().mala_accept(n, d, who.data(), kStep, rng(), 0.5, 0.57, proposal.data(),
-                                           new_drift.data(), new_energies.data(), targets.data(),
-                                           states.data(), z.data(), drift.data(), energies.data());
+              device.kernels().mala->propose(
+                  {n, d, states.data(), who.data(), kStep, rng(), z.data(), drift.data(), proposal.data()});
+              device.kernels().mala->accept({n, d, who.data(), kStep, rng(), 0.5, 0.57, proposal.data(),
+                                             new_drift.data(), new_energies.data(), targets.data(),
+                                             states.data(), z.data(), drift.data(), energies.data()});
             });
           }};
 }
@@ -93,8 +93,8 @@ Workload target(size_t n, size_t d) {
             Array<float> gradients(device, normals(n * d, 3));
             Array<double> targets(device, n);
             measured([&] {
-              device.kernels().target_gradient(normal_prior(d), 1, 1, n, z.data(), energies.data(),
-                                               targets.data(), gradients.data());
+              device.kernels().target->gradient(
+                  {normal_prior(d), 1, 1, n, z.data(), energies.data(), targets.data(), gradients.data()});
             });
           }};
 }
@@ -112,13 +112,13 @@ Workload hybrid(size_t n, size_t components, size_t d) {
             step.clip = 1;
             measured([&] {
               const Kernels& kernels = device.kernels();
-              kernels.hybrid_combine(n, components, d, means.data(), weights.data(), z.data());
-              kernels.hybrid_gradients(n, components, d, means.data(), weights.data(), z.data(),
-                                       gradients.data(), d_means.data(), d_weights.data());
-              kernels.langevin_update(n, components * d, who.data(), kStep, 0, rng(), false, 0.1f, 0.99f,
-                                      0.01f, 1, 2, d_means.data(), momenta.data(), means.data());
-              kernels.adam_rows(step, n, components * d, d_weights.data(), m.data(), v.data(),
-                                weights.data());
+              kernels.hybrid->combine({n, components, d, means.data(), weights.data(), z.data()});
+              kernels.hybrid->gradients({n, components, d, means.data(), weights.data(), z.data(),
+                                         gradients.data(), d_means.data(), d_weights.data()});
+              kernels.langevin->update({n, components * d, who.data(), kStep, 0, rng(), false, 0.1f, 0.99f,
+                                        0.01f, 1, 2, d_means.data(), momenta.data(), means.data()});
+              kernels.optimise->rows(
+                  {step, n, components * d, d_weights.data(), m.data(), v.data(), weights.data()});
             });
           }};
 }
@@ -143,12 +143,12 @@ Workload resampling(const Sizes& sizes, size_t n) {
             Array<ResampleState> states(device, std::vector<ResampleState>(n, none));
             measured([&] {
               const Kernels& kernels = device.kernels();
-              kernels.draw_candidates(q.view(), normal_prior(d), 0.1, rows.data(), of_candidates.data(),
-                                      steps.data(), all, rng(), z.data());
-              kernels.importance_weights(q.view(), normal_prior(d), 0.1, 1, 1, rows.data(), all, z.data(),
-                                         energies.data(), weights.data());
-              kernels.resample(n, kCandidates, d, of_chains.data(), 0, rng(), z.data(), energies.data(),
-                               weights.data(), states.data(), best.data());
+              kernels.resample->candidates({q.view(), normal_prior(d), 0.1, rows.data(), of_candidates.data(),
+                                            steps.data(), all, rng(), z.data()});
+              kernels.resample->weights({q.view(), normal_prior(d), 0.1, 1, 1, rows.data(), all, z.data(),
+                                         energies.data(), weights.data()});
+              kernels.resample->choose({n, kCandidates, d, of_chains.data(), 0, rng(), z.data(),
+                                        energies.data(), weights.data(), states.data(), best.data()});
             });
           }};
 }
@@ -161,9 +161,9 @@ Workload mixture(const Sizes& sizes, size_t n) {
             Array<float> z(device, n * sizes.latent);
             Array<double> density(device, n);
             measured([&] {
-              device.kernels().mixture_draw(q.view(), rows.data(), who.data(), n, kStep, Purpose::component,
-                                            Purpose::component_normal, rng(), z.data());
-              device.kernels().mixture_log_density(q.view(), rows.data(), z.data(), n, density.data());
+              device.kernels().mixture->draw({q.view(), rows.data(), who.data(), n, kStep, Purpose::component,
+                                              Purpose::component_normal, rng(), z.data()});
+              device.kernels().mixture->log_density({q.view(), rows.data(), z.data(), n, density.data()});
             });
           }};
 }
@@ -181,31 +181,32 @@ Workload component_stds(const Sizes& sizes, size_t n) {
             Array<double> density(device, n), weights(device, n), nll(device, n);
             measured([&] {
               const Kernels& kernels = device.kernels();
-              kernels.mixture_nll(q.view(), target.data(), 1, 0, nll.data(), d_logits.data(), d_means.data(),
-                                  d_log_stds.data(), workspace.data());
-              kernels.mixture_draw(q.view(), rows.data(), who.data(), n, kStep, Purpose::component,
-                                   Purpose::component_normal, rng(), z.data());
-              kernels.mixture_log_density(q.view(), rows.data(), z.data(), n, density.data());
-              kernels.importance_weights(q.view(), normal_prior(d), 0.1, 1, 1, rows.data(), n, z.data(),
-                                         energies.data(), weights.data());
+              kernels.mixture->nll({q.view(), target.data(), 1, 0, nll.data(), d_logits.data(),
+                                    d_means.data(), d_log_stds.data(), workspace.data()});
+              kernels.mixture->draw({q.view(), rows.data(), who.data(), n, kStep, Purpose::component,
+                                     Purpose::component_normal, rng(), z.data()});
+              kernels.mixture->log_density({q.view(), rows.data(), z.data(), n, density.data()});
+              kernels.resample->weights({q.view(), normal_prior(d), 0.1, 1, 1, rows.data(), n, z.data(),
+                                         energies.data(), weights.data()});
             });
           }};
 }
 
 Workload conditions(const Sizes& sizes, size_t n) {
-  return {"condition noise and labels", n, Precision::fp32, 0, [=](Device& device, const auto& measured) {
-            const size_t m = sizes.condition;
-            const Array<Chain> who(device, chains(n, 1));
-            const Array<float> c(device, uniforms(n * m, 2)), factor(device, normals(m * m, 3, 0.05f));
-            Array<float> workspace(device, n * m), out(device, n * m);
-            measured([&] {
-              for (const ConditionNoise kind :
-                   {ConditionNoise::isotropic, ConditionNoise::adaptive, ConditionNoise::covariance})
-                device.kernels().condition_noise(kind, 0.2f, factor.data(), n, m, who.data(), kStep, rng(),
-                                                 c.data(), workspace.data(), out.data());
-              device.kernels().sample_labels(n, m, who.data(), kStep, rng(), c.data(), out.data());
-            });
-          }};
+  return {
+      "condition noise and labels", n, Precision::fp32, 0, [=](Device& device, const auto& measured) {
+        const size_t m = sizes.condition;
+        const Array<Chain> who(device, chains(n, 1));
+        const Array<float> c(device, uniforms(n * m, 2)), factor(device, normals(m * m, 3, 0.05f));
+        Array<float> workspace(device, n * m), out(device, n * m);
+        measured([&] {
+          for (const ConditionNoiseKind kind :
+               {ConditionNoiseKind::isotropic, ConditionNoiseKind::adaptive, ConditionNoiseKind::covariance})
+            device.kernels().condition->noise({kind, 0.2f, factor.data(), n, m, who.data(), kStep, rng(),
+                                               c.data(), workspace.data(), out.data()});
+          device.kernels().condition->labels({n, m, who.data(), kStep, rng(), c.data(), out.data()});
+        });
+      }};
 }
 
 }  // namespace

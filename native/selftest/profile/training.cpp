@@ -24,7 +24,7 @@ Workload training_step(const Sizes& sizes, size_t batch, Precision precision) {
     config.batch = batch;
     config.learning_rate = 1e-4f;
     config.alpha = 1e-4f;
-    config.noise = ConditionNoise::isotropic;
+    config.noise = ConditionNoiseKind::isotropic;
     config.noise_scale = 0.5f;
     const std::vector<float> z = normals(batch * shape.latent, 1), c = normals(batch * shape.condition, 2),
                              y = normals(batch * shape.auxiliary, 3);
