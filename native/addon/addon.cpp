@@ -2,6 +2,7 @@
 
 #include "addon/augmentation_arguments.h"
 #include "addon/block_rules.h"
+#include "addon/config_fields.h"
 #include "addon/covariance_function.h"
 #include "addon/device_object.h"
 #include "addon/environment.h"
@@ -36,6 +37,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   define_measure_functions(env, exports);
   define_device_functions(env, exports);
   define_block_rules(env, exports);
+  exports.Set("configFields", Napi::Function::New<config_fields>(env, "configFields"));
   exports.Set("openSession", Napi::Function::New<SessionObject::open>(env, "openSession"));
   exports.Set("hasExternalData",
               Napi::Function::New<SessionObject::has_external_data>(env, "hasExternalData"));

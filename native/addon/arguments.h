@@ -77,6 +77,10 @@ class Fields {
   /// One of a list of names.
   template <class Choice>
   Choice choice(const char* key, std::initializer_list<std::pair<const char*, Choice>> choices) const {
+    return choice<Choice, decltype(choices)>(key, choices);
+  }
+  template <class Choice, class Choices>
+  Choice choice(const char* key, const Choices& choices) const {
     const Napi::Value value = get(key);
     std::string names;
     for (const auto& [name, result] : choices) {

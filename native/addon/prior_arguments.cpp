@@ -2,24 +2,17 @@
 
 #include <algorithm>
 
+#include "addon/config_fields.h"
 #include "addon/errors.h"
 #include "addon/results.h"
+#include "core/prior/fields.h"
 #include "core/sampling/sampler.h"
 
 namespace tr0n::addon {
 
 PriorValues read_prior(const Napi::Value& value, const std::string& name) {
   const Fields fields(value, name);
-  Prior prior;
-  prior.kind = fields.choice<Prior::Kind>("kind", {{"normal", Prior::Kind::normal},
-                                                   {"truncatedNormal", Prior::Kind::truncated_normal},
-                                                   {"uniform", Prior::Kind::uniform},
-                                                   {"elements", Prior::Kind::elements}});
-  prior.dim = fields.size("dim", 1, size_t{1} << 26);
-  fields.optional("std", prior.std);
-  fields.optional("bound", prior.bound);
-  fields.optional("low", prior.low);
-  fields.optional("high", prior.high);
+  const Prior prior = read_config<Prior, PriorFields>(fields);
   std::vector<PriorElement> elements;
   if (prior.kind == Prior::Kind::elements) {
     InputReader reader;

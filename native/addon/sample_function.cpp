@@ -1,5 +1,6 @@
 #include "addon/sample_function.h"
 
+#include "addon/config_fields.h"
 #include "addon/objective_object.h"
 #include "addon/prior_arguments.h"
 #include "addon/results.h"
@@ -9,19 +10,10 @@
 namespace tr0n::addon {
 namespace {
 
-/// Numbers of an update rule; those that are absent stay as they are.
-void read_rule(const Fields& fields, UpdateGroup& group) {
-  fields.optional("learningRate", group.learning_rate);
-  fields.optional("momentum", group.momentum);
-  fields.optional("noise", group.noise);
-  fields.optional("clip", group.clip);
-  fields.optional("bound", group.bound);
-}
-
 /// The list of groups, or one group of all `d` dimensions by the config's own fields.
 std::vector<UpdateGroup> read_groups(const Fields& config, size_t d) {
   UpdateGroup all;
-  read_rule(config, all);
+  UpdateGroup::numbers(all, [&](auto& value, const Field& field) { read_field(config, field, value); });
   all.size = d;
   if (!config.has("groups")) return {all};
   const Napi::Value list = config.get("groups");
@@ -29,48 +21,19 @@ std::vector<UpdateGroup> read_groups(const Fields& config, size_t d) {
   std::vector<UpdateGroup> groups;
   for (uint32_t i = 0; i < list.As<Napi::Array>().Length(); ++i) {
     const Fields fields(list.As<Napi::Array>().Get(i), config.path("groups") + "[" + std::to_string(i) + "]");
-    UpdateGroup group;
-    group.size = fields.size("size", 1, d);
-    group.rule =
-        fields.choice<Rule>("rule", {{"sgld", Rule::sgld}, {"adam", Rule::adam}, {"fixed", Rule::fixed}});
-    read_rule(fields, group);
-    groups.push_back(group);
+    groups.emplace_back();
+    UpdateGroup::fields(groups.back(), [&](auto& value, const Field& field) {
+      const bool size = static_cast<const void*>(&value) == &groups.back().size;
+      read_field(fields, size ? field.most(static_cast<double>(d)) : field, value);
+    });
   }
   return groups;
 }
 
-SamplerConfig read_config(const Napi::Value& value, size_t d) {
+SamplerConfig read_sampler_config(const Napi::Value& value, size_t d) {
   const Fields fields(value, "config");
-  SamplerConfig config;
-  config.start = fields.choice<Start>("start", {{"resample", Start::resample},
-                                                {"translator", Start::translator},
-                                                {"mode", Start::mode},
-                                                {"prior", Start::prior}});
-  config.kernel = fields.choice<Kernel>("kernel", {{"none", Kernel::none},
-                                                   {"mala", Kernel::mala},
-                                                   {"langevin", Kernel::langevin},
-                                                   {"hybrid", Kernel::hybrid}});
-  constexpr size_t kMostSteps = (size_t{1} << 24) - 1;  // what the random numbers' counter holds
-  config.steps = fields.size("steps", 0, kMostSteps);
-  fields.optional("fidelity", config.fidelity);
-  fields.optional("priorWeight", config.prior_weight);
-  fields.optional("candidates", config.candidates, 1, kMostSteps);
-  fields.optional("maxCandidates", config.max_candidates, 1, kMostSteps);
-  fields.optional("priorFraction", config.prior_fraction);
-  fields.optional("minEss", config.min_ess);
-  fields.optional("pilotChains", config.pilot_chains, 1, kMostSteps);
-  fields.optional("stepSize", config.step_size);
-  fields.optional("targetAccept", config.target_accept);
-  fields.optional("maxDrift", config.max_drift);
-  if (fields.get("adapt").IsBoolean())
-    config.adapt = read_boolean(fields.get("adapt"), fields.path("adapt")) ? Adapt::chain : Adapt::none;
-  else if (fields.has("adapt"))
-    config.adapt = fields.choice<Adapt>("adapt", {{"pilot", Adapt::pilot}});
-  fields.optional("pilotSteps", config.pilot_steps, 1, kMostSteps);
-  fields.optional("rounds", config.rounds, 1, kMostSteps);
+  auto config = read_config<SamplerConfig>(fields);
   config.groups = read_groups(fields, d);
-  fields.optional("weightLearningRate", config.weight_learning_rate);
-  config.seed = read_seed(fields.get("seed"), fields.path("seed"));
   return config;
 }
 
@@ -148,7 +111,7 @@ Napi::Value sample_job(const Napi::CallbackInfo& info) {
     const auto device = translator ? nullptr : read_device(fields.get("device"), fields.path("device"));
     const PriorValues prior = read_prior(fields.get("prior"), fields.path("prior"));
     const size_t d = objective->objective.latent_size(), m = objective->objective.condition_size();
-    const SamplerConfig config = read_config(fields.get("config"), d);
+    const SamplerConfig config = read_sampler_config(fields.get("config"), d);
     mismatch("prior.dim, against the objective's latent", d, prior.view().dim);
     if (translator) {
       mismatch("the translator's latent and auxiliary y, against the objective's latent", d,

@@ -1,5 +1,6 @@
 #include "addon/trainer_object.h"
 
+#include "addon/config_fields.h"
 #include "addon/objective_object.h"
 #include "addon/results.h"
 #include "addon/translator_object.h"
@@ -7,36 +8,15 @@
 namespace tr0n::addon {
 namespace {
 
-TrainerConfig read_config(const Napi::Value& value, size_t m) {
+TrainerConfig read_trainer_config(const Napi::Value& value, size_t m) {
   const Fields fields(value, "config");
-  TrainerConfig config;
-  config.epochs = fields.size("epochs", 1, size_t{1} << 20);
-  config.batch = fields.size("batch", 1, size_t{1} << 24);
-  fields.optional("learningRate", config.learning_rate);
-  fields.optional("beta1", config.beta1);
-  fields.optional("beta2", config.beta2);
-  fields.optional("epsilon", config.epsilon);
-  fields.optional("clip", config.clip);
-  fields.optional("alpha", config.alpha);
-  if (fields.has("loss"))
-    config.loss = fields.choice<Loss>("loss", {{"latent", Loss::latent}, {"relaxed", Loss::relaxed}});
-  fields.optional("temperature", config.temperature);
-  fields.optional("auxiliaryBegin", config.auxiliary_begin);
-  fields.optional("sampleLabels", config.sample_labels);
-  if (fields.has("noise"))
-    config.noise =
-        fields.choice<ConditionNoiseKind>("noise", {{"none", ConditionNoiseKind::none},
-                                                    {"isotropic", ConditionNoiseKind::isotropic},
-                                                    {"adaptive", ConditionNoiseKind::adaptive},
-                                                    {"covariance", ConditionNoiseKind::covariance}});
-  fields.optional("noiseScale", config.noise_scale);
+  auto config = read_config<TrainerConfig>(fields);
   if (config.noise == ConditionNoiseKind::covariance) {
     InputReader reader;
     const auto covariance = reader.read<float>(fields.get("noiseCovariance"), fields.path("noiseCovariance"),
                                                product({m, m}, fields.path("noiseCovariance")));
     config.noise_covariance.assign(covariance.data, covariance.data + covariance.size);
   }
-  config.seed = read_seed(fields.get("seed"), fields.path("seed"));
   return config;
 }
 
@@ -141,7 +121,7 @@ Napi::Value TrainerObject::create(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto translator = TranslatorObject::from(info[0], "translator");
     const TranslatorConfig shape = translator->current()->config();
-    const TrainerConfig config = read_config(info[1], shape.condition);
+    const TrainerConfig config = read_trainer_config(info[1], shape.condition);
     const size_t n = read_size(info[5], "n");
     InputReader reader;
     const auto z = reader.read<float>(info[2], "z", product({n, shape.latent}, "z"));

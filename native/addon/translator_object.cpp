@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "addon/config_fields.h"
 #include "addon/results.h"
 
 namespace tr0n::addon {
@@ -43,19 +44,7 @@ TranslatorObject::TranslatorObject(const Napi::CallbackInfo& info) : NativeObjec
 
 Napi::Value TranslatorObject::create(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const Fields fields(info[0], "config");
-    constexpr size_t kMost = size_t{1} << 24;
-    TranslatorConfig config;
-    config.condition = fields.size("condition", 1, kMost);
-    config.hidden = fields.size("hidden", 1, kMost);
-    config.latent = fields.size("latent", 1, kMost);
-    config.components = fields.size("components", 1, kMost);
-    fields.optional("auxiliary", config.auxiliary, 0, kMost);
-    fields.optional("depth", config.depth, 1, kMost);
-    fields.optional("deterministic", config.deterministic);
-    fields.optional("componentStds", config.component_stds);
-    fields.optional("bound", config.bound);
-    fields.optional("initialLogStd", config.initial_log_std);
+    const auto config = read_config<TranslatorConfig>(Fields(info[0], "config"));
     const uint64_t seed = read_seed(info[1], "seed");
     config.check();
     const size_t heads = product({config.components, config.latent + 1}, "config") + config.auxiliary;

@@ -2,6 +2,7 @@
  * The addon's whole surface, typed. Everything long runs on tr0n's own threads and comes back as a {@link NativeJob};
  * errors carry one of the codes of base/errors.ts.
  */
+import type { NativeConfigField } from "./config.js";
 import type { DeviceId, NativeCudaInventory, NativeDevice } from "./devices.js";
 import type { NativeSession, NativeSessionOptions, NativeTorchModel, NativeTorchOptions } from "./models.js";
 import type { NativeAugmentation, NativeAugmentedObjectiveConfig, NativeBlockRule, NativeObjective, NativeObjectiveConfig, NativeRowMap, NativeRowMapConfig } from "./pipeline.js";
@@ -25,6 +26,7 @@ export interface NativeCounters {
 }
 
 export interface NativeBinding {
+  configFields(): NativeConfigField[];
   /** The path of ONNX Runtime's shared library; opened when the first session is made. */
   setOnnxRuntime(path: string): void;
   onnxRuntimeVersion(): string | null;

@@ -9,7 +9,6 @@ export interface NativeSamplerConfig {
   kernel: "none" | "mala" | "langevin" | "hybrid";
   steps: number;
   priorWeight?: number;
-  pilotChains?: number;
   groups?: readonly NativeUpdateGroup[];
   seed: bigint;
   /** Numbers of the sampler's own, by the names of its options (lib/sampling/samplers). */

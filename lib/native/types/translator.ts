@@ -50,9 +50,6 @@ export interface NativeTrainerConfig {
   epochs: number;
   batch: number;
   learningRate: number;
-  beta1?: number;
-  beta2?: number;
-  epsilon?: number;
   clip?: number;
   alpha?: number;
   /** "relaxed": mean energy of relaxed draws; createTrainer then needs an objective with a gradient. Default "latent". */

@@ -18,50 +18,16 @@ constexpr size_t kMaxPhiloxStep = (size_t{1} << 24) - 1;
 
 [[noreturn]] void fail(const std::string& what) { throw Error("ERR_INVALID_ARGUMENT", "sampler: " + what); }
 
-void check_number(const char* name, double value, double low, double high) {
-  if (!(std::isfinite(value) && value >= low && value <= high))
-    fail(std::string(name) + ": expected a finite number " +
-         (std::isinf(high) ? "of at least " + std::to_string(low)
-                           : "in [" + std::to_string(low) + ", " + std::to_string(high) + "]") +
-         ", got " + std::to_string(value));
-}
-
 void check_config(const SamplerConfig& config) {
-  constexpr double inf = std::numeric_limits<double>::infinity();
-  if (config.steps > kMaxPhiloxStep)
-    fail("steps: expected at most 2^24 - 1, got " + std::to_string(config.steps));
-  check_number("fidelity", config.fidelity, 0, inf);
-  check_number("prior weight", config.prior_weight, 0, inf);
-  if (config.candidates == 0) fail("candidates: expected at least 1, got 0");
-  if (std::max(config.candidates, config.max_candidates) > kMaxPhiloxStep)
-    fail("candidates: expected at most 2^24 - 1, got " +
-         std::to_string(std::max(config.candidates, config.max_candidates)));
-  if (config.rounds == 0) fail("rounds: expected at least 1, got 0");
+  check_fields(config, "sampler");
   const double drawn = static_cast<double>(candidate_numbers(config)) + 1;
   if (static_cast<double>(config.rounds) * std::max(drawn, static_cast<double>(config.steps)) >
       kMaxPhiloxStep)
     fail("rounds: expected fewer than 2^24 candidates and steps in all, got " +
          std::to_string(config.rounds) + " rounds");
-  if (config.pilot_steps > kMaxPhiloxStep)
-    fail("pilot steps: expected at most 2^24 - 1, got " + std::to_string(config.pilot_steps));
   if (config.adapt == Adapt::pilot && config.pilot_chains == 0)
     fail("pilot chains: expected at least 1, got 0");
-  if (config.pilot_chains > 65536)
-    fail("pilot chains: expected at most 65536, got " + std::to_string(config.pilot_chains));
-  check_number("prior fraction", config.prior_fraction, 0, 1);
-  check_number("minimal effective sample size", config.min_ess, 0, inf);
-  if (config.step_size != SamplerConfig::kAuto)
-    check_number("step size", config.step_size, std::numeric_limits<double>::min(), inf);
-  check_number("target accept", config.target_accept, 0, 1);
-  if (config.max_drift != SamplerConfig::kAuto) check_number("max drift", config.max_drift, 0, inf);
-  for (const UpdateGroup& group : config.groups) {
-    check_number("learning rate", group.learning_rate, 0, inf);
-    check_number("momentum", group.momentum, 0, 1);
-    check_number("noise", group.noise, 0, inf);
-    check_number("clip", group.clip, 0, inf);
-    check_number("bound", group.bound, 0, inf);
-  }
-  check_number("weight learning rate", config.weight_learning_rate, 0, inf);
+  for (const UpdateGroup& group : config.groups) check_fields(group, "sampler");
 }
 
 void check_fit(const char* what, size_t got, const char* whose, size_t expected) {

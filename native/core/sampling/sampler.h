@@ -6,87 +6,12 @@
 
 #include "base/cancel.h"
 #include "core/objective.h"
+#include "core/sampling/config.h"
 #include "core/translator/auxiliary_place.h"
 #include "core/translator/translator.h"
 #include "device/kernels/prior.h"
 
 namespace tr0n {
-
-/// Where chains start.
-enum class Start {
-  resample,    ///< importance resampling over candidates (method.md, "Recommended sampler", 1 and 2)
-  translator,  ///< one draw of q(z|c)
-  mode,        ///< the mean of q's heaviest component
-  prior,       ///< one draw of p(z): the naive start
-};
-
-/// What moves them.
-enum class Kernel {
-  none,
-  mala,      ///< method.md "Recommended sampler", 3
-  langevin,  ///< momentum SGD with noise on one latent a chain; target energy as given
-  hybrid,    ///< the official sampler: means [K, d] by momentum SGLD, soft mixture weights by Adam. Starts at
-             ///< all means of q(z|c); with Start::prior at one draw of p(z)
-};
-
-/// Whether MALA's step sizes adapt to the accept probability: `chain`: log h moves towards the target at the
-/// rate (i + 1)^−0.6 (MalaAccept) for each chain while it samples, which is not strictly invariant;
-/// `pilot`: likewise in a run of chains of their own before, whose mean log h a condition's chains then keep.
-enum class Adapt { none, chain, pilot };
-
-/// How dimensions of a latent move under Kernel::langevin and hybrid.
-enum class Rule {
-  sgld,  ///< momentum SGD
-  adam,  ///< Adam (0.9, 0.999, 1e-8); of sgld's numbers `momentum` plays no part
-  fixed  ///< not at all
-};
-
-/// So many dimensions of a latent with their rule. Gradients are clipped per chain and group. Under
-/// Kernel::hybrid none may have both of an auxiliary head's y and of z.
-struct UpdateGroup {
-  size_t size = 0;
-  Rule rule = Rule::sgld;
-  double learning_rate = 0.1;  ///< η
-  double momentum = 0.99;
-  double noise = 0.01;  ///< σ
-  double clip = 1.0;    ///< gradient norm; 0 = off
-  double bound = 0.0;   ///< clamp to ±bound after each step; 0 = off
-};
-
-struct SamplerConfig {
-  Start start = Start::resample;
-  Kernel kernel = Kernel::mala;
-  size_t steps = 4;   ///< T, in each round
-  size_t rounds = 1;  ///< Start::resample with mala or none: from the second on the state is a candidate
-
-  double fidelity = 1.0;  ///< λ: weight of the objective's energy in the target
-  double prior_weight =
-      1.0;  ///< weight of −log p(z) in the target (resample, mala) or in the drift (langevin, hybrid)
-
-  // Start::resample
-  size_t candidates = 16;       ///< M
-  size_t max_candidates = 256;  ///< doubling stops here
-  double prior_fraction = 0.1;  ///< α
-  double min_ess = 4.0;  ///< doubles M where the mean ESS of the condition's pilot chains is below; 0 = never
-  size_t pilot_chains = 4;  ///< sample indices 0…3 of the stream decide M, whatever the call's count is
-
-  // Kernel::mala
-  static constexpr double kAuto = -1;
-  double step_size =
-      kAuto;  ///< h₀ in standard coordinates (core/prior/standard_latent.h); auto: core/sampling/mala_scale.h
-  double target_accept = 0.57;
-  /// Norm that the likelihood's part of the drift in standard coordinates is clipped to; 0 = off; auto:
-  /// core/sampling/mala_scale.h.
-  double max_drift = kAuto;
-  Adapt adapt = Adapt::chain;
-  size_t pilot_steps = 50;  ///< Adapt::pilot: of each of `pilot_chains` chains
-
-  // Kernel::langevin, Kernel::hybrid
-  std::vector<UpdateGroup> groups;  ///< of the dimensions in their order; none: one group as UpdateGroup is
-  double weight_learning_rate = 5e-3;  ///< hybrid: Adam on the mixture weights' logits
-
-  uint64_t seed = 0;
-};
 
 /// B conditions, `count` chains each. Chain (b, i) has the random stream (streams[b], first + i).
 struct SampleRequest {

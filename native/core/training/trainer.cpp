@@ -15,9 +15,8 @@ namespace {
 
 constexpr auto kReportInterval = std::chrono::milliseconds(50);
 constexpr double kPi = 3.14159265358979323846;
-constexpr size_t kStepsInFlight = 32;  // steps enqueued on a GPU before the host looks at what came of them
-constexpr size_t kMaxEpochs = size_t{1} << 24;  // an epoch is a Philox step
-constexpr uint32_t kHeldOutStream = 1;          // training pairs use stream 0
+constexpr size_t kStepsInFlight = 32;   // steps enqueued on a GPU before the host looks at what came of them
+constexpr uint32_t kHeldOutStream = 1;  // training pairs use stream 0
 
 [[noreturn]] void fail(const std::string& what) { throw Error("ERR_INVALID_ARGUMENT", "training: " + what); }
 
@@ -51,25 +50,9 @@ void check_pairs(const TranslatorConfig& translator, const TrainerConfig& config
 }
 
 void check_config(const TrainerConfig& config, size_t n) {
-  const auto number = [](const char* name, float value, bool valid, const char* expected) {
-    if (!valid) fail(std::string(name) + ": expected " + expected + ", got " + std::to_string(value));
-  };
   if (n == 0) fail("expected at least one pair, got 0");
   if (n > ~uint32_t{0}) fail("at most 2^32 - 1 pairs, got " + std::to_string(n));
-  if (config.batch == 0) fail("batch: expected at least 1, got 0");
-  if (config.epochs >= kMaxEpochs)
-    fail("epochs: expected fewer than 2^24, got " + std::to_string(config.epochs));
-  number("learning rate", config.learning_rate,
-         std::isfinite(config.learning_rate) && config.learning_rate > 0, "a finite number above 0");
-  number("beta1", config.beta1, config.beta1 >= 0 && config.beta1 < 1, "a number in [0, 1)");
-  number("beta2", config.beta2, config.beta2 >= 0 && config.beta2 < 1, "a number in [0, 1)");
-  number("epsilon", config.epsilon, std::isfinite(config.epsilon) && config.epsilon > 0,
-         "a finite number above 0");
-  number("clip", config.clip, std::isfinite(config.clip) && config.clip >= 0, "a finite number, 0 or above");
-  number("alpha", config.alpha, std::isfinite(config.alpha) && config.alpha >= 0,
-         "a finite number, 0 or above");
-  number("temperature", config.temperature, std::isfinite(config.temperature) && config.temperature > 0,
-         "a finite number above 0");
+  check_fields(config, "training");
 }
 
 void check_objective(const TranslatorConfig& translator, const TrainerConfig& config,
@@ -157,10 +140,8 @@ struct Trainer::Impl {
   void take_step(CancelToken& cancel) {
     const size_t n = batches.load(done);
     AdamStep& step = *adam.host();
+    step = {};
     step.learning_rate = learning_rate(done);
-    step.beta1 = config.beta1;
-    step.beta2 = config.beta2;
-    step.epsilon = config.epsilon;
     step.step = done;
     step.clip = static_cast<double>(config.clip);
     adam.push();

@@ -7,32 +7,10 @@
 
 #include "base/cancel.h"
 #include "core/objective.h"
+#include "core/training/config.h"
 #include "core/translator/translator.h"
 
 namespace tr0n {
-
-/// What is held against a pair's latent.
-enum class Loss {
-  latent,   ///< q(z|c)'s negative log-likelihood; a deterministic translator's mean squared error
-  relaxed,  ///< E(z', c) of a relaxed draw z' of q(z|c), through f∘G; the pair's z is not looked at
-};
-
-struct TrainerConfig {
-  size_t epochs = 6;
-  size_t batch = 256;
-  float learning_rate = 1e-3f;  ///< cosine to 0 over all steps
-  float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
-  float clip = 1.0f;  ///< global gradient norm; 0 = off
-  float alpha = 1.0f;
-  Loss loss = Loss::latent;
-  float temperature = 1.0f;    ///< relaxed: of the draw's component
-  size_t auxiliary_begin = 0;  ///< relaxed: where the auxiliary head's y lies in the objective's latent
-  bool sample_labels = false;  ///< c holds probabilities: feed one-hot(y), y ~ c, drawn afresh each epoch
-  ConditionNoiseKind noise = ConditionNoiseKind::none;
-  float noise_scale = 0.0f;             ///< isotropic: s. adaptive: ε is rescaled to noise_scale·‖c‖
-  std::vector<float> noise_covariance;  ///< covariance: [m, m], positive semi-definite
-  uint64_t seed = 0;
-};
 
 struct TrainerProgress {
   size_t step = 0, steps = 0, epoch = 0;

@@ -13,7 +13,6 @@ namespace tr0n {
 namespace {
 
 constexpr size_t kRows = 1024;  // rows of one pass: bounds the memory of activations
-constexpr double kMaxParameters = 4e9;
 
 /// Parameters, and a copy of them at the start.
 void check_memory(const std::vector<Parameter>& parameters) {
@@ -43,38 +42,6 @@ std::vector<float> place_parameters(const std::vector<Parameter>& parameters, co
 
 void collect_parameters(const std::vector<Parameter>& parameters, const float* placed, float* flat) {
   for (const Parameter& p : parameters) std::copy_n(placed + p.place, p.size, flat + p.offset);
-}
-
-void TranslatorConfig::check() const {
-  const auto positive = [](const char* name, size_t value) {
-    if (value == 0)
-      throw Error("ERR_INVALID_ARGUMENT",
-                  std::string("translator: ") + name + ": expected at least 1, got 0");
-  };
-  positive("condition", condition);
-  positive("hidden", hidden);
-  positive("latent", latent);
-  positive("components", components);
-  positive("depth", depth);
-  if (deterministic && (components > 1 || component_stds))
-    throw Error("ERR_INVALID_ARGUMENT",
-                "translator: expected one component and no stds where it is deterministic, got " +
-                    std::to_string(components) + " components");
-  if (!(std::isfinite(bound) && bound >= 0))
-    throw Error("ERR_INVALID_ARGUMENT",
-                "translator: bound: expected a finite number, 0 or above, got " + std::to_string(bound));
-  if (!std::isfinite(initial_log_std))
-    throw Error("ERR_INVALID_ARGUMENT", "translator: initial log-std: expected a finite number, got " +
-                                            std::to_string(initial_log_std));
-  const double h = static_cast<double>(hidden);
-  const double outputs = static_cast<double>(components) * (static_cast<double>(latent) + 1) +
-                         static_cast<double>(auxiliary) + static_cast<double>(condition);
-  if (h * (h * static_cast<double>(depth) + outputs) > kMaxParameters)
-    throw Error("ERR_INVALID_ARGUMENT", "translator: condition " + std::to_string(condition) + ", hidden " +
-                                            std::to_string(hidden) + ", depth " + std::to_string(depth) +
-                                            ", latent " + std::to_string(latent) + ", components " +
-                                            std::to_string(components) + ", auxiliary " +
-                                            std::to_string(auxiliary) + " make more than 4e9 parameters");
 }
 
 std::vector<Parameter> Translator::layout(const TranslatorConfig& config) {

@@ -5,33 +5,11 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "core/translator/config.h"
 #include "device/buffer.h"
 #include "device/device.h"
 
 namespace tr0n {
-
-/// q(z|c), method.md "Translator": a₁ = relu(W₁c + b₁); aᵢ₊₁ = aᵢ + relu(Wᵢ₊₁aᵢ + bᵢ₊₁) for each of `depth`
-/// residual blocks; heads on the last one.
-struct TranslatorConfig {
-  size_t condition = 0;   ///< m
-  size_t hidden = 0;      ///< h
-  size_t latent = 0;      ///< d
-  size_t components = 1;  ///< K
-  size_t auxiliary = 0;   ///< size of y; 0 = no auxiliary head
-  size_t depth = 1;       ///< residual blocks; the paper has 1
-  float bound = 0.0f;     ///< means = bound·tanh(·); 0 = unbounded
-  float initial_log_std = 0.0f;
-  /// A point for each condition instead of a density: K = 1, and no logits or stds.
-  bool deterministic = false;
-  bool component_stds = false;  ///< log-stds [K, d] instead of [d]
-
-  size_t log_std_count() const {
-    if (deterministic) return 0;
-    return component_stds ? components * latent : latent;
-  }
-
-  void check() const;  ///< throws Error(ERR_INVALID_ARGUMENT)
-};
 
 /// One named tensor inside the flat parameter vector. Names and layouts as in method.md (Linear weights [out,
 /// in]).
