@@ -5,8 +5,8 @@
 #include "addon/config_fields.h"
 #include "addon/errors.h"
 #include "addon/results.h"
+#include "core/prior/draw.h"
 #include "core/prior/fields.h"
-#include "core/sampling/sampler.h"
 
 namespace tr0n::addon {
 

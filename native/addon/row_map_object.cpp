@@ -10,6 +10,7 @@
 #include "base/thread_pool.h"
 #include "bridge/onnx_block.h"
 #include "bridge/pipeline_block.h"
+#include "core/prior/draw.h"
 #include "core/sampling/sampler.h"
 
 namespace tr0n::addon {

@@ -24,7 +24,7 @@ class TranslatorVersion {
   TranslatorVersion(const TranslatorConfig& config, uint64_t seed, Placement placement)
       : placement_(std::move(placement)),
         config_(config),
-        parameters_(Translator::layout(config)),
+        parameters_(parameter_layout(config)),
         seed_(seed) {}
   TranslatorVersion(const TranslatorVersion& other, std::vector<float> values)
       : placement_(other.placement_),

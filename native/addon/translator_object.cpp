@@ -139,18 +139,7 @@ Napi::Value TranslatorObject::draw(const Napi::CallbackInfo& info) {
     require_memory(total * sizeof(float), "the result");
     const auto work = [=](Job& job) -> MakeValue {
       auto z = std::make_shared<HostBlock>(total * sizeof(float));
-      const Philox rng(seed);
-      for (size_t begin = 0; begin < n; begin += kSlice) {
-        const size_t rows = std::min(kSlice, n - begin);
-        const Mixture mixture = translator->get().forward(c.data + begin * m, rows);
-        for (size_t row = 0; row < rows; ++row) {
-          job.token().throw_if_cancelled();
-          for (size_t i = 0; i < count; ++i) {
-            const Chain chain{static_cast<uint32_t>(begin + row), static_cast<uint32_t>(i)};
-            draw_mixture(mixture, row, rng, chain, 0, z->floats() + ((begin + row) * count + i) * d);
-          }
-        }
-      }
+      translator->get().draw(c.data, n, count, Philox(seed), z->floats(), job.token());
       return [z, total](Napi::Env env) { return to_array(env, std::move(*z), total); };
     };
     return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);

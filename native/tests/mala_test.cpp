@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "core/math/normal_quantile.h"
+#include "core/prior/draw.h"
 #include "core/prior/standard_latent.h"
 #include "core/sampling/mala_scale.h"
 #include "core/sampling/sampler.h"

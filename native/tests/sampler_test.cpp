@@ -1,4 +1,5 @@
 #include "core/sampling/sampler.h"
+#include "core/prior/draw.h"
 
 #include <atomic>
 #include <limits>

@@ -2,9 +2,12 @@
 
 #include "base/thread_pool.h"
 #include "tests/check.h"
+#include "tests/host_mixture.h"
 #include "tests/reference.h"
 
 using namespace tr0n;
+using tr0n::test::draw_mixture;
+using tr0n::test::mixture_log_density;
 using tr0n::test::Reference;
 
 namespace {

@@ -61,8 +61,4 @@ SampleResult sample(Objective& objective, const Translator* translator, const Pr
                     const SamplerConfig& config, const SampleRequest& request, CancelToken& cancel,
                     const std::function<void(const SampleProgress&)>& progress);
 
-/// n latents of the prior, chains (stream, first … first + n − 1), step 0.
-void draw_prior(const Prior& prior, uint64_t seed, uint32_t stream, uint32_t first, size_t n, Purpose purpose,
-                float* z);
-
 }  // namespace tr0n

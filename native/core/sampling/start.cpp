@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/prior/draw.h"
 #include "core/sampling/run.h"
 
 namespace tr0n {

@@ -7,7 +7,7 @@
 #include "base/rng.h"
 #include "core/objective.h"
 #include "core/translator/auxiliary_place.h"
-#include "core/translator/translator.h"
+#include "core/translator/pass.h"
 #include "device/device.h"
 
 namespace tr0n {
@@ -47,26 +47,18 @@ class RelaxedDraw {
 /// E = −cos(c, f(G(z))), the paper's cosine loss in c-space. The mixtures come from a device's memory and
 /// their gradients go there; f∘G runs where the objective does. With an auxiliary head the latent is (z,
 /// ŷ(c)).
-class RelaxedLoss {
+class RelaxedLoss final : public MixtureLoss {
  public:
   /// For mixtures and heads of such a translator; its y begins at `auxiliary_begin` of the objective's
   /// latents.
   RelaxedLoss(Device& device, const TranslatorConfig& sizes, Objective& objective, size_t capacity,
               size_t auxiliary_begin, double temperature, uint64_t seed);
 
-  /// Where gradients go, in the device's memory; null together.
-  struct Gradients {
-    float *logits = nullptr, *means = nullptr, *log_stds = nullptr;  ///< overwritten
-    float* y = nullptr;                                              ///< [n, auxiliary], added to
-  };
-
   /// What the next evaluate() draws with: chains [n] and conditions [n, m] on the host, as f gave them.
   void prepare(const Chain* chains, uint32_t step, const float* conditions, CancelToken& cancel);
 
-  /// energies [n] (double) and the gradients of weight·Σ_i E_i, all in the device's memory, as is ŷ `y` [n,
-  /// auxiliary]. @see MixtureNll for `bound`
   void evaluate(const MixtureView& q, const float* y, float bound, double weight, double* energies,
-                const Gradients& gradients);
+                const Gradients& gradients) override;
 
  private:
   Device& device_;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "core/training/batches.h"
+#include "core/training/checks.h"
 #include "core/training/relaxed_loss.h"
 #include "core/translator/pass.h"
 
@@ -15,74 +16,9 @@ namespace {
 
 constexpr auto kReportInterval = std::chrono::milliseconds(50);
 constexpr double kPi = 3.14159265358979323846;
-constexpr size_t kStepsInFlight = 32;   // steps enqueued on a GPU before the host looks at what came of them
-constexpr uint32_t kHeldOutStream = 1;  // training pairs use stream 0
+constexpr size_t kStepsInFlight = 32;  // steps enqueued on a GPU before the host looks at what came of them
 
 [[noreturn]] void fail(const std::string& what) { throw Error("ERR_INVALID_ARGUMENT", "training: " + what); }
-
-void check_rows(const char* name, const float* values, size_t n, size_t size) {
-  if (values == nullptr) fail(std::string(name) + ": expected values, got none");
-  for (size_t i = 0; i < n * size; ++i)
-    if (!std::isfinite(values[i]))
-      fail(std::string(name) + ": expected finite values, got " + std::to_string(values[i]) + " in pair " +
-           std::to_string(i / size));
-}
-
-void check_probabilities(const float* c, size_t n, size_t m) {
-  for (size_t i = 0; i < n; ++i) {
-    double sum = 0;
-    for (size_t j = 0; j < m; ++j) {
-      if (c[i * m + j] < 0)
-        fail("c: labels are drawn from probabilities, got " + std::to_string(c[i * m + j]) + " in pair " +
-             std::to_string(i));
-      sum += static_cast<double>(c[i * m + j]);
-    }
-    if (!(sum > 0))
-      fail("c: labels are drawn from probabilities, got only zeros in pair " + std::to_string(i));
-  }
-}
-
-void check_pairs(const TranslatorConfig& translator, const TrainerConfig& config, const float* z,
-                 const float* c, size_t n) {
-  check_rows("z", z, n, translator.latent);
-  check_rows("c", c, n, translator.condition);
-  if (config.sample_labels) check_probabilities(c, n, translator.condition);
-}
-
-void check_config(const TrainerConfig& config, size_t n) {
-  if (n == 0) fail("expected at least one pair, got 0");
-  if (n > ~uint32_t{0}) fail("at most 2^32 - 1 pairs, got " + std::to_string(n));
-  check_fields(config, "training");
-}
-
-void check_objective(const TranslatorConfig& translator, const TrainerConfig& config,
-                     const Objective* objective) {
-  if (config.loss != Loss::relaxed) return;
-  if (objective == nullptr) fail("objective: a relaxed loss needs one, got none");
-  if (!objective->has_gradient())
-    throw Error("ERR_NO_GRADIENT", "training: a relaxed loss needs ∂E/∂z, and the objective has no gradient");
-  if (translator.deterministic)
-    fail("a relaxed loss draws from a mixture, and this translator is deterministic");
-  const size_t latent = translator.latent + translator.auxiliary;
-  if (objective->latent_size() != latent || objective->condition_size() != translator.condition)
-    throw Error("ERR_SHAPE_MISMATCH", "training: the objective has latents of " +
-                                          std::to_string(objective->latent_size()) + " and conditions of " +
-                                          std::to_string(objective->condition_size()) +
-                                          " numbers, the translator of " + std::to_string(latent) +
-                                          ", y included, and " + std::to_string(translator.condition));
-  if (config.auxiliary_begin > translator.latent)
-    fail("auxiliary begin: expected at most " + std::to_string(translator.latent) +
-         ", so that y fits into the latent, got " + std::to_string(config.auxiliary_begin));
-}
-
-const TrainerConfig& checked(const Translator& translator, const TrainerConfig& config, const float* z,
-                             const float* c, const float* y, size_t n, const Objective* objective) {
-  check_config(config, n);
-  check_objective(translator.config(), config, objective);
-  check_pairs(translator.config(), config, z, c, n);
-  if (translator.config().auxiliary > 0) check_rows("y", y, n, translator.config().auxiliary);
-  return config;
-}
 
 }  // namespace
 
@@ -108,7 +44,7 @@ struct Trainer::Impl {
   Impl(Translator& target, const TrainerConfig& settings, const float* z, const float* c, const float* y,
        size_t n, Objective* objective)
       : translator(target),
-        config(checked(target, settings, z, c, y, n, objective)),
+        config(checked_training(target.config(), settings, z, c, y, n, objective)),
         batches(target, config, z, c, y, n),
         pass(target, std::min(config.batch, n), TranslatorPass::Purpose::training),
         relaxed(config.loss == Loss::relaxed
@@ -198,7 +134,7 @@ Trainer::Trainer(Translator& translator, const TrainerConfig& config, const floa
 Trainer::~Trainer() = default;
 
 size_t Trainer::steps(const TrainerConfig& config, size_t n) {
-  check_config(config, n);
+  check_training(config, n);
   return config.epochs * ((n + config.batch - 1) / config.batch);
 }
 size_t Trainer::steps() const { return static_cast<size_t>(impl_->total); }
@@ -282,70 +218,6 @@ void Trainer::set_state(const TrainerState& state) {
                           std::pair{&state.second_moment, &impl_->second_moment}})
     to->upload(place_parameters(parameters, from->data()).data(), to->size());
   impl_->done = state.step;
-}
-
-HeldOut Trainer::held_out(const Translator& translator, const TrainerConfig& config, const float* z,
-                          const float* c, const float* y, size_t n, Objective* objective,
-                          CancelToken& cancel) {
-  if (n == 0) fail("expected at least one held-out pair, got 0");
-  const TranslatorConfig& sizes = translator.config();
-  check_pairs(sizes, config, z, c, n);
-  check_objective(sizes, config, objective);
-  if (y != nullptr) check_rows("y", y, n, sizes.auxiliary);
-  constexpr size_t rows = 1024;
-  const size_t m = sizes.condition, d = sizes.latent, capacity = std::min(rows, n);
-  ConditionSampler conditions(translator.device(), config, capacity, m);
-  Mirror<float> batch(translator.device(), capacity * m);
-  Mirror<Chain> chains(translator.device(), capacity);
-  Buffer<float> logits(translator.device(), capacity * sizes.components),
-      means(translator.device(), logits.size() * d), latents(translator.device(), capacity * d),
-      heads(translator.device(), capacity * sizes.auxiliary);
-  Buffer<double> errors(translator.device(), capacity);
-  std::vector<double> losses(capacity);
-  std::vector<float> given(heads.size());
-  TranslatorPass pass(translator, capacity, TranslatorPass::Purpose::inference);
-  std::unique_ptr<RelaxedLoss> relaxed;
-  if (config.loss == Loss::relaxed)
-    relaxed = std::make_unique<RelaxedLoss>(translator.device(), sizes, *objective, capacity,
-                                            config.auxiliary_begin, static_cast<double>(config.temperature),
-                                            config.seed);
-  const Kernels& kernels = translator.device().kernels();
-  HeldOut result;
-  result.residuals.assign(y != nullptr ? sizes.auxiliary : 0, 0.0);
-  double sum = 0;
-  for (size_t begin = 0; begin < n; begin += capacity) {
-    cancel.throw_if_cancelled();
-    const size_t count = std::min(capacity, n - begin);
-    std::copy_n(c + begin * m, count * m, batch.host());
-    for (size_t i = 0; i < count; ++i) chains.host()[i] = {kHeldOutStream, static_cast<uint32_t>(begin + i)};
-    batch.push(count * m);
-    chains.push(count);
-    latents.upload(z + begin * d, count * d);
-    conditions.apply(chains.device(), 0, count, batch.device());
-    pass.forward(batch.device(), count, logits.data(), means.data(), heads.data());
-    const MixtureView q = pass.view(count, logits.data(), means.data());
-    double sign = 1;
-    if (relaxed) {
-      relaxed->prepare(chains.host(), 0, c + begin * m, cancel);
-      relaxed->evaluate(q, heads.data(), sizes.bound, 1, errors.data(), {});
-    } else if (sizes.deterministic) {
-      kernels.loss->squared_error({count, d, means.data(), latents.data(), 1, 0, errors.data(), nullptr});
-    } else {
-      kernels.mixture->log_density({q, nullptr, latents.data(), count, errors.data()});
-      sign = -1;
-    }
-    errors.download(losses.data(), count);
-    for (size_t i = 0; i < count; ++i) sum += sign * losses[i];
-    if (y == nullptr) continue;
-    heads.download(given.data(), count * sizes.auxiliary);
-    for (size_t i = 0; i < count * sizes.auxiliary; ++i) {
-      const double error =
-          static_cast<double>(y[begin * sizes.auxiliary + i]) - static_cast<double>(given[i]);
-      result.residuals[i % sizes.auxiliary] += error * error / static_cast<double>(n);
-    }
-  }
-  result.loss = sum / static_cast<double>(n);
-  return result;
 }
 
 }  // namespace tr0n

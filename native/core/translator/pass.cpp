@@ -1,7 +1,5 @@
 #include "core/translator/pass.h"
 
-#include "core/training/relaxed_loss.h"
-
 namespace tr0n {
 
 TranslatorPass::TranslatorPass(const Translator& translator, size_t capacity, Purpose purpose)
@@ -93,9 +91,9 @@ void TranslatorPass::run(const Batch& batch, float alpha, double* loss, float* d
   if (config_.auxiliary > 0)
     kernels_.loss->squared_error({n, config_.auxiliary, y_.data(), batch.y, static_cast<float>(1 / count), 0,
                                   auxiliary_losses_.data(), differentiate ? d_y_.data() : nullptr});
-  if (batch.relaxed != nullptr) {
-    batch.relaxed->evaluate(q, y_.data(), config_.bound, weight, losses_.data(),
-                            {d_logits, d_means, d_log_stds, differentiate ? d_y_.data() : nullptr});
+  if (batch.other != nullptr) {
+    batch.other->evaluate(q, y_.data(), config_.bound, weight, losses_.data(),
+                          {d_logits, d_means, d_log_stds, differentiate ? d_y_.data() : nullptr});
   } else if (config_.deterministic) {
     kernels_.loss->squared_error({n, config_.latent, means_.data(), batch.z, static_cast<float>(weight),
                                   config_.bound, losses_.data(), d_means});

@@ -7,7 +7,21 @@
 
 namespace tr0n {
 
-class RelaxedLoss;
+/// A loss of a batch's mixtures that takes the place of the likelihood of z.
+class MixtureLoss {
+ public:
+  /// Where gradients go, in the device's memory; null together.
+  struct Gradients {
+    float *logits = nullptr, *means = nullptr, *log_stds = nullptr;  ///< overwritten
+    float* y = nullptr;                                              ///< [n, auxiliary], added to
+  };
+
+  virtual ~MixtureLoss() = default;
+  /// losses [n] (double) and the gradients of weight·Σ_i of them, all in the device's memory, as is ŷ `y` [n,
+  /// auxiliary]. @see MixtureNll for `bound`
+  virtual void evaluate(const MixtureView& q, const float* y, float bound, double weight, double* losses,
+                        const Gradients& gradients) = 0;
+};
 
 /// Forward and backward of a translator over up to `capacity` rows, with all activations allocated once.
 /// Pointers are memory of the translator's device; parameters are read from it at every call.
@@ -24,7 +38,7 @@ class TranslatorPass {
   struct Batch {
     const float *c = nullptr, *z = nullptr, *y = nullptr;
     size_t n = 0;
-    RelaxedLoss* relaxed = nullptr;  ///< takes the place of the loss on z, with what it needs besides
+    MixtureLoss* other = nullptr;  ///< takes the place of the loss on z, with what it needs besides
   };
 
   // Training only.

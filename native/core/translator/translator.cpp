@@ -5,79 +5,27 @@
 #include <memory>
 
 #include "base/error.h"
-#include "base/memory.h"
 #include "core/translator/pass.h"
 #include "device/kernels/mixture_math.h"
 
 namespace tr0n {
 namespace {
 
-constexpr size_t kRows = 1024;  // rows of one pass: bounds the memory of activations
-
-/// Parameters, and a copy of them at the start.
-void check_memory(const std::vector<Parameter>& parameters) {
-  const double bytes = 8 * static_cast<double>(parameters.back().offset + parameters.back().size);
-  if (bytes > static_cast<double>(available_memory()))
-    throw Error("ERR_OUT_OF_MEMORY", "translator: " + std::to_string(static_cast<uint64_t>(bytes / 1048576)) +
-                                         " MiB for its parameters are more than there are");
-}
+constexpr size_t kDrawn = size_t{1} << 20;  // numbers that draws hand over at once
+constexpr size_t kRows = 1024;              // rows of one pass: bounds the memory of activations
 
 size_t total(const std::vector<Parameter>& parameters) {
   return parameters.back().offset + parameters.back().size;
 }
 
-constexpr size_t kAlignment = 64 / sizeof(float);
-size_t aligned(size_t size) { return (size + kAlignment - 1) / kAlignment * kAlignment; }
-size_t placed_total(const std::vector<Parameter>& parameters) {
-  return parameters.back().place + aligned(parameters.back().size);
-}
-
 }  // namespace
-
-std::vector<float> place_parameters(const std::vector<Parameter>& parameters, const float* flat) {
-  std::vector<float> placed(placed_total(parameters));
-  for (const Parameter& p : parameters) std::copy_n(flat + p.offset, p.size, placed.data() + p.place);
-  return placed;
-}
-
-void collect_parameters(const std::vector<Parameter>& parameters, const float* placed, float* flat) {
-  for (const Parameter& p : parameters) std::copy_n(placed + p.place, p.size, flat + p.offset);
-}
-
-std::vector<Parameter> Translator::layout(const TranslatorConfig& config) {
-  config.check();
-  std::vector<Parameter> parameters;
-  size_t offset = 0, place = 0;
-  const auto add = [&](const char* name, std::vector<size_t> shape) {
-    size_t size = 1;
-    for (const size_t extent : shape) size *= extent;
-    parameters.push_back({name, std::move(shape), offset, size, place});
-    offset += size;
-    place += aligned(size);
-  };
-  const auto linear = [&](const std::string& name, size_t out, size_t in) {
-    add((name + ".weight").c_str(), {out, in});
-    add((name + ".bias").c_str(), {out});
-  };
-  linear("shared1", config.hidden, config.condition);
-  for (size_t block = 0; block < config.depth; ++block)
-    linear("shared" + std::to_string(2 + block), config.hidden, config.hidden);
-  linear("z_layer", config.components * config.latent, config.hidden);
-  if (!config.deterministic) {
-    linear("z_mixture_logits", config.components, config.hidden);
-    add("z_log_stds", {1, config.component_stds ? config.components : 1, config.latent});
-  }
-  if (config.auxiliary > 0) linear("y_layer", config.auxiliary, config.hidden);
-  check_memory(parameters);
-  return parameters;
-}
 
 Translator::Translator(Device& device, const TranslatorConfig& config)
     : device_(device),
       config_(config),
-      parameters_(layout(config)),
+      parameters_(parameter_layout(config)),
       parameter_count_(total(parameters_)),
-      values_(device, placed_total(parameters_)) {}
+      values_(device, placed_size(parameters_)) {}
 
 Translator::Translator(Device& device, const TranslatorConfig& config, const float* values, size_t count)
     : Translator(device, config) {
@@ -204,26 +152,45 @@ void Translator::log_density(const float* c, const float* z, size_t n, double* o
   }
 }
 
-void draw_mixture(const Mixture& mixture, size_t row, const Philox& rng, Chain chain, uint32_t step,
-                  float* z) {
-  const size_t d = mixture.latent;
-  const size_t k = choose_component(mixture.logits.data() + row * mixture.components, mixture.components,
-                                    rng.uniform(chain, step, Purpose::component));
-  const float* mean = mixture.means.data() + (row * mixture.components + k) * d;
-  rng.normal(chain, step, Purpose::component_normal, z, d);
-  const float* stds = mixture.stds.data() + (mixture.stds.size() > d ? k * d : 0);
-  for (size_t j = 0; j < d; ++j) z[j] = mean[j] + stds[j] * z[j];
-}
-
-double mixture_log_density(const Mixture& mixture, size_t row, const float* z) {
-  const size_t components = mixture.components, d = mixture.latent, tables = mixture.stds.size() / d;
-  std::vector<double> inverse(mixture.stds.size()), log_sums(tables), workspace(components);
-  for (size_t j = 0; j < mixture.stds.size(); ++j) {
-    inverse[j] = 1 / static_cast<double>(mixture.stds[j]);
-    log_sums[j / d] += std::log(static_cast<double>(mixture.stds[j]));
+void Translator::draw(const float* c, size_t n, size_t count, const Philox& rng, float* z,
+                      CancelToken& cancel) const {
+  const size_t rows = std::min(n, kRows), d = config_.latent;
+  const size_t draws = std::clamp<size_t>(kDrawn / d, 1, std::max<size_t>(1, rows * count));
+  TranslatorPass pass(*this, rows, TranslatorPass::Purpose::inference);
+  Buffer<float> conditions(device_, rows * config_.condition), logits(device_, rows * config_.components),
+      means(device_, rows * config_.components * d), y(device_, rows * config_.auxiliary),
+      drawn(device_, draws * d);
+  Mirror<uint32_t> mixtures(device_, draws);
+  Mirror<Chain> chains(device_, draws);
+  for (size_t begin = 0; begin < n; begin += rows) {
+    cancel.throw_if_cancelled();
+    const size_t here = std::min(rows, n - begin);
+    conditions.upload(c + begin * config_.condition, here * config_.condition);
+    pass.forward(conditions.data(), here, logits.data(), means.data(), y.data());
+    float* out = z + begin * count * d;
+    if (config_.deterministic) {
+      std::vector<float> points(here * d);
+      means.download(points.data(), points.size());
+      for (size_t i = 0; i < here * count; ++i) std::copy_n(points.data() + i / count * d, d, out + i * d);
+      continue;
+    }
+    for (size_t first = 0; first < here * count; first += draws) {
+      cancel.throw_if_cancelled();
+      const size_t some = std::min(draws, here * count - first);
+      for (size_t i = 0; i < some; ++i) {
+        const size_t mixture = (first + i) / count;
+        mixtures.host()[i] = static_cast<uint32_t>(mixture);
+        chains.host()[i] = {static_cast<uint32_t>(begin + mixture),
+                            static_cast<uint32_t>((first + i) % count)};
+      }
+      mixtures.push(some);
+      chains.push(some);
+      device_.kernels().mixture->draw({pass.view(here, logits.data(), means.data()), mixtures.device(),
+                                       chains.device(), some, 0, Purpose::component,
+                                       Purpose::component_normal, rng, drawn.data()});
+      drawn.download(out + first * d, some * d);
+    }
   }
-  return log_density(mixture.logits.data() + row * components, mixture.means.data() + row * components * d,
-                     {inverse.data(), log_sums.data(), tables > 1}, components, d, z, workspace.data());
 }
 
 }  // namespace tr0n

@@ -4,26 +4,14 @@
 #include <string>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/rng.h"
 #include "core/translator/config.h"
+#include "core/translator/parameters.h"
 #include "device/buffer.h"
 #include "device/device.h"
 
 namespace tr0n {
-
-/// One named tensor inside the flat parameter vector. Names and layouts as in method.md (Linear weights [out,
-/// in]).
-struct Parameter {
-  std::string name;
-  std::vector<size_t> shape;
-  size_t offset = 0;  ///< in flat vectors
-  size_t size = 0;
-  size_t place = 0;  ///< in the device's memory, where every parameter begins at a multiple of 64 bytes
-};
-
-/// From a flat vector to one as in the device's memory, the gaps filled with zeros, and back.
-std::vector<float> place_parameters(const std::vector<Parameter>& parameters, const float* flat);
-void collect_parameters(const std::vector<Parameter>& parameters, const float* placed, float* flat);
 
 /// What the mixture head says for n conditions, on the host.
 struct Mixture {
@@ -48,9 +36,6 @@ class Translator {
   Translator(Device& device, const TranslatorConfig& config, uint64_t seed);
   /// With these values, flat; throws on a wrong count.
   Translator(Device& device, const TranslatorConfig& config, const float* values, size_t count);
-
-  /// The parameters that a translator of this configuration has. Throws for one that is not possible.
-  static std::vector<Parameter> layout(const TranslatorConfig& config);
 
   const TranslatorConfig& config() const { return config_; }
   Device& device() const { return device_; }
@@ -77,6 +62,10 @@ class Translator {
   /// log q(z_i|c_i) of n pairs. Throws where the translator is deterministic.
   void log_density(const float* c, const float* z, size_t n, double* out) const;
 
+  /// z [n, count, d]: `count` draws of q(z|c_i), or so often its point, for each of n conditions. Draw j has
+  /// the random numbers of chain (i, j), Purpose::component and component_normal.
+  void draw(const float* c, size_t n, size_t count, const Philox& rng, float* z, CancelToken& cancel) const;
+
  private:
   Translator(Device& device, const TranslatorConfig& config);
 
@@ -87,11 +76,5 @@ class Translator {
   Precision precision_ = Precision::fp32;
   Buffer<float> values_;
 };
-
-/// One draw of the mixture's row: component by inverse CDF, then μ_k + σ ⊙ ε.
-void draw_mixture(const Mixture& mixture, size_t row, const Philox& rng, Chain chain, uint32_t step,
-                  float* z);
-/// log Σ_k π_k N(z; μ_k, diag σ²) for one z [d] under the mixture's row.
-double mixture_log_density(const Mixture& mixture, size_t row, const float* z);
 
 }  // namespace tr0n

@@ -13,7 +13,7 @@ Workload training_step(const Sizes& sizes, size_t batch, Precision precision) {
   shape.auxiliary = sizes.auxiliary;
   shape.initial_log_std = -4.6f;  // the official log 0.01
   size_t parameters = 0;
-  for (const Parameter& parameter : Translator::layout(shape)) parameters += parameter.size;
+  for (const Parameter& parameter : parameter_layout(shape)) parameters += parameter.size;
 
   Workload workload{"training step", batch, precision, parameters, nullptr};
   workload.run = [=](Device& device, const auto& measured) {
