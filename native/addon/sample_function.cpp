@@ -117,11 +117,11 @@ Napi::Value sample_job(const Napi::CallbackInfo& info) {
       mismatch("the translator's latent and auxiliary y, against the objective's latent", d,
                translator->config().latent + translator->config().auxiliary);
       mismatch("the translator's condition, against the objective's", m, translator->config().condition);
-    } else if (config.start != Start::prior || config.kernel == Kernel::hybrid) {
+    } else if (config.start != Start::prior || config.kernel == Transition::hybrid) {
       throw_invalid(fields.path("translator"), "a translator for this start and kernel",
                     fields.get("translator"));
     }
-    const bool needs_gradient = config.kernel != Kernel::none && config.steps > 0;
+    const bool needs_gradient = config.kernel != Transition::none && config.steps > 0;
     if (needs_gradient && !objective->objective.has_gradient())
       throw Error("ERR_NO_GRADIENT", "sample: this kernel needs gradients, the objective was made without");
 

@@ -37,7 +37,7 @@ bool same_factor(const Product& x, const Product& y) {
   return true;
 }
 
-void pack_all(Plan* plans, size_t count, size_t threads, const Target& target) {
+void pack_all(Plan* plans, size_t count, size_t threads, const InstructionSet& set) {
   size_t floats = 0;
   for (size_t i = 0; i < count; ++i) {
     plans[i].packs = i == 0 || !same_factor(*plans[i - 1].product, *plans[i].product);
@@ -56,20 +56,20 @@ void pack_all(Plan* plans, size_t count, size_t threads, const Target& target) {
     packed += size;
     const size_t pieces = size < kSerialPacking ? 1 : std::min(panels, 4 * threads);
     for_each(threads, pieces, [&](size_t piece) {
-      pack_a(plan, panels * piece / pieces, panels * (piece + 1) / pieces, target);
+      pack_a(plan, panels * piece / pieces, panels * (piece + 1) / pieces, set);
     });
   }
 }
 
 }  // namespace
 
-void multiply(const Product* products, size_t count, const Target& target) {
+void multiply(const Product* products, size_t count, const InstructionSet& set) {
   size_t work = 0, most_rows = 0, slab = ~size_t{0};
   for (size_t i = 0; i < count; ++i) {
     work += work_of(products[i]);
     most_rows = std::max(most_rows, products[i].m);
     const size_t fit = kPackedFloats / std::max<size_t>(total_depth(products[i]), 1);
-    slab = std::min(slab, std::max(target.rows, fit / target.rows * target.rows));
+    slab = std::min(slab, std::max(set.rows, fit / set.rows * set.rows));
   }
   const size_t threads = work < kSerialProducts ? 1 : ThreadPool::instance().size();
   thread_local Scratch scratch;
@@ -81,26 +81,26 @@ void multiply(const Product* products, size_t count, const Target& target) {
       if (product.n == 0 || product.m <= begin) continue;
       // A few tasks a thread even out what else the machine does.
       const size_t wanted = threads == 1 ? 1 : (4 * threads * work_of(product) + work - 1) / work;
-      plans[planned] = plan_product(product, begin, std::min(slab, product.m - begin), wanted, target);
+      plans[planned] = plan_product(product, begin, std::min(slab, product.m - begin), wanted, set);
       tasks += plans[planned++].tasks;
     }
-    pack_all(plans, planned, threads, target);
+    pack_all(plans, planned, threads, set);
     for_each(threads, tasks, [&](size_t index) {
       const Plan* plan = plans;
       for (; index >= plan->tasks; ++plan) index -= plan->tasks;
-      compute_task(*plan, index, target);
+      compute_task(*plan, index, set);
     });
   }
 }
 
 void gemm(size_t m, size_t n, size_t k, const MatrixView& a, const MatrixView& b, const float* add, float* c,
-          const Target& target) {
+          const InstructionSet& set) {
   struct Result {
     const float* add;
     float* c;
     size_t n;
-    const Target& target;
-  } const result{add, c, n, target};
+    const InstructionSet& set;
+  } const result{add, c, n, set};
   const Term term{a, b, k};
   Product product;
   product.m = m;
@@ -112,11 +112,11 @@ void gemm(size_t m, size_t n, size_t k, const MatrixView& a, const MatrixView& b
     const Result& r = *static_cast<const Result*>(context);
     for (size_t i = 0; i < part.rows; ++i) {
       const size_t at = (part.row + i) * r.n + part.column;
-      r.target.finish_input(part.columns, part.sums + i * part.stride,
-                            r.add != nullptr ? r.add + at : nullptr, r.c + at, nullptr, nullptr);
+      r.set.finish_input(part.columns, part.sums + i * part.stride, r.add != nullptr ? r.add + at : nullptr,
+                         r.c + at, nullptr, nullptr);
     }
   };
-  multiply(&product, 1, target);
+  multiply(&product, 1, set);
 }
 
 }  // namespace tr0n

@@ -45,10 +45,10 @@ struct Product {
 /// All of the products, at once on all threads. Every element's sum runs over the terms and each term's k
 /// upwards in one chain of operations that does not depend on its place in a tile, on m, n, or on the number
 /// of threads: rows equal bit for bit whatever else is in the call.
-void multiply(const Product* products, size_t count, const Target& target = best_target());
+void multiply(const Product* products, size_t count, const InstructionSet& set = instruction_set());
 
 /// c [m, n] = a·b + add; `add` [m, n] may be null, or c.
 void gemm(size_t m, size_t n, size_t k, const MatrixView& a, const MatrixView& b, const float* add, float* c,
-          const Target& target = best_target());
+          const InstructionSet& set = instruction_set());
 
 }  // namespace tr0n

@@ -43,19 +43,18 @@ size_t work_of(const Product& product) {
   return product.m * product.n * std::max<size_t>(total_depth(product), 1);
 }
 
-Plan plan_product(const Product& product, size_t begin, size_t m, size_t wanted, const Target& target) {
+Plan plan_product(const Product& product, size_t begin, size_t m, size_t wanted, const InstructionSet& set) {
   Plan plan{};
   plan.product = &product;
   plan.begin = begin;
   plan.m = m;
   plan.k = total_depth(product);
   plan.walk = walk_of(product, m, plan.k);
-  plan.rows = plan.walk == Walk::strips ? std::min(kStripRows, target.rows) : target.rows;
+  plan.rows = plan.walk == Walk::strips ? std::min(kStripRows, set.rows) : set.rows;
   // Where columns are too few for all threads: narrower groups, then groups of rows.
-  plan.columns = columns_of(plan.walk, plan.k, target.columns);
-  while (plan.walk != Walk::strips && parts(product.n, plan.columns) < wanted &&
-         plan.columns > target.columns)
-    plan.columns = parts(plan.columns / 2, target.columns) * target.columns;
+  plan.columns = columns_of(plan.walk, plan.k, set.columns);
+  while (plan.walk != Walk::strips && parts(product.n, plan.columns) < wanted && plan.columns > set.columns)
+    plan.columns = parts(plan.columns / 2, set.columns) * set.columns;
   plan.across = parts(product.n, plan.columns);
   const size_t panels = plan.panels().count(), blocks = std::min(panels, parts(wanted, plan.across));
   plan.block = parts(panels, blocks);
@@ -63,7 +62,7 @@ Plan plan_product(const Product& product, size_t begin, size_t m, size_t wanted,
   return plan;
 }
 
-void pack_a(const Plan& plan, size_t p0, size_t p1, const Target& target) {
+void pack_a(const Plan& plan, size_t p0, size_t p1, const InstructionSet& set) {
   constexpr size_t depth_block = 64;  // rows that are packed together where they lie in lines
   const Panels panels = plan.panels();
   float* to = const_cast<float*>(plan.packed);
@@ -74,14 +73,14 @@ void pack_a(const Plan& plan, size_t p0, size_t p1, const Target& target) {
     if (a.column_stride == 1) {
       for (size_t p = p0; p < p1; ++p) {
         const size_t i = panels.start(p), rows = panels.start(p + 1) - i;
-        target.pack_transposed(from + i * a.row_stride, a.row_stride, rows, term.k, rows, to + i * term.k);
+        set.pack_transposed(from + i * a.row_stride, a.row_stride, rows, term.k, rows, to + i * term.k);
       }
     } else {
       for (size_t k = 0; k < term.k; k += depth_block)
         for (size_t p = p0; p < p1; ++p) {
           const size_t i = panels.start(p), rows = panels.start(p + 1) - i;
-          target.pack(from + i + k * a.column_stride, a.column_stride, rows,
-                      std::min(depth_block, term.k - k), rows, 0, to + i * term.k + k * rows);
+          set.pack(from + i + k * a.column_stride, a.column_stride, rows, std::min(depth_block, term.k - k),
+                   rows, 0, to + i * term.k + k * rows);
         }
     }
     to += plan.m * term.k;

@@ -34,15 +34,15 @@ struct Plan {
 };
 
 /// Divides rows [begin, begin + m) of a product into about `wanted` tasks.
-Plan plan_product(const Product& product, size_t begin, size_t m, size_t wanted, const Target& target);
+Plan plan_product(const Product& product, size_t begin, size_t m, size_t wanted, const InstructionSet& set);
 
 size_t total_depth(const Product& product);
 /// Multiply-adds.
 size_t work_of(const Product& product);
 
 /// Packs panels [p0, p1) of a.
-void pack_a(const Plan& plan, size_t p0, size_t p1, const Target& target);
+void pack_a(const Plan& plan, size_t p0, size_t p1, const InstructionSet& set);
 /// Computes one task of a plan.
-void compute_task(const Plan& plan, size_t task, const Target& target);
+void compute_task(const Plan& plan, size_t task, const InstructionSet& set);
 
 }  // namespace tr0n

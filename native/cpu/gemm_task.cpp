@@ -11,17 +11,17 @@ size_t round_up(size_t n, size_t part) { return (n + part - 1) / part * part; }
 /// A task: panels [p0, p1) of rows, columns [column, column + width).
 class Task {
  public:
-  Task(const Plan& plan, size_t index, const Target& target)
+  Task(const Plan& plan, size_t index, const InstructionSet& set)
       : plan_(plan),
         product_(*plan.product),
-        target_(target),
+        target_(set),
         panels_(plan.panels()),
-        nr_(target.columns),
+        nr_(set.columns),
         p0_(index / plan.across * plan.block),
         p1_(std::min(p0_ + plan.block, panels_.count())),
         column_(index % plan.across * plan.columns),
         width_(plan.width(column_)),
-        padded_(round_up(width_, target.columns)) {
+        padded_(round_up(width_, set.columns)) {
     thread_local Scratch scratch;
     // Sizes that hardly depend on the task: a thread then allocates once.
     const size_t b_floats = std::max(padded_ * plan.k, kTaskFloats);
@@ -140,7 +140,7 @@ class Task {
 
   const Plan& plan_;
   const Product& product_;
-  const Target& target_;
+  const InstructionSet& target_;
   const Panels panels_;
   const size_t nr_, p0_, p1_, column_, width_, padded_;
   float *b_ = nullptr, *c_ = nullptr;
@@ -148,8 +148,8 @@ class Task {
 
 }  // namespace
 
-void compute_task(const Plan& plan, size_t index, const Target& target) {
-  const Task task(plan, index, target);
+void compute_task(const Plan& plan, size_t index, const InstructionSet& set) {
+  const Task task(plan, index, set);
   switch (plan.walk) {
     case Walk::groups:
       return task.groups();

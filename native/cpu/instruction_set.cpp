@@ -8,16 +8,17 @@
 namespace tr0n {
 namespace {
 
-const Target& choose() {
-  const Target* const all[] = {avx512_target(), avx2_target(), neon_target(), &portable_target()};
+const InstructionSet& choose() {
+  const InstructionSet* const all[] = {avx512_instructions(), avx2_instructions(), neon_instructions(),
+                                       &portable_instructions()};
   const char* wanted = std::getenv("TR0N_CPU");
-  const Target* best = nullptr;
+  const InstructionSet* best = nullptr;
   std::string names;
-  for (const Target* target : all) {
-    if (target == nullptr) continue;
-    if (wanted != nullptr && std::string(wanted) == target->name) return *target;
-    if (best == nullptr) best = target;
-    names += (names.empty() ? "" : ", ") + std::string(target->name);
+  for (const InstructionSet* set : all) {
+    if (set == nullptr) continue;
+    if (wanted != nullptr && std::string(wanted) == set->name) return *set;
+    if (best == nullptr) best = set;
+    names += (names.empty() ? "" : ", ") + std::string(set->name);
   }
   if (wanted != nullptr && *wanted != '\0')
     throw Error("ERR_INVALID_ARGUMENT",
@@ -27,8 +28,8 @@ const Target& choose() {
 
 }  // namespace
 
-const Target& best_target() {
-  static const Target& best = choose();
+const InstructionSet& instruction_set() {
+  static const InstructionSet& best = choose();
   return best;
 }
 

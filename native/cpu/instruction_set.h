@@ -13,9 +13,9 @@ struct AdamFactors {
   float epsilon;
 };
 
-/// The innermost loops, compiled once per instruction set from target_body.h. All that this machine can run
-/// give the same sums where they fuse multiply and add; `portable` does not.
-struct Target {
+/// The innermost loops, compiled once per instruction set from instruction_set_body.h. All that this machine
+/// can run give the same sums where they fuse multiply and add; `portable` does not.
+struct InstructionSet {
   static constexpr size_t kMaxRows = 12;
 
   const char* name;      ///< "avx512", "avx2", "neon", "portable"
@@ -52,13 +52,14 @@ struct Target {
   void (*adam)(const AdamFactors& factors, size_t n, const float* gradients, float* m, float* v, float* x);
 };
 
-const Target* avx512_target();  ///< null where the processor or its operating system lacks it; so too below
-const Target* avx2_target();
-const Target* neon_target();
-const Target& portable_target();
+const InstructionSet*
+avx512_instructions();  ///< null where the processor or its operating system lacks it; so too below
+const InstructionSet* avx2_instructions();
+const InstructionSet* neon_instructions();
+const InstructionSet& portable_instructions();
 
 /// The fastest that this processor runs, or the one that the environment variable TR0N_CPU names; throws for
 /// a name that this processor does not run.
-const Target& best_target();
+const InstructionSet& instruction_set();
 
 }  // namespace tr0n

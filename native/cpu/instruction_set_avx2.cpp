@@ -4,7 +4,7 @@
 #if defined(TR0N_X86)
 #include <immintrin.h>
 
-TR0N_TARGET_BEGIN("avx2,fma")
+TR0N_INSTRUCTIONS_BEGIN("avx2,fma")
 
 namespace tr0n {
 namespace {
@@ -36,19 +36,19 @@ struct Vector {
 
 #include "cpu/instruction_set_body.h"
 
-TR0N_TARGET_END
+TR0N_INSTRUCTIONS_END
 
 namespace tr0n {
-const Target* avx2_target() {
+const InstructionSet* avx2_instructions() {
   static const bool supported = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  return supported ? &kTarget : nullptr;
+  return supported ? &kInstructionSet : nullptr;
 }
 }  // namespace tr0n
 
 #else
 
 namespace tr0n {
-const Target* avx2_target() { return nullptr; }
+const InstructionSet* avx2_instructions() { return nullptr; }
 }  // namespace tr0n
 
 #endif

@@ -1,7 +1,7 @@
-/// The loops of target.h, for one instruction set. Included by target_*.cpp inside a region that compiles for
-/// it, after a struct Vector: `lanes` floats with zero, load, store (aligned to the vector's size), load_any,
-/// store_any (any address), broadcast (of a float in memory), fma (a·b + c), mul, add, sub, div, sqrt, and
-/// Four, four floats that are transposed in registers.
+/// The loops of instruction_set.h, for one instruction set. Included by instruction_set_*.cpp inside a region
+/// that compiles for it, after a struct Vector: `lanes` floats with zero, load, store (aligned to the
+/// vector's size), load_any, store_any (any address), broadcast (of a float in memory), fma (a·b + c), mul,
+/// add, sub, div, sqrt, and Four, four floats that are transposed in registers.
 ///
 /// Nothing of the standard library is called in here: an inline function compiled with these instructions
 /// could be the copy that the linker keeps for everyone.
@@ -193,7 +193,7 @@ constexpr auto tile_or_null()
     return nullptr;
 }
 
-constexpr Target kTarget{
+constexpr InstructionSet kInstructionSet{
     Vector::name,
     Vector::rows,
     2 * Vector::lanes,

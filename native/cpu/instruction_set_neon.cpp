@@ -42,13 +42,13 @@ struct Vector {
 #include "cpu/instruction_set_body.h"
 
 namespace tr0n {
-const Target* neon_target() { return &kTarget; }
+const InstructionSet* neon_instructions() { return &kInstructionSet; }
 }  // namespace tr0n
 
 #else
 
 namespace tr0n {
-const Target* neon_target() { return nullptr; }
+const InstructionSet* neon_instructions() { return nullptr; }
 }  // namespace tr0n
 
 #endif

@@ -68,5 +68,5 @@ struct Vector {
 #include "cpu/instruction_set_body.h"
 
 namespace tr0n {
-const Target& portable_target() { return kTarget; }
+const InstructionSet& portable_instructions() { return kInstructionSet; }
 }  // namespace tr0n

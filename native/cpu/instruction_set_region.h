@@ -8,12 +8,13 @@
 
 #define TR0N_PRAGMA(...) _Pragma(#__VA_ARGS__)
 #if defined(__clang__)
-#define TR0N_TARGET_BEGIN(instructions) \
+#define TR0N_INSTRUCTIONS_BEGIN(instructions) \
   TR0N_PRAGMA(clang attribute push(__attribute__((target(instructions))), apply_to = function))
-#define TR0N_TARGET_END TR0N_PRAGMA(clang attribute pop)
+#define TR0N_INSTRUCTIONS_END TR0N_PRAGMA(clang attribute pop)
 #define TR0N_UNROLL TR0N_PRAGMA(clang loop unroll(full))
 #else
-#define TR0N_TARGET_BEGIN(instructions) TR0N_PRAGMA(GCC push_options) TR0N_PRAGMA(GCC target(instructions))
-#define TR0N_TARGET_END TR0N_PRAGMA(GCC pop_options)
+#define TR0N_INSTRUCTIONS_BEGIN(instructions) \
+  TR0N_PRAGMA(GCC push_options) TR0N_PRAGMA(GCC target(instructions))
+#define TR0N_INSTRUCTIONS_END TR0N_PRAGMA(GCC pop_options)
 #define TR0N_UNROLL TR0N_PRAGMA(GCC unroll 16)
 #endif

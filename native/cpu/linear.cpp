@@ -27,9 +27,9 @@ void finish_forward(const void* context, const Part& part) {
     float* y = layer.y + at;
     float* activated = layer.activated != nullptr ? layer.activated + at : nullptr;
     const float* residual = layer.residual != nullptr ? layer.residual + at : nullptr;
-    best_target().finish_forward(part.columns, part.sums + i * part.stride, layer.bias + part.column,
-                                 layer.activation == Activation::relu, smooth ? nullptr : residual,
-                                 smooth ? nullptr : activated, y);
+    instruction_set().finish_forward(part.columns, part.sums + i * part.stride, layer.bias + part.column,
+                                     layer.activation == Activation::relu, smooth ? nullptr : residual,
+                                     smooth ? nullptr : activated, y);
     if (!smooth) continue;
     bounded_tanh(y, part.columns, layer.bound);
     if (activated != nullptr) std::copy_n(y, part.columns, activated);
@@ -41,10 +41,10 @@ void finish_input(const void* context, const Part& part) {
   const LinearInput& input = *static_cast<const LinearInput*>(context);
   for (size_t i = 0; i < part.rows; ++i) {
     const size_t at = (part.row + i) * input.in + part.column;
-    best_target().finish_input(part.columns, part.sums + i * part.stride,
-                               input.add != nullptr ? input.add + at : nullptr,
-                               input.dx != nullptr ? input.dx + at : nullptr, input.activated + at,
-                               input.masked != nullptr ? input.masked + at : nullptr);
+    instruction_set().finish_input(part.columns, part.sums + i * part.stride,
+                                   input.add != nullptr ? input.add + at : nullptr,
+                                   input.dx != nullptr ? input.dx + at : nullptr, input.activated + at,
+                                   input.masked != nullptr ? input.masked + at : nullptr);
   }
 }
 
@@ -62,7 +62,7 @@ void column_sums(size_t rows, size_t columns, const float* x, float* sums) {
     thread_local Scratch scratch;
     double* sum = scratch.get<double>(end - begin);
     std::fill(sum, sum + (end - begin), 0.0);
-    for (size_t i = 0; i < rows; ++i) best_target().add_to(end - begin, x + i * columns + begin, sum);
+    for (size_t i = 0; i < rows; ++i) instruction_set().add_to(end - begin, x + i * columns + begin, sum);
     for (size_t j = begin; j < end; ++j) sums[j] = static_cast<float>(sum[j - begin]);
   });
 }

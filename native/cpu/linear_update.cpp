@@ -147,7 +147,7 @@ class CpuLinearUpdateKernels final : public LinearUpdateKernels {
   void optimise(const OptimiseLinear& a) const override {
     double square = GradientSquare(a.n, a.layers, a.count).value();
     for (size_t i = 0; i < a.vector_count; ++i)
-      square += best_target().square_sum(a.vectors[i].gradient, a.vectors[i].size);
+      square += instruction_set().square_sum(a.vectors[i].gradient, a.vectors[i].size);
     const double norm = std::sqrt(square);
     if (!take_step(*a.loss, norm, *a.totals)) return;
     const AdamFactors factors = adam_factors(*a.step, norm);

@@ -53,11 +53,11 @@ void check_product(size_t m, size_t n, size_t k, const float* a, const float* b,
 
 }  // namespace
 
-std::string instructions() { return best_target().name; }
+std::string instructions() { return instruction_set().name; }
 
 std::vector<double> measure_arithmetic(size_t runs, CancelToken& cancel) {
   constexpr size_t depth = 128, repeats = 20'000;
-  const Target& target = best_target();
+  const InstructionSet& target = instruction_set();
   ThreadPool& pool = ThreadPool::instance();
   const size_t threads = pool.size();
   const double operations = 2.0 * static_cast<double>(threads * target.rows * target.columns * depth) *

@@ -15,7 +15,7 @@ double norm_of(const float* x, size_t count) {
   double* partial = scratch.get<double>(blocks);
   for_ranges(blocks, block / 4, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i)
-      partial[i] = best_target().square_sum(x + i * block, std::min(block, count - i * block));
+      partial[i] = instruction_set().square_sum(x + i * block, std::min(block, count - i * block));
   });
   double total = 0;
   for (size_t i = 0; i < blocks; ++i) total += partial[i];
@@ -69,7 +69,7 @@ class CpuOptimiseKernels final : public OptimiseKernels {
     for_ranges(a.n, 2 * a.size, [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i) {
         const float* g = a.gradients + i * a.size;
-        const double norm = a.adam.clip > 0 ? std::sqrt(best_target().square_sum(g, a.size)) : 0;
+        const double norm = a.adam.clip > 0 ? std::sqrt(instruction_set().square_sum(g, a.size)) : 0;
         apply_adam(adam_factors(a.adam, norm), i * a.size, (i + 1) * a.size, g, {a.x, a.m, a.v});
       }
     });

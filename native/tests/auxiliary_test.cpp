@@ -129,7 +129,7 @@ TEST(auxiliary_resampling_reaches_the_posterior) {
     for (const double alpha : {0.1, 0.0}) {
       Fixture f(size, begin);
       SamplerConfig config;
-      config.kernel = Kernel::none;
+      config.kernel = Transition::none;
       config.candidates = config.max_candidates = 300;
       config.prior_fraction = alpha;
       check_posterior(f, f.run(config, 5000), 5000, 0.035);
@@ -146,7 +146,8 @@ TEST(auxiliary_starts_are_the_heads) {
     for (const auto& [size, begin] : {std::pair<size_t, size_t>{1, 0}, {1, 1}, {2, 0}, {2, 1}}) {
       Fixture f(size, begin, deterministic);
       const Mixture mixture = f.translator.forward(f.conditions.data(), 2);
-      for (const Kernel kernel : {Kernel::none, Kernel::mala, Kernel::langevin, Kernel::hybrid})
+      for (const Transition kernel :
+           {Transition::none, Transition::mala, Transition::langevin, Transition::hybrid})
         for (const Start start : {Start::translator, Start::mode}) {
           SamplerConfig config;
           config.kernel = kernel;
@@ -169,7 +170,8 @@ TEST(auxiliary_chains_do_not_depend_on_the_split) {
   ThreadPool& pool = ThreadPool::instance();
   const size_t threads = pool.size();
   Fixture f(2, 1);
-  for (const Kernel kernel : {Kernel::none, Kernel::mala, Kernel::langevin, Kernel::hybrid})
+  for (const Transition kernel :
+       {Transition::none, Transition::mala, Transition::langevin, Transition::hybrid})
     for (const Start start : {Start::resample, Start::translator, Start::mode, Start::prior}) {
       SamplerConfig config;
       config.kernel = kernel;
@@ -204,7 +206,7 @@ TEST(auxiliary_requests_that_do_not_fit) {
   CHECK_CODE("ERR_INVALID_ARGUMENT", f.run(config, 2));
   config.start = Start::mode;
   CHECK(f.run(config, 2).latents.size() == 12);
-  config.kernel = Kernel::hybrid;
+  config.kernel = Transition::hybrid;
   for (const std::vector<UpdateGroup>& groups :
        {std::vector<UpdateGroup>{}, {group(2), group(1)}, {group(3)}, {group(1), group(1), group(1)}}) {
     config.groups = groups;

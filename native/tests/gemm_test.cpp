@@ -16,23 +16,23 @@ std::vector<float> normals(size_t n, uint32_t stream) {
   return x;
 }
 
-std::vector<const Target*> targets() {
-  std::vector<const Target*> all{&portable_target()};
-  for (const Target* target : {avx512_target(), avx2_target(), neon_target()})
-    if (target != nullptr) all.push_back(target);
+std::vector<const InstructionSet*> targets() {
+  std::vector<const InstructionSet*> all{&portable_instructions()};
+  for (const InstructionSet* set : {avx512_instructions(), avx2_instructions(), neon_instructions()})
+    if (set != nullptr) all.push_back(set);
   return all;
 }
 
 /// One product in the three forms that layers use, against double; returns the largest error over the sum of
 /// the absolute products.
-double worst_error(size_t m, size_t n, size_t k, const Target& target) {
+double worst_error(size_t m, size_t n, size_t k, const InstructionSet& set) {
   const std::vector<float> a = normals(m * k, 1), b = normals(k * n, 2), start = normals(m * n, 3);
   const MatrixView views_a[3] = {{a.data(), k, 1}, {a.data(), k, 1}, {a.data(), 1, m}};
   const MatrixView views_b[3] = {{b.data(), 1, k}, {b.data(), n, 1}, {b.data(), n, 1}};
   double worst = 0;
   for (int form = 0; form < 3; ++form) {
     std::vector<float> c(form == 0 ? start : std::vector<float>(m * n, NAN));
-    gemm(m, n, k, views_a[form], views_b[form], form == 0 ? c.data() : nullptr, c.data(), target);
+    gemm(m, n, k, views_a[form], views_b[form], form == 0 ? c.data() : nullptr, c.data(), set);
     for (size_t i = 0; i < m; ++i)
       for (size_t j = 0; j < n; ++j) {
         double sum = form == 0 ? static_cast<double>(start[i * n + j]) : 0, size = 1e-3 + std::fabs(sum);
@@ -56,21 +56,21 @@ double worst_error(size_t m, size_t n, size_t k, const Target& target) {
 
 TEST(gemm_against_double) {
   const size_t sizes[] = {0, 1, 2, 3, 5, 6, 7, 12, 13, 16, 17, 31, 32, 33, 257};
-  for (const Target* target : targets()) {
+  for (const InstructionSet* set : targets()) {
     double worst = 0;
     for (const size_t m : sizes)
       for (const size_t n : sizes)
         for (const size_t k : sizes)
           if (m * n * k < 300'000) {
-            const double error = worst_error(m, n, k, *target);
+            const double error = worst_error(m, n, k, *set);
             worst = error <= worst ? worst : error;
           }
     // Pieces of few rows, several groups of columns, many panels.
     for (const size_t m : {5u, 100u}) {
-      const double error = worst_error(m, 601, 777, *target);
+      const double error = worst_error(m, 601, 777, *set);
       worst = error <= worst ? worst : error;
     }
-    std::printf("  %s: largest error %.2g of the absolute sum\n", target->name, worst);
+    std::printf("  %s: largest error %.2g of the absolute sum\n", set->name, worst);
     CHECK(worst < 2e-6);
   }
 }
@@ -81,13 +81,13 @@ TEST(gemm_rows_do_not_depend_on_the_batch_and_fused_sums_not_on_the_processor) {
   ThreadPool& pool = ThreadPool::instance();
   const size_t threads = pool.size();
   std::vector<float> fused;
-  for (const Target* target : targets())
+  for (const InstructionSet* set : targets())
     for (const bool lines : {false, true}) {
       const MatrixView b_view = lines ? MatrixView{b.data(), n, 1} : MatrixView{b.data(), 1, k};
       pool.resize(1);
       std::vector<float> whole(m * n);
-      gemm(m, n, k, {a.data(), k, 1}, b_view, nullptr, whole.data(), *target);
-      if (target != &portable_target() && !lines) {
+      gemm(m, n, k, {a.data(), k, 1}, b_view, nullptr, whole.data(), *set);
+      if (set != &portable_instructions() && !lines) {
         if (fused.empty()) fused = whole;
         CHECK(fused == whole);
       }
@@ -97,7 +97,7 @@ TEST(gemm_rows_do_not_depend_on_the_batch_and_fused_sums_not_on_the_processor) {
           for (size_t begin = 0; begin < m; begin += 41) {
             const size_t part = std::min<size_t>(rows, m - begin);
             std::vector<float> c(part * n);
-            gemm(part, n, k, {a.data() + begin * k, k, 1}, b_view, nullptr, c.data(), *target);
+            gemm(part, n, k, {a.data() + begin * k, k, 1}, b_view, nullptr, c.data(), *set);
             CHECK(std::equal(c.begin(), c.end(), whole.begin() + static_cast<std::ptrdiff_t>(begin * n)));
           }
       }

@@ -152,7 +152,7 @@ TEST(resampling_reaches_the_posterior) {
   Quadratic objective;
   objective.gradient = false;
   SamplerConfig config;
-  config.kernel = Kernel::none;
+  config.kernel = Transition::none;
   config.candidates = config.max_candidates = 300;
   for (const double alpha : {0.1, 0.0, 1.0}) {
     config.prior_fraction = alpha;
@@ -166,7 +166,8 @@ TEST(resampling_reaches_the_posterior) {
 TEST(energies_belong_to_the_latents) {
   Fixture f;
   Quadratic objective;
-  for (const Kernel kernel : {Kernel::none, Kernel::mala, Kernel::langevin, Kernel::hybrid})
+  for (const Transition kernel :
+       {Transition::none, Transition::mala, Transition::langevin, Transition::hybrid})
     for (const Start start : {Start::resample, Start::translator, Start::mode, Start::prior}) {
       SamplerConfig config;
       config.kernel = kernel;
@@ -186,10 +187,11 @@ TEST(energies_belong_to_the_latents) {
         steps.push_back(p.step);
         verify(p.latents, p.energies, p.chains);
       });
-      CHECK((steps == (kernel == Kernel::none ? std::vector<size_t>{0} : std::vector<size_t>{0, 1, 2, 3})));
+      CHECK(
+          (steps == (kernel == Transition::none ? std::vector<size_t>{0} : std::vector<size_t>{0, 1, 2, 3})));
       CHECK(result.latents.size() == 30 && result.energies.size() == 15);
       verify(result.latents.data(), result.energies.data(), 15);
-      const uint64_t gradients = kernel == Kernel::none ? 0 : kernel == Kernel::mala ? 60 : 45;
+      const uint64_t gradients = kernel == Transition::none ? 0 : kernel == Transition::mala ? 60 : 45;
       CHECK(result.gradients == gradients);
     }
 }
@@ -199,7 +201,8 @@ TEST(chains_do_not_depend_on_the_split) {
   Quadratic objective;
   ThreadPool& pool = ThreadPool::instance();
   const size_t threads = pool.size();
-  for (const Kernel kernel : {Kernel::none, Kernel::mala, Kernel::langevin, Kernel::hybrid})
+  for (const Transition kernel :
+       {Transition::none, Transition::mala, Transition::langevin, Transition::hybrid})
     for (const Start start : {Start::resample, Start::translator, Start::mode, Start::prior}) {
       SamplerConfig config;
       config.kernel = kernel;
@@ -224,7 +227,7 @@ TEST(chains_do_not_depend_on_the_split) {
           CHECK(same(whole.energies, b * 300 + first, part.energies));
           CHECK(part.candidates[0] == whole.candidates[b]);
         }
-      if (start == Start::resample && kernel == Kernel::mala) {
+      if (start == Start::resample && kernel == Transition::mala) {
         std::printf("  M %u %u %u, ESS %.2f %.2f %.2f\n", whole.candidates[0], whole.candidates[1],
                     whole.candidates[2], static_cast<double>(whole.ess[0]), static_cast<double>(whole.ess[1]),
                     static_cast<double>(whole.ess[2]));
@@ -240,7 +243,7 @@ TEST(more_candidates_extend_fewer) {
   Fixture f;
   Quadratic objective;
   SamplerConfig grown;
-  grown.kernel = Kernel::none;
+  grown.kernel = Transition::none;
   grown.candidates = 4;
   grown.max_candidates = 20000;
   grown.min_ess = 1e9;
@@ -263,13 +266,13 @@ TEST(bounded_priors_stay_inside) {
   config.steps = 20;
   config.step_size = 0.5;
   for (const Start start : {Start::resample, Start::prior, Start::translator, Start::mode})
-    for (const Kernel kernel : {Kernel::mala, Kernel::none}) {
+    for (const Transition kernel : {Transition::mala, Transition::none}) {
       config.start = start;
       config.kernel = kernel;
       const SampleResult result = f.run(objective, config, 500);
       for (const float z : result.latents) CHECK(z >= -0.5f && z <= 0.5f);
       // All of them move, wherever the translator has put them.
-      if (kernel == Kernel::mala) CHECK(result.acceptance[0] > 0.2);
+      if (kernel == Transition::mala) CHECK(result.acceptance[0] > 0.2);
     }
 }
 
@@ -301,12 +304,13 @@ TEST(candidates_without_energy_have_no_weight) {
   objective.broken = [](const float*) { return true; };
   CHECK_CODE("ERR_DIVERGED", f.run(objective, config, 2));
   config.start = Start::prior;
-  for (const Kernel kernel : {Kernel::none, Kernel::mala, Kernel::langevin, Kernel::hybrid}) {
+  for (const Transition kernel :
+       {Transition::none, Transition::mala, Transition::langevin, Transition::hybrid}) {
     config.kernel = kernel;
     CHECK_CODE("ERR_DIVERGED", f.run(objective, config, 2));
   }
   objective.broken = [](const float*) { return false; };
-  config.kernel = Kernel::langevin;
+  config.kernel = Transition::langevin;
   config.groups = {sgld(1e30, 0.01, 0, 0)};
   config.steps = 10;
   CHECK_CODE("ERR_DIVERGED", f.run(objective, config, 2));
@@ -317,7 +321,7 @@ TEST(langevin_without_noise_against_double) {
   Quadratic objective;
   SamplerConfig config;
   config.start = Start::prior;
-  config.kernel = Kernel::langevin;
+  config.kernel = Transition::langevin;
   config.steps = 20;
   config.groups = {sgld(0.1, 0, 1, 1.2)};
   config.fidelity = 2;
@@ -346,7 +350,7 @@ TEST(hybrid_without_noise_against_double) {
   Fixture f;
   Quadratic objective;
   SamplerConfig config;
-  config.kernel = Kernel::hybrid;
+  config.kernel = Transition::hybrid;
   config.steps = 20;
   config.groups = {sgld(0.1, 0, 1, 2)};
   config.fidelity = 1;
@@ -413,7 +417,7 @@ TEST(groups_follow_their_own_rules) {
   Quadratic objective;
   SamplerConfig config;
   config.start = Start::prior;
-  config.kernel = Kernel::langevin;
+  config.kernel = Transition::langevin;
   config.steps = 20;
   config.prior_weight = 0;
   UpdateGroup adam = sgld(0.05, 0, 0.5, 1.5, 1);
@@ -441,9 +445,9 @@ TEST(groups_follow_their_own_rules) {
     CHECK_NEAR(static_cast<double>(result.latents[2 * b + 1]), z[1], 1e-4);
   }
   config.groups[1].rule = Rule::fixed;
-  for (const Kernel kernel : {Kernel::langevin, Kernel::hybrid}) {
+  for (const Transition kernel : {Transition::langevin, Transition::hybrid}) {
     config.kernel = kernel;
-    config.start = kernel == Kernel::hybrid ? Start::mode : Start::prior;
+    config.start = kernel == Transition::hybrid ? Start::mode : Start::prior;
     std::vector<float> first;
     const SampleResult held = f.run(objective, config, 2, 0, 0, 3, [&](const SampleProgress& p) {
       if (p.step == 0) first.assign(p.latents, p.latents + 12);
@@ -460,7 +464,7 @@ TEST(groups_draw_numbers_of_their_own) {
   Quadratic objective;
   SamplerConfig config;
   config.start = Start::prior;
-  config.kernel = Kernel::langevin;
+  config.kernel = Transition::langevin;
   config.steps = 1;
   config.fidelity = 0;
   config.prior_weight = 0;
@@ -517,7 +521,7 @@ TEST(rounds_come_closer_to_the_posterior) {
   Fixture f;
   Quadratic objective;
   SamplerConfig config;
-  config.kernel = Kernel::none;
+  config.kernel = Transition::none;
   config.candidates = 4;
   config.max_candidates = 4;
   config.rounds = 12;
@@ -526,7 +530,7 @@ TEST(rounds_come_closer_to_the_posterior) {
   check_posterior(f, result, n, 0.015);
   CHECK(result.forwards == n * 4 * 12);
   config.rounds = 2;
-  config.kernel = Kernel::mala;
+  config.kernel = Transition::mala;
   config.steps = 3;
   config.candidates = 16;
   config.adapt = Adapt::none;
@@ -570,7 +574,8 @@ TEST(pilots_freeze_the_step_size) {
 TEST(rounds_and_groups_do_not_depend_on_the_split) {
   Fixture f;
   Quadratic objective;
-  for (const Kernel kernel : {Kernel::none, Kernel::mala, Kernel::langevin, Kernel::hybrid}) {
+  for (const Transition kernel :
+       {Transition::none, Transition::mala, Transition::langevin, Transition::hybrid}) {
     SamplerConfig config;
     config.kernel = kernel;
     config.seed = 8;
@@ -596,7 +601,7 @@ TEST(starts_that_are_given) {
   Quadratic objective;
   SamplerConfig config;
   config.start = Start::prior;
-  config.kernel = Kernel::none;
+  config.kernel = Transition::none;
   const std::vector<float> starts{1, 2, 3, 4};
   SampleRequest request;
   request.conditions = f.conditions.data();
@@ -612,7 +617,7 @@ TEST(divergence_tells_the_energies) {
   objective.broken = [](const float* z) { return std::fabs(z[0]) > 1e4f; };
   SamplerConfig config;
   config.start = Start::prior;
-  config.kernel = Kernel::langevin;
+  config.kernel = Transition::langevin;
   config.steps = 100;
   config.groups = {sgld(3, 0, 0, 0)};
   std::vector<float> seen;
@@ -631,7 +636,7 @@ TEST(divergence_tells_the_energies) {
 }
 
 TEST(sampling_stops_within_a_step) {
-  for (const Kernel kernel : {Kernel::mala, Kernel::langevin, Kernel::hybrid}) {
+  for (const Transition kernel : {Transition::mala, Transition::langevin, Transition::hybrid}) {
     Fixture f;
     Quadratic objective;
     objective.on_call = [&] {
@@ -656,7 +661,8 @@ TEST(sampling_nothing_and_bad_requests) {
   CHECK(none.latents.empty() && none.ess.empty());
   config.steps = 0;
   objective.gradient = false;
-  for (const Kernel kernel : {Kernel::none, Kernel::mala, Kernel::langevin, Kernel::hybrid}) {
+  for (const Transition kernel :
+       {Transition::none, Transition::mala, Transition::langevin, Transition::hybrid}) {
     config.kernel = kernel;
     CHECK(f.run(objective, config, 2).latents.size() == 12);
   }
@@ -684,7 +690,7 @@ TEST(sampling_nothing_and_bad_requests) {
 TEST(sampler_steps_do_not_allocate) {
   Fixture f;
   Quadratic objective;
-  for (const Kernel kernel : {Kernel::mala, Kernel::langevin, Kernel::hybrid}) {
+  for (const Transition kernel : {Transition::mala, Transition::langevin, Transition::hybrid}) {
     SamplerConfig config;
     config.kernel = kernel;
     config.steps = 30;
@@ -711,7 +717,7 @@ TEST(energies_get_draws_of_their_own_chains) {
     }
     steps.push_back(draws.step);
   };
-  const auto run = [&](Start start, Kernel kernel) {
+  const auto run = [&](Start start, Transition kernel) {
     steps.clear();
     config.start = start;
     config.kernel = kernel;
@@ -720,9 +726,9 @@ TEST(energies_get_draws_of_their_own_chains) {
   };
   // What compares energies keeps a chain's draw; what follows a gradient draws anew, and ends with the kept
   // one.
-  for (const uint32_t step : run(Start::resample, Kernel::mala)) CHECK(step == 0);
-  CHECK((run(Start::translator, Kernel::mala) == std::vector<uint32_t>{0, 0, 0, 0}));
-  CHECK((run(Start::translator, Kernel::none) == std::vector<uint32_t>{0}));
-  CHECK((run(Start::translator, Kernel::langevin) == std::vector<uint32_t>{1, 2, 3, 0}));
-  CHECK((run(Start::mode, Kernel::hybrid) == std::vector<uint32_t>{1, 2, 3, 0}));
+  for (const uint32_t step : run(Start::resample, Transition::mala)) CHECK(step == 0);
+  CHECK((run(Start::translator, Transition::mala) == std::vector<uint32_t>{0, 0, 0, 0}));
+  CHECK((run(Start::translator, Transition::none) == std::vector<uint32_t>{0}));
+  CHECK((run(Start::translator, Transition::langevin) == std::vector<uint32_t>{1, 2, 3, 0}));
+  CHECK((run(Start::mode, Transition::hybrid) == std::vector<uint32_t>{1, 2, 3, 0}));
 }

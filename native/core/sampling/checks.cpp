@@ -41,9 +41,9 @@ void check_memory(const Prior& prior, const SamplerConfig& config, const SampleR
   double floats = 2 * d + 8;  // latents, result, energies, chains
   if (config.start == Start::resample) floats += d + 16;
   if (config.start == Start::prior && request.starts != nullptr) floats += d;
-  if (config.kernel == Kernel::mala) floats += 5 * d + 9;
-  if (config.kernel == Kernel::langevin) floats += 5 * d;
-  if (config.kernel == Kernel::hybrid)
+  if (config.kernel == Transition::mala) floats += 5 * d + 9;
+  if (config.kernel == Transition::langevin) floats += 5 * d;
+  if (config.kernel == Transition::hybrid)
     floats +=
         3 * d + 7 * d * static_cast<double>(translator != nullptr ? translator->config().components : 1);
   const double chains = static_cast<double>(request.condition_count) * static_cast<double>(request.count);
@@ -65,7 +65,7 @@ void check_auxiliary(const Objective& objective, const Translator& translator, c
   if (request.auxiliary_begin > z)
     fail("auxiliary begin: expected at most " + std::to_string(z) + ", so that y fits into the latent, got " +
          std::to_string(request.auxiliary_begin));
-  const bool hybrid = config.kernel == Kernel::hybrid && config.steps > 0;
+  const bool hybrid = config.kernel == Transition::hybrid && config.steps > 0;
   if (config.start == Start::resample && !hybrid && request.auxiliary_stds == nullptr)
     fail("auxiliary stds: resampling weighs candidates by a density of y, expected its deviations, got none");
   for (size_t j = 0; request.auxiliary_stds != nullptr && j < y; ++j)
@@ -103,7 +103,7 @@ void check_request(const Objective& objective, const Translator* translator, con
     check_fit("the translator's condition", translator->config().condition, "objective's",
               objective.condition_size());
   }
-  if (config.kernel != Kernel::none && config.steps > 0 && !objective.has_gradient())
+  if (config.kernel != Transition::none && config.steps > 0 && !objective.has_gradient())
     throw Error("ERR_NO_GRADIENT", "sampler: this kernel needs ∂E/∂z, and the objective has no gradient");
   if (!config.groups.empty()) {
     size_t size = 0;

@@ -19,7 +19,7 @@ enum class Start {
 };
 
 /// What moves them.
-enum class Kernel {
+enum class Transition {
   none,
   mala,      ///< method.md "Recommended sampler", 3
   langevin,  ///< momentum SGD with noise on one latent a chain; target energy as given
@@ -32,7 +32,7 @@ enum class Kernel {
 /// `pilot`: likewise in a run of chains of their own before, whose mean log h a condition's chains then keep.
 enum class Adapt { none, chain, pilot };
 
-/// How dimensions of a latent move under Kernel::langevin and hybrid.
+/// How dimensions of a latent move under Transition::langevin and hybrid.
 enum class Rule {
   sgld,  ///< momentum SGD
   adam,  ///< Adam (0.9, 0.999, 1e-8); of sgld's numbers `momentum` plays no part
@@ -48,11 +48,11 @@ struct Names<Start> {
 };
 
 template <>
-struct Names<Kernel> {
-  static constexpr std::pair<const char*, Kernel> all[] = {{"none", Kernel::none},
-                                                           {"mala", Kernel::mala},
-                                                           {"langevin", Kernel::langevin},
-                                                           {"hybrid", Kernel::hybrid}};
+struct Names<Transition> {
+  static constexpr std::pair<const char*, Transition> all[] = {{"none", Transition::none},
+                                                               {"mala", Transition::mala},
+                                                               {"langevin", Transition::langevin},
+                                                               {"hybrid", Transition::hybrid}};
 };
 
 template <>
@@ -68,7 +68,7 @@ struct Names<Rule> {
 };
 
 /// So many dimensions of a latent with their rule. Gradients are clipped per chain and group. Under
-/// Kernel::hybrid none may have both of an auxiliary head's y and of z.
+/// Transition::hybrid none may have both of an auxiliary head's y and of z.
 struct UpdateGroup {
   size_t size = 0;
   Rule rule = Rule::sgld;
@@ -97,7 +97,7 @@ struct UpdateGroup {
 
 struct SamplerConfig {
   Start start = Start::resample;
-  Kernel kernel = Kernel::mala;
+  Transition kernel = Transition::mala;
   size_t steps = 4;   ///< T, in each round
   size_t rounds = 1;  ///< Start::resample with mala or none: from the second on the state is a candidate
 
@@ -112,7 +112,7 @@ struct SamplerConfig {
   double min_ess = 4.0;  ///< doubles M where the mean ESS of the condition's pilot chains is below; 0 = never
   size_t pilot_chains = 4;  ///< sample indices 0…3 of the stream decide M, whatever the call's count is
 
-  // Kernel::mala
+  // Transition::mala
   static constexpr double kAuto = -1;
   double step_size =
       kAuto;  ///< h₀ in standard coordinates (core/prior/standard_latent.h); auto: core/sampling/mala_scale.h
@@ -123,7 +123,7 @@ struct SamplerConfig {
   Adapt adapt = Adapt::chain;
   size_t pilot_steps = 50;  ///< Adapt::pilot: of each of `pilot_chains` chains
 
-  // Kernel::langevin, Kernel::hybrid
+  // Transition::langevin, Transition::hybrid
   std::vector<UpdateGroup> groups;  ///< of the dimensions in their order; none: one group as UpdateGroup is
   double weight_learning_rate = 5e-3;  ///< hybrid: Adam on the mixture weights' logits
 

@@ -27,7 +27,7 @@ SamplerRun::SamplerRun(Objective& run_objective, const Translator* run_translato
       config(run_config),
       request(run_request),
       cancel(run_cancel),
-      kernel(run_config.steps > 0 ? run_config.kernel : Kernel::none),
+      kernel(run_config.steps > 0 ? run_config.kernel : Transition::none),
       device(run_translator != nullptr       ? run_translator->device()
              : run_request.device != nullptr ? *run_request.device
                                              : cpu_device()),
@@ -52,14 +52,14 @@ SamplerRun::SamplerRun(Objective& run_objective, const Translator* run_translato
   chains.push();
   conditions.push();
   constexpr float nan = std::numeric_limits<float>::quiet_NaN();
-  const bool resamples = config.start == Start::resample && kernel != Kernel::hybrid && n > 0;
+  const bool resamples = config.start == Start::resample && kernel != Transition::hybrid && n > 0;
   result.ess.assign(request.condition_count, resamples ? 0.0f : nan);
   result.candidates.assign(request.condition_count, 0);
   result.acceptance.assign(request.condition_count, nan);
   result.step_sizes.assign(request.condition_count, nan);
   // So that steps allocate nothing, unless there are very many.
   constexpr size_t most = size_t{1} << 20;
-  const size_t reports = kernel == Kernel::none ? 1 : config.rounds * config.steps + 1;
+  const size_t reports = kernel == Transition::none ? 1 : config.rounds * config.steps + 1;
   result.trace.reserve(std::min(most, request.condition_count * std::min(most, reports)));
 }
 
@@ -138,8 +138,8 @@ void SamplerRun::report(size_t step) {
   if (!progress_) return;
   SampleProgress progress;
   progress.step = step;
-  const size_t rounds = config.start == Start::resample && kernel == Kernel::mala ? config.rounds : 1;
-  progress.steps = kernel == Kernel::none ? 0 : rounds * config.steps;
+  const size_t rounds = config.start == Start::resample && kernel == Transition::mala ? config.rounds : 1;
+  progress.steps = kernel == Transition::none ? 0 : rounds * config.steps;
   progress.energies = energies.host();
   progress.latents = z.host();
   progress.chains = n;

@@ -24,7 +24,7 @@ class SamplerRun {
   const SamplerConfig& config;
   const SampleRequest& request;
   CancelToken& cancel;
-  const Kernel kernel;  ///< none where there are no steps
+  const Transition kernel;  ///< none where there are no steps
   Device& device;
   const Kernels& kernels;
   const Philox rng;

@@ -14,12 +14,12 @@ void run_chains(SamplerRun& run, const std::vector<double>& log_steps) {
   const SamplerConfig& config = run.config;
   const bool resamples = config.start == Start::resample;
   switch (run.kernel) {
-    case Kernel::hybrid:
+    case Transition::hybrid:
       return run_hybrid(run);
-    case Kernel::langevin:
+    case Transition::langevin:
       start_chains(run);
       return run_langevin(run);
-    case Kernel::mala: {
+    case Transition::mala: {
       start_chains(run);
       Mala mala(run, log_steps);
       mala.run(0);
@@ -29,7 +29,7 @@ void run_chains(SamplerRun& run, const std::vector<double>& log_steps) {
       }
       return mala.finish();
     }
-    case Kernel::none:
+    case Transition::none:
       break;
   }
   const bool energies_known = start_chains(run);
@@ -48,7 +48,7 @@ double first_step_size(const SamplerRun& run) {
 std::vector<double> first_log_steps(const SamplerRun& run, SampleResult& result) {
   const size_t conditions = run.request.condition_count;
   std::vector<double> log_steps(conditions, std::log(first_step_size(run)));
-  if (run.kernel != Kernel::mala || run.config.adapt != Adapt::pilot) return log_steps;
+  if (run.kernel != Transition::mala || run.config.adapt != Adapt::pilot) return log_steps;
   SamplerConfig config = run.config;
   config.adapt = Adapt::chain;
   config.rounds = 1;

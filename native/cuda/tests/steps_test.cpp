@@ -84,7 +84,7 @@ class Distance : public Objective {
   }
 };
 
-SampleResult sample_all(Device& device, Start start, Kernel kernel) {
+SampleResult sample_all(Device& device, Start start, Transition kernel) {
   const Translator translator(device, shape(0), 9);
   Distance objective;
   Prior prior;
@@ -176,9 +176,9 @@ TEST(steps_a_training_is_that_of_the_cpu) {
 TEST(steps_a_sampling_run_is_that_of_the_cpu) {
   const auto device = cuda::cuda_device(0);
   for (const auto& [start, kernel] :
-       {std::pair{Start::resample, Kernel::mala}, std::pair{Start::mode, Kernel::langevin},
-        std::pair{Start::translator, Kernel::none}, std::pair{Start::translator, Kernel::hybrid},
-        std::pair{Start::prior, Kernel::mala}}) {
+       {std::pair{Start::resample, Transition::mala}, std::pair{Start::mode, Transition::langevin},
+        std::pair{Start::translator, Transition::none}, std::pair{Start::translator, Transition::hybrid},
+        std::pair{Start::prior, Transition::mala}}) {
     const SampleResult expected = sample_all(cpu_device(), start, kernel),
                        got = sample_all(*device, start, kernel);
     CHECK(worst(got.latents, expected.latents) < 1e-4);
@@ -199,10 +199,10 @@ TEST(steps_every_call_of_a_training_fails_once) {
 
 TEST(steps_every_call_of_a_sampling_run_fails_once) {
   if (emulator() == nullptr) return;
-  const SampleResult expected = sample_all(cpu_device(), Start::resample, Kernel::mala);
+  const SampleResult expected = sample_all(cpu_device(), Start::resample, Transition::mala);
   every_call_fails("sampling", [&] {
     const auto device = cuda::cuda_device(0);
-    const SampleResult got = sample_all(*device, Start::resample, Kernel::mala);
+    const SampleResult got = sample_all(*device, Start::resample, Transition::mala);
     if (!(worst(got.latents, expected.latents) < 1e-4)) throw std::runtime_error("wrong numbers");
   });
 }
