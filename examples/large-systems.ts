@@ -67,7 +67,6 @@ export const systems: Record<string, System> = {
   // Translator and chains work in w, which goes into every layer. Its scale is not known beforehand.
   stylegan2: {
     latent: ({ mapping }) => latent.mapped(mapping!, latent.normal(size(mapping!, 0))),
-    translator: { space: "w" },
     train: { calibrate: true },
     learningRate: 0.1,
     noise: 0.2,

@@ -34,8 +34,7 @@ export const translatorCommand: Command = {
         await checkWritable(out);
         await writeFileAtomic(out, translator.toOnnx(), { signal });
       }
-      const { condition, latent, components, hidden, depth, stds, deterministic, space, auxiliary } =
-        translator;
+      const { condition, latent, components, hidden, depth, stds, deterministic, auxiliary } = translator;
       const json = {
         translator: path,
         condition,
@@ -47,12 +46,11 @@ export const translatorCommand: Command = {
         auxiliary,
         stds,
         deterministic,
-        space,
         ...(out === undefined ? {} : { onnx: out }),
       };
       const kind = deterministic ? "a point" : `${components} components with ${stds} stds`;
       const lines = [
-        `${path}: c [${condition}] → ${kind} in ${space} [${latent}]; hidden ${hidden}, residual blocks ${depth}, ` +
+        `${path}: c [${condition}] → ${kind} in z [${latent}]; hidden ${hidden}, residual blocks ${depth}, ` +
           `bound ${translator.bound || "none"}`,
         ...(out === undefined ? [] : [`${out}: written`]),
       ];

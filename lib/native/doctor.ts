@@ -25,14 +25,24 @@ export interface DeviceTrial {
   readonly problem: string | null;
 }
 
-export interface Diagnosis {
+/** What is there, before anything is opened but the CUDA driver. */
+export interface Inventory {
+  readonly devices: readonly DeviceInfo[];
+  readonly cuda: NativeCudaInventory;
+}
+
+export interface Diagnosis extends Inventory {
   readonly findings: readonly Finding[];
   /** What "auto" is here. */
   readonly auto: DeviceId;
-  readonly cuda: NativeCudaInventory;
   readonly trials: readonly DeviceTrial[];
   /** Whether everything that is there works, and the device that was asked about can be used. */
   readonly healthy: boolean;
+}
+
+/** @throws Tr0nError ERR_RUNTIME_MISSING */
+export function inventory(): Inventory {
+  return { devices: devices(), cuda: native().cudaInventory() };
 }
 
 /**
@@ -43,9 +53,9 @@ export interface Diagnosis {
  * @throws AbortError
  */
 export async function diagnose(wanted?: Device, signal?: AbortSignal): Promise<Diagnosis> {
-  const cuda = native().cudaInventory();
+  const { devices, cuda } = inventory();
   const trials: DeviceTrial[] = [];
-  for (const device of devices()) if (device.kind === "cuda") trials.push(await tryDevice(device, signal));
+  for (const device of devices) if (device.kind === "cuda") trials.push(await tryDevice(device, signal));
   const findings = [
     driverFinding(cuda),
     kernelFinding(cuda),
@@ -74,6 +84,7 @@ export async function diagnose(wanted?: Device, signal?: AbortSignal): Promise<D
   return {
     findings,
     auto: typeof auto === "string" ? auto : "cpu",
+    devices,
     cuda,
     trials,
     healthy: findings.every((finding) => finding.state !== "failed"),

@@ -193,7 +193,8 @@ function checkConfig(given: TranslatorFileConfig): TranslatorFileConfig {
       throw new TypeError(`${role}: expected a name, a SHA-256 and an output`);
     return { name, sha256, output };
   };
-  const translator = { ...given.translator };
+  const translator: TranslatorSettings & { space?: unknown } = { ...given.translator };
+  delete translator.space; // files used to say by which letter their tensors are called; the tensors tell it, too
   const unknown = Object.keys(translator).find(
     (key) => !Object.hasOwn(translatorSettings.form.properties, key),
   );

@@ -83,7 +83,6 @@ export async function trainTranslator(
       ...(await pairsRecord(objective)),
       translator: {
         ...architectureOf(translator),
-        space: undefined, // names in files make no other run
         bound: translator.bound,
         conditionNoise: noiseToJson(translatorSettings.conditionNoise),
         ...(auxiliary ? { auxiliary: auxiliary.name } : {}),

@@ -12,21 +12,18 @@ export function translatorOnnx(shape: TranslatorShape, values: Record<string, Te
   };
   const linear = (x: string, name: string): string =>
     b.op("Gemm", [x, tensor(`${name}.weight`), tensor(`${name}.bias`)], { transB: 1 });
-  const { components: k, latent: d, space } = shape;
+  const { components: k, latent: d } = shape;
   const c = b.input("c", DataType.FLOAT, ["batch", shape.condition]);
   let a = b.op("Relu", [linear(c, "shared1")]);
   for (let block = 0; block < shape.depth; block++)
     a = b.op("Add", [a, b.op("Relu", [linear(a, `shared${2 + block}`)])]);
-  let means = linear(a, `${space}_layer`);
+  let means = linear(a, "z_layer");
   if (shape.bound > 0) means = b.op("Mul", [b.op("Tanh", [means]), b.scalar(shape.bound, means)]);
   if (shape.deterministic) b.output("means", b.op("Reshape", [means, b.ints([0, 1, d])]));
   else {
-    b.output("logits", linear(a, `${space}_mixture_logits`));
+    b.output("logits", linear(a, "z_mixture_logits"));
     b.output("means", b.op("Reshape", [means, b.ints([0, k, d])]));
-    const stds = b.op("Add", [
-      b.op("Exp", [tensor(`${space}_log_stds`)]),
-      b.constant([1e-6], [], DataType.FLOAT),
-    ]);
+    const stds = b.op("Add", [b.op("Exp", [tensor("z_log_stds")]), b.constant([1e-6], [], DataType.FLOAT)]);
     b.output("stds", b.op("Reshape", [stds, b.ints(shape.stds === "component" ? [k, d] : [d])]));
   }
   if (shape.auxiliary > 0) b.output("y", linear(a, "y_layer"));

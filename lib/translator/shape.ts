@@ -1,6 +1,5 @@
 /** What a translator network looks like: its sizes, and the tensors that files name. */
 import { ArgumentError, Tr0nError } from "../base/errors.js";
-import { check } from "../options/check.js";
 import {
   boolean,
   integer,
@@ -18,11 +17,8 @@ const size = integer({ min: 1, max: 2 ** 20 });
 
 /** @internal */
 export const stdsShape = words("shared", "component");
-/** @internal */
-export const spaceShape = words("z", "w");
 
 export type Stds = TypeOf<typeof stdsShape>;
-export type Space = TypeOf<typeof spaceShape>;
 
 /**
  * What callers choose of a network. What depends on the models or the loss is left open.
@@ -38,10 +34,6 @@ export const architecture = {
   depth: option(integer({ min: 1, max: 64 }), "residual blocks", { more: "The paper has one.", default: 1 }),
   stds: option(stdsShape, "standard deviations, one vector of all components or one of each", {
     default: "shared",
-  }),
-  space: option(spaceShape, "first letter of the heads' tensors in files", {
-    more: "z_…, or w_… as the paper's code has them for generators with a mapping network.",
-    default: "z",
   }),
 };
 /** @internal */
@@ -104,13 +96,6 @@ export type TranslatorShape = Checked<typeof translatorShape>;
 /** More parameters than this are refused before anything is allocated: 4 GB with the optimiser's state. */
 const maxParameters = 2 ** 28;
 
-/** @throws ArgumentError; Tr0nError ERR_OUT_OF_MEMORY for a network that is too large */
-export function checkShape(given: unknown): TranslatorShape {
-  const shape = check(translatorShape, given, { name: "options" });
-  checkParameters(shape);
-  return shape;
-}
-
 /** @throws Tr0nError ERR_OUT_OF_MEMORY for a network that is too large */
 export function checkParameters(shape: TranslatorShape): void {
   const parameters = parameterCount(shape);
@@ -134,9 +119,4 @@ export function parameterCount(s: TranslatorShape): number {
       : linear(s.hidden, s.components) + (s.stds === "component" ? s.components : 1) * s.latent) +
     (s.auxiliary > 0 ? linear(s.hidden, s.auxiliary) : 0)
   );
-}
-
-/** A parameter's name in files, from the network's own, which is that of z-space. */
-export function spacedName(name: string, space: Space): string {
-  return space === "z" ? name : name.replace(/^z_/, "w_");
 }

@@ -21,8 +21,6 @@ import {
   checkParameters,
   logStdShape,
   parameterCount,
-  spacedName,
-  type Space,
   type Stds,
   translatorShape,
   type TranslatorShape,
@@ -30,7 +28,7 @@ import {
 import { check } from "../options/check.js";
 import { drawnSeed, seedShape } from "../options/common.js";
 import { object, option, type TypeOf } from "../options/describe.js";
-import { shapeOfTensors } from "./tensors.js";
+import { nameInFile, shapeOfTensors } from "./tensors.js";
 
 /** @internal */
 export const translatorOptions = object(
@@ -69,16 +67,15 @@ export interface MixtureTensors {
  * With `depth` n there are n such residual blocks, called shared2, shared3, …
  */
 export class Translator implements TranslatorShape, Disposable {
-  readonly condition: number;
-  readonly latent: number;
-  readonly components: number;
-  readonly hidden: number;
-  readonly depth: number;
-  readonly bound: number;
-  readonly auxiliary: number;
-  readonly stds: Stds;
-  readonly deterministic: boolean;
-  readonly space: Space;
+  readonly condition!: number;
+  readonly latent!: number;
+  readonly components!: number;
+  readonly hidden!: number;
+  readonly depth!: number;
+  readonly bound!: number;
+  readonly auxiliary!: number;
+  readonly stds!: Stds;
+  readonly deterministic!: boolean;
   /** Where it computes. */
   readonly device: DeviceId;
   readonly precision: Precision;
@@ -93,35 +90,16 @@ export class Translator implements TranslatorShape, Disposable {
    *   as well and can be read and saved all the same
    */
   constructor(options: TranslatorOptions) {
-    const shape = check(translatorOptions, options, { name: "options" });
+    const { initialLogStd, seed, device, precision, ...shape } = check(translatorOptions, options, {
+      name: "options",
+    });
     checkParameters(shape);
-    this.condition = shape.condition;
-    this.latent = shape.latent;
-    this.components = shape.components;
-    this.hidden = shape.hidden;
-    this.depth = shape.depth;
-    this.bound = shape.bound;
-    this.auxiliary = shape.auxiliary;
-    this.stds = shape.stds;
-    this.deterministic = shape.deterministic;
-    this.space = shape.space;
-    const { initialLogStd, seed } = shape;
-    this.precision = shape.precision;
-    this.device = checkDevice("device", shape.device);
+    Object.assign(this, shape);
+    this.precision = precision;
+    this.device = checkDevice("device", device);
     this.handle = callNative(() =>
       native().createTranslator(
-        {
-          condition: this.condition,
-          hidden: this.hidden,
-          latent: this.latent,
-          components: this.components,
-          depth: this.depth,
-          auxiliary: this.auxiliary,
-          bound: this.bound,
-          componentStds: this.stds === "component",
-          deterministic: this.deterministic,
-          initialLogStd,
-        },
+        { ...shape, componentStds: shape.stds === "component", initialLogStd },
         BigInt(seed),
         this.device,
         this.precision,
@@ -131,7 +109,7 @@ export class Translator implements TranslatorShape, Disposable {
 
   /** Name and shape of every parameter. Names are those of the paper's PyTorch code; weights of linear layers are [out, in]. */
   get parameters(): readonly { readonly name: string; readonly shape: readonly number[] }[] {
-    return this.layout.map(({ name, shape }) => ({ name, shape }));
+    return this.native.parameters.map(({ name, shape }) => ({ name, shape }));
   }
 
   /** A copy of all parameters by name. */
@@ -145,7 +123,7 @@ export class Translator implements TranslatorShape, Disposable {
    * @throws ArgumentError when one is missing, unknown, misshapen or not finite; nothing is changed then
    */
   setValues(values: Record<string, Tensor>): void {
-    const parameters = this.layout;
+    const parameters = this.native.parameters;
     if (values === null || typeof values !== "object")
       throw invalid("values", "an object of Tensors by name", values);
     for (const name of Object.keys(values))
@@ -262,8 +240,8 @@ export class Translator implements TranslatorShape, Disposable {
   }
 
   /**
-   * A translator from a file's bytes; the tensors tell its sizes. Weights of the paper's code work as well, w-space
-   * included, once the checkpoint is converted to .safetensors; pass their `bound`, which such files do not tell.
+   * A translator from a file's bytes; the tensors tell its sizes. Weights of the paper's code work as well, those of w-space
+   * (w_layer, …) included, once the checkpoint is converted to .safetensors; pass their `bound`, which such files do not tell.
    *
    * @throws FileError ERR_FILE_INVALID for a damaged file or tensors that are no translator's
    */
@@ -280,11 +258,6 @@ export class Translator implements TranslatorShape, Disposable {
       throw new FileError("ERR_FILE_INVALID", `bytes: its bound ${JSON.stringify(stored)} is no number ≥ 0`);
     // A file of a Tr0n has tensors of its latent, too.
     return translatorFromFile(splitTables(file).rest, "bytes", bound, o);
-  }
-
-  /** Parameters by the names that files have, and where they are among the flat values. */
-  private get layout(): NativeTranslator["parameters"] {
-    return this.native.parameters.map((p) => ({ ...p, name: spacedName(p.name, this.space) }));
   }
 
   /** The addon's object. @throws Tr0nError ERR_DISPOSED */
@@ -349,7 +322,7 @@ export class Translator implements TranslatorShape, Disposable {
   /** Parts of `flat` by name: copies, or views of it. */
   private byName(flat: Float32Array, copies = true): Record<string, Tensor> {
     return Object.fromEntries(
-      this.layout.map(({ name, shape, offset, size: count }) => [
+      this.native.parameters.map(({ name, shape, offset, size: count }) => [
         name,
         { data: (copies ? flat.slice : flat.subarray).call(flat, offset, offset + count), shape },
       ]),
@@ -370,10 +343,7 @@ export function translatorFromFile(
 ): Translator {
   const translator = new Translator({ ...shapeOfTensors(file, fileName), bound, seed: 0, device, precision });
   try {
-    const parameters = translator.native.parameters.map((p) => ({
-      ...p,
-      name: spacedName(p.name, translator.space),
-    }));
+    const parameters = translator.native.parameters.map((p) => ({ ...p, name: nameInFile(file, p.name) }));
     for (const name of file.tensors.keys())
       if (!parameters.some((parameter) => parameter.name === name))
         throw new FileError("ERR_FILE_INVALID", `${fileName}: unexpected tensor ${JSON.stringify(name)}`);

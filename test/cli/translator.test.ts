@@ -40,7 +40,6 @@ describe("command line, translators", () => {
       hidden: 7,
       depth: 2,
       stds: "component",
-      space: "z",
       bound: 3,
       conditionNoise: { kind: "covariance", from: "pairs", scale: 0.5 },
     });
@@ -118,7 +117,6 @@ describe("command line, translators", () => {
       auxiliary: 0,
       stds: "shared",
       deterministic: false,
-      space: "z",
       onnx: out,
     });
     using model = await loadModel(out);

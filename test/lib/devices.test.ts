@@ -164,7 +164,10 @@ describe("tr0n doctor", function () {
     const { code, json, out } = await tr0n(["doctor", "--device", "cuda", "--json"]);
     assert.equal(code, 0, out);
     assert.equal(json()["healthy"], true);
-    assert.match((await tr0n(["doctor"])).out, /^ok +CUDA driver: .*\n(.*\n)*ok +cuda:0: .*one checked/);
+    assert.match(
+      (await tr0n(["doctor"])).out,
+      /^device +name.*\n.*\ncpu .*\ncuda:0 .*\n\nok +CUDA driver: .*\n(.*\n)*ok +cuda:0: .*one checked/,
+    );
     await gpusClosed();
     assert.equal(emulator()?.leaks() ?? 0, 0);
   });

@@ -359,14 +359,12 @@ describe("Training", () => {
         depth: 2,
         stds: "component",
         components: 3,
-        space: "w",
         conditionNoise: { kind: "covariance", from: "pairs", scale: 0.3 },
       } as const;
       using tr0n = await create({ translator });
       await tr0n.train(settings);
       const path = join(folder, "t.safetensors");
       await tr0n.save(path);
-      assert.ok(decodeSafetensors(await readFile(path), path).tensors.has("w_log_stds"));
       using back = await Tr0n.load(path, { generator, encoder: classifier });
       assert.equal(values(back), values(tr0n));
       const sampled = async (t: Tr0n): Promise<string> =>
@@ -374,6 +372,31 @@ describe("Training", () => {
       assert.equal(await sampled(back), await sampled(tr0n));
       await back.train({ ...settings, seed: settings.seed });
       assert.equal(values(back), values(tr0n));
+    });
+  });
+
+  it("reads files whose tensors have the names of w-space, and writes those of z-space", async () => {
+    await withFolder(async (folder) => {
+      using tr0n = await create();
+      await tr0n.train(settings);
+      const [path, former] = [join(folder, "t.safetensors"), join(folder, "w.safetensors")];
+      await tr0n.save(path);
+      const { tensors, metadata } = decodeSafetensors(await readFile(path), path);
+      const config = JSON.parse(metadata.get("config")!) as { translator: Record<string, unknown> };
+      config.translator["space"] = "w";
+      const renamed = [...tensors].map(([name, value]) => [name.replace(/^z_/, "w_"), value] as const);
+      await writeFile(
+        former,
+        encodeSafetensors(new Map(renamed), new Map(metadata).set("config", JSON.stringify(config))),
+      );
+      using back = await Tr0n.load(former, { generator, encoder: classifier });
+      assert.equal(values(back), values(tr0n));
+      await back.save(former);
+      const saved = decodeSafetensors(await readFile(former), former);
+      assert.deepEqual(saved.tensors, tensors);
+      const rewritten = JSON.parse(saved.metadata.get("config")!) as typeof config;
+      delete config.translator["space"];
+      assert.deepEqual(rewritten.translator, config.translator);
     });
   });
 

@@ -13,7 +13,6 @@ const shape = { condition: 3, latent: 5, hidden: 9, seed: 1 };
 const variants: Record<string, Omit<TranslatorOptions, "condition" | "latent">> = {
   deep: { components: 3, depth: 3, bound: 1.5, auxiliary: 2 },
   deterministic: { deterministic: true, bound: 2, auxiliary: 2 },
-  "of a mapped latent": { components: 2, space: "w" },
   "with stds of each component": { components: 3, stds: "component", bound: 1.5, auxiliary: 2 },
 };
 
@@ -59,15 +58,7 @@ onDevices("Variants of the translator", (device) => {
         const names = [...decodeSafetensors(bytes, "file").tensors.keys()];
         assert.deepEqual(names.sort(), translator.parameters.map((p) => p.name).sort());
         using back = Translator.fromSafetensors(bytes, { device });
-        for (const key of [
-          "components",
-          "depth",
-          "bound",
-          "auxiliary",
-          "stds",
-          "deterministic",
-          "space",
-        ] as const)
+        for (const key of ["components", "depth", "bound", "auxiliary", "stds", "deterministic"] as const)
           assert.equal(back[key], translator[key], key);
         assert.equal(bits(back.native.values()), bits(translator.native.values()));
         assert.deepEqual(back.toSafetensors(), bytes);
@@ -160,13 +151,21 @@ onDevices("Variants of the translator", (device) => {
       ["w_log_stds", zeros(1, 1, d)],
     ]);
     using translator = Translator.fromSafetensors(encodeSafetensors(tensors), { device });
-    assert.deepEqual([translator.space, translator.latent, translator.components], ["w", 5, 2]);
+    assert.deepEqual([translator.latent, translator.components], [5, 2]);
     const saved = decodeSafetensors(translator.toSafetensors(), "file").tensors;
-    assert.deepEqual([...saved.keys()].sort(), [...tensors.keys()].sort());
-    assert.equal(bits(saved.get("w_layer.bias")!.data), bits(tensors.get("w_layer.bias")!.data));
+    assert.deepEqual(
+      [...saved.keys()].sort(),
+      [...tensors.keys()].map((name) => name.replace(/^w_/, "z_")).sort(),
+    );
+    assert.equal(bits(saved.get("z_layer.bias")!.data), bits(tensors.get("w_layer.bias")!.data));
+    tensors.set("w_layer.weight", zeros(2 * d + 1, 9));
+    assert.throws(
+      () => Translator.fromSafetensors(encodeSafetensors(tensors), { device }),
+      /"w_layer\.weight" to have a multiple of 2 rows, got 11/,
+    );
   });
 
-  it("refuses depths, stds and spaces that are none", async () => {
+  it("refuses depths and stds that are none, and options that are unknown", async () => {
     const make = (options: object) => () => new Translator({ ...shape, ...options, device });
     await rejects(make({ depth: 0 }), "ERR_INVALID_ARGUMENT", /depth/);
     await rejects(make({ stds: "own" }), "ERR_INVALID_ARGUMENT", /stds/);
