@@ -1,8 +1,8 @@
 /** `--latent`: the prior over a generator's inputs. */
 import type { RunConfig } from "../config/config.js";
-import { either } from "../base/kinds.js";
 import { factorised } from "../latent/kinds/factorised.js";
 import { groups as kinds } from "../latent/kinds/groups.js";
+import { orWords } from "../options/family.js";
 import type { GroupLatentSpec, LatentSpec } from "../latent/latent.js";
 import type { Arguments } from "./arguments.js";
 import { UsageError } from "./errors.js";
@@ -11,7 +11,7 @@ const spellings = kinds.all().map(({ spelling }) => spelling);
 
 /** What `--latent` takes, for the end of a command's help. */
 export const latentNotes =
-  `A prior is ${either(spellings.map(({ syntax }) => syntax))}. DIM is the generator's where left ` +
+  `A prior is ${orWords(spellings.map(({ syntax }) => syntax))}. DIM is the generator's where left ` +
   "out. BigGAN: --latent z=truncated,y=table:classes.safetensors.";
 
 /** What `--latent-bound` is, by prior. */
@@ -19,7 +19,7 @@ export const boundHelp = spellings
   .flatMap(({ word, bound }) => (bound?.help ? [`${word}: ${bound.help}`] : []))
   .join("; ");
 
-const boundedWords = either(spellings.flatMap(({ word, bound }) => (bound?.help ? [word] : [])));
+const boundedWords = orWords(spellings.flatMap(({ word, bound }) => (bound?.help ? [word] : [])));
 
 /**
  * Reads `--latent`, `--latent-dim` and `--latent-bound`, as a function of a configuration's latent that they change.
@@ -109,7 +109,7 @@ function readPrior(args: Arguments, text: string): GroupLatentSpec {
   if (!options)
     throw args.wrong(
       "latent",
-      `${either(spellings.map((spelling) => spelling.word))}, with numbers or a file as the help says`,
+      `${orWords(spellings.map((spelling) => spelling.word))}, with numbers or a file as the help says`,
       text,
     );
   return { kind: kind!.kind, ...options } as GroupLatentSpec;

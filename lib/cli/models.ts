@@ -6,9 +6,9 @@ import { encoderKinds } from "../objective/encoder-kind.js";
 import type { Range } from "../base/range.js";
 import { TrustedLoader } from "../model/model.js";
 import type { Model } from "../model/interface.js";
-import { either } from "../base/kinds.js";
 import { energies } from "../objective/energies/index.js";
 import type { EnergySpec } from "../objective/energy.js";
+import { orWords } from "../options/family.js";
 import { stages, type Stage } from "../objective/stages/index.js";
 import { textEncoder, type TextFunction } from "../condition/text-encoder.js";
 import { loadTokenizer } from "../condition/tokenizer.js";
@@ -99,13 +99,17 @@ export const rangeOptions = {
 
 const energyWords = energies.all().flatMap(({ word }) => word ?? []);
 
-/** Stages, each by a flag of its own; they apply in this order. */
+/** Stages, each by a flag of its own, in the order in which they apply. */
+const flagsOfStages = stages
+  .all()
+  .flatMap(({ flag }) => flag ?? [])
+  .sort((a, b) => a.turn - b.turn);
+
 const stageFlags = Object.fromEntries(
-  stages.all().flatMap(({ flag }): [string, OptionSpec][] => {
-    if (!flag) return [];
-    const { name, value, help } = flag;
-    return [[name, value === undefined ? { type: "boolean", help } : { type: "string", value, help }]];
-  }),
+  flagsOfStages.map(({ name, value, help }): [string, OptionSpec] => [
+    name,
+    value === undefined ? { type: "boolean", help } : { type: "string", value, help },
+  ]),
 );
 
 /** What a translator file remembers by itself, so that only `pairs` and `train` ask for it. */
@@ -113,7 +117,7 @@ export const settingOptions = {
   energy: {
     type: "string",
     value: "NAME",
-    help: `${either(energyWords)} (default: by the encoder)`,
+    help: `${orWords(energyWords)} (default: by the encoder)`,
   },
   "encoder-kind": {
     type: "string",
@@ -208,9 +212,9 @@ function readRange(args: Arguments): Range | undefined {
 }
 
 function readStages(args: Arguments): Stage[] | undefined {
-  const list = stages.all().flatMap(({ flag }): Stage[] => {
-    const value = flag && (flag.value === undefined ? args.flag(flag.name) && "" : args.text(flag.name));
-    if (!flag || value === undefined || value === false) return [];
+  const list = flagsOfStages.flatMap((flag): Stage[] => {
+    const value = flag.value === undefined ? args.flag(flag.name) && "" : args.text(flag.name);
+    if (value === undefined || value === false) return [];
     const stage = flag.read(value);
     if (!stage) throw args.wrong(flag.name, flag.expected ?? "another value", value);
     return [stage];

@@ -1,15 +1,14 @@
 /** What a configuration file may hold. Its JSON Schema is published as schema/tr0n.schema.json. */
 import { augmentationOptions } from "../objective/augment.js";
 import { encoderKinds } from "../objective/encoder-kind.js";
-import type { EnergySpec } from "../objective/energy.js";
-import type { Stage } from "../objective/stages.js";
+import { energyInFile } from "../objective/energy.js";
+import { stageInFile } from "../objective/stages.js";
 import { recipes } from "../evaluate/recipes.js";
-import type { LatentSpec } from "../latent/latent.js";
+import { latents } from "../latent/kinds/index.js";
 import { deviceOption, precisionOption } from "../native/devices.js";
 import { seedShape } from "../options/common.js";
 import {
   boolean,
-  constant,
   either,
   integer,
   list,
@@ -26,7 +25,6 @@ import {
   words,
   type FileTypeOf,
   type Option,
-  type Properties,
   type Shape,
 } from "../options/describe.js";
 import { jsonDocument, type JsonDocument } from "../options/json-schema.js";
@@ -34,11 +32,6 @@ import { kindsInFile, type KindSpec } from "../options/kinds.js";
 import { trainOptions, translatorSettings } from "../training/options.js";
 import { samplers } from "../sampling/samplers/index.js";
 
-/** One of several objects that `kind` tells apart. */
-const kind = <const K extends string, const P extends Properties>(name: K, properties: P) =>
-  object({ kind: required(constant(name), "which"), ...properties });
-const positive = number({ above: 0 });
-const atLeast0 = number({ min: 0 });
 const count = (min: number, max = Number.MAX_SAFE_INTEGER) => integer({ min, max });
 const numbers = list(number());
 
@@ -71,83 +64,7 @@ const textEncoder = object({
   }),
 });
 
-const dim = option(count(1), "numbers of a latent", { otherwise: "what the generator's input has" });
-const std = option(positive, "standard deviation", { default: 1 });
-const simpleLatent = either(
-  kind("normal", { dim, std }),
-  kind("truncatedNormal", { dim, std, bound: option(positive, "redrawn beyond ±bound", { default: 2 }) }),
-  kind("uniform", {
-    dim,
-    low: option(number(), "smallest number", { default: -1 }),
-    high: option(number(), "largest number", { default: 1 }),
-  }),
-);
-const groupLatent = either(
-  simpleLatent,
-  kind("table", { file: required(path(), "its rows: the only tensor of a .safetensors file, or JSON") }),
-  kind("mapped", {
-    base: option(simpleLatent, "what the mapping network takes", { otherwise: "normal" }),
-    dim: option(count(1), "numbers of w, where the mapping network does not tell"),
-  }),
-);
-const latent: Shape<LatentSpec, LatentSpec> = either(
-  groupLatent,
-  kind("product", { groups: required(record(groupLatent), "independent priors by the generator's inputs") }),
-  kind("hierarchical", {
-    sizes: required(record(count(1)), "numbers of each group by the generator's inputs"),
-    temperature: option(positive, "standard deviation of all groups", { default: 1 }),
-  }),
-);
-const energy: Shape<EnergySpec, EnergySpec> = named("energy", () =>
-  either(
-    kind("crossEntropy", {}),
-    kind("cosine", {}),
-    kind("squaredError", {}),
-    kind("prior", { weight: option(atLeast0, "weight", { default: 1 }) }),
-    kind("onnx", {
-      model: required(path(), 'ONNX, inputs "output" and "condition", output one number a row'),
-    }),
-    kind("sum", {
-      terms: required(
-        list(
-          object({
-            energy: required(energy, "the energy"),
-            weight: option(number(), "weight", { default: 1 }),
-          }),
-        ),
-        "the terms",
-      ),
-    }),
-  ),
-);
-
-const side = count(1, 2 ** 14);
-const channelNumbers = either(number(), numbers);
-const stage = named("stage", () =>
-  either(
-    kind("resize", {
-      height: required(side, "pixels"),
-      width: required(side, "pixels"),
-      mode: option(words("linear", "cubic", "nearest"), "interpolation", { default: "linear" }),
-    }),
-    kind("normalize", {
-      mean: required(channelNumbers, "a number, or one a channel"),
-      std: required(channelNumbers, "a number, or one a channel"),
-    }),
-    kind("affine", {
-      scale: required(number(), "of x · scale + offset"),
-      offset: option(number(), "of x · scale + offset", { default: 0 }),
-    }),
-    kind("clamp", {
-      min: option(number(), "smallest number", { default: -1 }),
-      max: option(number(), "largest number", { default: 1 }),
-    }),
-    kind("grayscale", {
-      channels: option(either(constant(1), constant(3)), "channels of the result", { default: 1 }),
-    }),
-    kind("clip", { size: option(side, "pixels", { default: 224 }) }),
-  ),
-) as Shape as Shape<Stage, Stage>;
+const latent = either(...latents.inFile);
 
 export type SamplerSpec = KindSpec<typeof samplers>;
 const sampler: Shape<unknown, SamplerSpec> = named("sampler", () => kindsInFile(samplers));
@@ -207,8 +124,8 @@ const document = object({
   encoderKind: option(words(...encoderKinds), "what the encoder's output means", {
     otherwise: "found out, and told",
   }),
-  energy: option(energy, "what is minimised", { otherwise: "by the encoder" }),
-  preprocess: option(list(stage, { least: 0 }), "stages between generator and encoder", {
+  energy: option(energyInFile, "what is minimised", { otherwise: "by the encoder" }),
+  preprocess: option(list(stageInFile, { least: 0 }), "stages between generator and encoder", {
     otherwise: "none",
   }),
   augment: option(augmentationOptions, "average the energy over augmented copies", { otherwise: "not" }),

@@ -1,11 +1,8 @@
 /** Energies E(z, c): low where the image G(z) satisfies the condition c. What a kind of energy is stands in its file in energies/. */
-import { factories, type Factories } from "../base/kinds.js";
-import { energyKinds } from "./energies/index.js";
-import { sum } from "./energies/sum.js";
+import { factories, type Factories } from "../options/family.js";
+import * as list from "./energies/all.js";
 
-const kinds = { ...energyKinds, sum };
-
-export const energy: Factories<typeof kinds> = factories(kinds);
+export const energy: Factories<typeof list> = factories(list);
 
 export type { CosineEnergy } from "./energies/cosine.js";
 export type { CrossEntropyEnergy } from "./energies/cross-entropy.js";
@@ -18,6 +15,7 @@ export {
   describeEnergy,
   energyFrom,
   energyFromSpec,
+  energyInFile,
   flatten,
   flattenComplete,
   mustBeGiven,

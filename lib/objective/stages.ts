@@ -1,8 +1,9 @@
 /** What happens to images between generator and encoder. Every stage is differentiable. What a kind is stands in its file in stages/. */
 import { invalid } from "../base/errors.js";
-import { factories, type Factories } from "../base/kinds.js";
-import { stageKinds, stages, type Stage } from "./stages/index.js";
-import { scale } from "./stages/scale.js";
+import { either, named, type Shape } from "../options/describe.js";
+import { factories, type Factories } from "../options/family.js";
+import * as list from "./stages/all.js";
+import { stages, type Stage } from "./stages/index.js";
 
 export type { Stage };
 export type { AffineStage } from "./stages/affine.js";
@@ -12,9 +13,10 @@ export type { GrayscaleStage } from "./stages/grayscale.js";
 export type { NormalizeStage } from "./stages/normalize.js";
 export type { ResizeMode, ResizeStage } from "./stages/resize.js";
 
-const kinds = { ...stageKinds, scale };
+export const stage: Factories<typeof list> = factories(list);
 
-export const stage: Factories<typeof kinds> = factories(kinds);
+/** How a configuration file says a stage. */
+export const stageInFile: Shape<unknown, Stage> = named("stage", () => either(...stages.inFile));
 
 /** @throws ArgumentError unless `value` is a list of stages; their options are checked again. */
 export function checkStages(name: string, value: unknown): readonly Stage[] {

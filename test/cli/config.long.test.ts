@@ -47,7 +47,11 @@ const bad: [string, unknown, RegExp][] = [
     { sample: { sampler: { kind: "best" } } },
     /^sample\.sampler\.kind: expected one of "resample", .*got "best"/,
   ],
-  ["no kind", { latent: { dim: 3 } }, /^latent\.kind: expected one of "normal"/],
+  [
+    "no kind",
+    { latent: { dim: 3 } },
+    /^latent\.kind: expected one of "hierarchical", "mapped", "normal", "product", "table"/,
+  ],
   [
     "a text for a number",
     { train: { epochs: "6" } },

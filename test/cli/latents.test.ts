@@ -118,7 +118,7 @@ describe("command line, latents", () => {
     assert.notEqual(wrong.code, 0);
     assert.match(wrong.error, /translator\.auxiliary: expected one of the latent's groups, z, y, got "x"/);
     const number = await tr0n(await config({ auxiliary: 1 }));
-    assert.match(number.error, /translator\.auxiliary: expected a text that is not empty, got 1/);
+    assert.match(number.error, /translator\.auxiliary: expected the name of a group of the latent, got 1/);
   });
 
   it("trains and samples in the space of a mapping network", async () => {
@@ -131,7 +131,7 @@ describe("command line, latents", () => {
 
   it("refuses priors that it does not know, in words", async () => {
     for (const [rest, expected] of [
-      [["--latent", "gamma"], /--latent: expected normal, truncated/],
+      [["--latent", "gamma"], /--latent: expected mapped, normal, table, truncated or uniform/],
       [["--latent", "z=normal,normal"], /NAME=PRIOR/],
       [["--latent", "normal:0"], /--latent/],
       [["--latent", "normal:2:-1"], /--latent/],

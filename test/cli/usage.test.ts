@@ -86,7 +86,7 @@ describe("command line, usage", () => {
     [
       "an unknown energy",
       ["train", ...models, "-o", "t", "--energy", "dark"],
-      /one of cross-entropy, cosine/,
+      /one of cosine, cross-entropy, squared-error/,
     ],
     [
       "an unknown kind",

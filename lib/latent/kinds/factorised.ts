@@ -1,24 +1,18 @@
-/** The index of priors that have a density. A new one is a file beside this one, and its line here. */
+/** Priors that have a density. */
 import { ArgumentError } from "../../base/errors.js";
-import { Kinds, type Made } from "../../base/kinds.js";
+import { Family, type Made, type Specs } from "../../options/family.js";
+import * as list from "./factorised-list.js";
 import type { Density, FactorisedKind } from "./kind.js";
-import { normal } from "./normal.js";
-import { truncatedNormal } from "./truncated-normal.js";
-import { uniform } from "./uniform.js";
-
-export const factorisedKinds = { normal, truncatedNormal, uniform };
 
 /** A factorised prior over `dim` numbers. Plain data: it can be compared, logged and stored. */
-export type SimpleLatent = Made<typeof factorisedKinds>;
-
-type Kind = (typeof factorisedKinds)[keyof typeof factorisedKinds];
+export type SimpleLatent = Made<typeof list>;
 
 /** What a configuration has for one. */
-export type SimpleLatentSpec = Parameters<Kind["build"]>[0];
+export type SimpleLatentSpec = Specs<typeof list>;
 
-export const factorised = new Kinds<FactorisedKind<SimpleLatent, SimpleLatentSpec>>(
+export const factorised = new Family<FactorisedKind<SimpleLatent, SimpleLatentSpec>, SimpleLatentSpec>(
   "latent",
-  factorisedKinds,
+  list,
 );
 
 /** @throws ArgumentError unless it is one of these */

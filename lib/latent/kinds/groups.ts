@@ -1,27 +1,21 @@
-/** The index of priors over one input of a generator. */
+/** Priors over one input of a generator. */
 import { ArgumentError } from "../../base/errors.js";
-import { Kinds, type Made } from "../../base/kinds.js";
-import { factorisedKinds } from "./factorised.js";
+import { Family, type Made, type Specs } from "../../options/family.js";
+import * as list from "./group-list.js";
 import type { GroupKind } from "./kind.js";
-import { mapped } from "./mapped.js";
-import { table } from "./table.js";
-
-export const groupKinds = { ...factorisedKinds, table, mapped };
 
 /** A prior over one input of a generator. */
-export type GroupLatent = Made<typeof groupKinds>;
-
-type Kind = (typeof groupKinds)[keyof typeof groupKinds];
+export type GroupLatent = Made<typeof list>;
 
 /** What files have for one. */
-export type GroupDescription = Parameters<Kind["restore"]>[0];
+export type GroupDescription = Parameters<(typeof list)[keyof typeof list]["restore"]>[0];
 
 /** What a configuration has for one. */
-export type GroupLatentSpec = Parameters<Kind["build"]>[0];
+export type GroupLatentSpec = Specs<typeof list>;
 
-export const groups = new Kinds<GroupKind<GroupLatent, GroupDescription, GroupLatentSpec>>(
+export const groups = new Family<GroupKind<GroupLatent, GroupDescription, GroupLatentSpec>, GroupLatentSpec>(
   "latent",
-  groupKinds,
+  list,
 );
 
 /** @throws ArgumentError unless it is one of these; its options are checked again */

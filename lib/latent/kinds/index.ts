@@ -1,20 +1,25 @@
-/** The index of all priors, as callers make them and configurations describe them. */
-import { Kinds, factories, type Factories, type Kind, type Made } from "../../base/kinds.js";
-import { groupKinds } from "./groups.js";
-import { hierarchical } from "./hierarchical.js";
+/** All priors, as callers make them and configurations describe them. */
+import {
+  Family,
+  factories,
+  type Factories,
+  type FamilyKind,
+  type Made,
+  type Specs,
+} from "../../options/family.js";
 import type { Surroundings } from "./kind.js";
-import { product } from "./product.js";
-
-const latentKinds = { ...groupKinds, product, hierarchical };
+import * as list from "./list.js";
 
 /** A prior over a generator's latent. */
-export type Latent = Made<typeof latentKinds>;
+export type Latent = Made<typeof list>;
 
 /** What a configuration has for one. */
-export type LatentSpec = Parameters<(typeof latentKinds)[keyof typeof latentKinds]["build"]>[0];
+export type LatentSpec = Specs<typeof list>;
 
-export const latent: Factories<typeof latentKinds> = factories(latentKinds);
+export const latent: Factories<typeof list> = factories(list);
 
-export const latents = new Kinds<
-  Kind & { build(spec: LatentSpec, surroundings: Surroundings): Latent | Promise<Latent> }
->("latent", latentKinds);
+interface LatentKind extends FamilyKind {
+  build(spec: LatentSpec, surroundings: Surroundings): Latent | Promise<Latent>;
+}
+
+export const latents = new Family<LatentKind, LatentSpec>("latent", list);

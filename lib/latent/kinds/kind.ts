@@ -1,14 +1,17 @@
-/** What a kind of prior has to say of itself. Each kind is one file of this folder, and a line in an index. */
-import type { Factory, Kind } from "../../base/kinds.js";
+/** What a kind of prior has to say of itself. Each kind is one file of this folder, and a line in a list. */
 import type { Safetensors } from "../../base/safetensors.js";
 import type { Tensor } from "../../base/tensor.js";
 import type { Model } from "../../model/interface.js";
 import type { NativePrior } from "../../native/types/prior.js";
 import type { NativeRowMap } from "../../native/types/pipeline.js";
+import { integer, number, option } from "../../options/describe.js";
+import type { Factory, FamilyKind } from "../../options/family.js";
 import type { Moments } from "../moments.js";
 
-/** Numbers that a latent may have. */
-export const dims = { min: 1, max: 2 ** 24 };
+/** How many numbers a latent may have. */
+export const size = integer({ min: 1, max: 2 ** 24 });
+export const dim = option(size, "numbers of a latent", { otherwise: "what the generator's input has" });
+export const std = option(number({ above: 0 }), "standard deviation", { default: 1 });
 
 interface Value {
   readonly kind: string;
@@ -88,7 +91,7 @@ export interface GroupKind<
   Stored = unknown,
   Spec = { kind: string },
   Make extends Factory<L> = Factory<L>,
-> extends Kind<Make> {
+> extends FamilyKind<Make> {
   readonly kind: L["kind"];
   /** Checks the options of a value that came from a caller or a file. @throws ArgumentError */
   check(name: string, value: L): L;

@@ -1,10 +1,13 @@
 import { basename } from "node:path";
-import { checkInteger, checkOptions, shapeText } from "../../base/check.js";
+import { shapeText } from "../../base/check.js";
 import { ArgumentError, FileError, invalid } from "../../base/errors.js";
 import { knownElementCount } from "../../base/tensor.js";
 import type { Model } from "../../model/interface.js";
 import { loadedModel } from "../../model/model.js";
 import { runJob } from "../../native/job.js";
+import { check } from "../../options/check.js";
+import { either, object, option } from "../../options/describe.js";
+import type { Spec } from "../../options/family.js";
 import {
   checkSimple,
   densityOf,
@@ -13,7 +16,7 @@ import {
   type SimpleLatent,
   type SimpleLatentSpec,
 } from "./factorised.js";
-import { defineLatent, dims, type Mappings } from "./kind.js";
+import { defineLatent, size as sizes, type Mappings } from "./kind.js";
 
 /** What a model makes of draws of another prior. */
 export interface MappedLatent {
@@ -30,11 +33,13 @@ export interface StoredMapped {
   readonly mapping: { readonly name: string; readonly sha256: string };
 }
 
-export interface MappedSpec {
-  kind: "mapped";
-  base?: SimpleLatentSpec;
-  dim?: number;
-}
+const own = object({
+  dim: option(sizes, "numbers of w, where the mapping network does not tell"),
+});
+const options = object({
+  base: option(either(...factorised.inFile), "what the mapping network takes", { otherwise: "normal" }),
+  ...own.form.properties,
+});
 
 /**
  * w = mapping(z) with z from `base`, for a generator that takes w: StyleGAN's mapping network as a model of its own.
@@ -48,7 +53,7 @@ export interface MappedSpec {
  * @throws ArgumentError for a mapping that does not take `base`
  */
 function make(mapping: Model, base: SimpleLatent, options?: { dim?: number }): MappedLatent {
-  const o = checkOptions("latent.mapped options", options, ["dim"]);
+  const o = check(own, options, { name: "latent.mapped options" });
   const model = loadedModel("mapping", mapping);
   const checked = checkSimple("base", base);
   const [input] = model.inputs;
@@ -65,7 +70,7 @@ function make(mapping: Model, base: SimpleLatent, options?: { dim?: number }): M
   const size = told.includes(null) ? undefined : knownElementCount(told);
   if (o.dim === undefined && size === undefined)
     throw new ArgumentError(`mapping: the output of ${model.name} does not tell its size; pass { dim }`);
-  const dim = checkInteger("dim", o.dim, size ?? 0, dims);
+  const dim = o.dim ?? size!;
   if (size !== undefined && dim !== size)
     throw invalid("dim", `${size}, the numbers that ${model.name} gives`, dim);
   return Object.freeze({ kind: "mapped", dim, base: checked, mapping });
@@ -77,6 +82,8 @@ function isModel(value: Mappings): value is Model {
 
 export const mapped = defineLatent({
   kind: "mapped",
+  is: "what a mapping network makes of draws of another prior",
+  options,
   make,
   check: (_: string, { mapping, base, dim }: MappedLatent) => make(mapping, base, { dim }),
   bound: () => undefined,
@@ -119,7 +126,7 @@ export const mapped = defineLatent({
       );
     return make(given, stored.base, { dim: stored.dim });
   },
-  build: ({ base = { kind: "normal" }, dim }: MappedSpec, { mapping }) => {
+  build: ({ base = { kind: "normal" }, dim }: Spec<"mapped", typeof options>, { mapping }) => {
     if (!mapping) throw new ArgumentError("mapping: a mapped latent needs its mapping network, got none");
     const size = knownElementCount(mapping.inputs[0]?.shape.slice(1) ?? []);
     return make(mapping, factorised.of(base).build(base, { size }), { dim });

@@ -1,5 +1,7 @@
-import { checkInteger, checkNumber, checkOptions } from "../../base/check.js";
-import { defineFactorised, dims, readNumbers } from "./kind.js";
+import { check, checkValue } from "../../options/check.js";
+import { object } from "../../options/describe.js";
+import type { Spec } from "../../options/family.js";
+import { defineFactorised, dim, readNumbers, size, std } from "./kind.js";
 
 export interface NormalLatent {
   readonly kind: "normal";
@@ -7,24 +9,18 @@ export interface NormalLatent {
   readonly std: number;
 }
 
-export interface NormalSpec {
-  kind: "normal";
-  dim?: number;
-  std?: number;
-}
+const options = object({ dim, std });
 
 /** N(0, std²) in each of `dim` dimensions; `std` is 1 by default. */
 function make(dim: number, options?: { std?: number }): NormalLatent {
-  const o = checkOptions("latent.normal options", options, ["std"]);
-  return Object.freeze({
-    kind: "normal",
-    dim: checkInteger("dim", dim ?? Number.NaN, 0, dims),
-    std: checkNumber("std", o.std, 1, { above: 0 }),
-  });
+  const o = check(object({ std }), options, { name: "latent.normal options" });
+  return Object.freeze({ kind: "normal", dim: checkValue(size, dim, "dim"), std: o.std });
 }
 
 export const normal = defineFactorised({
   kind: "normal",
+  is: "N(0, std²) in each dimension",
+  options,
   make,
   check: (_: string, { dim, std }: NormalLatent) => make(dim, { std }),
   bound: () => undefined,
@@ -34,7 +30,7 @@ export const normal = defineFactorised({
     element: [0, std, -Infinity, Infinity],
     native: { kind: "normal", dim, std },
   }),
-  build: ({ dim, std }: NormalSpec, { size }) => make(dim ?? size, { std }),
+  build: ({ dim, std }: Spec<"normal", typeof options>, { size }) => make(dim ?? size, { std }),
   spelling: {
     word: "normal",
     syntax: "normal[:DIM[:STD]]",

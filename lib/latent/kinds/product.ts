@@ -1,7 +1,9 @@
-import { checkInteger } from "../../base/check.js";
 import { invalid } from "../../base/errors.js";
-import { checkGroup, groups as kinds, type GroupLatent, type GroupLatentSpec } from "./groups.js";
-import { dims, type Surroundings } from "./kind.js";
+import { checkValue } from "../../options/check.js";
+import { either, object, record, required } from "../../options/describe.js";
+import type { Spec } from "../../options/family.js";
+import { checkGroup, groups as kinds, type GroupLatent } from "./groups.js";
+import { size, type Surroundings } from "./kind.js";
 
 /** Independent groups, one for each input of the generator; a latent is their numbers side by side. */
 export interface ProductLatent {
@@ -11,10 +13,9 @@ export interface ProductLatent {
   readonly groups: Readonly<Record<string, GroupLatent>>;
 }
 
-export interface ProductSpec {
-  kind: "product";
-  groups: Record<string, GroupLatentSpec>;
-}
+const options = object({
+  groups: required(record(either(...kinds.inFile)), "independent priors by the generator's inputs"),
+});
 
 /**
  * Independent groups for a generator with several inputs, by their names: BigGAN's
@@ -34,15 +35,17 @@ function make(groups: Record<string, GroupLatent>): ProductLatent {
   const dim = checked.reduce((sum, [, group]) => sum + group.dim, 0);
   return Object.freeze({
     kind: "product",
-    dim: checkInteger("dim", dim, 0, dims),
+    dim: checkValue(size, dim, "dim"),
     groups: Object.freeze(Object.fromEntries(checked)),
   });
 }
 
 export const product = {
   kind: "product",
+  is: "independent priors, one for each input of the generator",
+  options,
   make,
-  build: async (spec: ProductSpec, surroundings: Surroundings): Promise<ProductLatent> => {
+  async build(spec: Spec<"product", typeof options>, surroundings: Surroundings): Promise<ProductLatent> {
     const built: Record<string, GroupLatent> = {};
     for (const [name, group] of Object.entries(spec.groups))
       built[name] = await kinds.of(group).build(group, surroundings.of(name));

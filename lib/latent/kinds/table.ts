@@ -1,12 +1,15 @@
 import { createHash } from "node:crypto";
-import { checkInteger, shapeText } from "../../base/check.js";
+import { shapeText } from "../../base/check.js";
 import { ArgumentError, FileError } from "../../base/errors.js";
 import { readMatrix } from "../../base/read-matrix.js";
 import { takeTensor } from "../../base/safetensors.js";
 import { checkTensor, copyTensor, type Tensor } from "../../base/tensor.js";
+import { checkValue } from "../../options/check.js";
+import { object, path, required } from "../../options/describe.js";
+import type { Spec } from "../../options/family.js";
 import { momentsOf } from "../moments.js";
 import { densityOf } from "./factorised.js";
-import { defineLatent, dims } from "./kind.js";
+import { defineLatent, size } from "./kind.js";
 
 /** The rows of a table, each as likely as the others. */
 export interface TableLatent {
@@ -24,10 +27,9 @@ export interface StoredTable {
   readonly sha256: string;
 }
 
-export interface TableSpec {
-  kind: "table";
-  file: string;
-}
+const options = object({
+  file: required(path(), "its rows: the only tensor of a .safetensors file, or JSON"),
+});
 
 /**
  * Uniform over the rows of a table [rows, dim], such as BigGAN's class embeddings. Its numbers are copied.
@@ -43,7 +45,7 @@ function make(table: Tensor): TableLatent {
     throw new ArgumentError(`table: expected the shape [rows, dim], got ${shapeText(table.shape)}`, {
       code: "ERR_SHAPE_MISMATCH",
     });
-  const dim = checkInteger("dim", table.shape[1]!, 0, dims);
+  const dim = checkValue(size, table.shape[1]!, "dim");
   return Object.freeze({ kind: "table", dim, table: copyTensor(table) });
 }
 
@@ -65,6 +67,8 @@ function rowsAt({ dim, table: { data, shape } }: TableLatent, draws: Float32Arra
 
 export const table = defineLatent({
   kind: "table",
+  is: "the rows of a table, each as likely as the others",
+  options,
   make,
   check: (_: string, latent: TableLatent) => make(latent.table),
   bound: () => undefined,
@@ -88,7 +92,7 @@ export const table = defineLatent({
       throw new FileError("ERR_FILE_INVALID", `${path}: its table ${name} is not the one that was saved`);
     return found;
   },
-  build: async ({ file }: TableSpec) => make(await readMatrix(file)),
+  build: async ({ file }: Spec<"table", typeof options>) => make(await readMatrix(file)),
   spelling: {
     word: "table",
     syntax: "table:FILE (rows of a matrix, .safetensors or JSON)",

@@ -1,5 +1,8 @@
-import { checkInteger, checkNumber, checkOptions } from "../../base/check.js";
-import { defineFactorised, dims, readNumbers } from "./kind.js";
+import { checkNumber } from "../../base/check.js";
+import { check, checkValue } from "../../options/check.js";
+import { number, object, option } from "../../options/describe.js";
+import type { Spec } from "../../options/family.js";
+import { defineFactorised, dim, readNumbers, size, std } from "./kind.js";
 
 export interface TruncatedNormalLatent {
   readonly kind: "truncatedNormal";
@@ -8,22 +11,20 @@ export interface TruncatedNormalLatent {
   readonly std: number;
 }
 
-export interface TruncatedNormalSpec {
-  kind: "truncatedNormal";
-  dim?: number;
-  bound?: number;
-  std?: number;
-}
+const options = object({
+  dim,
+  std,
+  bound: option(number({ above: 0 }), "redrawn beyond ±bound", { default: 2 }),
+});
 
 /** N(0, std²), redrawn beyond ±`bound` (in units of z). BigGAN: dim 128, bound 2. */
 function make(dim: number, bound: number, options?: { std?: number }): TruncatedNormalLatent {
-  const o = checkOptions("latent.truncatedNormal options", options, ["std"]);
-  const std = checkNumber("std", o.std, 1, { above: 0 });
+  const o = check(object({ std }), options, { name: "latent.truncatedNormal options" });
   return Object.freeze({
     kind: "truncatedNormal",
-    dim: checkInteger("dim", dim ?? Number.NaN, 0, dims),
-    bound: checkNumber("bound", bound ?? Number.NaN, 0, { min: std / 100 }),
-    std,
+    dim: checkValue(size, dim, "dim"),
+    bound: checkNumber("bound", bound ?? Number.NaN, 0, { min: o.std / 100 }),
+    std: o.std,
   });
 }
 
@@ -44,6 +45,8 @@ function deviation({ bound, std }: TruncatedNormalLatent): number {
 
 export const truncatedNormal = defineFactorised({
   kind: "truncatedNormal",
+  is: "N(0, std²) in each dimension, redrawn beyond ±bound",
+  options,
   make,
   check: (_: string, { dim, bound, std }: TruncatedNormalLatent) => make(dim, bound, { std }),
   bound: ({ bound }) => bound,
@@ -56,7 +59,8 @@ export const truncatedNormal = defineFactorised({
       native: { kind: "truncatedNormal", dim, bound, std },
     };
   },
-  build: ({ dim, bound, std }: TruncatedNormalSpec, { size }) => make(dim ?? size, bound ?? 2, { std }),
+  build: ({ dim, bound, std }: Spec<"truncatedNormal", typeof options>, { size }) =>
+    make(dim ?? size, bound ?? 2, { std }),
   spelling: {
     word: "truncated",
     syntax: "truncated[:DIM[:BOUND]]",

@@ -1,6 +1,8 @@
-import { checkInteger, checkNumber } from "../../base/check.js";
-import { ArgumentError } from "../../base/errors.js";
-import { defineFactorised, dims, readNumbers } from "./kind.js";
+import { invalid } from "../../base/errors.js";
+import { check, checkValue } from "../../options/check.js";
+import { number, object, option } from "../../options/describe.js";
+import type { Spec } from "../../options/family.js";
+import { defineFactorised, dim, readNumbers, size } from "./kind.js";
 
 export interface UniformLatent {
   readonly kind: "uniform";
@@ -9,23 +11,28 @@ export interface UniformLatent {
   readonly high: number;
 }
 
-export interface UniformSpec {
-  kind: "uniform";
-  dim?: number;
-  low?: number;
-  high?: number;
-}
+const ends = object(
+  {
+    low: option(number(), "smallest number", { default: -1 }),
+    high: option(number(), "largest number", { default: 1 }),
+  },
+  ({ low, high }, name) => {
+    if (!(Number(high) > Number(low)))
+      throw invalid(name("high"), `a number above low (${String(low)})`, high);
+  },
+);
+const options = object({ dim, ...ends.form.properties });
 
 /** Uniform on [low, high], by default [-1, 1]. */
 function make(dim: number, low = -1, high = 1): UniformLatent {
-  checkNumber("low", low, 0);
-  if (!(checkNumber("high", high, 0) > low))
-    throw new ArgumentError(`high: expected a number above low (${low}), got ${high}`);
-  return Object.freeze({ kind: "uniform", dim: checkInteger("dim", dim ?? Number.NaN, 0, dims), low, high });
+  const checked = check(ends, { low, high }, { name: "latent.uniform" });
+  return Object.freeze({ kind: "uniform", dim: checkValue(size, dim, "dim"), ...checked });
 }
 
 export const uniform = defineFactorised({
   kind: "uniform",
+  is: "uniform on [low, high] in each dimension",
+  options,
   make,
   check: (_: string, { dim, low, high }: UniformLatent) => make(dim, low, high),
   bound: ({ low, high }) => Math.max(Math.abs(low), Math.abs(high)),
@@ -35,7 +42,7 @@ export const uniform = defineFactorised({
     element: [0, Infinity, low, high],
     native: { kind: "uniform", dim, low, high },
   }),
-  build: ({ dim, low, high }: UniformSpec, { size }) => make(dim ?? size, low, high),
+  build: ({ dim, low, high }: Spec<"uniform", typeof options>, { size }) => make(dim ?? size, low, high),
   spelling: {
     word: "uniform",
     syntax: "uniform[:DIM[:BOUND]]",

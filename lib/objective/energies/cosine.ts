@@ -1,4 +1,6 @@
 import { ArgumentError } from "../../base/errors.js";
+import { object } from "../../options/describe.js";
+import type { Spec } from "../../options/family.js";
 import { defineEnergy, dot } from "./kind.js";
 
 export interface CosineEnergy {
@@ -13,8 +15,12 @@ function make(): CosineEnergy {
   return Object.freeze({ kind: "cosine" });
 }
 
+const options = object({});
+
 export const cosine = defineEnergy({
   kind: "cosine",
+  is: "the negative cosine of condition and encoder output",
+  options,
   make,
   word: "cosine",
   check: make,
@@ -38,5 +44,5 @@ export const cosine = defineEnergy({
   },
   describe: (energy: CosineEnergy) => ({ ...energy }),
   restore: make,
-  build: make as (spec: CosineEnergy) => CosineEnergy,
+  build: make as (spec: Spec<"cosine", typeof options>) => CosineEnergy,
 });

@@ -1,5 +1,7 @@
 import { ArgumentError } from "../../base/errors.js";
 import type { Builder } from "../../onnx/index.js";
+import { object } from "../../options/describe.js";
+import type { Spec } from "../../options/family.js";
 import type { EncoderKind } from "../encoder-kind.js";
 import { defineEnergy, dot } from "./kind.js";
 
@@ -27,8 +29,12 @@ function emitLogProbabilities(b: Builder, f: string, kind: EncoderKind): string 
   }
 }
 
+const options = object({});
+
 export const crossEntropy = defineEnergy({
   kind: "crossEntropy",
+  is: "the cross-entropy of a distribution over classes",
+  options,
   make,
   word: "cross-entropy",
   check: make,
@@ -52,5 +58,5 @@ export const crossEntropy = defineEnergy({
   },
   describe: (energy: CrossEntropyEnergy) => ({ ...energy }),
   restore: make,
-  build: make as (spec: CrossEntropyEnergy) => CrossEntropyEnergy,
+  build: make as (spec: Spec<"crossEntropy", typeof options>) => CrossEntropyEnergy,
 });

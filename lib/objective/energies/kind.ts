@@ -1,6 +1,6 @@
-/** What a kind of energy has to say of itself. Each kind is one file of this folder, and a line in its index. */
-import type { Factory, Kind } from "../../base/kinds.js";
+/** What a kind of energy has to say of itself. Each kind is one file of this folder, and a line in list.ts. */
 import type { Builder } from "../../onnx/index.js";
+import type { Factory, FamilyKind } from "../../options/family.js";
 import type { EncoderKind } from "../encoder-kind.js";
 
 /** What the rows of a condition are: a distribution over classes, a direction of length 1, or any vector. */
@@ -54,7 +54,7 @@ export interface EnergyKind<
   Stored = unknown,
   Spec = Value,
   Make extends Factory<E> = Factory<E>,
-> extends Kind<Make> {
+> extends FamilyKind<Make> {
   readonly kind: E["kind"];
   /** On the command line, `--energy word`; absent where it cannot be said there. */
   readonly word?: string;

@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import { reason } from "../../base/atomic-write.js";
 import { ArgumentError, FileError, invalid } from "../../base/errors.js";
 import { readWholeFile } from "../../base/read-file.js";
+import { object, path, required } from "../../options/describe.js";
+import type { Spec } from "../../options/family.js";
 import { defineEnergy } from "./kind.js";
 
 export interface OnnxEnergy {
@@ -9,6 +11,10 @@ export interface OnnxEnergy {
   readonly sha256: string;
   readonly bytes: Uint8Array;
 }
+
+const options = object({
+  model: required(path(), 'ONNX, inputs "output" and "condition", output one number a row'),
+});
 
 /**
  * An energy of your own: an ONNX model with the inputs "output" (the encoder's output as the encoder gives it,
@@ -25,6 +31,8 @@ function make(model: Uint8Array): OnnxEnergy {
 
 export const fromOnnx = defineEnergy({
   kind: "onnx",
+  is: "an energy of your own, an ONNX model",
+  options,
   make,
   check: (name: string, value: OnnxEnergy) => {
     if (!(value.bytes instanceof Uint8Array))
@@ -33,7 +41,7 @@ export const fromOnnx = defineEnergy({
   },
   term: { condition: null, linear: false, model: ({ bytes }) => bytes },
   describe: ({ kind, sha256 }) => ({ kind, sha256 }),
-  build: async ({ model }: { kind: "onnx"; model: string }) =>
+  build: async ({ model }: Spec<"onnx", typeof options>) =>
     make(
       await readWholeFile(model).catch((error: unknown) => {
         throw new FileError("ERR_IO", `${model}: cannot be read: ${reason(error)}`, { cause: error });

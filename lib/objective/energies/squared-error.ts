@@ -1,3 +1,5 @@
+import { object } from "../../options/describe.js";
+import type { Spec } from "../../options/family.js";
 import { defineEnergy, dot } from "./kind.js";
 
 export interface SquaredErrorEnergy {
@@ -9,8 +11,12 @@ function make(): SquaredErrorEnergy {
   return Object.freeze({ kind: "squaredError" });
 }
 
+const options = object({});
+
 export const squaredError = defineEnergy({
   kind: "squaredError",
+  is: "the squared distance of condition and encoder output",
+  options,
   make,
   word: "squared-error",
   check: make,
@@ -24,5 +30,5 @@ export const squaredError = defineEnergy({
   },
   describe: (energy: SquaredErrorEnergy) => ({ ...energy }),
   restore: make,
-  build: make as (spec: SquaredErrorEnergy) => SquaredErrorEnergy,
+  build: make as (spec: Spec<"squaredError", typeof options>) => SquaredErrorEnergy,
 });

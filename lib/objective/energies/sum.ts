@@ -1,7 +1,18 @@
 /** Weighted sums of energies, which sums may be parts of. */
-import { checkNumber } from "../../base/check.js";
 import { ArgumentError, invalid } from "../../base/errors.js";
-import { either } from "../../base/kinds.js";
+import { checkValue } from "../../options/check.js";
+import {
+  constant,
+  either,
+  list,
+  named,
+  number,
+  object,
+  option,
+  required,
+  type Shape,
+} from "../../options/describe.js";
+import { orWords } from "../../options/family.js";
 import type { ConditionKind } from "./kind.js";
 import { energies, type PlainDescription, type PlainEnergy, type PlainEnergySpec } from "./index.js";
 
@@ -39,13 +50,26 @@ function make(...terms: (Energy | readonly [Energy, number])[]): SumEnergy {
     const name = `energy.sum term ${index + 1}`;
     return Object.freeze({
       energy: checkEnergy(name, part),
-      weight: checkNumber(`${name}, weight`, weight ?? Number.NaN, 1),
+      weight: checkValue(number(), weight, `${name}, weight`),
     });
   });
   const sum: SumEnergy = Object.freeze({ kind: "sum", terms: Object.freeze(checked) });
   flatten(sum);
   return sum;
 }
+
+/** How a configuration file says an energy. */
+export const energyInFile: Shape<unknown, EnergySpec> = named("energy", () => {
+  const term = object({
+    energy: required(energyInFile, "the energy"),
+    weight: option(number(), "weight", { default: 1 }),
+  });
+  const sum = object({
+    kind: required(constant("sum"), "a weighted sum"),
+    terms: required(list(term), "the terms"),
+  });
+  return either(...energies.inFile, sum) as Shape as Shape<unknown, EnergySpec>;
+});
 
 export const sum = { kind: "sum", make } as const;
 
@@ -118,7 +142,7 @@ function sharedCondition(wanted: ReadonlySet<ConditionKind | null>): ConditionKi
 /** The energies that take such conditions, in words. */
 function taking(...conditions: readonly ConditionKind[]): string {
   const names = energies.names(({ term }) => term?.condition != null && conditions.includes(term.condition));
-  return either(names.map((name) => `${name}()`));
+  return orWords(names.map((name) => `${name}()`));
 }
 
 /** {@link flatten}, for an energy that chains will run on: it must have a term on the encoder's output. */
@@ -126,7 +150,7 @@ export function flattenComplete(whole: Energy): FlatEnergy {
   const flat = flatten(whole);
   if (flat.terms.length === 0)
     throw new ArgumentError(
-      `energy: expected at least one term on the encoder's output (${either(energies.names(({ term }) => term !== undefined))}), got only prior terms`,
+      `energy: expected at least one term on the encoder's output (${orWords(energies.names(({ term }) => term !== undefined))}), got only prior terms`,
     );
   return flat;
 }

@@ -1,4 +1,5 @@
-import { checkNumber } from "../../base/check.js";
+import { check } from "../../options/check.js";
+import { number, object, option, required } from "../../options/describe.js";
 import { defineStage, emitAffine } from "./kind.js";
 
 export interface AffineStage {
@@ -7,17 +8,20 @@ export interface AffineStage {
   readonly offset: number;
 }
 
+const options = object({
+  scale: required(number(), "of x · scale + offset"),
+  offset: option(number(), "of x · scale + offset", { default: 0 }),
+});
+
 /** x · scale + offset. */
 function make(scale: number, offset = 0): AffineStage {
-  return Object.freeze({
-    kind: "affine",
-    scale: checkNumber("scale", scale ?? Number.NaN, 1),
-    offset: checkNumber("offset", offset, 0),
-  });
+  return Object.freeze({ kind: "affine", ...check(options, { scale, offset }, { name: "stage.affine" }) });
 }
 
 export const affine = defineStage({
   kind: "affine",
+  is: "x · scale + offset",
+  options,
   make,
   check: ({ scale, offset }: AffineStage) => make(scale, offset),
   scaling: ({ scale, offset }) => ({ scale: [scale], offset: [offset] }),

@@ -1,5 +1,6 @@
-import { checkNumber } from "../../base/check.js";
-import { ArgumentError } from "../../base/errors.js";
+import { invalid } from "../../base/errors.js";
+import { check } from "../../options/check.js";
+import { number, object, option } from "../../options/describe.js";
 import { defineStage } from "./kind.js";
 
 export interface ClampStage {
@@ -8,16 +9,25 @@ export interface ClampStage {
   readonly max: number;
 }
 
+const options = object(
+  {
+    min: option(number(), "smallest number", { default: -1 }),
+    max: option(number(), "largest number", { default: 1 }),
+  },
+  ({ min, max }, name) => {
+    if (!(Number(max) > Number(min))) throw invalid(name("max"), `a number above min (${String(min)})`, max);
+  },
+);
+
 /** Limits values to [min, max], by default [-1, 1]. The gradient is 0 outside. */
 function make(min = -1, max = 1): ClampStage {
-  checkNumber("min", min, 0);
-  if (!(checkNumber("max", max, 0) > min))
-    throw new ArgumentError(`max: expected a number above min (${min}), got ${max}`);
-  return Object.freeze({ kind: "clamp", min, max });
+  return Object.freeze({ kind: "clamp", ...check(options, { min, max }, { name: "stage.clamp" }) });
 }
 
 export const clamp = defineStage({
   kind: "clamp",
+  is: "limits values to [min, max]",
+  options,
   make,
   check: ({ min, max }: ClampStage) => make(min, max),
   range: ({ min, max }, [low, high]) => [

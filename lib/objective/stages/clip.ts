@@ -1,5 +1,6 @@
-import { checkInteger, checkOptions } from "../../base/check.js";
-import { defineStage, emitAffine, sides } from "./kind.js";
+import { check } from "../../options/check.js";
+import { object, option } from "../../options/describe.js";
+import { defineStage, emitAffine, side } from "./kind.js";
 import { emitNormalize, normalizing } from "./normalize.js";
 import { emitResize } from "./resize.js";
 
@@ -14,14 +15,17 @@ export const clipStatistics = {
   std: Object.freeze([0.26862954, 0.26130258, 0.27577711]),
 } as const;
 
+const members = object({ size: option(side, "pixels", { default: 224 }) });
+
 /** CLIP's preprocessing of the generator's images: from its range, or what earlier stages made of it, to [0, 1], bilinear to size × size (224), mean and std of CLIP. */
 function make(options?: { size?: number }): ClipStage {
-  const o = checkOptions("stage.clip options", options, ["size"]);
-  return Object.freeze({ kind: "clip", size: checkInteger("size", o.size, 224, sides) });
+  return Object.freeze({ kind: "clip", ...check(members, options, { name: "stage.clip options" }) });
 }
 
 export const clip = defineStage({
   kind: "clip",
+  is: "CLIP's preprocessing",
+  options: members,
   make,
   check: ({ size }: ClipStage) => make({ size }),
   channels: () => [3],
@@ -45,6 +49,7 @@ export const clip = defineStage({
   },
   flag: {
     name: "clip-preprocess",
+    turn: 4,
     help: "CLIP's preprocessing: [0, 1], 224 × 224, its mean and deviation",
     read: () => make(),
   },

@@ -1,4 +1,5 @@
-import { invalid } from "../../base/errors.js";
+import { check } from "../../options/check.js";
+import { constant, either, object, option } from "../../options/describe.js";
 import { defineStage } from "./kind.js";
 
 export interface GrayscaleStage {
@@ -6,17 +7,22 @@ export interface GrayscaleStage {
   readonly channels: 1 | 3;
 }
 
+const options = object({
+  channels: option(either(constant(1), constant(3)), "channels of the result", { default: 1 }),
+});
+
 /**
  * Luma of RGB images (0.299 R + 0.587 G + 0.114 B), as 1 channel (default) or repeated in 3. Images of one channel are
  * gray already: grayscale(3) makes them fit an encoder of RGB images.
  */
 function make(channels: 1 | 3 = 1): GrayscaleStage {
-  if (channels !== 1 && channels !== 3) throw invalid("channels", "1 or 3", channels);
-  return Object.freeze({ kind: "grayscale", channels });
+  return Object.freeze({ kind: "grayscale", ...check(options, { channels }, { name: "stage.grayscale" }) });
 }
 
 export const grayscale = defineStage({
   kind: "grayscale",
+  is: "luma of RGB images",
+  options,
   make,
   check: ({ channels }: GrayscaleStage) => make(channels),
   channels: () => [1, 3],
@@ -27,5 +33,5 @@ export const grayscale = defineStage({
     const gray = b.sum(b.op("Mul", [x, luma]), [1], true);
     return channels === 1 ? gray : b.op("Concat", [gray, gray, gray], { axis: 1 });
   },
-  flag: { name: "grayscale", help: "one channel for the encoder", read: () => make() },
+  flag: { name: "grayscale", turn: 2, help: "one channel for the encoder", read: () => make() },
 });

@@ -1,9 +1,10 @@
-/** What a kind of stage has to say of itself. Each kind is one file of this folder, and a line in its index. */
+/** What a kind of stage has to say of itself. Each kind is one file of this folder, and a line in list.ts. */
 import { checkNumber } from "../../base/check.js";
 import { invalid } from "../../base/errors.js";
-import type { Factory, Kind } from "../../base/kinds.js";
 import type { Range } from "../../base/range.js";
 import type { Builder, InputScaling } from "../../onnx/index.js";
+import { integer } from "../../options/describe.js";
+import type { Factory, FamilyKind } from "../../options/family.js";
 
 interface Value {
   readonly kind: string;
@@ -15,6 +16,8 @@ export type ImageShape = readonly [channels: number, height: number, width: numb
 /** A flag of the command line that is one stage. */
 export interface StageFlag<S> {
   readonly name: string;
+  /** Flags apply by rising turns, wherever they stand on the line. */
+  readonly turn: number;
   /** What stands for its value in the help; absent where it has none. */
   readonly value?: string;
   readonly help: string;
@@ -24,7 +27,10 @@ export interface StageFlag<S> {
   read(value: string): S | null;
 }
 
-export interface StageKind<S extends Value = Value, Make extends Factory<S> = Factory<S>> extends Kind<Make> {
+export interface StageKind<
+  S extends Value = Value,
+  Make extends Factory<S> = Factory<S>,
+> extends FamilyKind<Make> {
   readonly kind: S["kind"];
   /** Checks what came from a caller, a file or a configuration; what is left out gets its default. @throws ArgumentError */
   check(given: S): S;
@@ -52,7 +58,8 @@ export function defineStage<S extends Value, Make extends Factory<S>>(
   return own;
 }
 
-export const sides = { min: 1, max: 2 ** 14 };
+/** Pixels of a side. */
+export const side = integer({ min: 1, max: 2 ** 14 });
 
 /** A number, or one a channel. */
 export function numbers(name: string, value: unknown): readonly number[] {

@@ -1,6 +1,8 @@
-import { ArgumentError, invalid } from "../../base/errors.js";
+import { ArgumentError } from "../../base/errors.js";
 import type { Builder, InputScaling } from "../../onnx/index.js";
-import { defineStage, numbers, ofChannel } from "./kind.js";
+import { check } from "../../options/check.js";
+import { number, object, oneOrMore, required } from "../../options/describe.js";
+import { defineStage, ofChannel } from "./kind.js";
 
 export interface NormalizeStage {
   readonly kind: "normalize";
@@ -8,15 +10,20 @@ export interface NormalizeStage {
   readonly std: readonly number[];
 }
 
+const options = object({
+  mean: required(oneOrMore(number()), "a number, or one a channel"),
+  std: required(oneOrMore(number({ above: 0 })), "a number above 0, or one a channel"),
+});
+
+const ofChannels = (value: number | readonly number[]): readonly number[] =>
+  Object.freeze(typeof value === "number" ? [value] : value);
+
 /** (x − mean) / std, each a number or one number a channel. */
 function make(mean: number | readonly number[], std: number | readonly number[]): NormalizeStage {
-  const m = numbers("mean", mean);
-  const s = numbers("std", std);
+  const checked = check(options, { mean, std }, { name: "stage.normalize" });
+  const [m, s] = [ofChannels(checked.mean), ofChannels(checked.std)];
   if (m.length !== s.length && m.length !== 1 && s.length !== 1)
     throw new ArgumentError(`std: expected as many numbers as mean has (${m.length}), got ${s.length}`);
-  s.forEach((value, index) => {
-    if (!(value > 0)) throw invalid(`std[${index}]`, "a number > 0", value);
-  });
   return Object.freeze({ kind: "normalize", mean: m, std: s });
 }
 
@@ -42,6 +49,8 @@ export function normalizing({ mean, std }: Statistics): InputScaling {
 
 export const normalize = defineStage({
   kind: "normalize",
+  is: "(x − mean) / std",
+  options,
   make,
   check: ({ mean, std }: NormalizeStage) => make(mean, std),
   channels: ({ mean, std }) => {
@@ -53,6 +62,7 @@ export const normalize = defineStage({
   emit: (b, x, stage) => emitNormalize(b, x, stage),
   flag: {
     name: "normalize",
+    turn: 3,
     value: "M,S",
     help: "(x − M) / S for the encoder, x being in the generator's range",
     expected: "M,S with S > 0",

@@ -1,6 +1,7 @@
-import { checkChoice, checkInteger, checkOptions } from "../../base/check.js";
 import type { Builder } from "../../onnx/index.js";
-import { defineStage, sides } from "./kind.js";
+import { check } from "../../options/check.js";
+import { object, option, required, words } from "../../options/describe.js";
+import { defineStage, side } from "./kind.js";
 
 export type ResizeMode = "linear" | "cubic" | "nearest";
 
@@ -11,17 +12,24 @@ export interface ResizeStage {
   readonly mode: ResizeMode;
 }
 
+const own = object({
+  mode: option(words("linear", "cubic", "nearest"), "interpolation", { default: "linear" }),
+});
+const members = object({
+  height: required(side, "pixels"),
+  width: required(side, "pixels"),
+  ...own.form.properties,
+});
+
 /**
  * Resizes to height × width; `mode` is "linear" by default (bilinear with half-pixel centres, as PyTorch's
  * `interpolate` with `align_corners=False`).
  */
 function make(height: number, width: number, options?: { mode?: ResizeMode }): ResizeStage {
-  const o = checkOptions("stage.resize options", options, ["mode"]);
+  const { mode } = check(own, options, { name: "stage.resize options" });
   return Object.freeze({
     kind: "resize",
-    height: checkInteger("height", height ?? Number.NaN, 0, sides),
-    width: checkInteger("width", width ?? Number.NaN, 0, sides),
-    mode: checkChoice("mode", o.mode, "linear", ["linear", "cubic", "nearest"]),
+    ...check(members, { height, width, mode }, { name: "stage.resize" }),
   });
 }
 
@@ -41,12 +49,15 @@ export function emitResize(
 
 export const resize = defineStage({
   kind: "resize",
+  is: "resizes to height × width",
+  options: members,
   make,
   check: ({ height, width, mode }: ResizeStage) => make(height, width, { mode }),
   shape: ({ height, width }, [channels]) => [channels, height, width],
   emit: (b, x, stage) => emitResize(b, x, stage),
   flag: {
     name: "resize",
+    turn: 1,
     value: "HxW",
     help: "resize images for the encoder",
     expected: "HxW such as 224x224",

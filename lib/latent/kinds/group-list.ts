@@ -1,0 +1,4 @@
+/** Priors over one input of a generator. */
+export * from "./factorised-list.js";
+export { mapped } from "./mapped.js";
+export { table } from "./table.js";

@@ -1,0 +1,4 @@
+/** All priors. */
+export * from "./group-list.js";
+export { hierarchical } from "./hierarchical.js";
+export { product } from "./product.js";

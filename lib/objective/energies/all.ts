@@ -1,0 +1,3 @@
+/** All energies. */
+export * from "./list.js";
+export { sum } from "./sum.js";

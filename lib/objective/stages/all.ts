@@ -1,0 +1,3 @@
+/** All that callers make stages by. */
+export * from "./list.js";
+export { scale } from "./scale.js";
