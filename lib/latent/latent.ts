@@ -56,6 +56,11 @@ export function latentStd(prior: SimpleLatent): number {
   return densityOf(prior).std;
 }
 
+/** What moves a group by default in samplers that need no density. */
+export function groupRule(prior: GroupLatent): "sgld" | "adam" {
+  return groups.of(prior).rule ?? "sgld";
+}
+
 /** Whether one draw goes into every layer of an input [batch, layers, dim]. */
 export function fillsLayers(prior: GroupLatent): boolean {
   return groups.of(prior).layered ?? false;

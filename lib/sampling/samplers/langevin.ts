@@ -1,6 +1,6 @@
 /** Plain Langevin dynamics: momentum SGD with noise. */
 import { ArgumentError } from "../../base/errors.js";
-import { groupBound, latentBound, latentGroups } from "../../latent/latent.js";
+import { groupBound, groupRule, isProduct, latentBound, latentGroups } from "../../latent/latent.js";
 import type { NativeUpdateGroup } from "../../native/types/sampling.js";
 import { number, object, option, record, words, type Checked, type TypeOf } from "../../options/describe.js";
 import { defineSampler, type SamplerContext } from "../definition.js";
@@ -99,13 +99,12 @@ function updateGroups(
   for (const name of Object.keys(given))
     if (!groups.some((group) => group.name === name))
       throw new ArgumentError(
-        `groups: expected ${prior.kind === "product" ? `some of ${groups.map((group) => group.name).join(", ")}` : "none, for the latent is no product"}, got ${name}`,
+        `groups: expected ${isProduct(prior) ? `some of ${groups.map((group) => group.name).join(", ")}` : "none, for the latent is no product"}, got ${name}`,
       );
-  if (prior.kind !== "product" && prior.kind !== "table") return undefined;
+  if (!isProduct(prior) && groups.every(({ latent }) => groupRule(latent) === "sgld")) return undefined;
   return groups.map(({ name, latent: group }) => {
     const own = (name === null ? undefined : given[name]) ?? {};
-    const rule =
-      own.rule ?? (group.kind === "table" || (name !== null && name === auxiliary) ? "adam" : "sgld");
+    const rule = own.rule ?? (name !== null && name === auxiliary ? "adam" : groupRule(group));
     return {
       size: group.dim,
       rule,
