@@ -118,7 +118,12 @@ class Printer {
   }
 
   /** `given`: as callers write it. `checked`: with its defaults, not to be changed. */
-  private members(shape: ObjectShape, as: "given" | "checked", indent: string, said = as === "given"): string {
+  private members(
+    shape: ObjectShape,
+    as: "given" | "checked",
+    indent: string,
+    said = as === "given",
+  ): string {
     const lines = Object.entries(shape.form.properties).map(([key, option]) => {
       const optional = as === "given" ? option.mode !== "required" : option.mode === "open";
       const type = this.type(option.shape, `${indent}  `);
@@ -176,11 +181,18 @@ class Printer {
     return type;
   }
 
+  /** Where a type is that comes with the options of another module. */
+  private home(name: string): string | undefined {
+    const there = new RegExp(`export (?:interface|type|class) ${name}\\b[^;]`);
+    return [...this.modules].find(([, { source }]) => there.test(source))?.[0];
+  }
+
   /** Of the names that were printed and are not there. */
   private imports(body: string): string {
     const lines = [...this.used].flatMap(([name, known]) => {
       if (known?.path === this.path || isThere(name, body)) return [];
-      const from = known ? relative(this.path, known.path) : importedFrom(name, this.module.source);
+      const home = known?.path ?? this.home(name);
+      const from = home === undefined ? importedFrom(name, this.module.source) : relative(this.path, home);
       if (from === undefined) throw new Error(`${this.path}: ${name} is not imported by its source`);
       return [`import type { ${name} } from ${JSON.stringify(from)};\n`];
     });

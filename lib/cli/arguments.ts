@@ -1,5 +1,6 @@
 import { ArgumentError } from "../base/errors.js";
-import type { OptionFlag } from "../options/flags.js";
+import type { Properties } from "../options/describe.js";
+import type { FlagValues, OptionFlags } from "../options/flags.js";
 import { UsageError } from "./errors.js";
 
 /** The values of one command line, read with their types. Every complaint is a UsageError that names the option. */
@@ -100,7 +101,7 @@ export class Arguments {
   }
 
   /** What the line has of options, by their names. */
-  options(flags: readonly OptionFlag[]): Record<string, unknown> {
+  options<P extends Properties>(flags: OptionFlags<P>): FlagValues<P> {
     const given: Record<string, unknown> = {};
     for (const { name, key, read } of flags) {
       const value = this.values[name];
@@ -112,7 +113,7 @@ export class Arguments {
         throw new UsageError(error.message, this.command);
       }
     }
-    return given;
+    return given as FlagValues<P>;
   }
 
   wrong(name: string, expected: string, got: unknown): UsageError {

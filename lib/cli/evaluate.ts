@@ -2,12 +2,22 @@ import { checkWritable, writeFileAtomic } from "../base/atomic-write.js";
 import { buildSampler } from "../config/build.js";
 import { evaluate } from "../evaluate/evaluate.js";
 import { formatEvaluation } from "../evaluate/report.js";
-import { recipes, type RecipeName } from "../evaluate/recipes.js";
+import { evaluateOptions } from "../evaluate/options.js";
+import { recipeNames, recipes, type RecipeName } from "../evaluate/recipes.js";
+import { flagTable, optionFlags } from "../options/flags.js";
 import type { Command } from "./command.js";
-import { augmentOptions, deviceOptions, modelOptions, over, readRun, withModels } from "./models.js";
+import {
+  augmentOptions,
+  deviceOptions,
+  modelOptions,
+  over,
+  readRun,
+  seedOptions,
+  withModels,
+} from "./models.js";
 import { loadTr0n, needTranslator, translatorOption } from "./translators.js";
 
-const names = Object.keys(recipes) as RecipeName[];
+const flags = optionFlags(evaluateOptions.form.properties);
 const defaults: RecipeName[] = ["prior", "translator", "resample", "fidelity-10"];
 
 export const evaluateCommand: Command = {
@@ -18,31 +28,19 @@ export const evaluateCommand: Command = {
     ...translatorOption,
     ...modelOptions,
     recipes: { type: "string", value: "LIST", help: `ways to sample (default: ${defaults.join(",")})` },
-    classes: { type: "string", value: "LIST", help: "classes: 7, 0,1,2 or 0-9 (default: all)" },
-    samples: { type: "string", value: "N", help: "samples a class of each recipe (default 300)" },
-    reference: { type: "string", value: "N", help: "exact samples a class to compare with (default 500)" },
-    features: {
-      type: "string",
-      value: "NAME",
-      help: "value in the encoder to compare in (default: its last linear layer's input)",
-    },
+    ...flagTable(flags),
     ...augmentOptions,
     ...deviceOptions,
     out: { type: "string", short: "o", value: "FILE", help: "also write the report as JSON" },
-    seed: { type: "string", value: "N", help: "decides everything random (default: random)" },
+    ...seedOptions(),
   },
-  notes: `Recipes: ${names.join(", ")}.`,
+  notes: `Recipes: ${recipeNames.join(", ")}.`,
   run: async (args, context) => {
     const chosen = args.list("recipes");
     for (const name of chosen ?? [])
-      if (!Object.hasOwn(recipes, name)) throw args.wrong("recipes", `some of ${names.join(", ")}`, name);
-    const line = {
-      recipes: chosen as RecipeName[] | undefined,
-      classes: args.classes("classes"),
-      samples: args.integer("samples", 2),
-      reference: args.integer("reference", 2),
-      features: args.text("features"),
-    };
+      if (!Object.hasOwn(recipes, name))
+        throw args.wrong("recipes", `some of ${recipeNames.join(", ")}`, name);
+    const line = { ...args.options(flags), recipes: chosen as RecipeName[] | undefined };
     const run = await readRun(args);
     const options = over(run.evaluate, line);
     const out = args.text("out") ?? run.outputs?.report;

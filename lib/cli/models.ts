@@ -2,7 +2,9 @@
 import type { AugmentationOptions } from "../objective/augment.js";
 import { loadConfig, type ModelSpec, type RunConfig } from "../config/config.js";
 import type { Device, Precision } from "../native/devices.js";
-import { encoderKinds } from "../objective/encoder-kind.js";
+import { documentShape } from "../config/document.js";
+import { augmentationOptions } from "../objective/augment.js";
+import { flagTable, optionFlags } from "../options/flags.js";
 import type { Range } from "../base/range.js";
 import { TrustedLoader } from "../model/model.js";
 import type { Model } from "../model/interface.js";
@@ -42,15 +44,18 @@ export const modelOptions = {
   },
 } as const satisfies Record<string, OptionSpec>;
 
+const { device, precision, seed } = documentShape.form.properties;
+const deviceFlags = optionFlags({ device, precision });
+const kindFlags = optionFlags({ encoderKind: documentShape.form.properties.encoderKind });
+const copiesFlags = optionFlags({ copies: augmentationOptions.form.properties.copies });
+
 /** Where translator and samplers compute. */
-export const deviceOptions = {
-  device: { type: "string", value: "NAME", help: "cpu, cuda, cuda:N or auto (default: auto)" },
-  precision: {
-    type: "string",
-    value: "NAME",
-    help: "how a GPU multiplies matrices: fp32 or tf32 (default: fp32)",
-  },
-} as const satisfies Record<string, OptionSpec>;
+export const deviceOptions: Readonly<Record<string, OptionSpec>> = flagTable(deviceFlags);
+
+/** What decides everything random. `otherwise`: where nobody says it. */
+export function seedOptions(otherwise?: string): Record<string, OptionSpec> {
+  return flagTable(optionFlags({ seed: otherwise === undefined ? seed : { ...seed, otherwise } }));
+}
 
 /** What the energy is averaged over. */
 export const augmentOptions = {
@@ -59,16 +64,12 @@ export const augmentOptions = {
     value: "LIST",
     help: "average the energy over varied images: some of color,translation,resize,cutout; all; or none",
   },
-  copies: {
-    type: "string",
-    value: "A",
-    help: "augment: images that are averaged over (default 8; the paper 50)",
-  },
-} as const satisfies Record<string, OptionSpec>;
+  ...flagTable(copiesFlags),
+} satisfies Record<string, OptionSpec>;
 
 /** Reads {@link augmentOptions}; null for "none". @throws UsageError */
 function readAugment(args: Arguments): AugmentationOptions | null | undefined {
-  const copies = args.integer("copies", 1, 4096);
+  const { copies } = args.options(copiesFlags) as { copies?: number };
   const list = args.list("augment");
   const none = list?.length === 1 && list[0] === "none";
   if (!list || none) {
@@ -119,11 +120,7 @@ export const settingOptions = {
     value: "NAME",
     help: `${orWords(energyWords)} (default: by the encoder)`,
   },
-  "encoder-kind": {
-    type: "string",
-    value: "NAME",
-    help: `what the encoder's output means: ${encoderKinds.join(", ")} (default: found out, and told)`,
-  },
+  ...flagTable(kindFlags),
   ...rangeOptions,
   latent: {
     type: "string",
@@ -149,7 +146,7 @@ export async function readRun(args: Arguments): Promise<RunConfig> {
   const settings = readSettings(args);
   const latent = readLatent(args);
   const augment = readAugment(args);
-  const seed = args.integer("seed", 0);
+  const drawn = args.options(optionFlags({ seed }));
   const [generator, encoder, mapping] = [args.text("generator"), args.text("encoder"), args.text("mapping")];
   const path = args.text("config");
   const config = path === undefined ? {} : await loadConfig(path);
@@ -161,7 +158,7 @@ export async function readRun(args: Arguments): Promise<RunConfig> {
     ...settings,
     latent: latent(config.latent),
     augment,
-    seed,
+    ...drawn,
   };
   return over(config, line);
 }
@@ -184,10 +181,7 @@ export function need<T>(args: Arguments, value: T | undefined, option: string, k
 
 /** Reads {@link deviceOptions}. @throws UsageError */
 export function readDevice(args: Arguments): { device?: Device; precision?: Precision } {
-  const device = args.text("device");
-  if (device !== undefined && !/^(auto|cpu|cuda(:\d{1,4})?)$/.test(device))
-    throw args.wrong("device", "cpu, cuda, cuda:N or auto", device);
-  return { device: device as Device | undefined, precision: args.choice("precision", ["fp32", "tf32"]) };
+  return args.options(deviceFlags);
 }
 
 /** Reads {@link settingOptions} but the latent. */
@@ -196,7 +190,7 @@ function readSettings(args: Arguments): RunConfig {
   const energy = energies.all().find((kind) => word !== undefined && kind.word === word);
   return {
     energy: energy && ({ kind: energy.kind } as EnergySpec),
-    encoderKind: args.choice("encoder-kind", encoderKinds),
+    ...args.options(kindFlags),
     generatorRange: readRange(args),
     preprocess: readStages(args),
   };

@@ -1,10 +1,14 @@
 import { buildLatent } from "../config/latent.js";
 import { energyFromSpec } from "../objective/energy.js";
 import { generatePairs } from "../training/pairs-folder.js";
+import { pairsSection } from "../config/document.js";
+import { flagTable, optionFlags } from "../options/flags.js";
 import type { Command } from "./command.js";
 import { checkMapping, latentNotes } from "./latents.js";
-import { modelOptions, need, over, readRun, settingOptions, withModels } from "./models.js";
+import { modelOptions, need, over, readRun, seedOptions, settingOptions, withModels } from "./models.js";
 import { showOpening } from "./progress.js";
+
+const flags = optionFlags(pairsSection.form.properties);
 
 export const pairsCommand: Command = {
   name: "pairs",
@@ -13,19 +17,14 @@ export const pairsCommand: Command = {
   options: {
     ...modelOptions,
     ...settingOptions,
-    count: { type: "string", short: "n", value: "N", help: "pairs the folder shall have", required: true },
+    ...flagTable(flags),
     out: { type: "string", short: "o", value: "DIR", help: "the folder, made where missing", required: true },
-    "shard-size": { type: "string", value: "N", help: "pairs a file (default 8192)" },
-    seed: {
-      type: "string",
-      value: "N",
-      help: "decides the latents (default: the folder's, or a random one)",
-    },
+    ...seedOptions("the folder's, or a random one"),
   },
   notes:
     `${latentNotes}\n` + "A run that was stopped goes on from its last whole file when it is started again.",
   run: async (args, context) => {
-    const line = { count: args.integer("count", 1), shardSize: args.integer("shard-size", 1) };
+    const line = args.options(flags);
     const run = await readRun(args);
     checkMapping(args, run);
     const { count, shardSize } = over(run.pairs, line);

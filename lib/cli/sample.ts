@@ -2,6 +2,10 @@ import { checkWritable, writeFileAtomic } from "../base/atomic-write.js";
 import { gridLayout, writeImages, type GridOptions } from "../base/image.js";
 import { encodeSafetensors } from "../base/safetensors.js";
 import type { Samples } from "../tr0n/samples.js";
+import { sampleSection } from "../config/document.js";
+import { check } from "../options/check.js";
+import { object } from "../options/describe.js";
+import { flagTable, optionFlags } from "../options/flags.js";
 import type { Command } from "./command.js";
 import {
   conditionCount,
@@ -18,10 +22,17 @@ import {
   over,
   rangeOptions,
   readRun,
+  seedOptions,
   withModels,
 } from "./models.js";
 import { readSampler, samplerOptions } from "./samplers.js";
 import { loadTr0n, needTranslator, translatorOption } from "./translators.js";
+
+const own = object({
+  count: sampleSection.form.properties.count,
+  scale: sampleSection.form.properties.scale,
+});
+const flags = optionFlags(own.form.properties);
 
 export const sampleCommand: Command = {
   name: "sample",
@@ -33,20 +44,20 @@ export const sampleCommand: Command = {
     ...conditionOptions,
     out: { type: "string", short: "o", value: "FILE", help: "the picture to write, .png", required: true },
     latents: { type: "string", value: "FILE", help: "also write latents and energies, .safetensors" },
-    count: { type: "string", short: "n", value: "N", help: "samples a condition (default 16)" },
+    ...flagTable(flags),
     ...samplerOptions,
     ...augmentOptions,
     ...rangeOptions,
     ...deviceOptions,
-    scale: { type: "string", value: "N", help: "enlarge every pixel to N × N (default 1)" },
-    seed: { type: "string", value: "N", help: "decides everything random (default: random)" },
+    ...seedOptions(),
   },
   run: async (args, context) => {
-    const line = { count: args.integer("count", 1), scale: args.integer("scale", 1, 64) };
+    const line = args.options(flags);
     const run = await readRun(args);
     run.textEncoder = readTextEncoder(args, run);
     const spec = readCondition(args, run);
-    const { count = 16, scale = 1 } = over(run.sample, line);
+    const { count: wanted, scale: enlarged } = over(run.sample, line);
+    const { count, scale } = check(own, { count: wanted, scale: enlarged }, { name: "sample" });
     const options = {
       count,
       sampler: readSampler(args, run.sample?.sampler),

@@ -13,6 +13,7 @@ import {
   need,
   over,
   readRun,
+  seedOptions,
   settingOptions,
   withModels,
 } from "./models.js";
@@ -45,11 +46,7 @@ export const trainCommand: Command = {
     ...trainingOptions,
     ...networkOptions,
     ...deviceOptions,
-    seed: {
-      type: "string",
-      value: "N",
-      help: "decides everything random (default: random, or the checkpoint's)",
-    },
+    ...seedOptions("random, or the checkpoint's"),
   },
   notes:
     `${latentNotes}\n` +

@@ -1,8 +1,10 @@
 /** Texts as conditions: a tokenizer and a model that turns its numbers into embeddings. */
-import { checkOptions, checkSignal, shapeText } from "../base/check.js";
+import { checkOptions, shapeText } from "../base/check.js";
+import { check } from "../options/check.js";
 import { ArgumentError, ModelError, describe, invalid } from "../base/errors.js";
+import { byHand } from "../options/describe.js";
 import { abortable } from "../native/job.js";
-import type { Model, RunOptions } from "../model/interface.js";
+import { runOptions, type Model, type RunOptions } from "../model/interface.js";
 import { checkTensor, type Tensor } from "../base/tensor.js";
 import type { EncodedText, Tokenizer } from "./tokenizer.js";
 
@@ -55,9 +57,8 @@ export function textEncoder(options: TextEncoderOptions): TextEncoder {
       { code: "ERR_SHAPE_MISMATCH" },
     );
 
-  return async (texts, runOptions) => {
-    const o = checkOptions("options", runOptions, ["signal"]);
-    checkSignal("options.signal", o.signal);
+  return async (texts, given) => {
+    const o = check(runOptions, given, { name: "options", prefix: "options." });
     const { ids, unknown }: EncodedText = tokenizer.encode(texts);
     if (unknown.length > 0) {
       if (unknownWords === "error")
@@ -97,6 +98,12 @@ export function checkTextFunction(name: string, value: unknown): TextFunction | 
     throw invalid(name, "what textEncoder() gives, or a function from texts to a Tensor", value);
   return value as TextFunction | undefined;
 }
+
+/** @internal */
+export const textFunction = byHand<TextFunction>(
+  "TextFunction",
+  checkTextFunction as (name: string, value: unknown) => TextFunction,
+);
 
 /**
  * What a text encoder says about a text or several, [B, size].

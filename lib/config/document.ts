@@ -1,56 +1,47 @@
 /** What a configuration file may hold. Its JSON Schema is published as schema/tr0n.schema.json. */
-import { augmentationOptions } from "../objective/augment.js";
-import { encoderKinds } from "../objective/encoder-kind.js";
+import { modelOptions } from "../model/interface.js";
+import { compositionOptions } from "../objective/composition-options.js";
 import { energyInFile } from "../objective/energy.js";
 import { stageInFile } from "../objective/stages.js";
-import { recipes } from "../evaluate/recipes.js";
+import { evaluateOptions } from "../evaluate/options.js";
 import { latents } from "../latent/kinds/index.js";
 import { deviceOption, precisionOption } from "../native/devices.js";
 import { seedShape } from "../options/common.js";
 import {
-  boolean,
   either,
   integer,
   list,
   named,
-  nothing,
   number,
   object,
   oneOrMore,
   option,
+  partial,
   path,
-  record,
   required,
   text,
+  withDefault,
   words,
   type FileTypeOf,
   type Option,
   type Shape,
 } from "../options/describe.js";
 import { jsonDocument, type JsonDocument } from "../options/json-schema.js";
-import { kindsInFile, type KindSpec } from "../options/kinds.js";
 import { trainOptions, translatorSettings } from "../training/options.js";
-import { samplers } from "../sampling/samplers/index.js";
+import { samplerShape } from "../sampling/sampler.js";
+import { pairsOptions } from "../training/pairs-folder.js";
+import { sampleOptions } from "../tr0n/options.js";
 
-const count = (min: number, max = Number.MAX_SAFE_INTEGER) => integer({ min, max });
+const whole = (min: number, max = Number.MAX_SAFE_INTEGER) => integer({ min, max });
 const numbers = list(number());
 
-const modelProperties = {
-  model: required(path(), "ONNX or TorchScript"),
-  format: option(words("onnx", "torchscript"), "format", { otherwise: "found out from the content" }),
-  inputShapes: option(
-    record(list(either(count(1), nothing()))),
-    "TorchScript: sizes by input, the batch's first, null where any serves",
-  ),
-  allowCode: option(boolean(), "TorchScript: trust the file, whose code may do more than compute", {
-    default: false,
-  }),
-};
+const { format, inputShapes, allowCode, simplify, allowRandom } = modelOptions.form.properties;
+const modelProperties = { model: required(path(), "ONNX or TorchScript"), format, inputShapes, allowCode };
 const modelObject = object({
   ...modelProperties,
   output: option(text(), "which output", { otherwise: "the first" }),
-  simplify: option(boolean(), "fold the model before it is differentiated", { default: true }),
-  allowRandom: option(boolean(), "differentiate a model that draws random numbers", { default: false }),
+  simplify,
+  allowRandom,
 });
 export type ModelSpec = FileTypeOf<typeof modelObject>;
 const model: Shape<string | ModelSpec, string | ModelSpec> = named("model", () =>
@@ -66,8 +57,7 @@ const textEncoder = object({
 
 const latent = either(...latents.inFile);
 
-export type SamplerSpec = KindSpec<typeof samplers>;
-const sampler: Shape<unknown, SamplerSpec> = named("sampler", () => kindsInFile(samplers));
+export type SamplerSpec = FileTypeOf<typeof samplerShape>;
 
 export type ConditionSpec =
   | { class: number | readonly number[] }
@@ -79,7 +69,7 @@ const one = <const K extends string, T, F>(name: K, shape: Shape<T, F>, is: stri
   object({ [name]: required(shape, is) } as { [N in K]: Option<T, F, "required"> });
 export const condition: Shape<ConditionSpec, ConditionSpec> = named("condition", () =>
   either(
-    one("class", oneOrMore(count(0)), "a class or several"),
+    one("class", oneOrMore(whole(0)), "a class or several"),
     one(
       "embedding",
       either(path(), numbers, list(numbers)),
@@ -103,7 +93,17 @@ export const condition: Shape<ConditionSpec, ConditionSpec> = named("condition",
   ),
 ) as Shape as Shape<ConditionSpec, ConditionSpec>;
 
-const recipeNames = Object.keys(recipes) as (keyof typeof recipes)[];
+const composition = compositionOptions.form.properties;
+const { count, shardSize } = pairsOptions.form.properties;
+/** What of generatePairs() is not said elsewhere in the document. @internal */
+export const pairsSection = object({ count, shardSize });
+/** What to sample, and how large to draw it. */
+export const sampleSection = object({
+  condition: option(condition, "what is wanted of the samples"),
+  count: withDefault(sampleOptions.form.properties.count, 16),
+  sampler: sampleOptions.form.properties.sampler,
+  scale: option(integer({ min: 1, max: 64 }), "every pixel becomes scale × scale", { default: 1 }),
+});
 
 const document = object({
   $schema: option(text(), "where an editor finds this schema"),
@@ -113,64 +113,18 @@ const document = object({
   pairEncoder: option(model, "where training conditions come from, if not from the encoder"),
   textEncoder: option(textEncoder, "text → condition"),
   latent: option(latent, "the prior p(z)", { otherwise: "normal" }),
-  generatorRange: option(
-    list(number(), { least: 2, most: 2 }) as Shape as Shape<
-      readonly [number, number],
-      readonly [number, number]
-    >,
-    "black and white of the generator's images, two numbers such as [0, 1]",
-    { otherwise: "found out, and told" },
-  ),
-  encoderKind: option(words(...encoderKinds), "what the encoder's output means", {
-    otherwise: "found out, and told",
-  }),
+  generatorRange: composition.generatorRange,
+  encoderKind: composition.encoderKind,
   energy: option(energyInFile, "what is minimised", { otherwise: "by the encoder" }),
   preprocess: option(list(stageInFile, { least: 0 }), "stages between generator and encoder", {
     otherwise: "none",
   }),
-  augment: option(augmentationOptions, "average the energy over augmented copies", { otherwise: "not" }),
+  augment: composition.augment,
   translator: option(translatorSettings, "the network"),
-  pairs: option(
-    object({
-      count: option(count(1), "pairs the folder shall have"),
-      shardSize: option(count(1), "pairs a file"),
-    }),
-    "of `tr0n pairs`",
-  ),
+  pairs: option(partial(pairsSection), "of `tr0n pairs`"),
   train: option(trainOptions, "of `tr0n train`"),
-  sample: option(
-    object({
-      condition: option(condition, "what is wanted of the samples"),
-      count: option(count(1), "samples a condition", { default: 16 }),
-      sampler: option(sampler, "how latents are drawn", { otherwise: "resample" }),
-      scale: option(count(1, 64), "every pixel becomes scale × scale", { default: 1 }),
-    }),
-    "of `tr0n sample`",
-  ),
-  evaluate: option(
-    object({
-      recipes: option(
-        list(
-          either(
-            words(...recipeNames),
-            object({
-              name: required(text(), "in the report"),
-              sampler: required(sampler, "how it samples"),
-            }),
-          ),
-        ),
-        "ways to sample",
-      ),
-      classes: option(list(count(0)), "classes", { otherwise: "all" }),
-      samples: option(count(2), "samples a class", { default: 300 }),
-      reference: option(count(2), "exact samples a class", { default: 500 }),
-      maxDraws: option(count(1), "draws of the prior before giving up on exact samples", {
-        otherwise: "100 for each",
-      }),
-      features: option(text(), "value in the encoder to compare in"),
-    }),
-    "of `tr0n evaluate`",
-  ),
+  sample: option(sampleSection, "of `tr0n sample`"),
+  evaluate: option(evaluateOptions, "of `tr0n evaluate`"),
   outputs: option(
     object({
       translator: option(path(), "written by train, read by sample and evaluate; .safetensors"),
@@ -183,7 +137,7 @@ const document = object({
   ),
   device: deviceOption,
   precision: precisionOption,
-  maxBatch: option(count(1, 4096), "rows of one run of a model", { default: 64 }),
+  maxBatch: composition.maxBatch,
   seed: option(seedShape, "decides everything random", { otherwise: "random" }),
 });
 

@@ -6,13 +6,13 @@
  * distances are averaged. The floor is the same figure for an independent exact set of the recipe's size, so that a
  * perfect recipe has FD near the floor and not near 0. With 300 against 500 the floor's own spread is about a tenth.
  */
-import { checkInteger, checkOptions, checkSeed, checkSignal } from "../base/check.js";
+import { check } from "../options/check.js";
 import { argmax, drawExact } from "./exact.js";
 import { FeatureSpace } from "./feature-space.js";
 import type { Samples } from "../tr0n/samples.js";
 import type { Tr0n } from "../tr0n/tr0n.js";
 import { compare, finiteMean, mean, splitExact, type SampleSet, type Truth } from "./metrics.js";
-import { checkClasses, checkRecipes, type EvaluateOptions, type Recipe } from "./options.js";
+import { checkClasses, checkRecipes, evaluateOptions, type EvaluateOptions, type Recipe } from "./options.js";
 import type { Evaluation, EvaluationRow } from "./report.js";
 
 /**
@@ -23,28 +23,13 @@ import type { Evaluation, EvaluationRow } from "./report.js";
  *   is no classifier; ModelError when the encoder has no linear layer to take features from; AbortError
  */
 export async function evaluate(tr0n: Tr0n, options?: EvaluateOptions): Promise<Evaluation> {
-  const o = checkOptions("options", options, [
-    "recipes",
-    "classes",
-    "samples",
-    "reference",
-    "maxDraws",
-    "features",
-    "seed",
-    "onProgress",
-    "signal",
-  ]);
-  checkSignal("signal", o.signal);
-  const samples = checkInteger("samples", o.samples, 300, { min: 2, max: 1_000_000 });
-  const reference = checkInteger("reference", o.reference, 500, { min: 2, max: 1_000_000 });
-  const seed = checkSeed("seed", o.seed);
+  const o = check(evaluateOptions, options, { name: "options" });
+  const { samples, reference, seed } = o;
   const recipes = await checkRecipes(o.recipes ?? [{ name: "default" }], tr0n);
   const space = await FeatureSpace.open(tr0n.objective, o.features, o.signal);
   try {
     const classes = checkClasses(o.classes, space.classes);
-    const maxDraws = checkInteger("maxDraws", o.maxDraws, 100 * classes.length * (samples + reference), {
-      min: 1,
-    });
+    const maxDraws = o.maxDraws ?? 100 * classes.length * (samples + reference);
     const started = performance.now();
     const exact = await drawExact((first, n) => space.draw(seed, first, n, o.signal), {
       classes,

@@ -2,7 +2,23 @@
 import { checkOptions } from "../base/check.js";
 import { ArgumentError, describe, invalid } from "../base/errors.js";
 import { describeLatent } from "../latent/description.js";
-import { checkSampler, type Sampler } from "../sampling/sampler.js";
+import { drawnSeed, listener, ofTheDocument, seedShape, signal } from "../options/common.js";
+import {
+  byHand,
+  either,
+  integer,
+  list,
+  notInFile,
+  object,
+  option,
+  required,
+  text,
+  words,
+  type FileTypeOf,
+  type TypeOf,
+} from "../options/describe.js";
+import { checkSampler, samplerShape, type Sampler } from "../sampling/sampler.js";
+import { recipeNames } from "./recipes.js";
 import type { Tr0n } from "../tr0n/tr0n.js";
 
 /** A way to sample, and its name in the report. */
@@ -14,24 +30,58 @@ export interface Recipe {
   tr0n?: Tr0n;
 }
 
-export interface EvaluateOptions {
-  /** Default: the default sampler alone. */
-  recipes?: readonly Recipe[];
-  /** Default: all classes of the encoder. */
-  classes?: readonly number[];
-  /** Samples of each class for every recipe, and for the exact set that gives the floor. Default 300. */
-  samples?: number;
-  /** Exact samples of each class to compare with. Default 500. */
-  reference?: number;
-  /** Draws of the prior after which too few exact samples of a class are an error. Default 100 × the samples needed. */
-  maxDraws?: number;
-  /** Name of the value in the encoder's graph that gives the features. Default: the input of its last linear layer. */
-  features?: string;
-  /** Default random; the report tells it. */
-  seed?: number;
-  onProgress?: (progress: EvaluateProgress) => void;
-  signal?: AbortSignal;
-}
+const sampleCount = integer({ min: 2, max: 1_000_000 });
+
+/** @internal */
+export const evaluateOptions = object({
+  recipes: option(
+    byHand<
+      readonly Recipe[],
+      readonly (string | { name: string; sampler: FileTypeOf<typeof samplerShape> })[]
+    >(
+      "readonly Recipe[]",
+      () => undefined, // by checkRecipes, which also looks at models
+      list(
+        either(
+          words(...recipeNames),
+          object({
+            name: required(text(), "in the report"),
+            sampler: required(samplerShape, "how it samples"),
+          }),
+        ),
+      ),
+    ),
+    "ways to sample",
+    { otherwise: "the default sampler alone" },
+  ),
+  classes: option(list(integer({ min: 0 })), "classes", {
+    otherwise: "all of the encoder",
+    flag: { value: "LIST" },
+  }),
+  samples: option(sampleCount, "samples of each class for every recipe", {
+    more: "And for the exact set that gives the floor.",
+    default: 300,
+  }),
+  reference: option(sampleCount, "exact samples of each class to compare with", { default: 500 }),
+  maxDraws: option(
+    integer({ min: 1 }),
+    "draws of the prior after which too few exact samples of a class are an error",
+    {
+      otherwise: "100 × the samples needed",
+    },
+  ),
+  features: option(text("a value's name"), "value in the encoder's graph that gives the features", {
+    otherwise: "the input of its last linear layer",
+  }),
+  seed: notInFile(
+    option(seedShape, "decides everything", { more: "The report tells it.", default: drawnSeed }),
+    ofTheDocument,
+  ),
+  onProgress: listener<EvaluateProgress>("EvaluateProgress", "called with how far it is"),
+  signal,
+});
+
+export type EvaluateOptions = TypeOf<typeof evaluateOptions>;
 
 export interface EvaluateProgress {
   /** "exact", then each recipe's name. */

@@ -33,3 +33,5 @@ export const recipes = {
 } as const satisfies Record<string, Recipe>;
 
 export type RecipeName = keyof typeof recipes;
+
+export const recipeNames = Object.keys(recipes) as RecipeName[];

@@ -1,42 +1,77 @@
 /** The interface of models, the same for both formats. */
 import type { Tensor } from "../base/tensor.js";
-import type { Device } from "../native/devices.js";
+import { deviceOption } from "../native/devices.js";
+import { signal } from "../options/common.js";
+import {
+  boolean,
+  either,
+  integer,
+  list,
+  nothing,
+  object,
+  option,
+  path,
+  record,
+  words,
+  type TypeOf,
+} from "../options/describe.js";
 
-export interface ModelOptions {
-  /** Default: found out from the content. */
-  format?: "onnx" | "torchscript";
-  /** Default "auto". For TorchScript "auto" is the CPU, and "cuda:N" a device of a libtorch that was built with CUDA. */
-  device?: Device;
-  /** Threads for `run` and `vjp` of this model, 1 … 1024. Default: all that tr0n may use. */
-  threads?: number;
-  /**
-   * Input shapes for TorchScript, which carries none: sizes by input, the batch's first, null where any serves. Whether
-   * the batch is free is found out. Default: guessed from the model's first operators, and tried. ONNX models declare
-   * their own.
-   */
-  inputShapes?: Record<string, readonly (number | null)[]>;
-  /** Fold the model by ONNX Runtime's optimiser before it is differentiated, for `vjp` and in pipelines. Default true. */
-  simplify?: boolean;
-  /**
-   * TorchScript: the file is trusted, and its code may do more than compute. Default false: code is held against a list
-   * of operators before any of it runs, and ERR_MODEL_CODE names what is not on it. For files that you made, or whose
-   * maker you would give a program to run for you.
-   */
-  allowCode?: boolean;
-  /** Let `vjp` differentiate a model that draws random numbers of its own at every run. Default false. */
-  allowRandom?: boolean;
-  /**
-   * For an ONNX model given as bytes: the folder that its external data lies in. Default: none, and a model that has any
-   * is refused (ERR_MODEL_UNSUPPORTED). A model in a file has the file's folder. Only regular files are read whose real
-   * path lies below the folder.
-   */
-  baseDirectory?: string;
-  signal?: AbortSignal;
-}
+/** @internal */
+export const modelOptions = object({
+  format: option(words("onnx", "torchscript"), "format of the file", {
+    otherwise: "found out from the content",
+  }),
+  device: {
+    ...deviceOption,
+    is: "where the model runs",
+    more: 'For TorchScript "auto" is the CPU, and "cuda:N" a device of a libtorch that was built with CUDA.',
+  },
+  threads: option(integer({ min: 1, max: 1024 }), "threads for `run` and `vjp` of this model", {
+    otherwise: "all that tr0n may use",
+  }),
+  inputShapes: option(
+    record(list(either(integer({ min: 1 }), nothing()), { least: 0 }), "an object of shapes by input name"),
+    "input shapes for TorchScript, which carries none: sizes by input, the batch's first, null where any serves",
+    {
+      more: "Whether the batch is free is found out. ONNX models declare their own.",
+      otherwise: "guessed from the model's first operators, and tried",
+    },
+  ),
+  simplify: option(
+    boolean(),
+    "fold the model by ONNX Runtime's optimiser before it is differentiated, for `vjp` and in pipelines",
+    { default: true },
+  ),
+  allowCode: option(boolean(), "TorchScript: the file is trusted, and its code may do more than compute", {
+    more:
+      "Else code is held against a list of operators before any of it runs, and ERR_MODEL_CODE names what is not on it. For " +
+      "files that you made, or whose maker you would give a program to run for you.",
+    default: false,
+  }),
+  allowRandom: option(
+    boolean(),
+    "let `vjp` differentiate a model that draws random numbers of its own at every run",
+    {
+      default: false,
+    },
+  ),
+  baseDirectory: option(
+    path(),
+    "for an ONNX model given as bytes: the folder that its external data lies in",
+    {
+      more: "A model in a file has the file's folder. Only regular files are read whose real path lies below the folder.",
+      otherwise: "none, and a model that has any is refused (ERR_MODEL_UNSUPPORTED)",
+    },
+  ),
+  signal,
+});
 
-export interface RunOptions {
-  signal?: AbortSignal;
-}
+export type ModelOptions = TypeOf<typeof modelOptions>;
+
+/** @internal */
+export const runOptions = object({ signal });
+
+export type RunOptions = TypeOf<typeof runOptions>;
 
 /** An input or output of a model. */
 export interface ValueInfo {

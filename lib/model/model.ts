@@ -1,11 +1,11 @@
 /** Loading and running the user's models. Both generator and encoder stay frozen. */
-import { checkBoolean, checkChoice, checkInteger, checkOptions, checkSignal } from "../base/check.js";
+import { check } from "../options/check.js";
 import { checkModelDevice, type Device } from "../native/devices.js";
 import { ArgumentError, ModelError, invalid } from "../base/errors.js";
 import { runJob, throwIfAborted } from "../native/job.js";
 import { modelSource, openSource } from "./source.js";
 import { native } from "../native/binding.js";
-import type { Model, ModelOptions } from "./interface.js";
+import { modelOptions, type Model, type ModelOptions } from "./interface.js";
 import { OnnxModel } from "./onnx-model.js";
 import { TorchModel } from "./torch-model.js";
 
@@ -24,23 +24,8 @@ export { OnnxModel, TorchModel };
  *   ArgumentError
  */
 export async function loadModel(source: string | URL | Uint8Array, options?: ModelOptions): Promise<Model> {
-  const o = checkOptions("options", options, [
-    "format",
-    "device",
-    "threads",
-    "inputShapes",
-    "simplify",
-    "allowRandom",
-    "allowCode",
-    "baseDirectory",
-    "signal",
-  ]);
-  if (o.format !== undefined) checkChoice("options.format", o.format, "onnx", ["onnx", "torchscript"]);
-  const threads = checkInteger("options.threads", o.threads, 0, { min: 1, max: 1024 });
-  const simplify = checkBoolean("options.simplify", o.simplify, true);
-  const allowRandom = checkBoolean("options.allowRandom", o.allowRandom, false);
-  const allowCode = checkBoolean("options.allowCode", o.allowCode, false);
-  checkSignal("options.signal", o.signal);
+  const o = check(modelOptions, options, { name: "options", prefix: "options." });
+  const { threads = 0, simplify, allowRandom, allowCode } = o;
   const from = modelSource(source, o.baseDirectory);
   throwIfAborted("loadModel", o.signal);
 
@@ -57,14 +42,13 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
   if (found === "torchscript") {
     const device = torchDevice("options.device", o.device);
     for (const option of ["simplify", "allowRandom"] as const)
-      if (o[option] !== undefined)
+      if (options?.[option] !== undefined)
         throw new ArgumentError(`options.${option}: only for ONNX; libtorch differentiates TorchScript`);
     if (o.baseDirectory !== undefined)
       throw new ArgumentError(
         "options.baseDirectory: only for ONNX; a TorchScript archive holds all weights",
       );
     const { inputShapes } = o;
-    if (inputShapes !== undefined) checkInputShapes(inputShapes);
     const model = await runJob("loadModel", o.signal, () =>
       native().openTorchModel(from.native, {
         ...open,
@@ -125,18 +109,6 @@ export class TrustedLoader {
     const torch = formatOf(from.name, await from.head()) === "torchscript";
     this.applied ||= torch;
     return loadModel(source, torch ? { ...options, allowCode: true } : options);
-  }
-}
-
-function checkInputShapes(shapes: unknown): void {
-  if (shapes === null || typeof shapes !== "object" || Array.isArray(shapes))
-    throw invalid("options.inputShapes", "an object of shapes by input name", shapes);
-  for (const [name, shape] of Object.entries(shapes)) {
-    const label = `options.inputShapes.${name}`;
-    if (!Array.isArray(shape)) throw invalid(label, "an array of sizes, the batch's first", shape);
-    for (const size of shape as unknown[])
-      if (size !== null && !(Number.isSafeInteger(size) && (size as number) > 0))
-        throw invalid(label, "sizes that are positive integers, or null where any size serves", size);
   }
 }
 

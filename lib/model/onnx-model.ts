@@ -1,5 +1,6 @@
 /** ONNX models: one session to run, one for each set of seeded outputs to differentiate. */
-import { checkOptions, checkSignal, shapeText } from "../base/check.js";
+import { shapeText } from "../base/check.js";
+import { check } from "../options/check.js";
 import { differentiateSimplified } from "./differentiate.js";
 import { ArgumentError, ModelError } from "../base/errors.js";
 import { modelBarrier } from "./gradient-barrier.js";
@@ -7,7 +8,7 @@ import { endsLinear, lastOperator, randomOperator } from "../onnx/queries.js";
 import { Lifetime, abortable, runJob } from "../native/job.js";
 import { hashSource, readGraphInPlace, type Source } from "./source.js";
 import { batchFirstInfo, feed, fits, floats, kept, publicInfo, rounded } from "./values.js";
-import type { Model, RunOptions, ValueInfo } from "./interface.js";
+import { runOptions, type Model, type RunOptions, type ValueInfo } from "./interface.js";
 import { moveAxis } from "./move-axis.js";
 import { native } from "../native/binding.js";
 import type { NativeSession } from "../native/types/models.js";
@@ -114,8 +115,7 @@ export class OnnxModel implements Model {
   }
 
   async run(inputs: Tensor | Record<string, Tensor>, options?: RunOptions): Promise<Record<string, Tensor>> {
-    const o = checkOptions("options", options, ["signal"]);
-    checkSignal("options.signal", o.signal);
+    const o = check(runOptions, options, { name: "options", prefix: "options." });
     this.lifetime.check();
     const given = this.view?.rounds ? rounded(inputs, this.fed) : inputs;
     const feeds = feed(this.name, "inputs", given, this.fed);
@@ -156,8 +156,7 @@ export class OnnxModel implements Model {
     cotangents: Tensor | Record<string, Tensor>,
     options?: RunOptions,
   ): Promise<{ outputs: Record<string, Tensor>; gradients: Record<string, Tensor> }> {
-    const o = checkOptions("options", options, ["signal"]);
-    checkSignal("options.signal", o.signal);
+    const o = check(runOptions, options, { name: "options", prefix: "options." });
     this.lifetime.check();
     const feeds = feed(this.name, "inputs", inputs, this.declaredInputs);
     const seeds = feed(this.name, "cotangents", cotangents, this.declaredOutputs, true);

@@ -1,10 +1,10 @@
 /** TorchScript models: libtorch runs them, its autograd differentiates them. */
-import { checkOptions, checkSignal } from "../base/check.js";
+import { check } from "../options/check.js";
 import { ArgumentError, ModelError } from "../base/errors.js";
 import { Lifetime, runJob } from "../native/job.js";
 import { hashSource, type Source } from "./source.js";
 import { feed, floats, publicInfo } from "./values.js";
-import type { Model, RunOptions, ValueInfo } from "./interface.js";
+import { runOptions, type Model, type RunOptions, type ValueInfo } from "./interface.js";
 import type { NativeTorchModel } from "../native/types/models.js";
 import type { NativeValueInfo } from "../native/types/values.js";
 import type { OutputFacts } from "./output-facts.js";
@@ -48,8 +48,7 @@ export class TorchModel implements Model {
   }
 
   async run(inputs: Tensor | Record<string, Tensor>, options?: RunOptions): Promise<Record<string, Tensor>> {
-    const o = checkOptions("options", options, ["signal"]);
-    checkSignal("options.signal", o.signal);
+    const o = check(runOptions, options, { name: "options", prefix: "options." });
     this.lifetime.check();
     const feeds = feed(this.name, "inputs", inputs, this.model.inputs);
     return this.lifetime.run("run", o.signal, async (signal) =>
@@ -62,8 +61,7 @@ export class TorchModel implements Model {
     cotangents: Tensor | Record<string, Tensor>,
     options?: RunOptions,
   ): Promise<{ outputs: Record<string, Tensor>; gradients: Record<string, Tensor> }> {
-    const o = checkOptions("options", options, ["signal"]);
-    checkSignal("options.signal", o.signal);
+    const o = check(runOptions, options, { name: "options", prefix: "options." });
     this.lifetime.check();
     const feeds = feed(this.name, "inputs", inputs, this.model.inputs);
     // Cotangents are float32 on the way in, whatever the outputs are.

@@ -45,7 +45,7 @@ export const augmentationOptions = object(
       default: 1 / 8,
     }),
     resize: option(
-      either(pair(number({ min: 0.1, max: 10 }), "two factors [low, high]"), constant(false)),
+      either(constant(false), pair(number({ min: 0.1, max: 10 }), "two factors [low, high]")),
       "range of the factor of both sides; false: none",
       {
         more: "The result is cropped, or padded by the middle of the generator's range.",

@@ -192,6 +192,9 @@ function chosen(of: readonly Shape[], value: unknown, name: string, whole: Shape
   const typed = leaves.filter((one) => hasType(one, value, how));
   const meant = typed.length > 1 ? typed.filter((one) => isMeant(one, value, how)) : typed;
   if (meant.length === 1) return meant[0]!;
+  // What is checked by hand says best what was expected.
+  const hand = how.file ? [] : leaves.filter(({ form }) => form.is === "byHand");
+  if (meant.length === 0 && hand.length === 1) return hand[0]!;
   const kinds = leaves.map(kindOf);
   if (kinds.every((kind) => kind !== undefined) && isObject(value))
     throw invalid(`${name}.kind`, `one of ${kinds.map(describe).join(", ")}`, value["kind"]);

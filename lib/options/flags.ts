@@ -1,7 +1,7 @@
 /** Options on the command line: names, help, and reading their texts. */
 import { invalid } from "../base/errors.js";
 import { checkValue } from "./check.js";
-import { defaultWords, resolved, type Option, type Properties, type Shape } from "./describe.js";
+import { defaultWords, resolved, type Option, type Properties, type Shape, type TypeOf } from "./describe.js";
 import { defaultInHelp } from "./sentences.js";
 import { expected } from "./words.js";
 
@@ -30,8 +30,18 @@ export interface OptionFlag {
   read(text: string | boolean): unknown;
 }
 
+declare const options: unique symbol;
+
+/** Flags of some options, whose values have the options' types. */
+export interface OptionFlags<out P extends Properties = Properties> extends ReadonlyArray<OptionFlag> {
+  readonly [options]?: P;
+}
+
+/** The values of {@link OptionFlags} that a line has. */
+export type FlagValues<P extends Properties> = { [K in keyof P]?: TypeOf<P[K]["shape"]> };
+
 /** The flags of those options that a text can say. */
-export function optionFlags(properties: Properties): OptionFlag[] {
+export function optionFlags<P extends Properties>(properties: P): OptionFlags<P> {
   return Object.entries(properties).flatMap(([key, option]) => {
     const flag = optionFlag(key, option);
     return flag ? [flag] : [];

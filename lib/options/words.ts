@@ -14,6 +14,7 @@ export function limitWords({ min, above, below, max }: Limits): string[] {
 /** "an integer ≥ 1 and ≤ 64", 'true, false or "pilot"'. */
 export function expected(shape: Shape): string {
   const { form } = shape;
+  if (form.is === "path") return "a path: a string that is not empty";
   if (form.is === "words") return `one of ${form.words.map(describe).join(", ")}`;
   return list(alternatives(shape));
 }
@@ -52,7 +53,7 @@ function one(form: Exclude<Form, { is: "either" | "named" | "boolean" | "words" 
     case "record":
       return form.words;
     case "path":
-      return "a path: a string that is not empty";
+      return "a path";
     case "constant":
       return describe(form.value);
     case "list":

@@ -3,7 +3,8 @@ import { invalid } from "../base/errors.js";
 import type { Latent } from "../latent/latent.js";
 import type { NativeSamplerConfig } from "../native/types/sampling.js";
 import { check, checkValue } from "../options/check.js";
-import type { Chosen, Makers } from "../options/kinds.js";
+import { byHand, named } from "../options/describe.js";
+import { kindsInFile, type Chosen, type KindSpec, type Makers } from "../options/kinds.js";
 import type { SamplerDefinition } from "./definition.js";
 import { stepCount } from "./samplers/common.js";
 import { samplers } from "./samplers/index.js";
@@ -38,6 +39,17 @@ export function checkSampler(name: string, value: unknown): Sampler {
     return (sampler[given.kind] as (options?: object) => Sampler)(given.options);
   throw invalid(name, `one of sampler.${Object.keys(sampler).join("(), sampler.")}()`, value);
 }
+
+/**
+ * Callers make one with {@link sampler}; a configuration file has its kind and options.
+ *
+ * @internal
+ */
+export const samplerShape = byHand<Sampler, KindSpec<typeof samplers>>(
+  "Sampler",
+  checkSampler,
+  named("sampler", () => kindsInFile(samplers)),
+);
 
 function definition({ kind }: Sampler): SamplerDefinition {
   return samplers[kind] as SamplerDefinition<string, never> as SamplerDefinition;

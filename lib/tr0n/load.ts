@@ -1,48 +1,26 @@
 /** A saved Tr0n, read and joined with its models again. */
-import { checkPath, checkOptions, checkBoolean, checkSignal } from "../base/check.js";
+import { checkPath } from "../base/check.js";
+import { check } from "../options/check.js";
 import { reason } from "../base/atomic-write.js";
 import { FileError, ArgumentError, invalid } from "../base/errors.js";
-import { checkTextFunction } from "../condition/text-encoder.js";
 import { readWholeFile } from "../base/read-file.js";
-import { checkRange } from "../base/range.js";
 import { restoreLatent, type Mappings } from "../latent/description.js";
 import type { Model } from "../model/interface.js";
 import { decodeTranslatorFile, restoredEnergy, restoredRange } from "./file.js";
 import type { Objective } from "../objective/objective.js";
 import { createObjective } from "../objective/composition-options.js";
-import { checkAugmentation } from "../objective/augment.js";
 import type { NativeDevice } from "../native/types/devices.js";
 import { openDevice } from "../native/devices.js";
 import { native } from "../native/binding.js";
 import { TrustedLoader, loadedModel } from "../model/model.js";
-import { checkCompute, type LoadModels } from "./options.js";
+import { checkCompute, loadModels, type LoadModels } from "./options.js";
 import { State } from "./state.js";
 
 /** @throws as Tr0n.load */
 export async function loadState(path: string, models: LoadModels): Promise<State> {
   checkPath("path", path);
-  const o = checkOptions("models", models, [
-    "generator",
-    "encoder",
-    "energy",
-    "augment",
-    "generatorRange",
-    "pairEncoder",
-    "textEncoder",
-    "mapping",
-    "allowCode",
-    "maxBatch",
-    "onOpening",
-    "device",
-    "precision",
-    "onDecision",
-    "signal",
-  ]);
-  const loader = new TrustedLoader(checkBoolean("models.allowCode", o.allowCode, false));
-  checkSignal("models.signal", o.signal);
-  const texts = checkTextFunction("models.textEncoder", o.textEncoder);
-  const given = o.augment == null ? undefined : checkAugmentation("models.augment", o.augment);
-  const range = checkRange("models.generatorRange", o.generatorRange);
+  const o = check(loadModels, models, { name: "models", prefix: "models." });
+  const loader = new TrustedLoader(o.allowCode);
   const compute = checkCompute("models.", o);
   let bytes: Uint8Array;
   try {
@@ -53,7 +31,7 @@ export async function loadState(path: string, models: LoadModels): Promise<State
   const { config, tables, tensors } = decodeTranslatorFile(bytes, path);
   const energy = restoredEnergy(config.models.energy, o.energy, path);
   native().learnBlockRules(config.blocks);
-  const generatorRange = restoredRange(config.models, range, path);
+  const generatorRange = restoredRange(config.models, o.generatorRange, path);
   const owned: Model[] = [];
   const open = async (name: string, model: Model | string): Promise<Model> => {
     if (typeof model !== "string") return loadedModel(name, model);
@@ -92,7 +70,7 @@ export async function loadState(path: string, models: LoadModels): Promise<State
         latent: await restoreLatent(config.models.latent, tables, mappings, path),
         energy,
         preprocess: config.models.preprocess,
-        augment: o.augment === undefined ? config.models.augment : given,
+        augment: o.augment === undefined ? config.models.augment : (o.augment ?? undefined),
         pairEncoder: o.pairEncoder,
         maxBatch: o.maxBatch,
         onOpening: o.onOpening,
@@ -108,7 +86,15 @@ export async function loadState(path: string, models: LoadModels): Promise<State
     opened = await openDevice(compute.device, o.signal);
     const { translator, spread } = tensors(objective, compute);
     const { seed, fixedSeed, translator: settings } = config;
-    const state = new State({ objective, settings, seed, fixedSeed, compute, textEncoder: texts, opened });
+    const state = new State({
+      objective,
+      settings,
+      seed,
+      fixedSeed,
+      compute,
+      textEncoder: o.textEncoder,
+      opened,
+    });
     state.translator = translator;
     state.spread = spread;
     state.report = config.training;

@@ -1,74 +1,139 @@
 /** What a Tr0n is told when it is made, loaded and sampled from. */
-import type { Augmentation } from "../objective/augment.js";
-import type { DecisionListener } from "../base/decisions.js";
-import { checkDevice, checkPrecision, type Device, type Compute, type Precision } from "../native/devices.js";
-import type { Energy } from "../objective/energy.js";
-import type { Range } from "../base/range.js";
+import {
+  augmentationValue,
+  compositionOptions,
+  energyShape,
+  modelShape,
+} from "../objective/composition-options.js";
+import {
+  checkDevice,
+  precisionOption,
+  type Compute,
+  type Device,
+  type Precision,
+} from "../native/devices.js";
 import type { Model } from "../model/interface.js";
-import type { PairFunction } from "../objective/options.js";
-import type { OnOpening } from "../base/opening.js";
-import type { Sampler } from "../sampling/sampler.js";
-import type { CompositionOptions } from "../objective/composition-options.js";
-import type { TextFunction } from "../condition/text-encoder.js";
-import type { TranslatorSettings } from "../training/options.js";
+import { samplerShape } from "../sampling/sampler.js";
+import { stepCount } from "../sampling/samplers/common.js";
+import { textFunction } from "../condition/text-encoder.js";
+import { translatorSettings } from "../training/options.js";
+import { drawnSeed, listener, ofTheDocument, seedShape, signal } from "../options/common.js";
+import {
+  boolean,
+  byHand,
+  either,
+  integer,
+  notInFile,
+  nothing,
+  object,
+  option,
+  path,
+  required,
+  type TypeOf,
+} from "../options/describe.js";
 
-export interface Tr0nOptions extends CompositionOptions {
-  /** Of the network that `train` trains. */
-  translator?: TranslatorSettings;
-  /** For conditions `{ text }`: turns texts into embeddings in the encoder's space; {@link textEncoder} makes one. */
-  textEncoder?: TextFunction;
-  /** Default "fp32". */
-  precision?: Precision;
-  /** Decides training where `train` has no seed of its own. Default random. */
-  seed?: number;
-  signal?: AbortSignal;
-}
+/** @internal */
+export const tr0nOptions = object({
+  ...compositionOptions.form.properties,
+  translator: option(translatorSettings, "the network that `train` trains"),
+  textEncoder: option(
+    textFunction,
+    "for conditions `{ text }`: turns texts into embeddings in the encoder's space",
+    {
+      more: "{@link textEncoder} makes one.",
+    },
+  ),
+  precision: precisionOption,
+  seed: option(seedShape, "decides training where `train` has no seed of its own", { default: drawnSeed }),
+  signal,
+});
+
+export type Tr0nOptions = TypeOf<typeof tr0nOptions>;
+
+const { generatorRange, pairEncoder, maxBatch, onOpening, onDecision, device } =
+  compositionOptions.form.properties;
+const modelOrPath = either(path(), modelShape);
+
+/** @internal */
+export const loadModels = object({
+  generator: required(modelOrPath, "z → image, as before"),
+  encoder: required(modelOrPath, "image → condition, as before"),
+  energy: option(energyShape, "the same energy as before", {
+    more: "Needed only where it has parts from energy.fromOnnx().",
+    otherwise: "the saved one",
+  }),
+  augment: option(either(augmentationValue, nothing()), "replaces the saved augmentation; null for none", {
+    otherwise: "the saved one",
+  }),
+  generatorRange: {
+    ...generatorRange,
+    more: "Where the translator was trained with stage.clip(), it must be the same range.",
+    otherwise: "what the file says; for a file of a version that did not store it, what is found out",
+  },
+  pairEncoder: {
+    ...pairEncoder,
+    more: "Needed only for train(), where the saved translator was trained with one.",
+  },
+  textEncoder: option(textFunction, "for conditions `{ text }`"),
+  mapping: option(
+    byHand<Model | string | Record<string, Model | string>>(
+      "Model | string | Record<string, Model | string>",
+      () => undefined, // when it is opened
+    ),
+    "the mapping network of a mapped latent, or several by the generator's inputs",
+    { more: "Needed where the saved latent has one." },
+  ),
+  allowCode: option(boolean(), "trust TorchScript models that are given as paths", {
+    more: "See {@link ModelOptions.allowCode}.",
+    default: false,
+  }),
+  maxBatch,
+  onOpening,
+  device,
+  precision: precisionOption,
+  onDecision: { ...onDecision, more: "What the file says is not decided again." },
+  signal,
+});
 
 /** What `Tr0n.load` needs besides the file. Models given as paths are loaded, and disposed of with the Tr0n. */
-export interface LoadModels {
-  generator: Model | string;
-  encoder: Model | string;
-  /** The same energy as before; needed only where it has parts from energy.fromOnnx(). */
-  energy?: Energy;
-  /** Replaces the saved augmentation; null for none. Default: the saved one. */
-  augment?: Augmentation | null;
-  /**
-   * Black and white of the generator's images. Default: what the file says; for a file of a version that did not store it,
-   * what is found out. Where the translator was trained with stage.clip(), it must be the same range.
-   */
-  generatorRange?: Range;
-  /** Needed only for train(), where the saved translator was trained with a pairEncoder. */
-  pairEncoder?: Model | PairFunction;
-  /** For conditions `{ text }`. */
-  textEncoder?: TextFunction;
-  /** The mapping network of a mapped latent, or several by the generator's inputs; needed where the saved latent has one. */
-  mapping?: Model | string | Record<string, Model | string>;
-  /** Trust TorchScript models that are given as paths: see {@link ModelOptions.allowCode}. Default false. */
-  allowCode?: boolean;
-  maxBatch?: number;
-  /** As for create(). */
-  onOpening?: OnOpening;
-  /** Where translator and samplers compute; the models run on the CPU. Default "auto". */
-  device?: Device;
-  /** Default "fp32". */
-  precision?: Precision;
-  /** As for {@link Tr0n.create}. What the file says is not decided again. */
-  onDecision?: DecisionListener;
-  signal?: AbortSignal;
-}
+export type LoadModels = TypeOf<typeof loadModels>;
 
-export interface SampleOptions {
-  /** Samples for each condition. Default 1. */
-  count?: number;
-  /** Default: the sampler's own. */
-  steps?: number;
-  /** Default sampler.resample(); sampler.mala() where the translator is deterministic. */
-  sampler?: Sampler;
-  /** Decides everything. Default random; the result tells it. */
-  seed?: number;
-  onProgress?: (progress: SampleProgress) => void;
-  signal?: AbortSignal;
-}
+/** @internal */
+export const sampleOptions = object({
+  count: option(integer({ min: 1, max: 2 ** 32 - 1 }), "samples for each condition", {
+    default: 1,
+    flag: { short: "n" },
+  }),
+  steps: notInFile(
+    option(stepCount, "steps", { otherwise: "the sampler's own" }),
+    "of the sampler: `sampler.steps`",
+  ),
+  sampler: option(samplerShape, "how latents are drawn", {
+    otherwise: "sampler.resample(), or sampler.mala() where the translator is deterministic",
+  }),
+  seed: notInFile(
+    option(seedShape, "decides everything", { more: "The result tells it.", default: drawnSeed }),
+    ofTheDocument,
+  ),
+  onProgress: listener<SampleProgress>("SampleProgress", "called with how far the chains are"),
+  signal,
+});
+
+export type SampleOptions = TypeOf<typeof sampleOptions>;
+
+/** @internal */
+export const stepsOptions = object({
+  ...sampleOptions.form.properties,
+  every: option(integer({ min: 1 }), "steps from one with images to the next", {
+    otherwise: "only the last has them",
+  }),
+});
+
+/** @internal */
+export const interpolateOptions = object({
+  ...sampleOptions.form.properties,
+  points: option(integer({ min: 1, max: 2 ** 16 }), "conditions along the way", { default: 9 }),
+});
 
 export interface SampleProgress {
   /** Steps done; 0 when the chains are at their starts. */
@@ -78,12 +143,10 @@ export interface SampleProgress {
   readonly energies: Float32Array;
 }
 
-export const sampleNames = ["count", "steps", "sampler", "seed", "onProgress", "signal"] as const;
-
 /** @throws ArgumentError, Tr0nError ERR_DEVICE_UNAVAILABLE */
-export function checkCompute(prefix: string, o: { device?: Device; precision?: Precision }): Compute {
+export function checkCompute(prefix: string, o: { device?: Device; precision: Precision }): Compute {
   return {
-    precision: checkPrecision(`${prefix}precision`, o.precision),
+    precision: o.precision,
     device: checkDevice(`${prefix}device`, o.device),
   };
 }

@@ -1,9 +1,9 @@
 /** A sampling run seen step by step. */
-import { checkOptions, checkInteger } from "../base/check.js";
+import { check } from "../options/check.js";
 import type { Condition } from "../condition/condition.js";
 import { rememberRules } from "../model/block-rules.js";
 import type { NativeSampleProgress, NativeSampleResult } from "../native/types/sampling.js";
-import { sampleNames, type SampleOptions } from "./options.js";
+import { stepsOptions, type SampleOptions } from "./options.js";
 import type { SampleStep, Samples } from "./samples.js";
 import { chains, checkRun, finish, planned } from "./sampling-run.js";
 import type { State } from "./state.js";
@@ -15,8 +15,8 @@ export async function* sampleSteps(
   options: (SampleOptions & { every?: number }) | undefined,
 ): AsyncGenerator<SampleStep, Samples, undefined> {
   state.lifetime.check();
-  const o = checkOptions("options", options, [...sampleNames, "every"]);
-  const every = checkInteger("every", o.every, 0, { min: 1 });
+  const o = check(stepsOptions, options, { name: "options" });
+  const { every = 0 } = o;
   const run = checkRun(state, o);
   const { allSteps: steps, seed } = run;
   const stop = new AbortController();

@@ -2,7 +2,6 @@
 import { conditionStreams } from "../condition/condition.js";
 import { elementCount } from "../base/tensor.js";
 import { ArgumentError } from "../base/errors.js";
-import { checkInteger, randomSeed, checkSeed, checkFunction, checkSignal } from "../base/check.js";
 import type { ConditionRows } from "../condition/rows.js";
 import { withAdvice } from "../objective/gradient-check.js";
 import type {
@@ -21,12 +20,12 @@ import {
   needsTranslator,
   needsDensity,
   nativeSampler,
-  checkSampler,
   type Sampler,
 } from "../sampling/sampler.js";
 import type { State } from "./state.js";
 import type { Samples } from "./samples.js";
-import type { SampleOptions } from "./options.js";
+import type { Checked } from "../options/describe.js";
+import type { SampleOptions, sampleOptions } from "./options.js";
 import { samplingWarnings } from "../sampling/warnings.js";
 
 /** A sampling call's options, checked. */
@@ -45,20 +44,22 @@ export interface SamplingPlan extends SamplingRun {
   readonly rows: ConditionRows;
 }
 
-/** Checks the options of a sampling call. @throws ArgumentError, Tr0nError ERR_NOT_TRAINED, ModelError ERR_NO_GRADIENT */
-export function checkRun(state: State, o: SampleOptions): SamplingRun {
+/**
+ * What a sampling call comes to.
+ *
+ * @internal
+ * @throws ArgumentError, Tr0nError ERR_NOT_TRAINED, ModelError ERR_NO_GRADIENT
+ */
+export function checkRun(state: State, o: Checked<typeof sampleOptions>): SamplingRun {
   const point = state.translator?.deterministic === true;
-  const chosen = point && o.sampler === undefined ? sampler.mala() : checkSampler("sampler", o.sampler);
+  const chosen = o.sampler ?? (point ? sampler.mala() : sampler.resample());
   if (point && needsDensity(chosen))
     throw new ArgumentError(
       'sampler: resampling weighs candidates by the translator\'s density, and this one, trained with the loss "mse", is ' +
         "deterministic: it has none. Use sampler.mala(), langevin(), hybrid() or direct(), which start from its point",
     );
   const steps = samplerSteps(chosen, o.steps);
-  const count = checkInteger("count", o.count, 1, { min: 1, max: 2 ** 32 - 1 });
-  const seed = o.seed === undefined ? randomSeed() : checkSeed("seed", o.seed);
-  checkFunction("onProgress", o.onProgress);
-  checkSignal("signal", o.signal);
+  const { count, seed } = o;
   samplerConfig(state, chosen, steps, seed); // refuses what does not fit the latent
   if (needsTranslator(chosen)) state.trained();
   if (steps > 0) state.objective.requireGradient(`sampler: ${chosen.kind}() with ${steps} steps`);

@@ -12,15 +12,16 @@ import type { Energy } from "../objective/energy.js";
 import { ArgumentError } from "../base/errors.js";
 import type { Range } from "../base/range.js";
 import type { Images } from "../base/image.js";
+import { check } from "../options/check.js";
 import { runJob } from "../native/job.js";
 import { latentTensors } from "../latent/inputs.js";
 import { checkMemory } from "../native/memory.js";
 import type { DeviceId } from "../native/types/devices.js";
 import { checkNoiseSize } from "../translator/noise.js";
 import type { Objective } from "../objective/objective.js";
-import { createObjective, compositionOptionNames } from "../objective/composition-options.js";
+import { joinModels } from "../objective/composition-options.js";
 import { copyTensor, elementCount, type Tensor } from "../base/tensor.js";
-import { checkTextFunction, type TextFunction } from "../condition/text-encoder.js";
+import type { TextFunction } from "../condition/text-encoder.js";
 import { checkTrainOptions, checkTranslator, type TrainOptions } from "../training/options.js";
 import { trainTranslator } from "../training/training.js";
 import type { TrainReport } from "../training/report.js";
@@ -29,7 +30,9 @@ import type { Translator } from "../translator/translator.js";
 import { loadState } from "./load.js";
 import {
   checkCompute,
-  sampleNames,
+  interpolateOptions,
+  sampleOptions,
+  tr0nOptions,
   type LoadModels,
   type SampleOptions,
   type Tr0nOptions,
@@ -59,27 +62,18 @@ export class Tr0n implements Disposable, AsyncDisposable {
    *   ERR_DEVICE_UNAVAILABLE, AbortError
    */
   static async create(options: Tr0nOptions): Promise<Tr0n> {
-    const o = checkOptions("options", options, [
-      ...compositionOptionNames,
-      "translator",
-      "textEncoder",
-      "precision",
-      "seed",
-      "signal",
-    ]);
-    checkSignal("signal", o.signal);
-    const texts = checkTextFunction("textEncoder", o.textEncoder);
+    const o = check(tr0nOptions, options, { name: "options" });
     const translator = checkTranslator(o.translator);
-    const seed = checkSeed("seed", o.seed);
     const compute = checkCompute("", o);
-    const objective = await createObjective(o, o.signal);
+    const objective = await joinModels(o, o.signal);
     try {
       checkNoiseSize(translator.conditionNoise, objective.conditionSize);
       auxiliaryGroup("translator.auxiliary", translator.auxiliary, objective.latent);
       const opened = await openDevice(compute.device, o.signal);
-      const fixedSeed = o.seed !== undefined;
+      const { seed, textEncoder } = o;
+      const fixedSeed = options.seed !== undefined;
       return new Tr0n(
-        new State({ objective, settings: translator, seed, fixedSeed, compute, textEncoder: texts, opened }),
+        new State({ objective, settings: translator, seed, fixedSeed, compute, textEncoder, opened }),
       );
     } catch (error) {
       objective.dispose();
@@ -218,7 +212,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
    */
   async sample(condition: Condition, options?: SampleOptions): Promise<Samples> {
     this.state.lifetime.check();
-    const o = checkOptions("options", options, sampleNames);
+    const o = check(sampleOptions, options, { name: "options" });
     const run = checkRun(this.state, o);
     return runSampling(
       this.state,
@@ -252,8 +246,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
     options?: SampleOptions & { points?: number },
   ): Promise<Samples> {
     this.state.lifetime.check();
-    const o = checkOptions("options", options, [...sampleNames, "points"]);
-    const points = checkInteger("points", o.points, 9, { min: 1, max: 2 ** 16 });
+    const o = check(interpolateOptions, options, { name: "options" });
+    const { points } = o;
     const single = async (name: string, value: Condition, signal: AbortSignal): Promise<ConditionRows> => {
       const rows = await this.state.read(name, value, signal);
       if (rows.count !== 1) throw new ArgumentError(`${name}: expected one condition, got ${rows.count}`);

@@ -16,11 +16,13 @@ import {
   option,
   path,
   text,
+  withDefault,
   words,
   type Derived,
   type TypeOf,
 } from "../options/describe.js";
 import { architecture, boundOption, logStdShape } from "../translator/shape.js";
+import { loopOptions } from "../translator/trainer.js";
 import { mean } from "./validation.js";
 import type { TrainProgress } from "./report.js";
 
@@ -41,7 +43,6 @@ export const minPairs = 20;
 /** So many epochs without a better loss are more than there can be. */
 const mostEpochs = 2 ** 20;
 const positive = number({ above: 0 });
-const epochCount = integer({ min: 1, max: mostEpochs });
 
 /** @internal */
 export const trainOptions = object(
@@ -71,13 +72,10 @@ export const trainOptions = object(
       more: "Towards 0 they pick one component.",
       default: 1,
     }),
-    epochs: option(epochCount, "passes over the pairs", { default: ofPreset("epochs") }),
-    batchSize: option(integer({ min: 1, max: 2 ** 20 }), "pairs a step", { default: ofPreset("batchSize") }),
-    learningRate: option(positive, "Adam's rate at the start", {
-      more: "It falls to 0 along a cosine.",
-      default: ofPreset("learningRate"),
-    }),
-    clip: option(number({ min: 0 }), "norm to which the whole gradient is clipped; 0: not", { default: 1 }),
+    epochs: withDefault(loopOptions.epochs, ofPreset("epochs")),
+    batchSize: withDefault(loopOptions.batchSize, ofPreset("batchSize")),
+    learningRate: withDefault(loopOptions.learningRate, ofPreset("learningRate")),
+    clip: loopOptions.clip,
     alpha: option(positive, "weight of the loss on the latent, beside that of an auxiliary group", {
       more:
         'An auxiliary head\'s mean squared error has weight 1. "recommended" is 1 without such a head. With one it is 2v/n, v ' +
@@ -99,7 +97,7 @@ export const trainOptions = object(
     heldOut: option(integer({ min: 1 }), "pairs that are held out to choose the best epoch by", {
       otherwise: "a tenth, at most 2000",
     }),
-    patience: option(epochCount, "stop after so many epochs without a better held-out loss", {
+    patience: option(loopOptions.epochs.shape, "stop after so many epochs without a better held-out loss", {
       otherwise: "never",
     }),
     checkpoint: option(path(), "file to go on from, and to keep up to date", {

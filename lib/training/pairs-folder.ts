@@ -4,41 +4,47 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { reason } from "../base/atomic-write.js";
 import { rememberRules } from "../model/block-rules.js";
-import {
-  checkFunction,
-  checkInteger,
-  checkOptions,
-  checkPath,
-  checkSeed,
-  checkSignal,
-} from "../base/check.js";
+import { randomSeed } from "../base/check.js";
+import { check } from "../options/check.js";
+import { listener, ofTheDocument, seedShape, signal } from "../options/common.js";
+import { integer, notInFile, object, option, path, required, type TypeOf } from "../options/describe.js";
 import { FileError } from "../base/errors.js";
 import { throwIfAborted } from "../native/job.js";
 import { checkMemory } from "../native/memory.js";
 import type { Objective } from "../objective/objective.js";
 import { decodeSafetensors, takeTensor } from "../base/safetensors.js";
-import {
-  createObjective,
-  compositionOptionNames,
-  type CompositionOptions,
-} from "../objective/composition-options.js";
+import { compositionOptions, joinModels } from "../objective/composition-options.js";
 import { pairsRecord, recordDifference, withFormerKinds } from "../objective/record.js";
 import { drawPairs, type Pairs } from "./pairs.js";
 import { readManifest, readShard, shardFault, writeManifest, writeShard, type Manifest } from "./shards.js";
 
+const maxPairs = 2 ** 32 - 1;
+
+/** @internal */
+export const pairsOptions = object({
+  ...compositionOptions.form.properties,
+  folder: notInFile(
+    required(path(), "the folder, which is made where missing", {
+      more: "One with pairs of the same models, settings and seed is continued.",
+    }),
+    "`outputs.pairs`",
+  ),
+  count: required(integer({ min: 1, max: maxPairs }), "pairs that the folder shall have in the end", {
+    flag: { short: "n" },
+  }),
+  shardSize: option(integer({ min: 1, max: 2 ** 24 }), "pairs in each file", {
+    otherwise: "8192, or the folder's",
+  }),
+  seed: notInFile(
+    option(seedShape, "decides the latents", { otherwise: "the folder's, or random for a new one" }),
+    ofTheDocument,
+  ),
+  onProgress: listener<PairsProgress>("PairsProgress", "called with how many pairs there are"),
+  signal,
+});
+
 /** Options of generatePairs(). The models and their settings are as in `Tr0n.create`. */
-export interface PairsOptions extends CompositionOptions {
-  /** The folder, which is made where missing. One with pairs of the same models, settings and seed is continued. */
-  folder: string;
-  /** Pairs that the folder shall have in the end, 1 … 2³² − 1. */
-  count: number;
-  /** Pairs in each file. Default 8192. */
-  shardSize?: number;
-  /** Default: the folder's, or random for a new one. */
-  seed?: number;
-  onProgress?: (progress: PairsProgress) => void;
-  signal?: AbortSignal;
-}
+export type PairsOptions = TypeOf<typeof pairsOptions>;
 
 export interface PairsProgress {
   /** Pairs in the folder, those of an earlier run included. */
@@ -59,7 +65,6 @@ export interface PairsReport {
 
 /** Pairs a file. */
 const defaultShardSize = 8192;
-const maxPairs = 2 ** 32 - 1;
 
 /**
  * Writes pairs to a folder of .safetensors files (`z` [n, d] and `c` [n, m]) with a `manifest.json`, for
@@ -70,26 +75,12 @@ const maxPairs = 2 ** 32 - 1;
  *   damaged manifest, ERR_IO; what `Tr0n.create` throws; AbortError
  */
 export async function generatePairs(options: PairsOptions): Promise<PairsReport> {
-  const o = checkOptions("options", options, [
-    ...compositionOptionNames,
-    "folder",
-    "count",
-    "shardSize",
-    "seed",
-    "onProgress",
-    "signal",
-  ]);
-  checkPath("folder", o.folder);
-  const count = checkInteger("count", o.count ?? Number.NaN, 0, { min: 1, max: maxPairs });
-  if (o.shardSize !== undefined) checkInteger("shardSize", o.shardSize, 0, { min: 1, max: 2 ** 24 });
-  if (o.seed !== undefined) checkSeed("seed", o.seed);
-  checkFunction("onProgress", o.onProgress);
-  checkSignal("signal", o.signal);
+  const o = check(pairsOptions, options, { name: "options" });
   throwIfAborted("generatePairs", o.signal);
   const started = performance.now();
-  const objective = await createObjective(o, o.signal);
+  const objective = await joinModels(o, o.signal);
   try {
-    const report = await writePairs(objective, { ...o, count });
+    const report = await writePairs(objective, o);
     await rememberRules();
     return { ...report, seconds: (performance.now() - started) / 1000 };
   } finally {
@@ -116,7 +107,7 @@ async function writePairs(objective: Objective, o: PairsOptions): Promise<Omit<P
     format: "tr0n-pairs",
     version: 1,
     settings,
-    seed: checkSeed("seed", o.seed),
+    seed: o.seed ?? randomSeed(),
     shardSize: o.shardSize ?? defaultShardSize,
     shards: [],
   };

@@ -1,13 +1,5 @@
 /** The native training loop of a translator: Adam, cosine schedule, clipped gradients. */
-import {
-  checkBoolean,
-  checkFunction,
-  checkInteger,
-  checkNumber,
-  checkOptions,
-  checkSeed,
-  checkSignal,
-} from "../base/check.js";
+import { checkFunction, checkInteger, checkOptions, checkSignal } from "../base/check.js";
 import { ArgumentError } from "../base/errors.js";
 import { Lifetime, callNative, runJob, runJobWithProgress } from "../native/job.js";
 import { native } from "../native/binding.js";
@@ -22,30 +14,64 @@ import type { NativeObjective } from "../native/types/pipeline.js";
 import type { Owned } from "../native/types/values.js";
 import { checkKnownNoise, nativeNoise, type KnownNoise } from "./noise.js";
 import { checkTensor, type Tensor } from "../base/tensor.js";
+import { check } from "../options/check.js";
+import { drawnSeed, seedShape } from "../options/common.js";
+import {
+  boolean,
+  byHand,
+  integer,
+  number,
+  object,
+  option,
+  required,
+  type TypeOf,
+} from "../options/describe.js";
 
-export interface TrainerOptions {
-  /** Latents [n, d]. They are copied, which holds the calling thread for about 0.2 ms a megabyte. */
-  z: Tensor;
-  /** Conditions [n, m]; copied as well. */
-  c: Tensor;
-  /** Auxiliary latents [n, auxiliary], for a translator with an auxiliary head. */
-  y?: Tensor;
-  /** Default 6. */
-  epochs?: number;
-  /** Default 256. */
-  batchSize?: number;
-  /** Adam's rate at the start; it falls to 0 along a cosine. Default 1e-3. */
-  learningRate?: number;
-  /** Norm to which the whole gradient is clipped; 0 switches it off. Default 1. */
-  clip?: number;
-  /** Weight of the negative log-likelihood, or of a deterministic translator's mean squared error. Default 1. */
-  alpha?: number;
-  /** Take c for class probabilities, and train on one-hot labels that are drawn from them anew in each epoch. Default false. */
-  sampleLabels?: boolean;
-  conditionNoise?: KnownNoise;
-  /** Decides the order of pairs, the labels and the noise. Default random. */
-  seed?: number;
-}
+const counted = integer({ min: 1, max: 2 ** 20 });
+/**
+ * Of every training.
+ *
+ * @internal
+ */
+export const loopOptions = {
+  epochs: option(counted, "passes over the pairs", { default: 6 }),
+  batchSize: option(counted, "pairs a step", { default: 256 }),
+  learningRate: option(number({ above: 0 }), "Adam's rate at the start", {
+    more: "It falls to 0 along a cosine.",
+    default: 1e-3,
+  }),
+  clip: option(number({ min: 0 }), "norm to which the whole gradient is clipped; 0: not", { default: 1 }),
+};
+/** Looked at where the translator's sizes are known. */
+const rows = byHand<Tensor>("Tensor", () => undefined);
+
+/** @internal */
+export const trainerOptions = object({
+  z: required(rows, "latents [n, d]", {
+    more: "They are copied, which holds the calling thread for about 0.2 ms a megabyte.",
+  }),
+  c: required(rows, "conditions [n, m]; copied as well"),
+  y: option(rows, "auxiliary latents [n, auxiliary], for a translator with an auxiliary head"),
+  ...loopOptions,
+  alpha: option(
+    number({ min: 0 }),
+    "weight of the negative log-likelihood, or of a deterministic translator's mean squared error",
+    { default: 1 },
+  ),
+  sampleLabels: option(
+    boolean(),
+    "take c for class probabilities, and train on one-hot labels that are drawn from them anew in each epoch",
+    { default: false },
+  ),
+  conditionNoise: option(
+    byHand<KnownNoise>("KnownNoise", checkKnownNoise as (name: string, value: unknown) => KnownNoise),
+    "noise on conditions",
+    { otherwise: "none" },
+  ),
+  seed: option(seedShape, "decides the order of pairs, the labels and the noise", { default: drawnSeed }),
+});
+
+export type TrainerOptions = TypeOf<typeof trainerOptions>;
 
 export type TrainerProgress = NativeTrainerProgress;
 export type TrainerState = NativeTrainerState;
@@ -71,20 +97,6 @@ export interface Trainable {
   readonly native: NativeTranslator;
 }
 
-const optionNames = [
-  "z",
-  "c",
-  "y",
-  "epochs",
-  "batchSize",
-  "learningRate",
-  "clip",
-  "alpha",
-  "sampleLabels",
-  "conditionNoise",
-  "seed",
-] as const;
-
 /**
  * Trains a translator in place: each `run(count)` makes that many steps. The result does not depend on how they are split.
  *
@@ -101,25 +113,24 @@ export class Trainer implements Disposable {
 
   /** `own` is for tr0n's own modules. */
   constructor(translator: Trainable, options: TrainerOptions, own: TrainerInternals = {}) {
-    const o = checkOptions("options", options, optionNames);
+    const o = check(trainerOptions, options, { name: "options" });
     const rows = own.own ? shapeOnly : finiteRows;
     const n = rows("z", o.z, translator.latent);
     same("c", rows("c", o.c, translator.condition), n);
     if (translator.auxiliary > 0) same("y", rows("y", o.y as Tensor, translator.auxiliary), n);
     else if (o.y !== undefined)
       throw new ArgumentError("y: this translator has no auxiliary head, so expected none");
-    const batch = checkInteger("batchSize", o.batchSize, 256, { min: 1, max: 2 ** 20 });
-    const epochs = checkInteger("epochs", o.epochs, 6, { min: 1, max: 2 ** 20 });
+    const { epochs, batchSize: batch, learningRate, clip, alpha, sampleLabels } = o;
     const config = {
       epochs,
       batch,
-      learningRate: checkNumber("learningRate", o.learningRate, 1e-3, { above: 0 }),
-      clip: checkNumber("clip", o.clip, 1, { min: 0 }),
-      alpha: checkNumber("alpha", o.alpha, 1, { min: 0 }),
-      sampleLabels: checkBoolean("sampleLabels", o.sampleLabels, false),
-      ...nativeNoise(checkKnownNoise("conditionNoise", o.conditionNoise), translator.condition),
+      learningRate,
+      clip,
+      alpha,
+      sampleLabels,
+      ...nativeNoise(o.conditionNoise, translator.condition),
       ...(own.relaxed ? { ...own.relaxed, objective: undefined, loss: "relaxed" as const } : {}),
-      seed: BigInt(checkSeed("seed", o.seed)),
+      seed: BigInt(o.seed),
     };
     const taken = ({ data }: Tensor): Float32Array | Owned<Float32Array> =>
       own.own ? { owned: data } : data;

@@ -437,9 +437,9 @@ describe("command line, commands", () => {
     assert.ok(performance.now() - started < 5000);
     await copyFile(translator, place.path("kept.safetensors"));
     await fails(
-      ["train", ...place.models, "-n", "3", "-o", place.path("kept.safetensors")],
+      ["train", ...place.models, "-n", "20", "--held-out", "20", "-o", place.path("kept.safetensors")],
       "ERR_INVALID_ARGUMENT",
-      /pairs/,
+      /heldOut/,
     );
     assert.deepEqual(await readFile(place.path("kept.safetensors")), await readFile(translator));
   });

@@ -16,12 +16,10 @@ const configSchema = makeSchema();
 /** Why the file has no such key, or where it has it. */
 const reasons = {
   seed: "the document's `seed`",
-  call: "of a call, not of a run",
   models: "sections of the document: models come from files",
 } as const;
 
 type Exceptions = Readonly<Record<string, string>>;
-const ofCalls = { onProgress: reasons.call, signal: reasons.call };
 
 /** Names of an interface's own members, or, `property` given, of that property's; a union type's by `kind`. */
 function declared(file: string, type: string, property?: string): string[] {
@@ -100,79 +98,17 @@ describe("options of the library in a configuration file", () => {
       `${what}: not in docs/configuration.md`,
     );
 
-  const sections: [string, string[], Exceptions][] = [
-    ["evaluate", declared("evaluate/options.ts", "EvaluateOptions"), { seed: reasons.seed, ...ofCalls }],
-    [
-      "pairs",
-      declared("training/pairs-folder.ts", "PairsOptions"),
-      { folder: "`outputs.pairs`", seed: reasons.seed, ...ofCalls },
-    ],
-    ["textEncoder", declared("condition/text-encoder.ts", "TextEncoderOptions"), {}],
-  ];
-  for (const [name, library, exceptions] of sections)
-    it(`are all there: ${name}`, () => {
-      const file = keys(section(name));
-      // Of the model, as everywhere.
-      same(
-        library,
-        name === "textEncoder"
-          ? file.filter((key) => !["format", "inputShapes", "allowCode"].includes(key))
-          : file,
-        exceptions,
-        name,
-      );
-      named(file, name);
-    });
-
-  it("are all there: sample", () => {
-    const file = keys(section("sample"));
-    const library = declared("tr0n/options.ts", "SampleOptions");
-    const more = ["condition", "scale"]; // what to sample, and how large to draw it
-    const exceptions = { steps: "of the sampler: `sampler.steps`", seed: reasons.seed, ...ofCalls };
+  it("are all there: textEncoder", () => {
+    const library = declared("condition/text-encoder.ts", "TextEncoderOptions");
+    const file = keys(section("textEncoder"));
+    // Of the model, as everywhere.
     same(
       library,
-      file.filter((key) => !more.includes(key)),
-      exceptions,
-      "sample",
+      file.filter((key) => !["format", "inputShapes", "allowCode"].includes(key)),
+      {},
+      "textEncoder",
     );
-    named(file, "sample");
-  });
-
-  it("are all there: the composition", () => {
-    const library = [
-      ...declared("objective/composition-options.ts", "CompositionOptions"),
-      ...declared("tr0n/options.ts", "Tr0nOptions"),
-    ];
-    const sectionsOfRuns = ["train", "sample", "evaluate", "pairs", "outputs", "mapping", "$schema"];
-    const file = Object.keys(configSchema.properties!).filter((name) => !sectionsOfRuns.includes(name));
-    const exceptions = {
-      generatorOutput: "`output` of `generator`",
-      encoderOutput: "`output` of `encoder`",
-      onDecision: "lines on standard error, and `decisions` of the JSON",
-      onOpening: "the progress bar on a terminal",
-      signal: reasons.call,
-    };
-    same(library, file, exceptions, "the document");
-    named(Object.keys(configSchema.properties!), "the document");
-  });
-
-  it("are all there: models", () => {
-    const whole = configSchema.definitions["model"]!.anyOf!.find(({ properties }) => properties)!;
-    const own = ["model", "output"]; // where it is, and which of its outputs
-    const file = keys(whole);
-    const exceptions = {
-      device: "runs keep models on the CPU; the document's `device` is the translator's",
-      threads: "of run() and vjp() alone; a run takes all that TR0N_THREADS allows",
-      baseDirectory: "of models given as bytes; a document names files",
-      signal: reasons.call,
-    };
-    same(
-      declared("model/interface.ts", "ModelOptions"),
-      file.filter((key) => !own.includes(key)),
-      exceptions,
-      "models",
-    );
-    named(file, "models");
+    named(file, "textEncoder");
   });
 
   it("are all there: condition noise", () => {

@@ -7,13 +7,17 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { optionsFile, optionsPage } from "../../scripts/options.js";
 import { Arguments } from "../../lib/cli/arguments.js";
 import { UsageError } from "../../lib/cli/errors.js";
-import { sampler, type Sampler } from "../../lib/index.js";
+import { augmentation, sampler, type Sampler } from "../../lib/index.js";
 import { ArgumentError } from "../../lib/base/errors.js";
 import { packageRoot } from "../../lib/native/binding.js";
+import { evaluateOptions } from "../../lib/evaluate/options.js";
+import { augmentationOptions } from "../../lib/objective/augment.js";
+import { pairsOptions } from "../../lib/training/pairs-folder.js";
 import { check, inFile } from "../../lib/options/check.js";
-import { resolved, type Properties, type Shape } from "../../lib/options/describe.js";
+import { partial, resolved, type Option, type Properties, type Shape } from "../../lib/options/describe.js";
 import { optionFlags } from "../../lib/options/flags.js";
 import type { JsonSchema } from "../../lib/options/json-schema.js";
 import { samplers } from "../../lib/sampling/samplers/index.js";
@@ -115,6 +119,12 @@ interface Case {
   beside?: (option: string) => object;
 }
 
+/** What a file says in another form than callers do: values are not compared. */
+const inItsOwnWay = (option: Option): Option => ({
+  ...option,
+  shape: { form: { is: "byHand", type: "", check: () => undefined, file: option.shape } },
+});
+
 const sectionOf = (name: string): JsonSchema => published.properties![name]!;
 const kindOf = (of: JsonSchema, kind: string): JsonSchema =>
   of.anyOf!.find(({ properties }) => properties!["kind"]!.const === kind)!;
@@ -134,6 +144,31 @@ const cases: Case[] = [
     library: (given) => check(trainOptions, given, { name: "options" }),
     schema: sectionOf("train"),
     beside: (option): object => (option === "temperature" ? { loss: "cosine" } : {}),
+  },
+  {
+    name: "augment",
+    properties: augmentationOptions.form.properties,
+    // Without color there must be something else to vary.
+    library: (given) => augmentation.policy(given),
+    schema: sectionOf("augment"),
+  },
+  {
+    name: "evaluate()",
+    properties: {
+      ...evaluateOptions.form.properties,
+      recipes: inItsOwnWay(evaluateOptions.form.properties.recipes),
+    },
+    library: (given) => check(evaluateOptions, given, { name: "options" }),
+    schema: sectionOf("evaluate"),
+  },
+  {
+    name: "pairs",
+    properties: {
+      count: pairsOptions.form.properties.count,
+      shardSize: pairsOptions.form.properties.shardSize,
+    },
+    library: (given) => check(partial(pairsOptions), given, { name: "options" }),
+    schema: sectionOf("pairs"),
   },
   {
     name: "translator",
@@ -194,5 +229,9 @@ describe("options in the library, in files and on the command line", () => {
       }
     }
     assert.ok(seen > 40, String(seen));
+  });
+
+  it("are on their page", async () => {
+    assert.equal(readFileSync(optionsFile, "utf8"), await optionsPage(), "run `npm run schema`");
   });
 });

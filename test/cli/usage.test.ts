@@ -64,7 +64,7 @@ describe("command line, usage", () => {
     [
       "count 0",
       [...sample, "--class", "1", "--count", "0"],
-      /--count: expected a whole number of at least 1, got "0"/,
+      /--count: expected an integer ≥ 1 and ≤ 4294967295, got "0"/,
     ],
     ["half a count", [...sample, "--class", "1", "-n", "1.5"], /--count/],
     ["a negative seed", [...sample, "--class", "1", "--seed=-1"], /--seed/],
@@ -107,7 +107,7 @@ describe("command line, usage", () => {
     [
       "no copies",
       [...sample, "--class", "1", "--augment", "all", "--copies", "0"],
-      /--copies: expected a whole number between 1 and 4096/,
+      /--copies: expected an integer ≥ 1 and ≤ 4096, got "0"/,
     ],
     ["a bound without its prior", ["train", ...models, "-o", "t", "--latent-bound", "2"], /--latent-bound/],
     ["no count of pairs", ["pairs", ...models, "-o", "d"], /--count is missing/],

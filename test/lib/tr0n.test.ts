@@ -187,7 +187,7 @@ describe("Tr0n", () => {
         [{ pairs: 0 }, /pairs: expected an integer ≥ 20/],
         [{ pairs: -5 }, /pairs/],
         [{ pairs: "" }, /pairs/],
-        [{ pairs: [] }, /a number of pairs or a folder/],
+        [{ pairs: [] }, /pairs: expected an integer ≥ 20 and ≤ 4294967295 or a path, got/],
         [{ epochs: 0 }, /epochs/],
         [{ batchSize: 1.5 }, /batchSize/],
         [{ learningRate: 0 }, /learningRate/],
