@@ -28,7 +28,7 @@ import {
 } from "../options/describe.js";
 import { jsonDocument, type JsonDocument } from "../options/json-schema.js";
 import { trainOptions, translatorSettings } from "../training/options.js";
-import { samplerShape } from "../sampling/sampler.js";
+import type { samplerShape } from "../sampling/sampler.js";
 import { pairsOptions } from "../training/pairs-folder.js";
 import { sampleOptions } from "../tr0n/options.js";
 

@@ -17,18 +17,13 @@ import {
   type FileTypeOf,
   type TypeOf,
 } from "../options/describe.js";
-import { checkSampler, samplerShape, type Sampler } from "../sampling/sampler.js";
+import { checkSampler, samplerShape } from "../sampling/sampler.js";
 import { recipeNames } from "./recipes.js";
-import type { Tr0n } from "../tr0n/tr0n.js";
+import type { Recipe } from "./recipe.js";
 
-/** A way to sample, and its name in the report. */
-export interface Recipe {
-  name: string;
-  /** Default: sampler.resample(). */
-  sampler?: Sampler;
-  /** A Tr0n with another translator, prior weight or energy over the same generator and encoder. Default: the evaluated one. */
-  tr0n?: Tr0n;
-}
+export type { Recipe };
+
+import type { Tr0n } from "../tr0n/tr0n.js";
 
 const sampleCount = integer({ min: 2, max: 1_000_000 });
 

@@ -1,4 +1,4 @@
-import type { Recipe } from "./options.js";
+import type { Recipe } from "./recipe.js";
 import { sampler } from "../sampling/sampler.js";
 
 /** Step size of the plain Langevin recipe: drift h·∇, noise √(2h). */
