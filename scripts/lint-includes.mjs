@@ -1,6 +1,7 @@
 /**
- * Which folder of native/ may include which: addon → core → device ← cpu, cuda; addon → bridge; everything → base. Core knows a
- * device by device/ alone, and models by core/objective.h, the one file of core that the bridge knows: it implements it.
+ * Which folder of native/ may include which: addon → core → device ← cpu, cuda; addon → bridge; everything → base. Core and
+ * the addon know devices by device/ alone, whose registry each kind of device enters by itself. Core knows models by
+ * core/objective.h, the one file of core that the bridge knows: it implements it.
  */
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -16,7 +17,7 @@ const allowed = {
   kernels: ["base", "device"],
   torch: [],
   bridge: ["base", "core/objective.h", "torch/torch_api.h"],
-  addon: ["base", "core", "device", "bridge", "cuda"],
+  addon: ["base", "core", "device", "bridge"],
   emulator: ["cuda/driver_api.h"],
 };
 /** Nobody but the bridge opens ONNX Runtime, and nobody but torch/ sees libtorch's headers. */

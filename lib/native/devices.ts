@@ -5,7 +5,7 @@ import { checkOption } from "../options/check.js";
 import { option, text, words, type TypeOf } from "../options/describe.js";
 import { callNative, runJob } from "./job.js";
 import { native } from "./binding.js";
-import type { DeviceId, NativeDevice } from "./types/devices.js";
+import type { DeviceId, NativeDevice, NativeInventory } from "./types/devices.js";
 
 /**
  * Where to compute. "auto" is the first GPU that can be used, else the CPU, unless the environment variable TR0N_DEVICE
@@ -65,7 +65,7 @@ export interface DeviceInfo {
  * @throws Tr0nError ERR_RUNTIME_MISSING when the native addon cannot be loaded.
  */
 export function devices(): DeviceInfo[] {
-  const cuda = callNative(() => native().cudaInventory());
+  const cuda = cudaInventory();
   return [
     {
       id: "cpu",
@@ -88,6 +88,11 @@ export function devices(): DeviceInfo[] {
       problem,
     })),
   ];
+}
+
+/** What the CUDA driver has, found without opening a device. */
+export function cudaInventory(): NativeInventory {
+  return callNative(() => native().deviceInventories()).find(({ kind }) => kind === "cuda")!;
 }
 
 /** Bytes this process may use: the machine's memory, or its control group's limit where that is smaller. */

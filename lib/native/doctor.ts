@@ -1,10 +1,10 @@
 /** What a machine has for tr0n, tried out: why something is not used, or does not work. */
 import { existsSync } from "node:fs";
-import { checkDevice, devices, openDevice, type Device, type DeviceInfo } from "./devices.js";
+import { checkDevice, cudaInventory, devices, openDevice, type Device, type DeviceInfo } from "./devices.js";
 import { Tr0nError } from "../base/errors.js";
 import { runJob } from "./job.js";
 import { native, torchModulePath } from "./binding.js";
-import type { DeviceId, NativeCudaInventory } from "./types/devices.js";
+import type { DeviceId, NativeInventory } from "./types/devices.js";
 
 /** One thing that was looked at. */
 export interface Finding {
@@ -28,7 +28,7 @@ export interface DeviceTrial {
 /** What is there, before anything is opened but the CUDA driver. */
 export interface Inventory {
   readonly devices: readonly DeviceInfo[];
-  readonly cuda: NativeCudaInventory;
+  readonly cuda: NativeInventory;
 }
 
 export interface Diagnosis extends Inventory {
@@ -42,7 +42,7 @@ export interface Diagnosis extends Inventory {
 
 /** @throws Tr0nError ERR_RUNTIME_MISSING */
 export function inventory(): Inventory {
-  return { devices: devices(), cuda: native().cudaInventory() };
+  return { devices: devices(), cuda: cudaInventory() };
 }
 
 /**
@@ -110,7 +110,7 @@ async function tryDevice(device: DeviceInfo, signal: AbortSignal | undefined): P
   }
 }
 
-function driverFinding(cuda: NativeCudaInventory): Finding {
+function driverFinding(cuda: NativeInventory): Finding {
   const name = "CUDA driver";
   if (cuda.version === null) return missing(name, cuda.problem ?? "there is none");
   const text = `${cuda.driver}, CUDA ${cuda.version}${cuda.emulated ? ", emulated" : ""}`;
@@ -119,7 +119,7 @@ function driverFinding(cuda: NativeCudaInventory): Finding {
     : { name, state: "failed", text: `${text}: ${cuda.problem}` };
 }
 
-function kernelFinding(cuda: NativeCudaInventory): Finding {
+function kernelFinding(cuda: NativeInventory): Finding {
   const name = "CUDA kernels";
   const files = Object.entries(cuda.images);
   if (files.length === 0) return missing(name, `this build has none: ${cuda.kernels}`);
@@ -151,7 +151,7 @@ async function runtimeFinding(
   }
 }
 
-function whyNoGpu(auto: DeviceId, cuda: NativeCudaInventory, trials: readonly DeviceTrial[]): string {
+function whyNoGpu(auto: DeviceId, cuda: NativeInventory, trials: readonly DeviceTrial[]): string {
   if (auto !== "cpu") return "";
   if (process.env["TR0N_DEVICE"] === "cpu") return ": TR0N_DEVICE says so";
   if (cuda.problem !== null) return ": there is no CUDA device";

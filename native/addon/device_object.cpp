@@ -1,8 +1,6 @@
 #include "addon/device_object.h"
 
-#include "cuda/images.h"
-#include "cuda/inventory.h"
-#include "cuda/modules.h"
+#include "device/registry.h"
 
 namespace tr0n::addon {
 namespace {
@@ -13,47 +11,47 @@ Napi::Value text_or_null(Napi::Env env, const std::string& text) {
 
 Napi::Value resolve(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    return Napi::String::New(info.Env(), cuda::resolve_device(read_text(info[0], "device")));
+    return Napi::String::New(info.Env(), resolve_device(read_text(info[0], "device")));
   });
 }
 
-/// The embedded images: { file: ["compute_80 (PTX)", "sm_90", …] }
-Napi::Object describe_images(Napi::Env env) {
-  Napi::Object files = Napi::Object::New(env);
-  const cuda::Images embedded = cuda::images();
-  for (size_t i = 0; i < embedded.count; ++i) {
-    const cuda::Image& image = embedded.first[i];
-    if (!files.Has(image.file)) files.Set(image.file, Napi::Array::New(env));
-    auto list = files.Get(image.file).As<Napi::Array>();
-    list.Set(list.Length(), cuda::describe(image));
+Napi::Object describe_devices(Napi::Env env, const DeviceKind& kind) {
+  const Inventory found = kind.inventory();
+  Napi::Array devices = Napi::Array::New(env);
+  for (const DeviceSummary& device : found.devices) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("id", std::string(kind.name()) + ":" + std::to_string(device.index));
+    entry.Set("name", device.name);
+    entry.Set("memory", static_cast<double>(device.memory));
+    entry.Set("computeCapability", device.compute_capability);
+    entry.Set("multiprocessors", device.multiprocessors);
+    entry.Set("problem", text_or_null(env, device.problem));
+    devices.Set(devices.Length(), entry);
   }
-  return files;
+  Napi::Object images = Napi::Object::New(env);
+  for (const auto& [file, descriptions] : found.images) {
+    Napi::Array list = Napi::Array::New(env);
+    for (const std::string& text : descriptions) list.Set(list.Length(), text);
+    images.Set(file, list);
+  }
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("kind", kind.name());
+  result.Set("driver", found.driver);
+  result.Set("version", text_or_null(env, found.version));
+  result.Set("problem", text_or_null(env, found.problem));
+  result.Set("emulated", found.emulated);
+  result.Set("devices", devices);
+  result.Set("kernels", found.kernels);
+  result.Set("images", images);
+  return result;
 }
 
-Napi::Value inventory(const Napi::CallbackInfo& info) {
+Napi::Value inventories(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const Napi::Env env = info.Env();
-    const cuda::Inventory found = cuda::inventory();
-    Napi::Array devices = Napi::Array::New(env);
-    for (const cuda::DeviceSummary& device : found.devices) {
-      Napi::Object entry = Napi::Object::New(env);
-      entry.Set("id", "cuda:" + std::to_string(device.index));
-      entry.Set("name", device.name);
-      entry.Set("memory", static_cast<double>(device.memory));
-      entry.Set("computeCapability", cuda::capability_text(device.compute_capability));
-      entry.Set("multiprocessors", device.multiprocessors);
-      entry.Set("problem", text_or_null(env, device.problem));
-      devices.Set(devices.Length(), entry);
-    }
-    Napi::Object result = Napi::Object::New(env);
-    result.Set("driver", found.driver);
-    result.Set("version", text_or_null(env, found.version > 0 ? cuda::version_text(found.version) : ""));
-    result.Set("problem", text_or_null(env, found.problem));
-    result.Set("emulated", found.emulated);
-    result.Set("devices", devices);
-    result.Set("kernels", cuda::images().origin);
-    result.Set("images", describe_images(env));
-    return result;
+    Napi::Array list = Napi::Array::New(info.Env());
+    for (const DeviceKind* kind : device_kinds())
+      list.Set(list.Length(), describe_devices(info.Env(), *kind));
+    return list;
   });
 }
 
@@ -73,8 +71,7 @@ Napi::Value DeviceObject::open(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const std::string name = read_text(info[0], "device");
     const auto work = [name](Job&) -> MakeValue {
-      auto device =
-          std::make_shared<CountedDevice>(std::make_shared<DeviceReference>(cuda::resolve_device(name)));
+      auto device = std::make_shared<CountedDevice>(std::make_shared<DeviceReference>(resolve_device(name)));
       device->reference->get();
       return [device](Napi::Env env) -> Napi::Value { return make(env, device, 0); };
     };
@@ -85,9 +82,8 @@ Napi::Value DeviceObject::open(const Napi::CallbackInfo& info) {
 Napi::Value DeviceObject::probe(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto work = [device = live()](Job&) -> MakeValue {
-      const auto gpu = device->reference->gpu();
-      if (!gpu) return [](Napi::Env env) { return env.Null(); };
-      const auto found = std::make_shared<cuda::Probe>(gpu->probe());
+      const auto found = device->reference->get().probe();
+      if (!found) return [](Napi::Env env) { return env.Null(); };
       return [found](Napi::Env env) -> Napi::Value {
         Napi::Object images = Napi::Object::New(env);
         for (const auto& [file, image] : found->images) images.Set(file, image);
@@ -103,7 +99,7 @@ Napi::Value DeviceObject::probe(const Napi::CallbackInfo& info) {
 
 void define_device_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("resolveDevice", Napi::Function::New<resolve>(env, "resolveDevice"));
-  exports.Set("cudaInventory", Napi::Function::New<inventory>(env, "cudaInventory"));
+  exports.Set("deviceInventories", Napi::Function::New<inventories>(env, "deviceInventories"));
   exports.Set("openDevice", Napi::Function::New<DeviceObject::open>(env, "openDevice"));
 }
 

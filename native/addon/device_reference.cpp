@@ -6,7 +6,7 @@
 
 #include "addon/arguments.h"
 #include "bridge/process_exit.h"
-#include "cuda/inventory.h"
+#include "device/registry.h"
 
 namespace tr0n::addon {
 namespace {
@@ -26,13 +26,13 @@ Closing& closing() {
 }  // namespace
 
 DeviceReference::~DeviceReference() {
-  if (!gpu_ || gpu_.use_count() > 1) return;
+  if (is_cpu() || !device_ || device_.use_count() > 1) return;
   Closing& state = closing();
   {
     const std::lock_guard lock(state.mutex);
     ++state.count;
   }
-  auto let_go = [&state, device = std::move(gpu_)]() mutable {
+  auto let_go = [&state, device = std::move(device_)]() mutable {
     device.reset();
     const std::lock_guard lock(state.mutex);
     --state.count;
@@ -51,24 +51,18 @@ void DeviceReference::wait_for_closing() {
   state.change.wait_for(lock, kPatience, [&] { return state.count == 0; });
 }
 
-std::shared_ptr<cuda::CudaDevice> DeviceReference::gpu() {
-  if (is_cpu()) return nullptr;
-  const std::lock_guard lock(mutex_);
-  if (!gpu_) {
-    gpu_ = cuda::cuda_device(std::stoi(name_.substr(name_.find(':') + 1)));
-    register_process_exit();  // jobs are stopped before the driver takes itself apart
-  }
-  return gpu_;
-}
-
 Device& DeviceReference::get() {
-  if (is_cpu()) return cpu_device();
-  return *gpu();
+  const std::lock_guard lock(mutex_);
+  if (!device_) {
+    device_ = open_device(name_);
+    if (!is_cpu()) register_process_exit();  // jobs are stopped before the driver takes itself apart
+  }
+  return *device_;
 }
 
 std::shared_ptr<DeviceReference> read_device(const Napi::Value& value, const std::string& name) {
   const std::string wanted = absent(value) ? "cpu" : read_text(value, name);
-  return std::make_shared<DeviceReference>(cuda::resolve_device(wanted));
+  return std::make_shared<DeviceReference>(resolve_device(wanted));
 }
 
 Precision read_precision(const Napi::Value& value, const std::string& name) {

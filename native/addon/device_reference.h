@@ -6,7 +6,6 @@
 #include <string>
 
 #include "addon/counters.h"
-#include "cuda/device.h"
 #include "device/device.h"
 
 namespace tr0n::addon {
@@ -24,10 +23,8 @@ class DeviceReference {
 
   const std::string& name() const { return name_; }
   bool is_cpu() const { return name_ == "cpu"; }
-  /// Throws what CudaDevice's constructor throws. Valid as long as this lives.
+  /// Throws what open_device() throws. Valid as long as this lives.
   Device& get();
-  /// Null for the CPU.
-  std::shared_ptr<cuda::CudaDevice> gpu();
 
   /// Waits until no GPU is being closed, for a limited time. At process exit.
   static void wait_for_closing();
@@ -35,7 +32,7 @@ class DeviceReference {
  private:
   const std::string name_;
   std::mutex mutex_;
-  std::shared_ptr<cuda::CudaDevice> gpu_;
+  std::shared_ptr<Device> device_;
 };
 
 /// The device that an argument names; the CPU where it is absent. Throws where that device is not there.

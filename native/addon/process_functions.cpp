@@ -14,7 +14,7 @@
 #include "base/thread_pool.h"
 #include "bridge/ort_runtime.h"
 #include "bridge/torch_runtime.h"
-#include "cuda/device.h"
+#include "device/registry.h"
 
 namespace tr0n::addon {
 namespace {
@@ -90,7 +90,9 @@ Napi::Value counters(const Napi::CallbackInfo& info) {
       {"rowMaps", Kind::row_map},  {"torchModels", Kind::torch_model},
       {"devices", Kind::device},   {"jobs", Kind::job}};
   for (const auto& [name, kind] : kinds) object.Set(name, live_count(kind).load());
-  object.Set("openGpus", cuda::open_devices());
+  int open = 0;
+  for (const DeviceKind* kind : device_kinds()) open += kind->open_count();
+  object.Set("openGpus", open);
   return object;
 }
 

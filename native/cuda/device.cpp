@@ -69,7 +69,7 @@ std::unique_ptr<Recording> CudaDevice::record(const std::function<void()>& calls
   return cuda::record(context_, parts_->queue, calls);
 }
 
-Probe CudaDevice::probe() {
+std::optional<Probe> CudaDevice::probe() {
   Probe result;
   for (const auto& [name, entry] : entries()) {
     parts_->queue.load(name.c_str());

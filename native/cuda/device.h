@@ -1,5 +1,4 @@
 #pragma once
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,12 +9,6 @@
 #include "device/device.h"
 
 namespace tr0n::cuda {
-
-/// What a device was found to do (probe()).
-struct Probe {
-  std::map<std::string, std::string> images;  ///< what was loaded, by file: "sm_89", "compute_80 (PTX)"
-  size_t kernels = 0;                         ///< that were found in them
-};
 
 /// A GPU. Everything it holds of the driver's goes back when it is destroyed: what lives on it must be gone
 /// by then.
@@ -35,10 +28,7 @@ class CudaDevice final : public Device {
   void upload(void* to, const void* from, size_t bytes) override;
   void download(void* to, const void* from, size_t bytes) override;
   std::unique_ptr<Recording> record(const std::function<void()>& calls) override;
-
-  /// Loads every kernel of this build, runs the smallest one and checks its numbers. Throws what goes wrong,
-  /// ERR_KERNEL_FAILED where the numbers are not right.
-  Probe probe();
+  std::optional<Probe> probe() override;
 
   const Context& context() const { return context_; }
   const DeviceQueue& queue() const { return parts_->queue; }

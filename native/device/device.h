@@ -1,7 +1,10 @@
 #pragma once
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "device/kernels.h"
 
@@ -13,6 +16,12 @@ class Recording {
   virtual ~Recording() = default;
   /// The same kernels with the same pointers and scalars, on what the memory holds now.
   virtual void replay() = 0;
+};
+
+/// What a device was found to do.
+struct Probe {
+  std::map<std::string, std::string> images;  ///< what was loaded, by file: "sm_89", "compute_80 (PTX)"
+  size_t kernels = 0;                         ///< that were found in them
 };
 
 /// A place that has memory and an implementation of device/kernels.h. Core code reaches a device only through
@@ -39,6 +48,10 @@ class Device {
     static_cast<void>(calls);
     return nullptr;
   }
+
+  /// Loads every kernel of this build, runs the smallest one and checks its numbers. Throws what goes wrong,
+  /// ERR_KERNEL_FAILED where the numbers are not right. Nothing where there is nothing to load.
+  virtual std::optional<Probe> probe() { return std::nullopt; }
 };
 
 /// The CPU, always there. Defined in cpu/.

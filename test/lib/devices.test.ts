@@ -81,7 +81,7 @@ describe("devices", function () {
        const translator = addon.createTranslator(shape, 1n, addon.resolveDevice("cpu"));
        translator.values();
        const after = mapped();
-       addon.cudaInventory();
+       addon.deviceInventories();
        console.log(JSON.stringify({ before, after, asked: mapped() }));`,
       { TR0N_CUDA_DRIVER: emulatorLibrary },
     );

@@ -4,7 +4,7 @@
  * chooses it.
  */
 import { createRequire } from "node:module";
-import type { Device } from "../../lib/native/devices.js";
+import { cudaInventory, type Device } from "../../lib/native/devices.js";
 import { native } from "../../lib/native/binding.js";
 import { buildEmulator, chooseEmulator, emulatorHooks, realGpu } from "./emulator-build.js";
 
@@ -37,7 +37,7 @@ before(async function () {
     missing = await buildEmulator();
     if (missing === undefined) hooks = createRequire(import.meta.url)(emulatorHooks) as Emulator;
   }
-  const { problem, devices, kernels, images } = native().cudaInventory();
+  const { problem, devices, kernels, images } = cudaInventory();
   missing ??= problem ?? devices[0]?.problem ?? undefined;
   if (Object.keys(images).length === 0)
     missing = `the addon has no CUDA kernels (${kernels}); they need nvcc, of NVIDIA's CUDA toolkit`;

@@ -3,7 +3,7 @@
  * errors carry one of the codes of base/errors.ts.
  */
 import type { NativeConfigField } from "./config.js";
-import type { DeviceId, NativeCudaInventory, NativeDevice } from "./devices.js";
+import type { DeviceId, NativeInventory, NativeDevice } from "./devices.js";
 import type { NativeSession, NativeSessionOptions, NativeTorchModel, NativeTorchOptions } from "./models.js";
 import type { NativeAugmentation, NativeAugmentedObjectiveConfig, NativeBlockRule, NativeObjective, NativeObjectiveConfig, NativeRowMap, NativeRowMapConfig } from "./pipeline.js";
 import type { NativePrior } from "./prior.js";
@@ -38,7 +38,8 @@ export interface NativeBinding {
   openTorch(): NativeJob<string>;
   /** "auto", "cpu", "cuda" or "cuda:N" → the device that is meant. @throws ERR_DEVICE_UNAVAILABLE */
   resolveDevice(device: string): DeviceId;
-  cudaInventory(): NativeCudaInventory;
+  /** By kinds of devices beside the CPU. */
+  deviceInventories(): readonly NativeInventory[];
   openDevice(device: DeviceId): NativeJob<NativeDevice>;
   threads(): number;
   setThreads(count: number): void;

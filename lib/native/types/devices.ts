@@ -15,8 +15,9 @@ export interface NativeDevice {
 
 export type DeviceId = "cpu" | `cuda:${number}`;
 
-/** What the CUDA driver has, found without opening a device. */
-export interface NativeCudaInventory {
+/** What there is of a kind of device, found without opening one. */
+export interface NativeInventory {
+  readonly kind: "cuda";
   /** The driver's library. */
   readonly driver: string;
   /** The newest CUDA that the driver supports, "13.0"; null where there is no driver. */

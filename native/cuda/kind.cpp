@@ -1,10 +1,13 @@
-#include "cuda/inventory.h"
-
+/// CUDA as a kind of device: what the driver has, and the registration.
 #include <algorithm>
 #include <array>
 
 #include "cuda/context.h"
+#include "cuda/device.h"
 #include "cuda/images.h"
+#include "cuda/library.h"
+#include "cuda/modules.h"
+#include "device/registry.h"
 
 namespace tr0n::cuda {
 namespace {
@@ -31,35 +34,40 @@ DeviceSummary summary(const DriverApi& api, int index) {
         "cuDeviceGetAttribute");
   result.name = name.data();
   result.memory = bytes;
-  result.compute_capability = 10 * major + minor;
+  const int capability = 10 * major + minor;
+  result.compute_capability = capability_text(capability);
   if (!result.problem.empty()) return result;
-  if (result.compute_capability < kOldestArchitecture)
-    result.problem = too_old(result.compute_capability);
+  if (capability < kOldestArchitecture)
+    result.problem = too_old(capability);
   else if (images().count == 0)
     result.problem = std::string("this build has no CUDA kernels: ") + images().origin;
   return result;
 }
 
-/// The first device that can be used; -1 and why there is none.
-int first_usable(const Inventory& found, std::string& why) {
-  why = found.problem;
-  for (const DeviceSummary& device : found.devices) {
-    if (device.problem.empty()) return device.index;
-    why += (why.empty() ? "" : "; ") + ("cuda:" + std::to_string(device.index)) + " (" + device.name +
-           "): " + device.problem;
+/// What is embedded in this build, described, by file.
+std::vector<std::pair<std::string, std::vector<std::string>>> embedded() {
+  std::vector<std::pair<std::string, std::vector<std::string>>> files;
+  const Images all = images();
+  for (size_t i = 0; i < all.count; ++i) {
+    const Image& image = all.first[i];
+    const auto known =
+        std::find_if(files.begin(), files.end(), [&](const auto& file) { return file.first == image.file; });
+    auto& list = known == files.end() ? files.emplace_back(image.file, std::vector<std::string>()).second
+                                      : known->second;
+    list.push_back(describe(image));
   }
-  return -1;
+  return files;
 }
 
-}  // namespace
-
-Inventory inventory() {
+Inventory look() {
   const Library& opened = library();
   Inventory result;
   result.driver = opened.path;
   result.problem = opened.problem;
-  result.version = opened.version;
+  result.version = opened.version > 0 ? version_text(opened.version) : "";
   result.emulated = opened.emulated;
+  result.kernels = images().origin;
+  result.images = embedded();
   if (!opened.usable) return result;
   CUresult status = opened.api.cuInit(0);
   int count = 0;
@@ -76,33 +84,15 @@ Inventory inventory() {
   return result;
 }
 
-std::string resolve_device(const std::string& name) {
-  if (name == "cpu") return name;
-  const std::string prefix = "cuda:";
-  const bool numbered = name.compare(0, prefix.size(), prefix) == 0 && name.size() > prefix.size() &&
-                        name.size() < prefix.size() + 6 &&
-                        std::all_of(name.begin() + static_cast<std::ptrdiff_t>(prefix.size()), name.end(),
-                                    [](char c) { return c >= '0' && c <= '9'; });
-  if (name != "auto" && name != "cuda" && !numbered)
-    throw Error("ERR_INVALID_ARGUMENT",
-                "device: expected \"auto\", \"cpu\", \"cuda\" or \"cuda:N\", got \"" + name + "\"");
-  const Inventory found = inventory();
-  std::string why;
-  if (!numbered) {
-    const int index = first_usable(found, why);
-    if (name == "auto" && (index < 0 || found.emulated)) return "cpu";
-    if (index >= 0) return prefix + std::to_string(index);
-    throw Error("ERR_DEVICE_UNAVAILABLE", "\"cuda\" cannot be used: " + why);
-  }
-  const int index = std::stoi(name.substr(prefix.size()));
-  if (!found.problem.empty())
-    why = found.problem;
-  else if (static_cast<size_t>(index) >= found.devices.size())
-    why = "expected a device from cuda:0 to cuda:" + std::to_string(found.devices.size() - 1);
-  else
-    why = found.devices[static_cast<size_t>(index)].problem;
-  if (!why.empty()) throw Error("ERR_DEVICE_UNAVAILABLE", "\"" + name + "\" cannot be used: " + why);
-  return prefix + std::to_string(index);
-}
+class Cuda final : public DeviceKind {
+ public:
+  Cuda() { register_device_kind(*this); }
+  const char* name() const override { return "cuda"; }
+  Inventory inventory() const override { return look(); }
+  std::shared_ptr<Device> open(int index) const override { return cuda_device(index); }
+  int open_count() const override { return open_devices(); }
+};
+const Cuda kind;
 
+}  // namespace
 }  // namespace tr0n::cuda
