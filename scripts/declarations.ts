@@ -181,10 +181,16 @@ class Printer {
     return type;
   }
 
-  /** Where a type is that comes with the options of another module. */
+  /** Where a type is: by the import of the module itself, else of one that describes an option with it. */
   private home(name: string): string | undefined {
-    const there = new RegExp(`export (?:interface|type|class) ${name}\\b[^;]`);
-    return [...this.modules].find(([, { source }]) => there.test(source))?.[0];
+    const describes = new RegExp(`\\b(byHand|listener|text)<[^(]*\\b${name}\\b`);
+    const others = [...this.modules].filter(([, { source }]) => describes.test(source));
+    for (const [path, { source }] of [[this.path, this.module] as const, ...others]) {
+      const from = importedFrom(name, source);
+      if (from !== undefined) return posix.join(posix.dirname(path), from).replace(/\.js$/, "");
+      if (new RegExp(`export (?:interface|type|class) ${name}\\b`).test(source)) return path;
+    }
+    return undefined;
   }
 
   /** Of the names that were printed and are not there. */
@@ -192,8 +198,8 @@ class Printer {
     const lines = [...this.used].flatMap(([name, known]) => {
       if (known?.path === this.path || isThere(name, body)) return [];
       const home = known?.path ?? this.home(name);
-      const from = home === undefined ? importedFrom(name, this.module.source) : relative(this.path, home);
-      if (from === undefined) throw new Error(`${this.path}: ${name} is not imported by its source`);
+      if (home === undefined) throw new Error(`${this.path}: nobody says where ${name} is`);
+      const from = relative(this.path, home);
       return [`import type { ${name} } from ${JSON.stringify(from)};\n`];
     });
     return lines.join("");

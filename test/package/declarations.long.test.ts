@@ -24,14 +24,20 @@ const printed = (readdirSync(lib, { recursive: true }) as string[])
   }))
   .filter(({ names }) => names.length > 0);
 
+/** A recipe may have a Tr0n, a class, which is another type in each of two programs. */
+const apart = (name: string, type: string): string =>
+  name === "EvaluateOptions" ? `Omit<${type}, "recipes">` : type;
+
 describe("declarations of options", function () {
   this.timeout(300_000);
 
   it("are the types that the source has, in a strict program that looks at libraries, too", () => {
     const lines = printed.flatMap(({ path, names }, i) =>
       names.flatMap((name, k) => [
-        `import type { ${name} as Printed${i}_${k} } from "../dist/types/${path}.js";`,
-        `import type { ${name} as Source${i}_${k} } from "./${path}.js";`,
+        `import type { ${name} as P${i}_${k} } from "../dist/types/${path}.js";`,
+        `import type { ${name} as S${i}_${k} } from "./${path}.js";`,
+        `type Printed${i}_${k} = ${apart(name, `P${i}_${k}`)};`,
+        `type Source${i}_${k} = ${apart(name, `S${i}_${k}`)};`,
         `export const there${i}_${k} = (value: Source${i}_${k}): Printed${i}_${k} => value;`,
         `export const back${i}_${k} = (value: Printed${i}_${k}): Source${i}_${k} => value;`,
       ]),
