@@ -1,0 +1,84 @@
+/** Generator, stages, encoder and what comes behind, joined into pipelines. */
+import { latentGraph, latentTensors } from "../latent/inputs.js";
+import { Pipeline } from "../model/pipeline.js";
+import { elementCount, type Tensor } from "../base/tensor.js";
+import type { Assembly } from "./assembly.js";
+import { conditionGraph } from "./condition-graph.js";
+import type { TriedEncoder } from "./encoder-trial.js";
+import type { FlatEnergy } from "./energy.js";
+import { energyGraph } from "./energy-graph.js";
+import { stagedRanges } from "./expected-range.js";
+import { stageGraph } from "./stage-graphs.js";
+import { stagedShape } from "./stage-shapes.js";
+import type { Stage } from "./stages.js";
+
+export class Joining {
+  constructor(
+    private readonly assembly: Assembly,
+    private readonly stages: readonly Stage[],
+  ) {}
+
+  /** Latents → images as the generator makes them. */
+  async generated(signal?: AbortSignal): Promise<Pipeline> {
+    const { generator, generatorBatch, generatorOutput, imageShape, inputs, latent, latentShape } =
+      this.assembly;
+    const batch = generatorBatch || "batch";
+    const pipeline = new Pipeline(batch, latentShape, signal);
+    const split = inputs && {
+      graph: latentGraph(batch, latent.dim, inputs),
+      names: inputs.map(({ name }) => name),
+      row: inputs[0]!.row,
+      feeds: ({ data, shape }: Tensor) => latentTensors(data, shape[0]!, inputs),
+    };
+    const output = { output: generatorOutput, row: imageShape, prefix: "generator/" };
+    await pipeline.model(generator, { ...output, split });
+    return pipeline;
+  }
+
+  /** Latents → images as the encoder takes them. */
+  async staged(signal?: AbortSignal): Promise<Pipeline> {
+    const pipeline = await this.generated(signal);
+    await this.appendStages(pipeline);
+    return pipeline;
+  }
+
+  /** Images as the generator makes them → as the encoder takes them. */
+  async stagedImages(signal: AbortSignal): Promise<Pipeline> {
+    const { encoder, imageShape } = this.assembly;
+    const pipeline = new Pipeline(encoder.batch || "batch", imageShape, signal);
+    await this.appendStages(pipeline);
+    return pipeline;
+  }
+
+  /** Images as the encoder takes them → conditions. */
+  async appendCondition(pipeline: Pipeline, tried: TriedEncoder): Promise<void> {
+    await this.appendEncoder(pipeline, tried);
+    const { encoder, flat } = this.assembly;
+    const condition = conditionGraph(pipeline.dims, flat.condition, tried.kind);
+    const row = [elementCount(encoder.row)];
+    await pipeline.graph(condition, { name: "condition", row, prefix: "condition/" });
+  }
+
+  /** Images as the encoder takes them, and a condition → an energy. */
+  async appendEnergy(pipeline: Pipeline, flat: FlatEnergy): Promise<void> {
+    const { encoder } = this.assembly;
+    await this.appendEncoder(pipeline, encoder);
+    const energy = energyGraph(flat, pipeline.dims, elementCount(encoder.row), encoder.kind);
+    await pipeline.graph(energy, { name: "energy", row: [], prefix: "energy/" });
+  }
+
+  private appendEncoder(pipeline: Pipeline, { model, output, row }: TriedEncoder): Promise<void> {
+    return pipeline.model(model, { output, row, prefix: "encoder/" });
+  }
+
+  private async appendStages(pipeline: Pipeline): Promise<void> {
+    const { imageShape, range } = this.assembly;
+    let shape = imageShape;
+    const { before } = stagedRanges(range, this.stages);
+    for (const [index, item] of this.stages.entries()) {
+      shape = stagedShape(`preprocess[${index}]`, item, shape);
+      const graph = stageGraph(item, pipeline.dims, before[index]);
+      await pipeline.graph(graph, { name: `stage.${item.kind}`, row: shape, prefix: `stage_${index}/` });
+    }
+  }
+}
