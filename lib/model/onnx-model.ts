@@ -5,6 +5,7 @@ import { differentiateSimplified } from "./differentiate.js";
 import { ArgumentError, ModelError } from "../base/errors.js";
 import { modelBarrier } from "./gradient-barrier.js";
 import { endsLinear, lastOperator, randomOperator } from "../onnx/queries.js";
+import { checkVjp } from "./vjp-arguments.js";
 import { Lifetime, abortable, runJob } from "../native/job.js";
 import { hashSource, readGraphInPlace, type Source } from "./source.js";
 import { batchFirstInfo, feed, fits, floats, kept, publicInfo, rounded } from "./values.js";
@@ -156,16 +157,13 @@ export class OnnxModel implements Model {
     cotangents: Tensor | Record<string, Tensor>,
     options?: RunOptions,
   ): Promise<{ outputs: Record<string, Tensor>; gradients: Record<string, Tensor> }> {
-    const o = check(runOptions, options, { name: "options", prefix: "options." });
-    this.lifetime.check();
-    const feeds = feed(this.name, "inputs", inputs, this.declaredInputs);
-    const seeds = feed(this.name, "cotangents", cotangents, this.declaredOutputs, true);
+    const { name, lifetime, declaredInputs, declaredOutputs } = this;
+    const values = { name, lifetime, inputs: declaredInputs, outputs: declaredOutputs };
+    const { feeds, seeds, signal: ended } = checkVjp(values, inputs, cotangents, options);
     const seeded = Object.keys(seeds);
-    if (seeded.length === 0)
-      throw new ArgumentError("cotangents: expected at least one output's cotangent, got none");
     for (const name of seeded) feeds[`grad_${name}`] = seeds[name]!;
     const inputsOfGradient = kept(feeds); // the first call differentiates before it looks at them
-    return this.lifetime.run("vjp", o.signal, async (signal) => {
+    return lifetime.run("vjp", ended, async (signal) => {
       const gradient = await abortable("vjp", this.gradientSession(seeded), signal);
       const results = await runJob("vjp", signal, () => gradient.session.run(inputsOfGradient));
       const all = floats(results);

@@ -1,7 +1,8 @@
 /** TorchScript models: libtorch runs them, its autograd differentiates them. */
 import { check } from "../options/check.js";
-import { ArgumentError, ModelError } from "../base/errors.js";
+import { ModelError } from "../base/errors.js";
 import { Lifetime, runJob } from "../native/job.js";
+import { checkVjp } from "./vjp-arguments.js";
 import { hashSource, type Source } from "./source.js";
 import { feed, floats, publicInfo } from "./values.js";
 import { runOptions, type Model, type RunOptions, type ValueInfo } from "./interface.js";
@@ -61,17 +62,14 @@ export class TorchModel implements Model {
     cotangents: Tensor | Record<string, Tensor>,
     options?: RunOptions,
   ): Promise<{ outputs: Record<string, Tensor>; gradients: Record<string, Tensor> }> {
-    const o = check(runOptions, options, { name: "options", prefix: "options." });
-    this.lifetime.check();
-    const feeds = feed(this.name, "inputs", inputs, this.model.inputs);
+    const { name, lifetime, model } = this;
     // Cotangents are float32 on the way in, whatever the outputs are.
-    const declared = this.model.outputs.map((output) => ({ ...output, type: "float32" }));
-    const seeds = feed(this.name, "cotangents", cotangents, declared, true);
-    if (Object.keys(seeds).length === 0)
-      throw new ArgumentError("cotangents: expected at least one output's cotangent, got none");
+    const outputs = model.outputs.map((output) => ({ ...output, type: "float32" }));
+    const values = { name, lifetime, inputs: model.inputs, outputs };
+    const { feeds, seeds, signal: ended } = checkVjp(values, inputs, cotangents, options);
     if (!this.inputs.some(({ type }) => type.startsWith("float")))
       throw new ModelError("ERR_NO_GRADIENT", `${this.name}: it has no float input to differentiate`);
-    return this.lifetime.run("vjp", o.signal, async (signal) => {
+    return lifetime.run("vjp", ended, async (signal) => {
       const { outputs, gradients } = await runJob("vjp", signal, () => this.model.vjp(feeds, seeds));
       return { outputs: floats(outputs), gradients: floats(gradients) };
     });
