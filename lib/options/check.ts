@@ -13,7 +13,8 @@ import {
 } from "./describe.js";
 import { expected } from "./words.js";
 
-export interface Place {
+/** How messages speak of an object. */
+interface Naming {
   /** What messages call the object. */
   readonly name: string;
   /** What stands before the names of its members. Default nothing. */
@@ -38,7 +39,7 @@ const filling: Walk = { fill: true, file: null };
 export function check<S extends ObjectShape>(
   shape: S,
   value: unknown,
-  { name, prefix = "" }: Place,
+  { name, prefix = "" }: Naming,
 ): Checked<S> {
   return members(shape, value === undefined ? {} : value, name, prefix, filling) as Checked<S>;
 }
