@@ -112,7 +112,14 @@ async function demo(progress: Progress): Promise<void> {
     energy: energy.sum(energy.crossEntropy(), energy.prior()),
     seed,
   });
-  const official = await Tr0n.create({ generator, encoder, energy: energy.crossEntropy(), seed });
+  // It decides as the first, which has told it.
+  const official = await Tr0n.create({
+    generator,
+    encoder,
+    energy: energy.crossEntropy(),
+    seed,
+    onDecision: () => undefined,
+  });
   const train = async (tr0n: Tr0n, label: string, options: TrainOptions): Promise<void> => {
     const report = await tr0n.train({
       ...options,

@@ -121,7 +121,7 @@ function describeTraining(out: string, device: string, report: TrainReport): str
     Number.isNaN(report.gap)
       ? `held-out mean squared error${Number.isNaN(report.heldOutAuxiliary) ? "" : ", weighed together"}: ${report.heldOutLoss.toFixed(4)}`
       : `held-out −log q(z|c): ${report.heldOutNll.toFixed(3)} nats, ${Math.abs(report.gap).toFixed(3)} ` +
-        `${report.gap < 0 ? "below" : "above"} the prior's entropy (below is right)`,
+        `${report.gap < 0 ? "below" : "above"} the prior's entropy; good translators are below it`,
   ];
   if (!Number.isNaN(report.heldOutAuxiliary))
     lines.push(

@@ -78,7 +78,7 @@ export function conditionRows(
   const columns = shape.at(-1) ?? 0;
   if (shape.length < 1 || shape.length > 2 || columns !== size)
     throw new ArgumentError(
-      `${label}: expected the shape [B, ${size}] or [${size}], for the encoder gives ${size} numbers, got ${shapeText(shape)}`,
+      `${label}: expected the shape [B, ${size}] or [${size}], because the encoder's output has ${size} numbers, got ${shapeText(shape)}`,
       { code: "ERR_SHAPE_MISMATCH" },
     );
   const count = shape.length === 2 ? shape[0]! : 1;
@@ -107,7 +107,7 @@ function classRows(name: string, value: unknown, size: number, kind: ConditionKi
   Array.from(list).forEach((item, row) => {
     if (typeof item !== "number" || !Number.isInteger(item) || item < 0 || item >= size)
       throw new ArgumentError(
-        `${name}: expected whole numbers 0 … ${size - 1}, for the encoder gives ${size} scores, got ${describe(item)}`,
+        `${name}: expected whole numbers 0 … ${size - 1}, because the encoder's output has ${size} scores, got ${describe(item)}`,
       );
     data[row * size + item] = 1;
   });

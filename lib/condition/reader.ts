@@ -10,7 +10,7 @@ import { isTensor, type Tensor } from "../base/tensor.js";
 import { encodeTexts, type TextFunction } from "./text-encoder.js";
 
 /** What a condition is read for. */
-export interface ConditionContext {
+interface ConditionContext {
   readonly objective: Objective;
   readonly textEncoder: TextFunction | undefined;
 }

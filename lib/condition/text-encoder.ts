@@ -138,7 +138,7 @@ export async function encodeTexts(
   const { shape } = given;
   if (shape.at(-1) !== size || given.data.length !== n * size || shape.length > 2)
     throw new ArgumentError(
-      `${label}: expected the shape [${n}, ${size}] for ${n} texts, for the encoder gives ${size} numbers, got ${shapeText(shape)}`,
+      `${label}: expected the shape [${n}, ${size}] for ${n} texts, because the encoder's output has ${size} numbers, got ${shapeText(shape)}`,
       { code: "ERR_SHAPE_MISMATCH" },
     );
   return { data: given.data, shape: [n, size] };

@@ -15,7 +15,7 @@ import { elementCount, type Tensor } from "../base/tensor.js";
 export const maxFixedBatch = 4096;
 
 /** What the change of one row did to an output. */
-export type Match =
+type Match =
   /** One slice of this axis changed, that of the row. */
   | { readonly kind: "matched"; readonly axis: number }
   /** Nothing did. */
@@ -267,8 +267,8 @@ function placesDiffer({ role, model }: AxisSearch, rows: number, apart: number):
   return new ModelError(
     "ERR_MODEL_UNSUPPORTED",
     `${role}: what ${model.name} gives for a row depends on the row's place in the batch: in the first and in the last of ${rows} places ` +
-      `the same row gives numbers that are ${apart.toPrecision(2)} apart. It holds something for every place, such as noise of the ` +
-      "batch's size that an export took for a constant. Export it with an open batch and noise that all rows share, or for a batch of one",
+      `the same row gives numbers that are ${apart.toPrecision(2)} apart. The model contains values for each position in the ` +
+      "batch, such as noise exported with the batch's size. Export it with an open batch and noise that all rows share, or for a batch of one",
   );
 }
 

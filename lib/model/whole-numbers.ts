@@ -35,7 +35,7 @@ export function ofWholeNumbers(
     if (high - low < fewestSteps || low < range[0] - 0.5 || high > range[1] + 0.5)
       throw new ArgumentError(
         `${role}: ${model.name} takes whole numbers (${input!.name} ${shapeText(input!.shape)} of ${input!.type}), and images that reach ` +
-          `from ${low.toPrecision(3)} to ${high.toPrecision(3)} would be rounded to next to nothing. Say by a stage what they are: ` +
+          `from ${low.toPrecision(3)} to ${high.toPrecision(3)} would be rounded to almost nothing. Add a stage that scales them, such as ` +
           "preprocess: [stage.scale([-1, 1], [0, 255])] for a generator of images in [-1, 1]",
         { code: "ERR_SHAPE_MISMATCH" },
       );

@@ -137,8 +137,8 @@ export function checkModelDevice(name: string, value: unknown): void {
   if (given === "auto" || given === "cpu") return;
   throw new Tr0nError(
     "ERR_DEVICE_UNAVAILABLE",
-    `${name}: ONNX models run on the CPU in this version, got ${JSON.stringify(value)}; translator and samplers run on a GPU ` +
-      `with Tr0n.create({ device: ${JSON.stringify(value)} })`,
+    `${name}: ONNX models run on the CPU in this version, got ${JSON.stringify(value)}; omit \`device\` for the model; pass it to Tr0n.create: ` +
+      `translator and samplers run on a GPU with Tr0n.create({ device: ${JSON.stringify(value)} })`,
   );
 }
 

@@ -40,8 +40,8 @@ export function findPenultimate(
   }
   throw new ModelError(
     "ERR_MODEL_UNSUPPORTED",
-    `${modelName}: expected a last linear layer (Gemm or MatMul with constant weights), whose input are the features ` +
-      `to compare samples in; the graph has none before its output "${output}"`,
+    `${modelName}: expected a final linear layer (Gemm or MatMul with constant weights), whose input gives the features; ` +
+      `the graph has none before its output "${output}"; name another value with --features`,
   );
 }
 

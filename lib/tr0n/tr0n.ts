@@ -288,7 +288,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const n = this.state.latentRows(latents);
     if (typeof this.objective.pairEncoder === "function")
       throw new ArgumentError(
-        "encode: not with a pairEncoder that is a function; call it with the images of generate()",
+        "encode: the pairEncoder is a function; call it yourself on the images of generate()",
       );
     const { data } = copyTensor(latents);
     return this.state.job("encode", o.signal, async (signal) => {

@@ -52,14 +52,18 @@ export const trainOptions = object(
       "how many pairs to make, or a folder from generatePairs()",
       { more: "20,000 or more are recommended.", default: 50_000, flag: false },
     ),
-    preset: option(words("recommended", "official"), "settings that the other options start from", {
-      more:
-        'With "recommended" the log standard deviations start at the prior\'s. "official" has the paper\'s numbers, and log ' +
-        "standard deviations that start at log 0.01; on far fewer pairs than the paper's million, so that it finishes, and the " +
-        'fit is too narrow for it. With `translator.auxiliary` "official" is the paper\'s loss for BigGAN, and "recommended" has ' +
-        "another `alpha`.",
-      default: "recommended",
-    }),
+    preset: option(
+      words("recommended", "official"),
+      "recommended, or official for the paper's settings: what the other options start from",
+      {
+        more:
+          'With "recommended" the log standard deviations start at the prior\'s. "official" has the paper\'s numbers, and log ' +
+          "standard deviations that start at log 0.01; on far fewer pairs than the paper's million, so that it finishes, and the " +
+          'fit is too narrow for it. With `translator.auxiliary` "official" is the paper\'s loss for BigGAN, and "recommended" has ' +
+          "another `alpha`.",
+        default: "recommended",
+      },
+    ),
     loss: option(words("nll", "mse", "cosine"), "what a pair's latent is held against", {
       more:
         '"nll": −log q(z|c). "mse": the mean squared error of a deterministic translator, a point for each condition in the place ' +

@@ -70,7 +70,7 @@ describe("the penultimate features", () => {
       () => findPenultimate(graph([{ op: "Tanh", inputs: ["x"], outputs: ["y"] }]), "y", "f.onnx"),
       {
         code: "ERR_MODEL_UNSUPPORTED",
-        message: /f\.onnx: expected a last linear layer/,
+        message: /f\.onnx: expected a final linear layer/,
       },
     );
   });

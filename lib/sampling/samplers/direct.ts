@@ -14,7 +14,7 @@ export type DirectOptions = TypeOf<typeof directOptions>;
 /** @internal */
 export const direct = defineSampler({
   kind: "direct",
-  is: "No steps: what the start gives.",
+  is: "Takes no steps: samples are the starting points.",
   options: directOptions,
   start: (options) => options.start,
   kernel: "none",

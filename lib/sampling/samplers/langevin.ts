@@ -27,10 +27,10 @@ export const groupUpdate = object(
     noise: option(atLeast0, "standard deviation of the noise", {
       otherwise: `${samplers}, for "adam" ${adam.noise}`,
     }),
-    clip: option(atLeast0, "norm to which the group's gradient is clipped in each chain; 0: not", {
+    clip: option(atLeast0, "norm to which the group's gradient is clipped in each chain; 0 switches it off", {
       otherwise: samplers,
     }),
-    bound: option(atLeast0, "numbers are clamped to ±bound; 0: not", {
+    bound: option(atLeast0, "numbers are clamped to ±bound; 0 switches it off", {
       otherwise: `${samplers}, else the group's own, if it has one`,
     }),
   },
@@ -56,8 +56,8 @@ export const updateOptions = object({
   noise: option(atLeast0, "σ of the noise added in each step (`sgld_noise_std` in the paper's code)", {
     default: 0.01,
   }),
-  clip: option(atLeast0, "norm to which each chain's gradient is clipped; 0: not", { default: 1 }),
-  bound: option(atLeast0, "latents are clamped to ±bound after each step; 0: not", {
+  clip: option(atLeast0, "norm to which each chain's gradient is clipped; 0 switches it off", { default: 1 }),
+  bound: option(atLeast0, "latents are clamped to ±bound after each step; 0 switches it off", {
     otherwise: "the prior's bound, if it has one",
   }),
   fidelity: { ...fidelity, more: "" },

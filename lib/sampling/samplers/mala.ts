@@ -24,8 +24,8 @@ export const malaOptions = object({
   stepSize: option(either(number({ above: 0 }), words("auto")), "first step size h₀, in units of the prior", {
     more:
       "Steps are made in coordinates u in which the prior is N(0, I), so that a number means the same for every latent (z = " +
-      'mean + std·u for normals). "auto": what training found for the translator (TrainReport.pilot), between its fidelities ' +
-      "along a straight line of logarithms; without such findings 1 / (d^⅓ / 1.36 + λ) for d dimensions.",
+      'mean + std·u for normals). "auto": what training found for the translator (TrainReport.pilot), interpolated in the ' +
+      "logarithms between the measured fidelities; without a pilot run 1 / (d^⅓ / 1.36 + λ) for d dimensions.",
     default: "auto",
   }),
   targetAccept: option(
@@ -37,7 +37,7 @@ export const malaOptions = object({
   ),
   maxDrift: option(
     either(number({ min: 0 }), words("auto")),
-    "norm to which the energy's part of the drift is clipped; 0: not",
+    "norm to which the energy's part of the drift is clipped; 0 switches it off",
     {
       more: 'That part is λ·∂E/∂u; the prior\'s is never clipped. "auto": the larger of 10 and 1.25·√d. The target is the same with any.',
       default: "auto",
@@ -45,8 +45,8 @@ export const malaOptions = object({
   ),
   adapt: option(either(boolean(), words("pilot")), "adapt each chain's step size", {
     more:
-      'true: while it samples. false: leave it as it is. "pilot": in a run of four chains of each condition before, with random ' +
-      "numbers of their own, and keep it then. The last two are strictly invariant.",
+      'true: while it samples. false: leave it as it is. "pilot": in a separate run of four chains for each ' +
+      "condition before sampling, and keep it. The last two are strictly invariant.",
     default: true,
     flag: { value: "HOW", words: { chain: true, pilot: "pilot", none: false } },
   }),

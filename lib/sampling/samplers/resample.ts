@@ -61,8 +61,8 @@ export const resample = defineSampler({
   kind: "resample",
   is:
     "The default: importance resampling among draws of the translator and the prior, then a few MALA steps. Its target is " +
-    "p(z)·exp(−λE); the effective sample size it reports says how well the translator covers it. Of an auxiliary group " +
-    "candidates are draws of a normal about the head's output, with the deviations that it had on the pairs held out.",
+    "p(z)·exp(−λE); the effective sample size it reports says how well the translator covers it. For an " +
+    "auxiliary group, candidates are drawn from a normal around the head's output; its deviations were measured on held-out pairs.",
   options: resampleOptions,
   start: "resample",
   kernel: "mala",
