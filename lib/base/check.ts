@@ -21,7 +21,7 @@ export function checkOptions<T extends object>(
   return value;
 }
 
-export interface Range {
+interface Range {
   /** Smallest allowed value. */
   min?: number;
   /** Largest allowed value. */

@@ -14,7 +14,7 @@ export const official = {
 /** Settings of the official training that a step depends on. */
 export const officialTraining = { learningRate: 1e-4, clip: 1, alpha: 1e-4 } as const;
 
-export interface Batch {
+interface Batch {
   readonly z: Tensor;
   readonly c: Tensor;
   readonly y: Tensor;

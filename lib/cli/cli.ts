@@ -18,7 +18,7 @@ import { trainCommand } from "./train.js";
 import { translatorCommand } from "./translator.js";
 
 /** What a run of the program touches; a process, or a test. */
-export interface Surroundings {
+interface Surroundings {
   out(text: string): void;
   error(text: string): void;
   /** Whether `error` goes to a person's terminal. */

@@ -93,7 +93,7 @@ function checked(embedding: Tensor, count: number | null, model: string): Tensor
 }
 
 /** @throws ArgumentError unless it is a function or undefined. */
-export function checkTextFunction(name: string, value: unknown): TextFunction | undefined {
+function checkTextFunction(name: string, value: unknown): TextFunction | undefined {
   if (value !== undefined && typeof value !== "function")
     throw invalid(name, "what textEncoder() gives, or a function from texts to a Tensor", value);
   return value as TextFunction | undefined;

@@ -30,7 +30,7 @@ export interface ExactSet {
   readonly drawsPerSample: number;
 }
 
-export interface ExactOptions {
+interface ExactOptions {
   /** Classes to fill, different ones. */
   classes: readonly number[];
   /** Samples wanted of each. */

@@ -86,7 +86,7 @@ export async function differentiateModel(
   return inSlices("differentiateModel", encodeSteps(placed), o.signal);
 }
 
-export interface SimplifiedGradient {
+interface SimplifiedGradient {
   readonly graph: Graph;
   /** Why the model was not simplified; null where it was. */
   readonly kept: string | null;

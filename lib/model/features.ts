@@ -11,7 +11,7 @@ import type { Pipeline } from "./pipeline.js";
 import { inSlices } from "./slices.js";
 
 /** What is wanted of the encoder. */
-export interface Wanted {
+interface Wanted {
   readonly output: string;
   /** Numbers of a row of it. */
   readonly size: number;

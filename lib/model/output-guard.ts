@@ -20,7 +20,7 @@ export const coarseTolerance = 5e-2;
 const slice = 1 << 20;
 
 /** The worst of some numbers that are not what they should be. */
-export interface Difference {
+interface Difference {
   /** How many differ beyond the tolerance. */
   readonly count: number;
   readonly index: number;

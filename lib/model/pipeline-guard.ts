@@ -21,7 +21,7 @@ export interface ModelWithin {
 }
 
 /** A graph with models in it, as a session runs it. */
-export interface GuardedGraph {
+interface GuardedGraph {
   readonly input: string;
   readonly within: readonly ModelWithin[];
   readonly simplified: boolean;

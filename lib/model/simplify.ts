@@ -18,7 +18,7 @@ import {
 } from "../onnx/index.js";
 import { inSlices } from "./slices.js";
 
-export interface Simplified {
+interface Simplified {
   readonly graph: Graph;
   /** Why the graph is as it was; null where it has been simplified. */
   readonly kept: string | null;

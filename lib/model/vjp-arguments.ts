@@ -8,7 +8,7 @@ import { runOptions, type RunOptions } from "./interface.js";
 import { feed } from "./values.js";
 
 /** A model, and its values as vjp() takes them. */
-export interface VjpModel {
+interface VjpModel {
   readonly name: string;
   readonly lifetime: Lifetime;
   readonly inputs: readonly NativeValueInfo[];

@@ -9,7 +9,7 @@ import { encodeSteps, externalWeights, placeExternal, type Graph } from "../onnx
 import { inSlices } from "./slices.js";
 import { checkedFileOf, checkedWeights, type CheckedWeight } from "./checked-file.js";
 
-export interface WrittenModel {
+interface WrittenModel {
   /** Of the model's file. */
   readonly bytes: number;
   /** The files that its weights lie in, relative to its folder. */

@@ -7,7 +7,7 @@ import { native, torchModulePath } from "./binding.js";
 import type { DeviceId, NativeInventory } from "./types/devices.js";
 
 /** One thing that was looked at. */
-export interface Finding {
+interface Finding {
   readonly name: string;
   /** "missing" is no failure: tr0n does without. */
   readonly state: "ok" | "missing" | "failed";
@@ -15,7 +15,7 @@ export interface Finding {
 }
 
 /** What a GPU was found to do. */
-export interface DeviceTrial {
+interface DeviceTrial {
   readonly device: DeviceInfo;
   /** Seconds for opening it, loading every kernel and running one. */
   readonly seconds: number | null;
@@ -31,7 +31,7 @@ export interface Inventory {
   readonly cuda: NativeInventory;
 }
 
-export interface Diagnosis extends Inventory {
+interface Diagnosis extends Inventory {
   readonly findings: readonly Finding[];
   /** What "auto" is here. */
   readonly auto: DeviceId;

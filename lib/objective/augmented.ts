@@ -13,7 +13,7 @@ import type { Range } from "../base/range.js";
 import { augmentGraph, nativeAugmentation, type Augmentation } from "./augment.js";
 
 /** What is between images and energy. */
-export interface AugmentedImages {
+interface AugmentedImages {
   readonly augment: Augmentation;
   /** [C, H, W] */
   readonly imageShape: readonly number[];

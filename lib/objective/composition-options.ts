@@ -139,7 +139,7 @@ export const compositionOptions = object({
 export type CompositionOptions = TypeOf<typeof compositionOptions>;
 
 /** What a file says besides the options; `former`: it is from before there were kinds and ranges. */
-export interface StoredKinds {
+interface StoredKinds {
   readonly former: boolean;
   readonly pairEncoderKind?: EncoderKind;
 }

@@ -16,7 +16,7 @@ export type EncoderKind = "logits" | "probabilities" | "log-probabilities" | "em
 export const encoderKinds = ["logits", "probabilities", "log-probabilities", "embedding"] as const;
 
 /** What rows of an encoder's output look like. */
-export interface OutputRows {
+interface OutputRows {
   readonly rows: number;
   readonly min: number;
   readonly max: number;

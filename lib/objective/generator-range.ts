@@ -9,7 +9,7 @@ const standard: readonly Range[] = [
 ];
 
 /** What numbers are like. */
-export interface SeenValues {
+interface SeenValues {
   readonly images: number;
   readonly min: number;
   readonly max: number;

@@ -15,7 +15,7 @@ import {
 } from "./graph.js";
 
 /** What surrounds a body. */
-export interface Surroundings {
+interface Surroundings {
   readonly graph: Graph;
   valueInfo(name: string): ValueInfo;
 }

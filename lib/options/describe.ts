@@ -58,7 +58,7 @@ export type Form =
   | ByHand;
 
 /** What no shape describes, such as functions, tensors and models: checked by hand. */
-export interface ByHand {
+interface ByHand {
   readonly is: "byHand";
   /** TypeScript's name of the type. */
   readonly type: string;
@@ -69,7 +69,7 @@ export interface ByHand {
 }
 
 /** What members must be to each other; they are checked, with their defaults. @throws ArgumentError */
-export type Rule = (
+type Rule = (
   members: Readonly<Record<string, unknown>>,
   name: (member: string) => string,
   given: Readonly<Record<string, unknown>>,
@@ -89,7 +89,7 @@ export interface Derived<T = unknown> {
 }
 
 /** How the command line says it, where that is not `--the-name VALUE`. */
-export interface Flag {
+interface Flag {
   readonly name?: string;
   readonly short?: string;
   /** What stands for the value in the help. */

@@ -46,7 +46,7 @@ export function jsonDocument(title: string, shape: ObjectShape): JsonDocument {
 }
 
 /** Named shapes are added to `definitions`. */
-export function jsonSchema({ form }: Shape, definitions: Record<string, JsonSchema>): JsonSchema {
+function jsonSchema({ form }: Shape, definitions: Record<string, JsonSchema>): JsonSchema {
   switch (form.is) {
     case "number": {
       const { whole, min, max, above, below } = form;

@@ -19,7 +19,7 @@ export interface Kind<K extends string = string, O extends ObjectShape = ObjectS
   readonly options: O;
 }
 
-export type Registry = Readonly<Record<string, Kind>>;
+type Registry = Readonly<Record<string, Kind>>;
 
 /** Plain data: a kind with its options, defaults filled in. */
 export type Chosen<R extends Registry> = {

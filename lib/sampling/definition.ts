@@ -15,7 +15,7 @@ export interface SamplerContext {
 }
 
 /** Where chains start. "resample" draws candidates and weighs them. */
-export type NativeStart = NativeSamplerConfig["start"];
+type NativeStart = NativeSamplerConfig["start"];
 
 export interface SamplerDefinition<
   K extends string = string,

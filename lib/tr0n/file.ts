@@ -40,7 +40,7 @@ const format = "tr0n-translator";
 const version = 1;
 
 /** What the header's JSON holds. */
-export interface TranslatorFileConfig {
+interface TranslatorFileConfig {
   readonly models: Omit<ObjectiveRecord, "energy"> & { readonly energy: EnergyDescription };
   readonly translator: TranslatorSettings;
   readonly seed: number;

@@ -29,7 +29,7 @@ import type { SampleOptions, sampleOptions } from "./options.js";
 import { samplingWarnings } from "../sampling/warnings.js";
 
 /** A sampling call's options, checked. */
-export interface SamplingRun {
+interface SamplingRun {
   readonly count: number;
   /** In each round. */
   readonly steps: number;
@@ -40,7 +40,7 @@ export interface SamplingRun {
   readonly signal: AbortSignal | undefined;
 }
 
-export interface SamplingPlan extends SamplingRun {
+interface SamplingPlan extends SamplingRun {
   readonly rows: ConditionRows;
 }
 

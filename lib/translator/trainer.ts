@@ -40,7 +40,7 @@ export const loopOptions = {
     more: "It falls to 0 along a cosine.",
     default: 1e-3,
   }),
-  clip: option(number({ min: 0 }), "norm to which the whole gradient is clipped; 0: not", { default: 1 }),
+  clip: option(number({ min: 0 }), "norm to which the whole gradient is clipped; 0 switches it off", { default: 1 }),
 };
 /** Looked at where the translator's sizes are known. */
 const rows = byHand<Tensor>("Tensor", () => undefined);
@@ -77,7 +77,7 @@ export type TrainerProgress = NativeTrainerProgress;
 export type TrainerState = NativeTrainerState;
 
 /** What tr0n's own training adds to a Trainer. */
-export interface TrainerInternals {
+interface TrainerInternals {
   /** The arrays are tr0n's own and their numbers known to be finite: they are neither copied nor looked at again. */
   own?: boolean;
   /** The loss is the mean energy of relaxed draws, through this objective. */
@@ -87,7 +87,7 @@ export interface TrainerInternals {
 }
 
 /** What a trainer needs of a translator. */
-export interface Trainable {
+interface Trainable {
   /** d */
   readonly latent: number;
   /** m */

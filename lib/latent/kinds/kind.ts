@@ -50,7 +50,7 @@ export interface Draws {
 export type Mappings = Model | Readonly<Record<string, Model>> | undefined;
 
 /** What a file has beside the description of a prior, and what its reader gave. */
-export interface Beside {
+interface Beside {
   readonly path: string;
   /** The generator's input whose prior it is; null where that is the only one. */
   readonly input: string | null;
@@ -70,7 +70,7 @@ export interface Surroundings {
 }
 
 /** A prior on the command line: `--latent word:…`. */
-export interface Spelling<Spec> {
+interface Spelling<Spec> {
   readonly word: string;
   /** For the help. */
   readonly syntax: string;

@@ -26,7 +26,7 @@ export interface MappedLatent {
   readonly mapping: Model;
 }
 
-export interface StoredMapped {
+interface StoredMapped {
   readonly kind: "mapped";
   readonly dim: number;
   readonly base: SimpleLatent;

@@ -20,7 +20,7 @@ export interface TableLatent {
 }
 
 /** The numbers themselves are a tensor of the file. */
-export interface StoredTable {
+interface StoredTable {
   readonly kind: "table";
   readonly dim: number;
   readonly rows: number;

@@ -25,7 +25,7 @@ export interface NativeOnnxSegment {
 }
 
 /** A TorchScript model in a pipeline. */
-export interface NativeTorchSegment {
+interface NativeTorchSegment {
   model: NativeTorchModel;
   /** Shape of one row. */
   inputShape: readonly number[];

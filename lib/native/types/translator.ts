@@ -15,7 +15,7 @@ export interface NativeTranslatorConfig {
   initialLogStd?: number;
 }
 
-export interface NativeMixture {
+interface NativeMixture {
   /** [n, K] */ logits: Float32Array;
   /** [n, K, d] */ means: Float32Array;
   /** [d] or [K, d] */ stds: Float32Array;

@@ -11,7 +11,7 @@ interface Value {
 }
 
 /** What an energy is a function of. */
-export interface Reading {
+interface Reading {
   /** [N, F], the encoder's output. */
   readonly output: string;
   /** [N, F] */
@@ -23,7 +23,7 @@ export interface Reading {
 }
 
 /** An encoder that an energy shall look at. */
-export interface LookedAt {
+interface LookedAt {
   readonly name: string;
   /** Numbers of a row of its output. */
   readonly size: number;
@@ -36,7 +36,7 @@ export interface LookedAt {
 }
 
 /** A term on the encoder's output. */
-export interface Term<E> {
+interface Term<E> {
   /** What it takes; null for any. All terms of a sum share one condition. */
   readonly condition: ConditionKind | null;
   /** Linear in the condition: energies of several conditions are the energy of their sum. */

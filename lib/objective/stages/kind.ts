@@ -14,7 +14,7 @@ interface Value {
 export type ImageShape = readonly [channels: number, height: number, width: number];
 
 /** A flag of the command line that is one stage. */
-export interface StageFlag<S> {
+interface StageFlag<S> {
   readonly name: string;
   /** Flags apply by rising turns, wherever they stand on the line. */
   readonly turn: number;

@@ -155,7 +155,7 @@ export function transpose(value: SmallValue, perm: readonly number[]): SmallValu
 }
 
 /** What a slice keeps of an axis. */
-export interface Cut {
+interface Cut {
   first: number;
   step: number;
   length: number;
