@@ -1,6 +1,6 @@
 /**
- * Every export of lib/ is imported by another file, be it a test. Declarations for users are printed
- * for types of shapes, and need shapes that are marked @internal: both stay, and so does what lib/index.ts exports.
+ * Every export of lib/ is imported by another file, be it a test. Declarations for users are printed for types of shapes, and
+ * need shapes that are marked @internal: both stay, and so does what lib/index.ts exports.
  */
 import { readFileSync, readdirSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";

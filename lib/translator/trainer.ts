@@ -40,7 +40,9 @@ export const loopOptions = {
     more: "It falls to 0 along a cosine.",
     default: 1e-3,
   }),
-  clip: option(number({ min: 0 }), "norm to which the whole gradient is clipped; 0 switches it off", { default: 1 }),
+  clip: option(number({ min: 0 }), "norm to which the whole gradient is clipped; 0 switches it off", {
+    default: 1,
+  }),
 };
 /** Looked at where the translator's sizes are known. */
 const rows = byHand<Tensor>("Tensor", () => undefined);

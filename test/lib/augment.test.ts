@@ -90,7 +90,7 @@ describe("augment", () => {
       [{ translation: 2 }, /translation: expected a finite number ≥ 0 and ≤ 1, got 2/],
       [{ resize: [1.2, 0.8] }, /resize: expected two factors \[low, high\] with low ≤ high/],
       [{ resize: [0, 1] }, /resize\[0\]: expected a finite number ≥ 0.1/],
-      [{ resize: true }, /resize: expected two factors/],
+      [{ resize: true }, /resize: expected false or two factors/],
       [{ cutout: -1 }, /cutout: expected a finite number ≥ 0 and ≤ 1, got -1/],
       [{ rotation: 1 }, /unknown option "rotation"; known are copies, color/],
       [{ color: false, translation: 0, resize: false, cutout: 0 }, /everything is switched off/],
