@@ -26,7 +26,8 @@ export interface MappedLatent {
   readonly mapping: Model;
 }
 
-interface StoredMapped {
+/** @internal */
+export interface StoredMapped {
   readonly kind: "mapped";
   readonly dim: number;
   readonly base: SimpleLatent;

@@ -19,8 +19,12 @@ export interface TableLatent {
   readonly table: Tensor;
 }
 
-/** The numbers themselves are a tensor of the file. */
-interface StoredTable {
+/**
+ * The numbers themselves are a tensor of the file.
+ *
+ * @internal
+ */
+export interface StoredTable {
   readonly kind: "table";
   readonly dim: number;
   readonly rows: number;
