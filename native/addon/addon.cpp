@@ -6,10 +6,12 @@
 #include "addon/covariance_function.h"
 #include "addon/device_object.h"
 #include "addon/environment.h"
+#include "addon/evaluate_functions.h"
 #include "addon/measure_functions.h"
 #include "addon/objective_object.h"
 #include "addon/prior_arguments.h"
 #include "addon/process_functions.h"
+#include "addon/row_functions.h"
 #include "addon/row_map_object.h"
 #include "addon/sample_function.h"
 #include "addon/session_object.h"
@@ -38,6 +40,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   define_device_functions(env, exports);
   define_block_rules(env, exports);
   exports.Set("configFields", Napi::Function::New<config_fields>(env, "configFields"));
+  define_row_functions(env, exports);
+  define_evaluate_functions(env, exports);
   exports.Set("openSession", Napi::Function::New<SessionObject::open>(env, "openSession"));
   exports.Set("hasExternalData",
               Napi::Function::New<SessionObject::has_external_data>(env, "hasExternalData"));

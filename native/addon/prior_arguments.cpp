@@ -1,11 +1,9 @@
 #include "addon/prior_arguments.h"
 
-#include <algorithm>
-
 #include "addon/config_fields.h"
 #include "addon/errors.h"
+#include "addon/latent_source_arguments.h"
 #include "addon/results.h"
-#include "core/prior/draw.h"
 #include "core/prior/fields.h"
 
 namespace tr0n::addon {
@@ -28,29 +26,23 @@ PriorValues read_prior(const Napi::Value& value, const std::string& name) {
 
 Napi::Value draw_prior_job(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const PriorValues values = read_prior(info[0], "prior");
-    const size_t dim = values.view().dim;
+    InputReader reader;
+    const auto source = std::make_shared<const SourceInput>(info[0], "prior", reader);
     const uint64_t seed = read_seed(info[1], "seed");
     const auto stream = static_cast<uint32_t>(read_size(info[2], "stream", 0));
     const auto first = static_cast<uint32_t>(read_size(info[3], "first", 0));
     const size_t n = read_size(info[4], "n", 1, kMostRows - first);
     const Purpose purpose =
         !absent(info[5]) && read_boolean(info[5], "pairs") ? Purpose::pair : Purpose::prior;
-    const size_t count = product({n, dim}, "n");
+    const size_t count = product({n, source->get().size()}, "n");
     require_memory(count * sizeof(float), "the result");
     const auto work = [=](Job& job) -> MakeValue {
-      const Prior prior = values.view();
       auto z = std::make_shared<HostBlock>(count * sizeof(float));
-      // In slices, between which the job can be cancelled; a draw does not know in which slice it is.
-      const size_t slice = std::max<size_t>(1, (size_t{1} << 20) / prior.dim);
-      for (size_t begin = 0; begin < n; begin += slice) {
-        job.token().throw_if_cancelled();
-        draw_prior(prior, seed, stream, first + static_cast<uint32_t>(begin), std::min(slice, n - begin),
-                   purpose, z->floats() + begin * prior.dim);
-      }
+      source->prepare(job.token());
+      source->get().draw(seed, &stream, 1, first, n, purpose, z->floats(), job.token());
       return [z, count](Napi::Env env) { return to_array(env, std::move(*z), count); };
     };
-    return Environment::of(info.Env()).start({}, Napi::Value(), work);
+    return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
   });
 }
 

@@ -1,17 +1,17 @@
 #include "addon/row_map_object.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "addon/latent_source_arguments.h"
 #include "addon/objective_object.h"
-#include "addon/prior_arguments.h"
 #include "addon/results.h"
 #include "addon/segment_arguments.h"
 #include "addon/session_object.h"
 #include "base/thread_pool.h"
 #include "bridge/onnx_block.h"
 #include "bridge/pipeline_block.h"
-#include "core/prior/draw.h"
-#include "core/sampling/sampler.h"
+#include "core/rows/rows.h"
 
 namespace tr0n::addon {
 namespace {
@@ -64,6 +64,16 @@ std::shared_ptr<const BlockModel> read_session(const Fields& fields, const RowLi
                                      std::move(outputs), limits.fixed_batch);
 }
 
+/// Throws ERR_DIVERGED naming the first pair whose condition is not finite; `first` is the number of the
+/// first row.
+void require_finite(const float* rows, size_t n, size_t width, size_t first, CancelToken& cancel) {
+  const size_t bad = first_not_finite(rows, n * width, cancel);
+  if (bad == n * width) return;
+  const std::string value = std::isnan(rows[bad]) ? "NaN" : rows[bad] > 0 ? "Infinity" : "-Infinity";
+  throw Error("ERR_DIVERGED",
+              "the encoder gave " + value + " for pair " + std::to_string(first + bad / width));
+}
+
 }  // namespace
 
 Napi::Function RowMapObject::define(Napi::Env env) {
@@ -106,20 +116,22 @@ Napi::Value RowMapObject::run(const Napi::CallbackInfo& info) {
 Napi::Value RowMapObject::pairs(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto counted = live();
-    const PriorValues values = read_prior(info[0], "prior");
+    InputReader reader;
+    const auto source = std::make_shared<const SourceInput>(info[0], "prior", reader);
     const size_t d = counted->map.input_size();
-    if (values.view().dim != d)
+    if (source->get().size() != d)
       throw Error("ERR_SHAPE_MISMATCH", "prior.dim: expected " + std::to_string(d) +
                                             ", the elements of the model's input, got " +
-                                            std::to_string(values.view().dim));
+                                            std::to_string(source->get().size()));
     const uint64_t seed = read_seed(info[1], "seed");
     const auto first = static_cast<uint32_t>(read_size(info[2], "first", 0));
     const size_t n = read_size(info[3], "n", 1, kMostRows - first);
+    const bool finite = !absent(info[5]) && read_boolean(info[5], "finite");
     const size_t count = product({n, d}, "n");
     require_memory(count * sizeof(float), "the latents");
     const auto work = [=](Job& job) -> MakeValue {
-      const Prior prior = values.view();
       ModelRowMap& map = counted->map;
+      source->prepare(job.token());
       map.prepare(job.token());
       const auto outputs = std::make_shared<Outputs>(map, n);
       const auto z = std::make_shared<HostBlock>(count * sizeof(float));
@@ -129,8 +141,12 @@ Napi::Value RowMapObject::pairs(const Napi::CallbackInfo& info) {
         job.token().throw_if_cancelled();
         const size_t rows = std::min(slice, n - begin);
         float* latents = z->floats() + begin * d;
-        draw_prior(prior, seed, 0, first + static_cast<uint32_t>(begin), rows, Purpose::pair, latents);
-        map.run(latents, rows, outputs->at(map, begin).data(), job.token());
+        const uint32_t stream = 0;
+        source->get().draw(seed, &stream, 1, first + static_cast<uint32_t>(begin), rows, Purpose::pair,
+                           latents, job.token());
+        const std::vector<float*> to = outputs->at(map, begin);
+        map.run(latents, rows, to.data(), job.token());
+        if (finite) require_finite(to[0], rows, map.output_size(0), first + begin, job.token());
         const size_t done = begin + rows;
         job.report([done](Napi::Env env) { return Napi::Number::New(env, static_cast<double>(done)); });
       }
@@ -141,7 +157,7 @@ Napi::Value RowMapObject::pairs(const Napi::CallbackInfo& info) {
         return result;
       };
     };
-    return Environment::of(info.Env()).start({}, info[4], work);
+    return Environment::of(info.Env()).start(reader.finish(), info[4], work);
   });
 }
 

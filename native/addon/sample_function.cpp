@@ -1,8 +1,8 @@
 #include "addon/sample_function.h"
 
 #include "addon/config_fields.h"
+#include "addon/latent_source_arguments.h"
 #include "addon/objective_object.h"
-#include "addon/prior_arguments.h"
 #include "addon/results.h"
 #include "addon/translator_object.h"
 #include "core/sampling/sampler.h"
@@ -169,13 +169,20 @@ Napi::Value sample_job(const Napi::CallbackInfo& info) {
       starts = reader.read<float>(fields.get("starts"), fields.path("starts"),
                                   product({chains, d}, fields.path("count")));
     request.starts = starts.data;
+    std::shared_ptr<const SourceInput> source;
+    if (fields.has("source")) {
+      source = std::make_shared<const SourceInput>(fields.get("source"), fields.path("source"), reader);
+      mismatch("source, against the objective's latent", d, source->get().size());
+      request.source = &source->get();
+    }
 
-    // conditions, own, streams, stds and starts own what the request points to.
+    // conditions, own, streams, stds, starts and source own what the request points to.
     const auto work = [=, conditions = conditions, own = own, streams = streams, stds = stds,
                        starts = starts](Job& job) -> MakeValue {
       const Reporter reporter(job, every, latents, d);
       std::function<void(const SampleProgress&)> progress;
       if (job.listens()) progress = reporter;
+      if (source) source->prepare(job.token());
       SampleRequest placed = request;
       if (device) placed.device = &device->get();
       auto result = std::make_shared<SampleResult>(

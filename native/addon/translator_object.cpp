@@ -1,12 +1,28 @@
 #include "addon/translator_object.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "addon/config_fields.h"
 #include "addon/results.h"
+#include "addon/row_arguments.h"
+#include "core/rows/rows.h"
+#include "core/translator/calibration.h"
 
 namespace tr0n::addon {
 namespace {
+
+/// Throws for a number that is not finite, in the words of lib/base/tensor.ts.
+void require_finite(const char* name, const ArrayInput<float>& input, CancelToken& cancel) {
+  const size_t bad = first_not_finite(input.data, input.size, cancel);
+  if (bad == input.size) return;
+  const float x = input.data[bad];
+  throw Error("ERR_INVALID_ARGUMENT", std::string(name) + ": expected finite numbers, got " +
+                                          (std::isnan(x) ? "NaN"
+                                           : x > 0       ? "Infinity"
+                                                         : "-Infinity") +
+                                          " at index " + std::to_string(bad));
+}
 
 /// Rows of one call into the translator where the answer does not need them together: a mixture takes many
 /// times the memory of its draws, and jobs are cancelled between slices.
@@ -19,6 +35,8 @@ Napi::Function TranslatorObject::define(Napi::Env env) {
                      {InstanceMethod<&TranslatorObject::values>("values", napi_enumerable),
                       InstanceMethod<&TranslatorObject::copy_values>("copyValues", napi_enumerable),
                       InstanceMethod<&TranslatorObject::set_values>("setValues", napi_enumerable),
+                      InstanceMethod<&TranslatorObject::assign_values>("assignValues", napi_enumerable),
+                      InstanceMethod<&TranslatorObject::calibrate>("calibrate", napi_enumerable),
                       InstanceMethod<&TranslatorObject::forward>("forward", napi_enumerable),
                       InstanceMethod<&TranslatorObject::log_density>("logDensity", napi_enumerable),
                       InstanceMethod<&TranslatorObject::draw>("draw", napi_enumerable),
@@ -83,6 +101,57 @@ void TranslatorObject::set_values(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value TranslatorObject::assign_values(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto shared = live();
+    InputReader reader;
+    const auto values = reader.read<float>(info[0], "values", shared->current()->parameter_count());
+    const auto work = [shared, values](Job&) -> MakeValue {
+      shared->set_values({values.data, values.data + values.size});
+      return [](Napi::Env env) { return env.Undefined(); };
+    };
+    return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
+  });
+}
+
+namespace {
+
+HeadTurn read_turn(InputReader& reader, const Napi::Value& value, const std::string& name, size_t count) {
+  const Fields fields(value, name);
+  const auto factors = reader.read<double>(fields.get("factors"), fields.path("factors"), count),
+             centres = reader.read<double>(fields.get("centres"), fields.path("centres"), count);
+  return {{factors.data, factors.data + count}, {centres.data, centres.data + count}};
+}
+
+}  // namespace
+
+Napi::Value TranslatorObject::calibrate(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto shared = live();
+    const TranslatorConfig& config = shared->current()->config();
+    const Fields fields(info[0], "turns");
+    InputReader reader;
+    const HeadTurn z = read_turn(reader, fields.get("z"), fields.path("z"), config.latent);
+    HeadTurn y;
+    if (fields.has("y")) y = read_turn(reader, fields.get("y"), fields.path("y"), config.auxiliary);
+    std::vector<float> log_stds;
+    if (fields.has("logStds")) {
+      const auto given = reader.read<float>(fields.get("logStds"), fields.path("logStds"), config.latent);
+      log_stds.assign(given.data, given.data + given.size);
+    }
+    const auto work = [=](Job&) -> MakeValue {
+      const auto version = shared->current();
+      std::vector<float> values = version->values();
+      turn_head(version->parameters(), "z_layer", z, values);
+      if (!y.factors.empty()) turn_head(version->parameters(), "y_layer", y, values);
+      if (!log_stds.empty()) set_log_stds(version->parameters(), log_stds, values);
+      shared->set_values(std::move(values));
+      return [](Napi::Env env) { return env.Undefined(); };
+    };
+    return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
+  });
+}
+
 Napi::Value TranslatorObject::forward(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto translator = live()->current();
@@ -114,6 +183,8 @@ Napi::Value TranslatorObject::log_density(const Napi::CallbackInfo& info) {
     const auto c = reader.read<float>(info[0], "c", product({n, translator->config().condition}, "c"));
     const auto z = reader.read<float>(info[1], "z", product({n, translator->config().latent}, "z"));
     const auto work = [translator, c, z, n](Job& job) -> MakeValue {
+      require_finite("z", z, job.token());
+      require_finite("c", c, job.token());
       auto densities = std::make_shared<std::vector<double>>(n);
       const TranslatorConfig& config = translator->config();
       for (size_t begin = 0; begin < n; begin += kSlice) {
@@ -138,6 +209,7 @@ Napi::Value TranslatorObject::draw(const Napi::CallbackInfo& info) {
     const size_t total = product({n, count, d}, "count");
     require_memory(total * sizeof(float), "the result");
     const auto work = [=](Job& job) -> MakeValue {
+      require_finite("c", c, job.token());
       auto z = std::make_shared<HostBlock>(total * sizeof(float));
       translator->get().draw(c.data, n, count, Philox(seed), z->floats(), job.token());
       return [z, total](Napi::Env env) { return to_array(env, std::move(*z), total); };

@@ -19,6 +19,8 @@ class TranslatorObject : public NativeObject<TranslatorObject, SharedTranslator>
   Napi::Value values(const Napi::CallbackInfo& info);
   Napi::Value copy_values(const Napi::CallbackInfo& info);
   void set_values(const Napi::CallbackInfo& info);
+  Napi::Value assign_values(const Napi::CallbackInfo& info);
+  Napi::Value calibrate(const Napi::CallbackInfo& info);
   Napi::Value forward(const Napi::CallbackInfo& info);
   Napi::Value log_density(const Napi::CallbackInfo& info);
   Napi::Value draw(const Napi::CallbackInfo& info);

@@ -13,6 +13,8 @@
 
 namespace tr0n {
 
+class LatentSource;
+
 /// B conditions, `count` chains each. Chain (b, i) has the random stream (streams[b], first + i).
 struct SampleRequest {
   const float* conditions = nullptr;  ///< [B, m]
@@ -28,6 +30,8 @@ struct SampleRequest {
   size_t count = 1;
   uint32_t first = 0;
   const float* starts = nullptr;  ///< [B·count, d], finite: stand in for draws of the prior at Start::prior
+  const LatentSource* source =
+      nullptr;  ///< what draws of the prior are at Start::prior; null: the density's own
   Device* device =
       nullptr;  ///< where to compute without a translator, whose device it is otherwise; null: the CPU
 };

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/prior/draw.h"
+#include "core/prior/latent_source.h"
 #include "core/sampling/run.h"
 
 namespace tr0n {
@@ -61,6 +62,13 @@ bool start_chains(SamplerRun& run) {
     case Start::prior:
       if (run.request.starts != nullptr) {
         std::copy_n(run.request.starts, run.n * run.d, run.z.host());
+        run.z.push();
+        break;
+      }
+      if (run.request.source != nullptr) {
+        run.request.source->draw(run.config.seed, run.request.streams, run.request.condition_count,
+                                 run.request.first, run.request.count, Purpose::prior, run.z.host(),
+                                 run.cancel);
         run.z.push();
         break;
       }
