@@ -3,6 +3,7 @@ const rooms = [
   "base",
   "options",
   "native",
+  "image",
   "onnx",
   "model",
   "latent",

@@ -1,4 +1,5 @@
-import { blankPixels, imageGrid, pastePixels, type Pixels } from "../lib/base/image.js";
+import { blankPixels, pastePixels, type Pixels } from "../lib/base/image.js";
+import { imageGrid } from "../lib/image/grid.js";
 import type { Tensor } from "../lib/index.js";
 import { label } from "./label.js";
 

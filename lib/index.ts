@@ -77,15 +77,9 @@ export {
 export { Tr0n } from "./tr0n/tr0n.js";
 export type { LoadModels, SampleOptions, SampleProgress, Tr0nOptions } from "./tr0n/options.js";
 export type { SampleStep, Samples } from "./tr0n/samples.js";
-export {
-  encodePng,
-  imageGrid,
-  readImage,
-  writeImages,
-  type GridOptions,
-  type Images,
-  type Pixels,
-} from "./base/image.js";
+export { encodePng, type GridOptions, type Images, type Pixels } from "./base/image.js";
+export { imageGrid, writeImages } from "./image/grid.js";
+export { readImage } from "./image/read.js";
 export { evaluate } from "./evaluate/evaluate.js";
 export { formatEvaluation, type Evaluation, type EvaluationRow } from "./evaluate/report.js";
 export type { EvaluateOptions, EvaluateProgress, Recipe } from "./evaluate/options.js";

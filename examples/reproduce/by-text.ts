@@ -1,6 +1,11 @@
 /** Samples by text against references of p(z)·exp(−λE): accuracy and Fréchet distance in the judge's features. */
 import type { Recipe } from "../../lib/evaluate/options.js";
-import { featureStatistics, frechetDistance, meanPairwiseDistance } from "../../lib/evaluate/frechet.js";
+import {
+  featureStatistics,
+  frechetDistance,
+  meanPairwiseDistance,
+  type FeatureStatistics,
+} from "../../lib/evaluate/frechet.js";
 import { tensor, type Tr0n } from "../../lib/index.js";
 import { wantedBy, type Wanted } from "../prompts.js";
 import type { Judge } from "./judge.js";
@@ -100,7 +105,7 @@ function spread(z: Float32Array, d: number, count: number): number[] {
 
 interface Truth {
   readonly wanted: Wanted;
-  readonly statistics: ReturnType<typeof featureStatistics>;
+  readonly statistics: FeatureStatistics;
 }
 
 /** Compares ways to sample with one reference. */
@@ -130,7 +135,7 @@ export class TextTable {
       right += judged.right;
       total += z.shape[0]!;
       const rows = { data: judged.features, n: z.shape[0]!, d: judge.width };
-      this.truth.push({ wanted, statistics: featureStatistics(rows) });
+      this.truth.push({ wanted, statistics: await featureStatistics(rows) });
     }
     const sets = reference.independent.map((z) => Float32Array.from(z));
     const own = await this.compare(sets);
@@ -183,8 +188,8 @@ export class TextTable {
       const judged = await judge.judge((rows) => tr0n.generate(rows), latents, wanted);
       const rows = { data: judged.features, n: latents.shape[0]!, d: judge.width };
       right += judged.right;
-      fd += frechetDistance(featureStatistics(rows), statistics) / sets.length;
-      diversity += meanPairwiseDistance(rows) / sets.length;
+      fd += (await frechetDistance(await featureStatistics(rows), statistics)) / sets.length;
+      diversity += (await meanPairwiseDistance(rows)) / sets.length;
     }
     return { right, fd, diversity };
   }

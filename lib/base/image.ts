@@ -1,13 +1,8 @@
-/**
- * Reading and writing images: tensors [n, C, H, W] ↔ PNG. Black and white are the ends of a range, by default [-1, 1].
- * `sharp` is loaded at the first use.
- */
+/** Images as data: tensors [n, C, H, W] and 8-bit pixels, contact sheets' layout, and PNG. `sharp` is loaded at the first use. */
 import type { Sharp, SharpOptions } from "sharp";
-import { reason, writeFileAtomic } from "./atomic-write.js";
-import { ArgumentError, FileError, Tr0nError, invalid } from "./errors.js";
-import { checkRange, defaultRange, type Range } from "./range.js";
-import { readWholeFile } from "./read-file.js";
-import { checkTensor, type Tensor } from "./tensor.js";
+import { ArgumentError, Tr0nError, invalid } from "./errors.js";
+import type { Range } from "./range.js";
+import type { Tensor } from "./tensor.js";
 
 /** 8-bit RGB pixels, row-major, [height, width, 3]. */
 export interface Pixels {
@@ -49,44 +44,15 @@ export function gridLayout(shape: readonly number[], options: GridOptions = {}) 
       `images: expected the shape [n, 1 or 3, height, width] with at least one image, got [${shape.join(", ")}]`,
       { code: "ERR_SHAPE_MISMATCH" },
     );
-  const columns = whole("columns", options.columns ?? Math.ceil(Math.sqrt(n)), 1);
-  const gap = whole("gap", options.gap ?? 2, 0);
-  const scale = whole("scale", options.scale ?? 1, 1);
+  const columns = checkWhole("columns", options.columns ?? Math.ceil(Math.sqrt(n)), 1);
+  const gap = checkWhole("gap", options.gap ?? 2, 0);
+  const scale = checkWhole("scale", options.scale ?? 1, 1);
   const sheet = {
     width: Math.min(columns, n) * (width * scale + gap) + gap,
     height: Math.ceil(n / columns) * (height * scale + gap) + gap,
   };
   checkPixels(sheet.width, sheet.height);
   return { n, channels, height, width, columns, gap, scale, sheet };
-}
-
-/**
- * One picture of all images, filled row by row. Values are mapped from their range to 0…255 and clamped; images of one
- * channel become grey.
- *
- * @throws ArgumentError unless `images` is [n, 1 or 3, H, W] with n ≥ 1 and finite numbers.
- */
-export function imageGrid(images: Tensor | Images, options: GridOptions = {}): Pixels {
-  checkTensor("images", images, { finite: true });
-  const own = "range" in images ? checkRange("images.range", images.range) : undefined;
-  const [low, high] = checkRange("range", options.range) ?? own ?? defaultRange;
-  const { n, channels, height, width, columns, gap, scale, sheet: size } = gridLayout(images.shape, options);
-  const sheet = blankPixels(size.width, size.height, options.background ?? [255, 255, 255]);
-  for (let i = 0; i < n; i++) {
-    const left = gap + (i % columns) * (width * scale + gap);
-    const top = gap + Math.floor(i / columns) * (height * scale + gap);
-    for (let y = 0; y < height * scale; y++)
-      for (let x = 0; x < width * scale; x++) {
-        const source = Math.floor(y / scale) * width + Math.floor(x / scale);
-        const target = 3 * ((top + y) * sheet.width + left + x);
-        for (let k = 0; k < 3; k++) {
-          const plane = i * channels + (channels === 3 ? k : 0);
-          const value = images.data[plane * height * width + source]!;
-          sheet.data[target + k] = Math.round(Math.min(1, Math.max(0, (value - low) / (high - low))) * 255);
-        }
-      }
-  }
-  return sheet;
 }
 
 /** Pixels of one colour. */
@@ -117,78 +83,20 @@ export function pastePixels(target: Pixels, source: Pixels, left: number, top: n
 
 /** The pixels as the bytes of a PNG file. */
 export async function encodePng(pixels: Pixels): Promise<Uint8Array> {
-  const raw = { width: pixels.width, height: pixels.height, channels: 3 as const };
   // A copy: sharp reads it from a thread of its own, and the caller may do with these pixels what it likes.
-  const data = new Uint8Array(pixels.data);
-  return (await loadSharp())(data, { raw }).png().toBuffer();
+  return encodeOwnPng({ ...pixels, data: new Uint8Array(pixels.data) });
 }
 
-/**
- * Writes one picture of all images as PNG, atomically: after an error the path holds what it held before.
- *
- * @throws FileError ERR_IO (unwritable path, full disk) naming the path; ArgumentError as {@link imageGrid}.
- */
-export async function writeImages(
-  path: string,
-  images: Tensor | Images,
-  options: GridOptions & { signal?: AbortSignal } = {},
-): Promise<void> {
-  await writeFileAtomic(path, await encodePng(imageGrid(images, options)), options);
-}
-
-/**
- * Reads an image of any format that sharp knows (PNG, JPEG, WebP, TIFF, GIF, AVIF, SVG) as a tensor [1, 3, H, W] in
- * `range` ([-1, 1]): sRGB, transparency over white, EXIF orientation applied. Where `size` is given it is scaled to cover
- * that size and cropped at the centre.
- *
- * @throws FileError ERR_IO when it cannot be read, ERR_FILE_INVALID when it is not an image, naming the path.
- */
-export async function readImage(
-  path: string,
-  size?: { height: number; width: number },
-  options: { range?: Range } = {},
-): Promise<Images> {
-  const range = checkRange("range", options.range) ?? defaultRange;
-  const [low, high] = range;
-  if (size) {
-    whole("height", size.height, 1);
-    whole("width", size.width, 1);
-  }
-  let bytes: Buffer;
-  try {
-    bytes = await readWholeFile(path);
-  } catch (error) {
-    throw new FileError("ERR_IO", `${path}: cannot be read: ${reason(error)}`, { cause: error });
-  }
-  const sharp = await loadSharp();
-  let data: Buffer;
-  let width: number;
-  let height: number;
-  try {
-    let image = sharp(bytes).rotate().flatten({ background: "#ffffff" }).toColourspace("srgb");
-    if (size) image = image.resize({ ...size, fit: "cover" });
-    const decoded = await image.removeAlpha().raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
-    ({ data } = decoded);
-    ({ width, height } = decoded.info);
-    if (decoded.info.channels !== 3) throw new Error(`${decoded.info.channels} channels`);
-  } catch (error) {
-    throw new FileError(
-      "ERR_FILE_INVALID",
-      `${path}: expected an image (PNG, JPEG, WebP, …), got ${bytes.length} bytes that cannot be decoded: ` +
-        (error as Error).message.split("\n")[0]!,
-      { cause: error },
-    );
-  }
-  const values = new Float32Array(3 * height * width);
-  for (let i = 0; i < height * width; i++)
-    for (let k = 0; k < 3; k++)
-      values[k * height * width + i] = (data[3 * i + k]! / 255) * (high - low) + low;
-  return { data: values, shape: [1, 3, height, width], range };
+/** The same of pixels that nobody outside has. */
+export async function encodeOwnPng({ data, width, height }: Pixels): Promise<Uint8Array> {
+  return (await loadSharp())(data, { raw: { width, height, channels: 3 } })
+    .png()
+    .toBuffer();
 }
 
 type SharpFactory = (input: Uint8Array, options?: SharpOptions) => Sharp;
 
-async function loadSharp(): Promise<SharpFactory> {
+export async function loadSharp(): Promise<SharpFactory> {
   try {
     return (await import("sharp")).default;
   } catch (error) {
@@ -200,7 +108,7 @@ async function loadSharp(): Promise<SharpFactory> {
   }
 }
 
-function whole(name: string, value: number, least: number): number {
+export function checkWhole(name: string, value: number, least: number): number {
   if (!Number.isSafeInteger(value) || value < least)
     throw invalid(name, `a whole number of at least ${least}`, value);
   return value;

@@ -153,11 +153,11 @@ function halfToFloat(half: number): number {
 }
 
 /**
- * The tensor of a file by name, with the shape that is expected and only finite numbers.
+ * The tensor of a file by name, with the shape that is expected.
  *
  * @throws FileError ERR_FILE_INVALID
  */
-export function takeTensor(
+export function findTensor(
   file: Safetensors,
   fileName: string,
   name: string,
@@ -171,12 +171,27 @@ export function takeTensor(
       "ERR_FILE_INVALID",
       `${fileName}: tensor ${describe(name)}: expected the shape [${shape.join(", ")}], got [${found.shape.join(", ")}]`,
     );
-  checkFinite(found.data, `${fileName}: tensor ${describe(name)}`);
   return found.data;
 }
 
+/**
+ * The same, with only finite numbers.
+ *
+ * @throws FileError ERR_FILE_INVALID
+ */
+export function takeTensor(
+  file: Safetensors,
+  fileName: string,
+  name: string,
+  shape: readonly number[],
+): Float32Array {
+  const data = findTensor(file, fileName, name, shape);
+  checkFinite(data, `${fileName}: tensor ${describe(name)}`);
+  return data;
+}
+
 /** @throws FileError ERR_FILE_INVALID for a number that is not finite. */
-function checkFinite(data: Float32Array, what: string): void {
+export function checkFinite(data: Float32Array, what: string): void {
   for (let i = 0; i < data.length; i++)
     if (!Number.isFinite(data[i]!))
       throw new FileError(

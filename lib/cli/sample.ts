@@ -1,5 +1,6 @@
 import { checkWritable, writeFileAtomic } from "../base/atomic-write.js";
-import { gridLayout, writeImages, type GridOptions } from "../base/image.js";
+import { gridLayout, type GridOptions } from "../base/image.js";
+import { writeImages } from "../image/grid.js";
 import { encodeSafetensors } from "../base/safetensors.js";
 import type { Samples } from "../tr0n/samples.js";
 import { sampleSection } from "../config/document.js";

@@ -1,6 +1,9 @@
 /** Conditions: what a caller asks for, as the rows [B, m] that translator and energy take. */
 import { shapeText } from "../base/check.js";
 import { translatorRows } from "./composition.js";
+import { native } from "../native/binding.js";
+import { runJob } from "../native/job.js";
+import type { NativeConditionFault } from "../native/types/rows.js";
 import type { ConditionRows } from "./rows.js";
 import type { ConditionKind } from "../objective/energy.js";
 import { ArgumentError, describe, invalid } from "../base/errors.js";
@@ -57,23 +60,24 @@ export function copyCondition(condition: Condition): Condition {
 const sumTolerance = 1e-3;
 
 /**
- * Conditions of `size` numbers, of a tensor, `{ class }` or `{ embedding }`.
+ * Conditions of `size` numbers, of a tensor, `{ class }` or `{ embedding }`. They are copied before this returns.
  *
  * @throws ArgumentError for anything that is not one: a class out of range, NaN, no rows, a wrong size, rows that are
  *   no distribution, rows without a direction
  */
-export function conditionRows(
+export async function conditionRows(
   name: string,
   value: unknown,
   size: number,
   kind: ConditionKind,
-): ConditionRows {
+  signal?: AbortSignal,
+): Promise<ConditionRows> {
   if (value === null || typeof value !== "object")
     throw invalid(name, "a Tensor, { class } or { embedding }", value);
   if ("class" in value) return classRows(`${name}.class`, value.class, size, kind);
   const label = "embedding" in value ? `${name}.embedding` : name;
   const given = "embedding" in value ? value.embedding : value;
-  checkTensor(label, given, { finite: true });
+  checkTensor(label, given);
   const { shape } = given;
   const columns = shape.at(-1) ?? 0;
   if (shape.length < 1 || shape.length > 2 || columns !== size)
@@ -83,13 +87,23 @@ export function conditionRows(
     );
   const count = shape.length === 2 ? shape[0]! : 1;
   if (count === 0) throw new ArgumentError(`${label}: expected at least one condition, got none`);
-  const data = Float32Array.from(given.data, (x) => x + 0); // −0 becomes 0: equal rows have equal bytes
-  for (let row = 0; row < count; row++) {
-    const values = data.subarray(row * size, (row + 1) * size);
-    if (kind === "probabilities") checkDistribution(`${label}, row ${row}`, values, embeddingHint);
-    else if (kind === "unit") normalise(`${label}, row ${row}`, values);
-  }
+  const data = new Float32Array(given.data);
+  const fault = await runJob("reading conditions", signal, () =>
+    native().makeConditions({ owned: data }, count, size, kind),
+  );
+  if (fault) throw faultError(label, fault);
   return { data, count, size };
+}
+
+function faultError(label: string, { what, row, index, value }: NativeConditionFault): ArgumentError {
+  switch (what) {
+    case "notFinite":
+      return new ArgumentError(`${label}: expected finite numbers, got ${value} at index ${index}`);
+    case "direction":
+      return noDirection(`${label}, row ${row}`, value);
+    default:
+      return noDistribution(`${label}, row ${row}`, what, value, embeddingHint);
+  }
 }
 
 function classRows(name: string, value: unknown, size: number, kind: ConditionKind): ConditionRows {
@@ -119,23 +133,31 @@ const embeddingHint =
   ". Conditions are distributions over the encoder's classes; where the encoder gives vectors and was taken for a " +
   'classifier, encoderKind: "embedding" (Tr0n.create) says so';
 
-function checkDistribution(name: string, row: Float32Array, hint = ""): void {
+function noDistribution(name: string, what: "negative" | "sum", value: number, hint = ""): ArgumentError {
+  return new ArgumentError(
+    what === "negative"
+      ? `${name}: expected probabilities ≥ 0, got ${value}${hint}`
+      : `${name}: expected probabilities that sum to 1, got the sum ${value}${hint}`,
+  );
+}
+
+function noDirection(name: string, length: number): ArgumentError {
+  return new ArgumentError(`${name}: expected a vector with a direction, got the length ${length}`);
+}
+
+function checkDistribution(name: string, row: Float32Array): void {
   let sum = 0;
   for (const p of row) {
-    if (p < 0) throw new ArgumentError(`${name}: expected probabilities ≥ 0, got ${p}${hint}`);
+    if (p < 0) throw noDistribution(name, "negative", p);
     sum += p;
   }
-  if (Math.abs(sum - 1) > sumTolerance)
-    throw new ArgumentError(`${name}: expected probabilities that sum to 1, got the sum ${sum}${hint}`);
+  if (Math.abs(sum - 1) > sumTolerance) throw noDistribution(name, "sum", sum);
 }
 
 function normalise(name: string, row: Float32Array): void {
   let square = 0;
   for (const x of row) square += x * x;
-  if (!(square > 0) || !Number.isFinite(square))
-    throw new ArgumentError(
-      `${name}: expected a vector with a direction, got the length ${Math.sqrt(square)}`,
-    );
+  if (!(square > 0) || !Number.isFinite(square)) throw noDirection(name, Math.sqrt(square));
   const scale = 1 / Math.sqrt(square);
   for (let i = 0; i < row.length; i++) row[i]! *= scale;
 }
@@ -161,17 +183,11 @@ export function transformOutputs(name: string, data: Float32Array, size: number,
  * chains are the same whether it is sampled alone or among others, and a condition that is given twice gets
  * different chains.
  */
-export function conditionStreams({ data, count, size }: ConditionRows): Uint32Array {
-  const seen = new Map<string, number>();
-  const streams = new Uint32Array(count);
-  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  for (let row = 0; row < count; row++) {
-    const key = bytes.toString("latin1", row * size * 4, (row + 1) * size * 4);
-    const before = seen.get(key) ?? 0;
-    streams[row] = before;
-    seen.set(key, before + 1);
-  }
-  return streams;
+export function conditionStreams(
+  { data, count, size }: ConditionRows,
+  signal?: AbortSignal,
+): Promise<Uint32Array> {
+  return runJob("reading conditions", signal, () => native().equalRowsBefore({ owned: data }, count, size));
 }
 
 /**

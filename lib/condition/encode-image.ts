@@ -1,7 +1,9 @@
 import { shapeText } from "../base/check.js";
 import { ArgumentError, invalid } from "../base/errors.js";
-import { checkRange, sameRange, type Range } from "../base/range.js";
-import { readImage } from "../base/image.js";
+import { checkRange, sameRange } from "../base/range.js";
+import { readFloats } from "../image/read.js";
+import { native } from "../native/binding.js";
+import { requireFinite } from "../native/rows.js";
 import { runJob } from "../native/job.js";
 import { checkMemory } from "../native/memory.js";
 import type { Objective } from "../objective/objective.js";
@@ -21,8 +23,8 @@ export async function encodeImages(
   signal: AbortSignal,
 ): Promise<Tensor> {
   const images = isTensor(value)
-    ? checkImages(name, value, objective)
-    : await readImages(name, value, objective);
+    ? await checkImages(name, value, objective, signal)
+    : await readImages(name, value, objective, signal);
   const n = images.length / elementCount(objective.imageShape);
   checkMemory(`${name}: ${n} images`, 2 * 4 * images.length);
   const map = await objective.imageConditions(signal);
@@ -30,8 +32,14 @@ export async function encodeImages(
   return { data: conditions!.data, shape: [n, objective.conditionSize] };
 }
 
-function checkImages(name: string, value: Tensor, { imageShape: shape, range }: Objective): Float32Array {
-  checkTensor(name, value, { finite: true });
+/** Copies them before it returns: they wait for a session. */
+async function checkImages(
+  name: string,
+  value: Tensor,
+  { imageShape: shape, range }: Objective,
+  signal: AbortSignal,
+): Promise<Float32Array> {
+  checkTensor(name, value);
   const got = value.shape.length === shape.length ? [1, ...value.shape] : value.shape;
   if (got.length !== shape.length + 1 || shape.some((side, i) => got[i + 1] !== side))
     throw new ArgumentError(
@@ -40,14 +48,11 @@ function checkImages(name: string, value: Tensor, { imageShape: shape, range }: 
     );
   if (got[0] === 0) throw new ArgumentError(`${name}: expected at least one image, got none`);
   const own = "range" in value ? checkRange(`${name}.range`, value.range) : undefined;
-  return own === undefined || sameRange(own, range, 0)
-    ? new Float32Array(value.data) // they wait for a session
-    : rescaled(value.data, own, range);
-}
-
-function rescaled(data: Float32Array, [low, high]: Range, [newLow, newHigh]: Range): Float32Array {
-  const scale = (newHigh - newLow) / (high - low);
-  return data.map((x) => (x - low) * scale + newLow);
+  const data = new Float32Array(value.data);
+  await requireFinite(name, data, signal);
+  if (own === undefined || sameRange(own, range, 0)) return data;
+  const scale = (range[1] - range[0]) / (own[1] - own[0]);
+  return runJob("encode", signal, () => native().rescale({ owned: data }, own[0], scale, range[0]));
 }
 
 /** In the generator's own range, as stages and encoder get its images. */
@@ -55,6 +60,7 @@ async function readImages(
   name: string,
   value: unknown,
   { imageShape: shape, range }: Objective,
+  signal: AbortSignal,
 ): Promise<Float32Array> {
   const paths: unknown[] = Array.isArray(value) ? [...(value as unknown[])] : [value];
   if (paths.length === 0) throw new ArgumentError(`${name}: expected at least one image, got none`);
@@ -72,17 +78,8 @@ async function readImages(
     );
   const data = new Float32Array(paths.length * elementCount(shape));
   for (const [index, path] of (paths as string[]).entries()) {
-    const image = await readImage(path, { height, width }, { range });
-    data.set(channels === 3 ? image.data : luma(image.data), index * elementCount(shape));
+    const image = await readFloats(path, { height, width }, range, channels === 1, signal);
+    data.set(image.data, index * elementCount(shape));
   }
   return data;
-}
-
-/** [3, H, W] → [1, H, W]. */
-function luma(rgb: Float32Array): Float32Array {
-  const plane = rgb.length / 3;
-  return Float32Array.from(
-    { length: plane },
-    (_, i) => 0.299 * rgb[i]! + 0.587 * rgb[plane + i]! + 0.114 * rgb[2 * plane + i]!,
-  );
 }

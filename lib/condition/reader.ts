@@ -31,8 +31,8 @@ export async function readCondition(
   const { objective, textEncoder } = context;
   const { conditionSize, conditionKind } = objective;
   const form = formOf(name, value);
-  const plain = (label: string, rows: Tensor): ConditionRows =>
-    conditionRows(label, rows, conditionSize, conditionKind);
+  const plain = (label: string, rows: Tensor): Promise<ConditionRows> =>
+    conditionRows(label, rows, conditionSize, conditionKind, signal);
   switch (form) {
     case "image": {
       const label = `${name}.image`;
@@ -46,7 +46,7 @@ export async function readCondition(
     case "all":
       return readAll(`${name}.all`, (value as { all: unknown }).all, context, signal);
     default:
-      return conditionRows(name, value, conditionSize, conditionKind);
+      return conditionRows(name, value, conditionSize, conditionKind, signal);
   }
 }
 

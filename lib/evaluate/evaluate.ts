@@ -7,7 +7,7 @@
  * perfect recipe has FD near the floor and not near 0. With 300 against 500 the floor's own spread is about a tenth.
  */
 import { check } from "../options/check.js";
-import { argmax, drawExact } from "./exact.js";
+import { drawClasses, drawExact } from "./exact.js";
 import { FeatureSpace } from "./feature-space.js";
 import type { Samples } from "../tr0n/samples.js";
 import type { Tr0n } from "../tr0n/tr0n.js";
@@ -16,8 +16,8 @@ import { checkClasses, checkRecipes, evaluateOptions, type EvaluateOptions, type
 import type { Evaluation, EvaluationRow } from "./report.js";
 
 /**
- * Draws exact samples and those of every recipe, and compares them. Models run on tr0n's own threads; the linear
- * algebra runs here, a class at a time.
+ * Draws exact samples and those of every recipe, and compares them. Everything long runs on tr0n's own
+ * threads, a class at a time.
  *
  * @throws ArgumentError for classes the encoder does not have, one that the prior hardly ever makes, or an encoder that
  *   is no classifier; ModelError when the encoder has no linear layer to take features from; AbortError
@@ -40,7 +40,7 @@ export async function evaluate(tr0n: Tr0n, options?: EvaluateOptions): Promise<E
       onProgress: (done, total) => o.onProgress?.({ phase: "exact", done, total }),
     });
     const secondsPerDraw = (performance.now() - started) / 1000 / exact.draws;
-    const truth = await splitExact(exact.sets, samples, space.width);
+    const truth = await splitExact(exact.sets, samples, space.width, o.signal);
 
     const drawsPerSample = mean(exact.sets.map((set) => set.drawsPerSample));
     const rows: EvaluationRow[] = [];
@@ -50,6 +50,7 @@ export async function evaluate(tr0n: Tr0n, options?: EvaluateOptions): Promise<E
       truth,
       classes,
       space.width,
+      o.signal,
     );
     // The yardstick's accuracy comes from every exact sample there is, so that its own spread counts for less.
     const accuracies = exact.sets.map((set) => mean([...set.hits]));
@@ -112,15 +113,14 @@ async function evaluateRecipe(
     cost.ess.push(...drawn.ess);
     cost.acceptance.push(...drawn.acceptance);
     const mapped = await space.map(drawn.latents.data, samples, options.signal);
-    let hits = 0;
-    for (let i = 0; i < samples; i++)
-      if (argmax(mapped.probabilities.subarray(i * space.classes, (i + 1) * space.classes)) === c) hits++;
+    const { likeliest } = await drawClasses(mapped, samples, 0, 0, options.signal);
+    const hits = likeliest.reduce((sum, guess) => sum + (guess === c ? 1 : 0), 0);
     sets.push({ features: mapped.features, latents: drawn.latents.data, hits });
   }
   options.onProgress?.({ phase: recipe.name, done: classes.length, total: classes.length });
   const total = classes.length * samples;
   return {
-    ...(await compare(recipe.name, sets, truth, classes, space.width)),
+    ...(await compare(recipe.name, sets, truth, classes, space.width, options.signal)),
     forwards: cost.forwards / total,
     gradients: cost.gradients / total,
     secondsPer1000: (1000 * cost.seconds) / total,

@@ -3,17 +3,22 @@
  * kept for class y. That accepts z for class c with probability p(c|G(z)), which is rejection sampling with the prior
  * as proposal; samples are independent, and those of different classes too.
  */
-import { concatenate } from "../base/tensor.js";
 import { AbortError, ArgumentError } from "../base/errors.js";
+import { native } from "../native/binding.js";
+import { runJob } from "../native/job.js";
 
 /** Rows first … first + n − 1 of an endless list of prior draws, mapped. */
 export type DrawRows = (first: number, n: number) => Promise<DrawnRows>;
 
+export type ScoreKind = "logits" | "probabilities";
+
 export interface DrawnRows {
   /** [n, d] */
   readonly latents: Float32Array;
-  /** p(y|G(z)), [n, classes] */
-  readonly probabilities: Float32Array | Float64Array;
+  /** What the classifier says of G(z), [n, classes]. */
+  readonly scores: Float32Array;
+  /** "logits": p(y|G(z)) is their softmax, also of log-probabilities; "probabilities": they are it. */
+  readonly kind: ScoreKind;
   /** [n, w] */
   readonly features: Float32Array;
 }
@@ -57,7 +62,7 @@ export async function drawExact(
   options: ExactOptions,
 ): Promise<{ sets: ExactSet[]; draws: number }> {
   const { classes, count, maxDraws, seed, block = 1000 } = options;
-  const kept = new Map(classes.map((c) => [c, new ClassRows()]));
+  const kept = new Map(classes.map((c) => [c, new ClassRows(count)]));
   const emptiest = (): number =>
     Math.min(...[...kept.values()].map((rows) => Math.min(rows.accepted, count)));
   let draws = 0;
@@ -66,11 +71,8 @@ export async function drawExact(
       throw new AbortError("rejection sampling", { cause: options.signal.reason as unknown });
     const n = Math.min(block, maxDraws - draws);
     const rows = await draw(draws, n);
-    const width = rows.probabilities.length / n;
-    for (let i = 0; i < n; i++) {
-      const p = rows.probabilities.subarray(i * width, (i + 1) * width);
-      kept.get(drawIndex(p, uniformAt(seed, draws + i)))?.add(rows, i, n, argmax(p), count);
-    }
+    const { drawn, likeliest } = await drawClasses(rows, n, seed, draws, options.signal);
+    for (let i = 0; i < n; i++) kept.get(drawn[i]!)?.add(rows, i, n, likeliest[i]!);
     draws += n;
   }
   const sets = classes.map((c): ExactSet => {
@@ -87,71 +89,56 @@ export async function drawExact(
 
 class ClassRows {
   accepted = 0;
-  private readonly latents: Float32Array[] = [];
-  private readonly features: Float32Array[] = [];
-  private readonly guesses: number[] = [];
+  private latents = new Float32Array(0);
+  private features = new Float32Array(0);
+  private readonly guesses: Uint32Array;
+
+  constructor(private readonly count: number) {
+    this.guesses = new Uint32Array(count);
+  }
 
   /** Counts every accepted row, keeps the first `count`. */
-  add(rows: DrawnRows, i: number, n: number, guess: number, count: number): void {
+  add(rows: DrawnRows, i: number, n: number, guess: number): void {
+    const { count, accepted } = this;
+    const [d, w] = [rows.latents.length / n, rows.features.length / n];
     if (this.accepted++ >= count) return;
-    this.latents.push(row(rows.latents, i, n));
-    this.features.push(row(rows.features, i, n));
-    this.guesses.push(guess);
+    if (accepted === 0)
+      [this.latents, this.features] = [new Float32Array(count * d), new Float32Array(count * w)];
+    this.latents.set(rows.latents.subarray(i * d, (i + 1) * d), accepted * d);
+    this.features.set(rows.features.subarray(i * w, (i + 1) * w), accepted * w);
+    this.guesses[accepted] = guess;
   }
 
   finish(c: number, draws: number): ExactSet {
     return {
-      latents: concatenate(this.latents),
-      features: concatenate(this.features),
+      latents: this.latents,
+      features: this.features,
       hits: Uint8Array.from(this.guesses, (guess) => (guess === c ? 1 : 0)),
       drawsPerSample: draws / this.accepted,
     };
   }
 }
 
-function row(data: Float32Array, i: number, n: number): Float32Array {
-  const width = data.length / n;
-  return data.slice(i * width, (i + 1) * width);
+/**
+ * For each of n rows a class y ~ p(y), by random number first + row of the seed (as uniformAt has them), and the most
+ * probable one. Nobody outside has the scores.
+ */
+export function drawClasses(
+  { scores, kind }: Pick<DrawnRows, "scores" | "kind">,
+  n: number,
+  seed: number,
+  first: number,
+  signal?: AbortSignal,
+): Promise<{ drawn: Uint32Array; likeliest: Uint32Array }> {
+  return runJob("evaluate", signal, () =>
+    native().drawClasses({ owned: scores }, n, scores.length / n, kind, BigInt(seed), first),
+  );
 }
 
 export function argmax(values: ArrayLike<number>): number {
   let best = 0;
   for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
   return best;
-}
-
-/** softmax of each row in float64, [n, width]. */
-export function softmaxRows(logits: Float32Array, width: number): Float64Array {
-  const out = Float64Array.from(logits);
-  for (let start = 0; start < out.length; start += width) {
-    const values = out.subarray(start, start + width);
-    const top = values.reduce((a, b) => Math.max(a, b), -Infinity);
-    let sum = 0;
-    for (let j = 0; j < width; j++) sum += values[j] = Math.exp(values[j]! - top);
-    for (let j = 0; j < width; j++) values[j]! /= sum;
-  }
-  return out;
-}
-
-/** Probabilities as they come, [n, width], each row made to sum to 1. */
-export function normalisedRows(probabilities: Float32Array, width: number): Float64Array {
-  const out = Float64Array.from(probabilities, (p) => Math.max(p, 0));
-  for (let start = 0; start < out.length; start += width) {
-    const row = out.subarray(start, start + width);
-    const sum = row.reduce((a, b) => a + b, 0);
-    for (let j = 0; j < width; j++) row[j]! /= sum || 1;
-  }
-  return out;
-}
-
-/** The index at which the cumulated probabilities pass u. */
-function drawIndex(probabilities: ArrayLike<number>, u: number): number {
-  let left = u;
-  for (let j = 0; j < probabilities.length; j++) {
-    left -= probabilities[j]!;
-    if (left < 0) return j;
-  }
-  return argmax(probabilities); // rounding left a rest
 }
 
 /**

@@ -1,6 +1,7 @@
 import { ArgumentError } from "../base/errors.js";
-import { normalisedRows, softmaxRows, type DrawnRows } from "./exact.js";
+import type { DrawnRows } from "./exact.js";
 import { columnsGraph } from "../objective/condition-graph.js";
+import { native } from "../native/binding.js";
 import { runJob } from "../native/job.js";
 import type { NativeRowMap } from "../native/types/pipeline.js";
 import type { NativeSession } from "../native/types/models.js";
@@ -77,32 +78,31 @@ export class FeatureSpace {
 
   /** Rows first … first + n − 1 of the prior's list of draws for this seed. */
   async draw(seed: number, first: number, n: number, signal?: AbortSignal): Promise<DrawnRows> {
-    const drawn = await this.objective.source.pairs(this.rows, referenceSeed(seed), first, n, signal);
-    return { latents: drawn.z, ...this.mapped(drawn.outputs) };
+    const drawn = await this.objective.source.pairs(this.rows, referenceSeed(seed), first, n, { signal });
+    return { latents: drawn.z, ...(await this.mapped(drawn.outputs, n, signal)) };
   }
 
-  /** Latents [n, d]. */
+  /** Latents [n, d], which nobody writes to. */
   async map(latents: Float32Array, n: number, signal?: AbortSignal): Promise<Omit<DrawnRows, "latents">> {
-    return this.mapped(await runJob("evaluate", signal, () => this.rows.run(latents, n)));
+    const outputs = await runJob("evaluate", signal, () => this.rows.run({ owned: latents }, n));
+    return this.mapped(outputs, n, signal);
   }
 
   dispose(): void {
     for (const item of this.owned) item.dispose();
   }
 
-  private mapped([columns]: { data: Float32Array }[]): Omit<DrawnRows, "latents"> {
+  private async mapped(
+    [columns]: { data: Float32Array }[],
+    n: number,
+    signal?: AbortSignal,
+  ): Promise<Omit<DrawnRows, "latents">> {
     const { width, classes } = this;
-    const { data } = columns!;
-    const n = data.length / (width + classes);
-    const features = new Float32Array(n * width);
-    const scores = new Float32Array(n * classes);
-    for (let i = 0, at = 0; i < n; i++, at += width + classes) {
-      features.set(data.subarray(at, at + width), i * width);
-      scores.set(data.subarray(at + width, at + width + classes), i * classes);
-    }
-    // Log-probabilities come through a softmax unchanged.
-    const probabilities = this.objective.encoderKind === "probabilities" ? normalisedRows : softmaxRows;
-    return { features, probabilities: probabilities(scores, classes) };
+    const { part, rest } = await runJob("evaluate", signal, () =>
+      native().splitColumns({ owned: columns!.data }, n, width + classes, 0, width),
+    );
+    const kind = this.objective.encoderKind === "probabilities" ? "probabilities" : "logits";
+    return { features: part, scores: rest, kind };
   }
 }
 

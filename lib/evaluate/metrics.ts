@@ -1,5 +1,6 @@
 /** The figures that depend on the samples alone: accuracy, Fréchet distance, diversity. */
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { native } from "../native/binding.js";
+import { runJob } from "../native/job.js";
 import type { ExactSet } from "./exact.js";
 import {
   featureStatistics,
@@ -31,16 +32,17 @@ export async function splitExact(
   sets: readonly ExactSet[],
   samples: number,
   width: number,
+  signal?: AbortSignal,
 ): Promise<Truth[]> {
   const truth: Truth[] = [];
   for (const set of sets) {
-    await nextTurn();
     const d = set.latents.length / set.hits.length;
-    const statistics = featureStatistics({
+    const rest = {
       data: set.features.subarray(samples * width),
       n: set.hits.length - samples,
       d: width,
-    });
+    };
+    const statistics = await featureStatistics(rest, signal);
     const independent: SampleSet = {
       features: set.features.subarray(0, samples * width),
       latents: set.latents.subarray(0, samples * d),
@@ -50,8 +52,8 @@ export async function splitExact(
     truth.push({
       statistics,
       independent,
-      floor: frechetDistance(featureStatistics(own), statistics),
-      diversity: meanPairwiseDistance(own),
+      floor: await frechetDistance(await featureStatistics(own, signal), statistics, signal),
+      diversity: await meanPairwiseDistance(own, signal),
     });
   }
   return truth;
@@ -69,20 +71,24 @@ export async function compare(
   truth: readonly Truth[],
   classes: readonly number[],
   width: number,
+  signal?: AbortSignal,
 ): Promise<Quality> {
   const perClass: Quality["perClass"][number][] = [];
   const diversities: number[] = [];
   let squares = 0;
   let numbers = 0;
   for (const [index, set] of sets.entries()) {
-    await nextTurn();
     const n = set.features.length / width;
     const rows = { data: set.features, n, d: width };
     const { statistics, floor, independent } = truth[index]!;
-    const fd = set === independent ? floor : frechetDistance(featureStatistics(rows), statistics);
+    const fd =
+      set === independent
+        ? floor
+        : await frechetDistance(await featureStatistics(rows, signal), statistics, signal);
     perClass.push({ class: classes[index]!, accuracy: set.hits / n, fd });
-    diversities.push(meanPairwiseDistance(rows));
-    for (const value of set.latents) squares += value * value;
+    diversities.push(await meanPairwiseDistance(rows, signal));
+    const before = squares;
+    squares = await runJob("evaluate", signal, () => native().sumOfSquares({ owned: set.latents }, before));
     numbers += set.latents.length;
   }
   const fd = mean(perClass.map((p) => p.fd));

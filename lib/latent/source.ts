@@ -3,134 +3,127 @@
  * (tables, mapped latents) a normal with its moments.
  */
 import { runJob, runJobWithProgress } from "../native/job.js";
+import { native } from "../native/binding.js";
+import type { NativeLatentGroup, NativeLatentSource, NativeRowMap } from "../native/types/pipeline.js";
+import type { NativePrior } from "../native/types/prior.js";
 import { groups as kinds, type GroupLatent } from "./kinds/groups.js";
 import type { Density, Draws, OpenMapping } from "./kinds/kind.js";
 import { latentGroups, type Latent } from "./latent.js";
 import { momentsOf, type Moments } from "./moments.js";
-import { native } from "../native/binding.js";
-import type { NativePrior } from "../native/types/prior.js";
-import type { NativeRowMap } from "../native/types/pipeline.js";
 
 export type { OpenMapping };
 
-/** A group as it is drawn: numbers of a factorised prior, from `baseBegin` on, become numbers of a latent. */
+/** A group as it is drawn. */
 interface DrawnGroup {
   readonly latent: GroupLatent;
   readonly begin: number;
   readonly draws: Draws;
-  readonly baseBegin: number;
 }
 
 /** Draws from which the moments of a mapped latent are estimated. */
 const momentDraws = 10_000;
 /** The stream of those draws, which no condition has. */
 const momentStream = 2 ** 32 - 1;
-/** Rows drawn at a time: JavaScript moves their numbers, and must get on in between. */
-const blockRows = 2048;
 
 export class LatentSource {
   private constructor(
-    private readonly groups: readonly DrawnGroup[],
-    private readonly size: number,
-    private readonly base: NativePrior,
+    /** What is drawn; the density itself where the prior has one. */
+    readonly drawn: NativeLatentSource,
     /** The density of samplers, factorised; a function of the latent alone. */
     readonly density: NativePrior,
     /** [d], of the prior: where a translator's log standard deviations start. */
     readonly stds: Float64Array,
   ) {}
 
-  /** @throws what opening and running a mapping network throws */
+  /** @throws what opening and running a mapping network throws, AbortError */
   static async create(prior: Latent, open: OpenMapping, signal?: AbortSignal): Promise<LatentSource> {
-    let baseBegin = 0;
     const groups: DrawnGroup[] = [];
-    for (const { latent, begin } of latentGroups(prior)) {
-      const draws = await kinds.of(latent).draws(latent, open);
-      groups.push({ latent, begin, draws, baseBegin });
-      baseBegin += draws.base.dim;
-    }
+    for (const { latent, begin } of latentGroups(prior))
+      groups.push({ latent, begin, draws: await kinds.of(latent).draws(latent, open) });
     const base = joined(groups.map(({ draws }) => draws.base));
-    const plain = groups.every(({ draws }) => !draws.rows);
     const stds = new Float64Array(prior.dim);
-    if (plain) {
+    if (groups.every(({ draws }) => !draws.made)) {
       for (const { draws, begin } of groups) stds.fill(draws.base.std, begin, begin + draws.base.dim);
-      return new LatentSource(groups, prior.dim, base, base, stds);
+      return new LatentSource(base, base, stds);
     }
-    const drawing = new LatentSource(groups, prior.dim, base, base, stds);
     const elements = new Float32Array(4 * prior.dim);
     for (const group of groups) {
       const { latent, begin, draws } = group;
-      if (!draws.rows) {
+      if (!draws.made) {
         fillElements(elements, draws.base, begin);
         stds.fill(draws.base.std, begin, begin + latent.dim);
         continue;
       }
-      const moments = draws.moments?.() ?? (await drawing.estimate(group, signal));
+      const moments = await (draws.moments?.(signal) ?? estimated(base, groups, group, signal));
       for (let j = 0; j < latent.dim; j++)
         elements.set([moments.mean[j]!, moments.std[j]!, -Infinity, Infinity], 4 * (begin + j));
       stds.set(moments.std, begin);
     }
     const density: NativePrior = { kind: "elements", dim: prior.dim, elements };
-    return new LatentSource(groups, prior.dim, base, density, stds);
+    return new LatentSource({ ...base, groups: groups.map(nativeGroup) }, density, stds);
   }
 
   /** Whether draws are those of the density. */
   get exact(): boolean {
-    return this.density === this.base;
+    return this.density === this.drawn;
   }
 
-  /** Latents [n, d], number `first` … of a stream of a seed: a function of these alone. `pairs`: for training. */
-  async draw(
+  /** Latents [n, d], number `first` … of a stream of a seed: a function of these alone. */
+  draw(
     seed: number | bigint,
     stream: number,
     first: number,
     n: number,
-    { pairs = false, signal }: { pairs?: boolean; signal?: AbortSignal } = {},
+    { signal }: { signal?: AbortSignal } = {},
   ): Promise<Float32Array> {
-    const draw = (at: number, rows: number): Promise<Float32Array> =>
-      runJob("drawing latents", signal, () =>
-        native().drawPrior(this.base, BigInt(seed), stream, at, rows, pairs),
-      );
-    if (this.exact) return draw(first, n);
-    const out = new Float32Array(n * this.size);
-    for (let at = 0; at < n; at += blockRows) {
-      const rows = Math.min(blockRows, n - at);
-      const base = await draw(first + at, rows);
-      for (const group of this.groups)
-        place(await groupRows(group, base, rows, signal), out, at, rows, this.size, group.begin);
-    }
-    return out;
+    return runJob("drawing latents", signal, () =>
+      native().drawPrior(this.drawn, BigInt(seed), stream, first, n),
+    );
   }
 
-  /** Pairs `first` … `first + n − 1` of a seed: latents, and what a map makes of them. */
-  async pairs(
+  /**
+   * Pairs `first` … `first + n − 1` of a seed: latents, and what a map makes of them.
+   *
+   * @throws Tr0nError ERR_DIVERGED, where `finite` asks, for a number of the first output that is not finite
+   */
+  pairs(
     map: NativeRowMap,
     seed: number | bigint,
     first: number,
     n: number,
-    signal?: AbortSignal,
-    onProgress?: (rows: number) => void,
+    {
+      signal,
+      onProgress,
+      finite = false,
+    }: { signal?: AbortSignal; onProgress?: (rows: number) => void; finite?: boolean } = {},
   ): Promise<{ z: Float32Array; outputs: { data: Float32Array; shape: number[] }[] }> {
-    if (this.exact)
-      return runJobWithProgress("making pairs", signal, onProgress, (report) =>
-        map.pairs(this.density, BigInt(seed), first, n, report),
-      );
-    const z = await this.draw(seed, 0, first, n, { pairs: true, signal });
-    const outputs = await runJob("making pairs", signal, () => map.run(z, n));
-    onProgress?.(n);
-    return { z, outputs };
+    return runJobWithProgress("making pairs", signal, onProgress, (report) =>
+      map.pairs(this.drawn, BigInt(seed), first, n, report, finite),
+    );
   }
+}
 
-  private async estimate(group: DrawnGroup, signal?: AbortSignal): Promise<Moments> {
-    const parts: Float32Array[] = [];
-    for (let at = 0; at < momentDraws; at += blockRows) {
-      const rows = Math.min(blockRows, momentDraws - at);
-      const base = await runJob("drawing latents", signal, () =>
-        native().drawPrior(this.base, 0n, momentStream, at, rows),
-      );
-      parts.push(await groupRows(group, base, rows, signal));
-    }
-    return momentsOf(parts, group.latent.dim);
-  }
+function nativeGroup({ latent, draws }: DrawnGroup): NativeLatentGroup {
+  return { base: draws.base.dim, size: latent.dim, ...draws.made };
+}
+
+/** Moments of one group's draws; the others' numbers are left out. */
+async function estimated(
+  base: NativePrior,
+  groups: readonly DrawnGroup[],
+  group: DrawnGroup,
+  signal?: AbortSignal,
+): Promise<Moments> {
+  const source = {
+    ...base,
+    groups: groups.map((other) =>
+      other === group ? nativeGroup(other) : { base: other.draws.base.dim, size: 0 },
+    ),
+  };
+  const rows = await runJob("drawing latents", signal, () =>
+    native().drawPrior(source, 0n, momentStream, 0, momentDraws),
+  );
+  return momentsOf(rows, group.latent.dim, signal);
 }
 
 /** One prior of several side by side. */
@@ -148,32 +141,4 @@ function joined(parts: readonly Density[]): NativePrior {
 /** Puts a density's dimensions into elements [·, 4] from number `begin` on. */
 function fillElements(elements: Float32Array, { element, dim }: Density, begin: number): void {
   for (let at = begin; at < begin + dim; at++) elements.set(element, 4 * at);
-}
-
-/** A group's numbers [n, dim] from rows of the base. */
-async function groupRows(
-  { draws, baseBegin }: DrawnGroup,
-  rows: Float32Array,
-  n: number,
-  signal?: AbortSignal,
-): Promise<Float32Array> {
-  const { base } = draws;
-  const width = rows.length / n;
-  const own = new Float32Array(n * base.dim);
-  for (let i = 0; i < n; i++)
-    own.set(rows.subarray(i * width + baseBegin, i * width + baseBegin + base.dim), i * base.dim);
-  return (await draws.rows?.(own, n, signal)) ?? own;
-}
-
-/** Puts [n, width] into rows `at` … of [·, size], from column `begin` on. */
-function place(
-  from: Float32Array,
-  to: Float32Array,
-  at: number,
-  n: number,
-  size: number,
-  begin: number,
-): void {
-  const width = from.length / n;
-  for (let i = 0; i < n; i++) to.set(from.subarray(i * width, (i + 1) * width), (at + i) * size + begin);
 }

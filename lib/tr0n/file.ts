@@ -55,7 +55,7 @@ export async function encodeTranslatorFile(
   translator: Translator,
   spread: Float32Array | null,
   rest: Omit<TranslatorFileConfig, "models" | "blocks">,
-): Promise<Uint8Array> {
+): Promise<Uint8Array[]> {
   // A deterministic translator has one whatever the mixture of a later training is to have.
   const components = translator.deterministic ? rest.translator.components : translator.components;
   const config = {
@@ -73,7 +73,7 @@ export async function encodeTranslatorFile(
     blocks: objective.blockRules,
   };
   const metadata = { format, version: String(version), config: JSON.stringify(config) };
-  return translator.toSafetensors(metadata, {
+  return translator.fileParts(metadata, {
     ...latentTables(objective.latent),
     ...(spread ? { [spreadName]: { data: spread, shape: [spread.length] } } : {}),
   });
@@ -93,7 +93,8 @@ export function decodeTranslatorFile(
   tensors: (
     objective: Objective,
     compute: Compute,
-  ) => { translator: Translator; spread: Float32Array | null };
+    signal?: AbortSignal,
+  ) => Promise<{ translator: Translator; spread: Float32Array | null }>;
 } {
   const fail = (what: string, cause?: unknown): FileError =>
     new FileError("ERR_FILE_INVALID", `${path}: not a sound translator file: ${what}`, { cause });
@@ -111,7 +112,7 @@ export function decodeTranslatorFile(
     throw fail(`its configuration is not as expected (${(error as Error).message})`, error);
   }
   const { rest, tables } = splitTables(file);
-  const tensors = (objective: Objective, compute: Compute) => {
+  const tensors = async (objective: Objective, compute: Compute, signal?: AbortSignal) => {
     let size: number;
     try {
       size = auxiliaryGroup("auxiliary", config.translator.auxiliary, objective.latent)?.size ?? 0;
@@ -121,7 +122,13 @@ export function decodeTranslatorFile(
     const spread = size > 0 ? takeTensor(tables, path, spreadName, [size]) : null;
     if (spread?.some((std) => !(std > 0 && std < Infinity)))
       throw fail(`${spreadName}: expected finite deviations above 0`);
-    const translator = translatorFromFile(rest, path, config.translator.bound ?? 0, compute);
+    const translator = await translatorFromFile(
+      rest,
+      path,
+      config.translator.bound ?? 0,
+      compute,
+      signal,
+    );
     const got = {
       latent: translator.latent,
       condition: translator.condition,

@@ -84,7 +84,7 @@ export async function loadState(path: string, models: LoadModels): Promise<State
       },
     );
     opened = await openDevice(compute.device, o.signal);
-    const { translator, spread } = tensors(objective, compute);
+    const { translator, spread } = await tensors(objective, compute, o.signal);
     const { seed, fixedSeed, translator: settings } = config;
     const state = new State({
       objective,

@@ -115,9 +115,7 @@ export async function chains(
   const { rows, count, steps, sampler, seed } = plan;
   const { source } = state.objective;
   const config = samplerConfig(state, sampler, steps, seed);
-  const streams = conditionStreams(rows);
-  const starts =
-    startsAtPrior(sampler) && !source.exact ? await priorStarts(state, plan, streams, signal) : undefined;
+  const streams = await conditionStreams(rows, signal);
   const objective = await state.objective.native(steps > 0, signal).catch((error: unknown) => {
     throw withAdvice(error);
   });
@@ -130,12 +128,12 @@ export async function chains(
     ...(state.auxiliary && needsTranslator(sampler)
       ? { auxiliary: { begin: state.auxiliary.begin, stds: state.spread } }
       : {}),
-    conditions: rows.data,
-    translatorConditions: rows.translator,
+    conditions: { owned: rows.data },
+    ...(rows.translator ? { translatorConditions: { owned: rows.translator } } : {}),
     conditionCount: rows.count,
     streams,
     count,
-    starts,
+    ...(startsAtPrior(sampler) && !source.exact ? { source: source.drawn } : {}),
     every: 1,
     latents,
   };
@@ -146,23 +144,6 @@ export async function chains(
   } catch (error) {
     throw withAdvice(error); // TorchScript shows only in its backward pass that there is none
   }
-}
-
-/** Draws of a prior that native code cannot draw: chain (stream, i) is number i of its stream. */
-async function priorStarts(
-  state: State,
-  plan: SamplingPlan,
-  streams: Uint32Array,
-  signal: AbortSignal,
-): Promise<Float32Array> {
-  const { rows, count, seed } = plan;
-  const starts = new Float32Array(rows.count * count * state.objective.latentSize);
-  for (const [b, stream] of streams.entries())
-    starts.set(
-      await state.objective.source.draw(seed, stream, 0, count, { signal }),
-      b * count * state.objective.latentSize,
-    );
-  return starts;
 }
 
 /** The samples of what the chains gave, images included. */

@@ -100,10 +100,10 @@ export class State {
     return this.translator;
   }
 
-  /** The rows of latents [n, d]. @throws ArgumentError */
+  /** The rows of latents [n, d]; that their numbers are finite, requireFinite() says. @throws ArgumentError */
   latentRows(latents: Tensor): number {
     this.lifetime.check();
-    checkTensor("latents", latents, { finite: true });
+    checkTensor("latents", latents);
     const [n = 0, d] = latents.shape;
     if (latents.shape.length !== 2 || d !== this.objective.latentSize)
       throw new ArgumentError(
@@ -125,12 +125,12 @@ export class State {
     return { data, shape: [data.length / this.objective.latentSize, this.objective.latentSize] };
   }
 
-  /** Images of latents, in the generator's range. */
+  /** Images of latents that nobody outside has, in the generator's range. */
   async imagesOf(latents: Float32Array, signal: AbortSignal): Promise<Images> {
     this.lifetime.check();
     const n = latents.length / this.objective.latentSize;
     const map = await this.objective.images(signal);
-    const [output] = await runJob("generate", signal, () => map.run(latents, n));
+    const [output] = await runJob("generate", signal, () => map.run({ owned: latents }, n));
     return { data: output!.data, shape: [n, ...this.objective.imageShape], range: this.objective.range };
   }
 

@@ -14,13 +14,14 @@ import type { Range } from "../base/range.js";
 import type { Images } from "../base/image.js";
 import { check } from "../options/check.js";
 import { runJob } from "../native/job.js";
+import { requireFinite } from "../native/rows.js";
 import { latentTensors } from "../latent/inputs.js";
 import { checkMemory } from "../native/memory.js";
 import type { DeviceId } from "../native/types/devices.js";
 import { checkNoiseSize } from "../translator/noise.js";
 import type { Objective } from "../objective/objective.js";
 import { joinModels } from "../objective/composition-options.js";
-import { copyTensor, elementCount, type Tensor } from "../base/tensor.js";
+import { checkTensor, copyTensor, elementCount, type Tensor } from "../base/tensor.js";
 import type { TextFunction } from "../condition/text-encoder.js";
 import { checkTrainOptions, checkTranslator, type TrainOptions } from "../training/options.js";
 import { trainTranslator } from "../training/training.js";
@@ -265,7 +266,9 @@ export class Tr0n implements Disposable, AsyncDisposable {
    * input of its name.
    */
   splitLatents(latents: Tensor): Record<string, Tensor> {
-    return latentTensors(latents.data, this.state.latentRows(latents), this.objective.inputs);
+    const n = this.state.latentRows(latents);
+    checkTensor("latents", latents, { finite: true });
+    return latentTensors(latents.data, n, this.objective.inputs);
   }
 
   /** Images [n, C, H, W] of latents [n, d], in the generator's range. */
@@ -275,7 +278,10 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const n = this.state.latentRows(latents);
     checkMemory(`generate: ${n} images`, 2 * 4 * n * elementCount(this.imageShape));
     const { data } = copyTensor(latents);
-    return this.state.job("generate", o.signal, (signal) => this.state.imagesOf(data, signal));
+    return this.state.job("generate", o.signal, async (signal) => {
+      await requireFinite("latents", data, signal);
+      return this.state.imagesOf(data, signal);
+    });
   }
 
   /**
@@ -292,6 +298,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
       );
     const { data } = copyTensor(latents);
     return this.state.job("encode", o.signal, async (signal) => {
+      await requireFinite("latents", data, signal);
       const map = await this.objective.conditions(signal);
       const [output] = await runJob("encode", signal, () => map.run({ owned: data }, n));
       return { data: output!.data, shape: [n, this.conditionSize] };
@@ -326,13 +333,13 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const { state } = this;
     state.lifetime.check();
     const translator = state.trained();
-    const bytes = await encodeTranslatorFile(state.objective, translator, state.spread, {
+    const parts = await encodeTranslatorFile(state.objective, translator, state.spread, {
       translator: state.settings,
       seed: state.seed,
       fixedSeed: state.fixedSeed,
       training: state.report,
     });
-    await writeFileAtomic(path, bytes);
+    await writeFileAtomic(path, parts);
   }
 
   /**

@@ -2,8 +2,9 @@
 import { reason, writeFileAtomic } from "../base/atomic-write.js";
 import { FileError, describe } from "../base/errors.js";
 import type { NativeTrainerState } from "../native/types/translator.js";
+import { firstNotFinite } from "../native/rows.js";
 import { readWholeFile } from "../base/read-file.js";
-import { decodeSafetensors, safetensorsParts, takeTensor } from "../base/safetensors.js";
+import { decodeSafetensors, findTensor, safetensorsParts } from "../base/safetensors.js";
 import { recordDifference } from "../objective/record.js";
 
 export interface Checkpoint {
@@ -87,19 +88,25 @@ export async function readCheckpoint(path: string): Promise<Checkpoint | null> {
   )
     throw fail("its state is not as expected");
   const count = file.tensors.get("values")?.data.length ?? 0;
+  const vector = async (name: string): Promise<Float32Array> => {
+    const data = findTensor(file, path, name, [count]);
+    const bad = await firstNotFinite(data);
+    if (bad >= 0) throw fail(`tensor "${name}": expected finite numbers, got ${data[bad]} at index ${bad}`);
+    return data;
+  };
   return {
     settings,
     seed,
     state: {
       step,
-      values: takeTensor(file, path, "values", [count]),
-      firstMoment: takeTensor(file, path, "first_moment", [count]),
-      secondMoment: takeTensor(file, path, "second_moment", [count]),
+      values: await vector("values"),
+      firstMoment: await vector("first_moment"),
+      secondMoment: await vector("second_moment"),
     },
     epochLoss: [epochLoss[0]!, epochLoss[1]!],
     lastEpochLoss: lastEpochLoss ?? null,
     validation: validation as number[],
-    best: validation.length > 0 ? takeTensor(file, path, "best", [count]) : null,
+    best: validation.length > 0 ? await vector("best") : null,
     seconds: seconds!,
   };
 }

@@ -10,9 +10,10 @@ import { listener, ofTheDocument, seedShape, signal } from "../options/common.js
 import { integer, notInFile, object, option, path, required, type TypeOf } from "../options/describe.js";
 import { FileError } from "../base/errors.js";
 import { throwIfAborted } from "../native/job.js";
+import { takeFinite } from "../native/rows.js";
 import { checkMemory } from "../native/memory.js";
 import type { Objective } from "../objective/objective.js";
-import { decodeSafetensors, takeTensor } from "../base/safetensors.js";
+import { decodeSafetensors, findTensor } from "../base/safetensors.js";
 import { compositionOptions, joinModels } from "../objective/composition-options.js";
 import { pairsRecord, recordDifference, withFormerKinds } from "../objective/record.js";
 import { drawPairs, type Pairs } from "./pairs.js";
@@ -177,8 +178,13 @@ export async function readPairs(
         `${path}: ${bytes}; run generatePairs on the folder again to repair it`,
       );
     const file = decodeSafetensors(bytes, path);
-    z.set(takeTensor(file, path, "z", [shard.rows, d]), at * d);
-    c.set(takeTensor(file, path, "c", [shard.rows, m]), at * m);
+    for (const [name, into, width] of [
+      ["z", z, d],
+      ["c", c, m],
+    ] as const) {
+      const data = findTensor(file, path, name, [shard.rows, width]);
+      await takeFinite(data, `${path}: tensor "${name}"`, into, at * width, signal);
+    }
     at += shard.rows;
   }
   const identity = createHash("sha256").update(JSON.stringify(manifest.shards.map((shard) => shard.sha256)));

@@ -1,7 +1,7 @@
 /** Training pairs (z, c), drawn. */
 import { shapeText } from "../base/check.js";
 import { transformOutputs } from "../condition/condition.js";
-import { ArgumentError, Tr0nError, invalid } from "../base/errors.js";
+import { ArgumentError, invalid } from "../base/errors.js";
 import type { Images } from "../base/image.js";
 import { throwIfAborted } from "../native/job.js";
 import type { Objective } from "../objective/objective.js";
@@ -35,17 +35,15 @@ export async function drawPairs(
   const { latentSize: d, conditionSize: m, pairEncoder, source } = objective;
   if (typeof pairEncoder !== "function") {
     const map = await objective.conditions(signal);
-    const { z, outputs } = await source.pairs(map, seed, first, n, signal, onProgress);
-    const c = outputs[0]!.data;
-    checkConditions(c, m, first);
-    return { z, c, count: n };
+    const { z, outputs } = await source.pairs(map, seed, first, n, { signal, onProgress, finite: true });
+    return { z, c: outputs[0]!.data, count: n };
   }
   const z = new Float32Array(n * d);
   const c = new Float32Array(n * m);
   const map = await objective.images(signal);
   for (let at = 0; at < n; at += functionBatch) {
     const rows = Math.min(functionBatch, n - at);
-    const part = await source.pairs(map, seed, first + at, rows, signal);
+    const part = await source.pairs(map, seed, first + at, rows, { signal });
     z.set(part.z, at * d);
     const shape = [rows, ...objective.imageShape];
     const images: Images = { data: part.outputs[0]!.data, shape, range: objective.range };
@@ -64,10 +62,4 @@ export async function drawPairs(
     onProgress?.(at + rows);
   }
   return { z, c, count: n };
-}
-
-function checkConditions(c: Float32Array, m: number, first: number): void {
-  for (let i = 0; i < c.length; i++)
-    if (!Number.isFinite(c[i]!))
-      throw new Tr0nError("ERR_DIVERGED", `the encoder gave ${c[i]} for pair ${first + Math.floor(i / m)}`);
 }

@@ -1,11 +1,11 @@
 /** The files of a folder of pairs, and the manifest that lists them. */
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { reason, writeFileAtomic } from "../base/atomic-write.js";
 import { FileError, describe } from "../base/errors.js";
 import type { Objective } from "../objective/objective.js";
+import { hashBytes } from "../base/hash.js";
 import { readWholeFile } from "../base/read-file.js";
-import { encodeSafetensors } from "../base/safetensors.js";
+import { safetensorsParts } from "../base/safetensors.js";
 import type { Pairs } from "./pairs.js";
 
 interface Shard {
@@ -89,7 +89,7 @@ export async function writeShard(
   objective: Objective,
   signal: AbortSignal | undefined,
 ): Promise<Shard> {
-  const bytes = encodeSafetensors(
+  const parts = safetensorsParts(
     new Map([
       ["z", { data: pairs.z, shape: [pairs.count, objective.latentSize] }],
       ["c", { data: pairs.c, shape: [pairs.count, objective.conditionSize] }],
@@ -97,12 +97,9 @@ export async function writeShard(
     new Map([["format", "tr0n-pairs"]]),
   );
   const file = shardName(index);
-  await writeFileAtomic(join(folder, file), bytes, { signal });
-  return { file, rows: pairs.count, bytes: bytes.length, sha256: sha256(bytes) };
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
+  await writeFileAtomic(join(folder, file), parts, { signal });
+  const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+  return { file, rows: pairs.count, bytes, sha256: await hashBytes(parts) };
 }
 
 /** A shard's bytes, or what is wrong with it. */
@@ -114,7 +111,9 @@ export async function readShard(folder: string, shard: Shard): Promise<Uint8Arra
     return `cannot be read: ${reason(error)}`;
   }
   if (bytes.length !== shard.bytes) return `expected ${shard.bytes} bytes, got ${bytes.length}`;
-  return sha256(bytes) === shard.sha256 ? bytes : "its contents do not fit the manifest's checksum";
+  return (await hashBytes(bytes)) === shard.sha256
+    ? bytes
+    : "its contents do not fit the manifest's checksum";
 }
 
 export async function shardFault(folder: string, shard: Shard): Promise<string | null> {

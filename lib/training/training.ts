@@ -4,7 +4,7 @@ import { calibrate } from "./calibration.js";
 import { checkSameRun, readCheckpoint, writeCheckpoint } from "./checkpoint.js";
 import type { Compute } from "../native/devices.js";
 import { FileError, invalid } from "../base/errors.js";
-import { callNative } from "../native/job.js";
+import { callNative, runJob } from "../native/job.js";
 import { commonBound } from "../latent/latent.js";
 import { checkMemory } from "../native/memory.js";
 import { native } from "../native/binding.js";
@@ -24,14 +24,15 @@ import { minPairs, type TrainSettings, type TranslatorSettings } from "./options
 import { trainingWarnings, type TrainReport } from "./report.js";
 
 /** A translator of the right sizes for an objective, not trained. */
-function freshTranslator(
+async function freshTranslator(
   objective: Objective,
   auxiliary: AuxiliaryGroup | null,
   t: TranslatorSettings,
   o: TrainSettings,
   seed: number,
   compute: Compute,
-): Translator {
+  signal: AbortSignal,
+): Promise<Translator> {
   const { initialLogStds } = o;
   const translator = new Translator({
     condition: objective.conditionSize,
@@ -44,14 +45,18 @@ function freshTranslator(
     seed,
     ...compute,
   });
-  if (initialLogStds && o.loss !== "mse") {
-    const values = translator.native.values();
+  if (!initialLogStds || o.loss === "mse") return translator;
+  try {
+    const values = await runJob("training", signal, () => translator.native.copyValues());
     const { offset } = translator.native.parameters.find(({ name }) => name === "z_log_stds")!;
     for (let k = 0; k < (t.stds === "component" ? translator.components : 1); k++)
       values.set(initialLogStds, offset + k * initialLogStds.length);
-    callNative(() => translator.native.setValues(values));
+    await runJob("training", signal, () => translator.native.assignValues({ owned: values }));
+    return translator;
+  } catch (error) {
+    translator.dispose();
+    throw error;
   }
-  return translator;
 }
 
 /**
@@ -76,7 +81,15 @@ export async function trainTranslator(
   const folder = typeof o.pairs === "string" ? await readPairs(o.pairs, objective, signal) : null;
   if (folder && folder.count < minPairs)
     throw invalid("pairs", `at least ${minPairs} pairs in the folder`, folder.count);
-  const translator = freshTranslator(objective, auxiliary, translatorSettings, o, ownSeed, compute);
+  const translator = await freshTranslator(
+    objective,
+    auxiliary,
+    translatorSettings,
+    o,
+    ownSeed,
+    compute,
+    signal,
+  );
   let trainer: Trainer | undefined;
   try {
     const run: Record<string, unknown> = {
@@ -162,7 +175,7 @@ export async function trainTranslator(
     const validation = new Validation(trainer, translator, part(trained, pairs.count), o.alpha, before);
     const loop = new TrainingLoop(trainer, validation, o, run, ownSeed, before, started);
     const trainLoss = await loop.run(signal);
-    const heldOutLoss = validation.keepBest();
+    const heldOutLoss = await validation.keepBest(signal);
     const { nll: heldOutNll, residuals } = await validation.kept(o.loss, signal);
     const priorEntropy = callNative(() =>
       native().priorEntropy(mixtureDensity(objective.source.density, auxiliary)),
@@ -223,9 +236,6 @@ function spreadOf(residuals: Float64Array, stds: Float64Array, { begin }: Auxili
   return Float32Array.from(residuals, (square, j) => Math.max(Math.sqrt(square), 1e-3 * stds[begin + j]!));
 }
 
-/** Pairs are made a block at a time: this thread looks at their numbers, and must get on between blocks. */
-const pairBlock = 8192;
-
 async function makePairs(
   objective: Objective,
   o: TrainSettings,
@@ -234,18 +244,12 @@ async function makePairs(
 ): Promise<Pairs> {
   const total = o.pairs as number;
   const { latentSize: d, conditionSize: m } = objective;
-  checkMemory(`pairs: ${total} pairs`, 4 * (total + 2 * Math.min(total, pairBlock)) * (d + m));
-  const z = new Float32Array(total * d);
-  const c = new Float32Array(total * m);
-  for (let at = 0; at < total; at += pairBlock) {
-    const rows = Math.min(pairBlock, total - at);
-    const report = (done: number): void => {
-      if (done < rows) o.onProgress?.({ phase: "pairs", done: at + done, total });
-    };
-    const block = await drawPairs(objective, seed, at, rows, signal, o.onProgress && report);
-    z.set(block.z, at * d);
-    c.set(block.c, at * m);
-    o.onProgress?.({ phase: "pairs", done: at + rows, total });
-  }
-  return { z, c, count: total };
+  checkMemory(`pairs: ${total} pairs`, 4 * total * (d + m));
+  // The last report comes once the pairs are here.
+  const report = (done: number): void => {
+    if (done < total) o.onProgress?.({ phase: "pairs", done, total });
+  };
+  const pairs = await drawPairs(objective, seed, 0, total, signal, o.onProgress && report);
+  o.onProgress?.({ phase: "pairs", done: total, total });
+  return pairs;
 }

@@ -46,9 +46,10 @@ export class Validation {
   }
 
   /** Puts the best epoch's parameters into the translator, and gives their loss. */
-  keepBest(): number {
+  async keepBest(signal: AbortSignal): Promise<number> {
     const { bestEpoch, losses, best, translator } = this;
-    if (best && bestEpoch < losses.length) translator.native.setValues(best);
+    if (best && bestEpoch < losses.length)
+      await runJob("training", signal, () => translator.native.assignValues({ owned: best }));
     return losses[bestEpoch - 1]!;
   }
 

@@ -1,6 +1,7 @@
 /** The group of a latent.product() that the translator's auxiliary head gives; its mixture covers the other groups. */
 import { ArgumentError, invalid } from "../base/errors.js";
-import { throwIfAborted } from "../native/job.js";
+import { native } from "../native/binding.js";
+import { runJob } from "../native/job.js";
 import { latentGroups, type GroupLatent, type Latent } from "../latent/latent.js";
 import type { NativePrior } from "../native/types/prior.js";
 
@@ -68,10 +69,10 @@ export function mixtureDensity(density: NativePrior, group: AuxiliaryGroup | nul
   return { kind: "elements", dim: density.dim - size, elements };
 }
 
-/** Rows between which other work of this thread gets its turn. */
-const block = 4096;
-
-/** Latents [n, d] as z [n, d − size] and y [n, size]; y is null, and z the same array, without a group. */
+/**
+ * Latents [n, d], which nobody outside has, as z [n, d − size] and y [n, size]; y is null, and z the same array, without a
+ * group.
+ */
 export async function splitLatents(
   latents: Float32Array,
   d: number,
@@ -80,19 +81,8 @@ export async function splitLatents(
 ): Promise<{ z: Float32Array; y: Float32Array | null }> {
   if (group === null) return { z: latents, y: null };
   const { begin, size } = group;
-  const n = latents.length / d;
-  const rest = d - size;
-  const z = new Float32Array(n * rest);
-  const y = new Float32Array(n * size);
-  for (let at = 0; at < n; at += block) {
-    throwIfAborted("training", signal);
-    for (let i = at; i < Math.min(n, at + block); i++) {
-      const row = latents.subarray(i * d, (i + 1) * d);
-      z.set(row.subarray(0, begin), i * rest);
-      z.set(row.subarray(begin + size), i * rest + begin);
-      y.set(row.subarray(begin, begin + size), i * size);
-    }
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return { z, y };
+  const { part, rest } = await runJob("training", signal, () =>
+    native().splitColumns({ owned: latents }, latents.length / d, d, begin, size),
+  );
+  return { z: rest, y: part };
 }

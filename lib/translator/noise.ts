@@ -138,9 +138,8 @@ export async function knownNoise(
 ): Promise<KnownNoise | undefined> {
   if (!noise || !("from" in noise)) return noise;
   // The pairs are tr0n's own.
-  const covariance = await estimated({ owned: c.data }, c.shape, signal);
-  const factor = (noise.scale ?? 1) ** 2;
-  return { kind: "covariance", covariance: { ...covariance, data: covariance.data.map((x) => factor * x) } };
+  const covariance = await estimated({ owned: c.data }, c.shape, (noise.scale ?? 1) ** 2, signal);
+  return { kind: "covariance", covariance };
 }
 
 /**
@@ -160,15 +159,16 @@ export async function covarianceOf(rows: Tensor, options?: { signal?: AbortSigna
         code: "ERR_SHAPE_MISMATCH",
       },
     );
-  return estimated(rows.data, [n, m], o.signal);
+  return estimated(rows.data, [n, m], 1, o.signal);
 }
 
 async function estimated(
   rows: Float32Array | Owned<Float32Array>,
   [n = 0, m = 0]: readonly number[],
+  scale: number,
   signal: AbortSignal | undefined,
 ): Promise<Tensor> {
-  const data = await runJob("covarianceOf", signal, () => native().covariance(rows, n, m));
+  const data = await runJob("covarianceOf", signal, () => native().covariance(rows, n, m, scale));
   return { data, shape: [m, m] };
 }
 

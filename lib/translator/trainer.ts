@@ -112,6 +112,8 @@ export class Trainer implements Disposable {
   readonly stepsPerEpoch: number;
   private readonly lifetime = new Lifetime("the trainer");
   private readonly handle: NativeTrainer;
+  /** The arrays that it gets are tr0n's own. */
+  private readonly own: boolean;
 
   /** `own` is for tr0n's own modules. */
   constructor(translator: Trainable, options: TrainerOptions, own: TrainerInternals = {}) {
@@ -134,8 +136,8 @@ export class Trainer implements Disposable {
       ...(own.relaxed ? { ...own.relaxed, objective: undefined, loss: "relaxed" as const } : {}),
       seed: BigInt(o.seed),
     };
-    const taken = ({ data }: Tensor): Float32Array | Owned<Float32Array> =>
-      own.own ? { owned: data } : data;
+    this.own = own.own === true;
+    const taken = (tensor: Tensor): Float32Array | Owned<Float32Array> => this.taken(tensor);
     this.handle = callNative(() =>
       native().createTrainer(
         translator.native,
@@ -189,7 +191,9 @@ export class Trainer implements Disposable {
     checkTensor("z", z);
     checkTensor("c", c);
     return this.lifetime.run("heldOutLoss", o.signal, (signal) =>
-      runJob("heldOutLoss", signal, () => this.native.heldOut(z.data, c.data, y?.data ?? null, z.shape[0]!)),
+      runJob("heldOutLoss", signal, () =>
+        this.native.heldOut(this.taken(z), this.taken(c), y ? this.taken(y) : null, z.shape[0]!),
+      ),
     );
   }
 
@@ -217,6 +221,10 @@ export class Trainer implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  private taken({ data }: Tensor): Float32Array | Owned<Float32Array> {
+    return this.own ? { owned: data } : data;
   }
 
   private get native(): NativeTrainer {

@@ -13,7 +13,15 @@ import { native } from "../native/binding.js";
 import type { DeviceId } from "../native/types/devices.js";
 import type { NativeTranslator } from "../native/types/translator.js";
 import { splitTables } from "../latent/description.js";
-import { decodeSafetensors, encodeSafetensors, takeTensor, type Safetensors } from "../base/safetensors.js";
+import {
+  checkFinite,
+  decodeSafetensors,
+  encodeSafetensors,
+  findTensor,
+  safetensorsParts,
+  type Safetensors,
+} from "../base/safetensors.js";
+import { takeFinite } from "../native/rows.js";
 import { checkTensor, type Tensor } from "../base/tensor.js";
 import { Trainer, type TrainerOptions } from "./trainer.js";
 import { translatorOnnx } from "./onnx-export.js";
@@ -227,8 +235,25 @@ export class Translator implements TranslatorShape, Disposable {
   toSafetensors(metadata: Record<string, string> = {}, tensors: Record<string, Tensor> = {}): Uint8Array {
     return encodeSafetensors(
       new Map(Object.entries({ ...this.byName(this.native.values(), false), ...tensors })),
-      new Map([...Object.entries(metadata), ["tr0n.bound", String(this.bound)]]),
+      this.metadata(metadata),
     );
+  }
+
+  /** The same in parts to be written one after the other, made off this thread. For tr0n's own modules. */
+  async fileParts(
+    metadata: Record<string, string>,
+    tensors: Record<string, Tensor>,
+    signal?: AbortSignal,
+  ): Promise<Uint8Array[]> {
+    const values = await runJob("save", signal, () => this.native.copyValues());
+    return safetensorsParts(
+      new Map(Object.entries({ ...this.byName(values, false), ...tensors })),
+      this.metadata(metadata),
+    );
+  }
+
+  private metadata(others: Record<string, string>): Map<string, string> {
+    return new Map([...Object.entries(others), ["tr0n.bound", String(this.bound)]]);
   }
 
   /**
@@ -257,7 +282,19 @@ export class Translator implements TranslatorShape, Disposable {
     if (!(Number.isFinite(bound) && bound >= 0))
       throw new FileError("ERR_FILE_INVALID", `bytes: its bound ${JSON.stringify(stored)} is no number ≥ 0`);
     // A file of a Tr0n has tensors of its latent, too.
-    return translatorFromFile(splitTables(file).rest, "bytes", bound, o);
+    const { translator, tensors } = openedFile(splitTables(file).rest, "bytes", bound, o);
+    try {
+      const flat = new Float32Array(parameterCount(translator));
+      for (const { name, data, offset } of tensors) {
+        checkFinite(data, name);
+        flat.set(data, offset);
+      }
+      callNative(() => translator.native.setValues(flat));
+      return translator;
+    } catch (error) {
+      translator.dispose();
+      throw error;
+    }
   }
 
   /** The addon's object. @throws Tr0nError ERR_DISPOSED */
@@ -275,9 +312,9 @@ export class Translator implements TranslatorShape, Disposable {
     this.dispose();
   }
 
-  /** n of a tensor [n, columns] of finite numbers. */
+  /** n of a tensor [n, columns]; that its numbers are finite, jobs see. */
   private rows(name: string, value: Tensor, columns: number): number {
-    checkTensor(name, value, { finite: true });
+    checkTensor(name, value);
     if (value.shape.length !== 2 || value.shape[1] !== columns)
       throw new ArgumentError(`${name}: expected the shape [n, ${columns}], got ${shapeText(value.shape)}`, {
         code: "ERR_SHAPE_MISMATCH",
@@ -330,27 +367,48 @@ export class Translator implements TranslatorShape, Disposable {
   }
 }
 
-/**
- * The translator whose tensors a file holds.
- *
- * @throws FileError ERR_FILE_INVALID
- */
-export function translatorFromFile(
+/** A translator of the sizes that a file tells, and where each of the file's tensors goes among its flat values. */
+function openedFile(
   file: Safetensors,
   fileName: string,
   bound: number,
   { device, precision }: { device?: Device; precision?: Precision },
-): Translator {
+): { translator: Translator; tensors: { name: string; data: Float32Array; offset: number }[] } {
   const translator = new Translator({ ...shapeOfTensors(file, fileName), bound, seed: 0, device, precision });
   try {
     const parameters = translator.native.parameters.map((p) => ({ ...p, name: nameInFile(file, p.name) }));
     for (const name of file.tensors.keys())
       if (!parameters.some((parameter) => parameter.name === name))
         throw new FileError("ERR_FILE_INVALID", `${fileName}: unexpected tensor ${JSON.stringify(name)}`);
+    const tensors = parameters.map(({ name, shape, offset }) => ({
+      name: `${fileName}: tensor ${JSON.stringify(name)}`,
+      data: findTensor(file, fileName, name, shape),
+      offset,
+    }));
+    return { translator, tensors };
+  } catch (error) {
+    translator.dispose();
+    throw error;
+  }
+}
+
+/**
+ * The translator whose tensors a file holds, whose bytes nobody outside has.
+ *
+ * @throws FileError ERR_FILE_INVALID; AbortError
+ */
+export async function translatorFromFile(
+  file: Safetensors,
+  fileName: string,
+  bound: number,
+  place: { device?: Device; precision?: Precision },
+  signal?: AbortSignal,
+): Promise<Translator> {
+  const { translator, tensors } = openedFile(file, fileName, bound, place);
+  try {
     const flat = new Float32Array(parameterCount(translator));
-    for (const { name, shape, offset } of parameters)
-      flat.set(takeTensor(file, fileName, name, shape), offset);
-    callNative(() => translator.native.setValues(flat));
+    for (const { name, data, offset } of tensors) await takeFinite(data, name, flat, offset, signal);
+    await runJob("load", signal, () => translator.native.assignValues({ owned: flat }));
     return translator;
   } catch (error) {
     translator.dispose();

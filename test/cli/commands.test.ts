@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { copyFile, mkdir, readFile, readdir, stat, writeFile } from "node:fs/promises";
-import { readImage, writeImages } from "../../lib/base/image.js";
+import { writeImages } from "../../lib/image/grid.js";
+import { readImage } from "../../lib/image/read.js";
 import { loadModel } from "../../lib/model/model.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import { tensor } from "../../lib/base/tensor.js";

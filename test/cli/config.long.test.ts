@@ -10,7 +10,7 @@ import { loadConfig, parseConfig } from "../../lib/config/config.js";
 import { configSchema } from "../../lib/config/document.js";
 import { ArgumentError } from "../../lib/base/errors.js";
 import type { JsonSchema } from "../../lib/options/json-schema.js";
-import { readImage } from "../../lib/base/image.js";
+import { readImage } from "../../lib/image/read.js";
 import { decodeSafetensors } from "../../lib/base/safetensors.js";
 import { sampler, type Sampler } from "../../lib/sampling/sampler.js";
 import { checkStages } from "../../lib/objective/stages.js";

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { DecisionLog } from "../../lib/cli/decisions.js";
 import type { Progress } from "../../lib/cli/progress.js";
-import { readImage } from "../../lib/base/image.js";
+import { readImage } from "../../lib/image/read.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import { tinyEncoder } from "../support/tiny.js";
 import { tr0n, workplace } from "../support/cli.js";

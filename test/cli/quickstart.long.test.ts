@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { readImage } from "../../lib/base/image.js";
+import { readImage } from "../../lib/image/read.js";
 import { finish } from "../support/process.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));

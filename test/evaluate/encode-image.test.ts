@@ -3,7 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodeImages } from "../../lib/condition/encode-image.js";
-import { readImage, writeImages } from "../../lib/base/image.js";
+import { writeImages } from "../../lib/image/grid.js";
+import { readImage } from "../../lib/image/read.js";
 import { Tr0n, energy, loadModel, stage, tensor, type Tensor, type Tr0nOptions } from "../../lib/index.js";
 import { analyticClassifier, analyticGenerator } from "../support/analytic.js";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { argmax, drawExact, softmaxRows, uniformAt, type DrawRows } from "../../lib/evaluate/exact.js";
+import { argmax, drawClasses, drawExact, uniformAt, type DrawRows } from "../../lib/evaluate/exact.js";
 
 /** Standard normals as a function of the row alone (Box–Muller). */
 function normalAt(row: number): number {
@@ -13,7 +13,7 @@ function logistic(slope: number, offset: number): DrawRows {
     const latents = Float32Array.from({ length: n }, (_, i) => normalAt(first + i));
     const logits = new Float32Array(2 * n);
     latents.forEach((z, i) => (logits[2 * i + 1] = slope * z + offset));
-    return { latents, probabilities: softmaxRows(logits, 2), features: latents.slice() };
+    return { latents, scores: logits, kind: "logits", features: latents.slice() };
   };
 }
 
@@ -119,9 +119,41 @@ describe("exact conditional samples", () => {
     assert.equal(calls.length, 2);
   });
 
-  it("softmax and argmax survive large numbers", () => {
-    const p = softmaxRows(Float32Array.of(1000, 1000, -1000, 0, Math.log(3), Math.log(4)), 3);
-    [0.5, 0.5, 0, 1 / 8, 3 / 8, 4 / 8].forEach((x, i) => assert.ok(Math.abs(p[i]! - x) < 1e-7));
+  it("softmax and argmax survive large numbers", async () => {
+    const scores = Float32Array.of(1000, 1000, -1000, 0, Math.log(3), Math.log(4));
+    const expected = [
+      [0.5, 0.5, 0],
+      [1 / 8, 3 / 8, 4 / 8],
+    ];
+    // Draws at many numbers of the seed: each class as often as its probability says.
+    const [n, seed] = [4000, 7];
+    const many = new Float32Array(6 * n);
+    for (let i = 0; i < n; i++) many.set(scores, 6 * i);
+    const { drawn, likeliest } = await drawClasses({ scores: many, kind: "logits" }, 2 * n, seed, 3);
+    for (const row of [0, 1]) {
+      const counts = [0, 0, 0];
+      for (let i = row; i < 2 * n; i += 2) {
+        const u = uniformAt(seed, 3 + i);
+        let sum = 0;
+        const wanted = expected[row]!.findIndex((p) => u < (sum += p));
+        // Beside the edge of a class rounding decides.
+        if (Math.abs(u - sum) > 1e-7 && Math.abs(u - sum + expected[row]![wanted]!) > 1e-7)
+          assert.equal(drawn[i], wanted);
+        counts[drawn[i]!]!++;
+      }
+      expected[row]!.forEach((p, k) => assert.ok(Math.abs(counts[k]! / n - p) < 0.05));
+      assert.equal(likeliest[row], [0, 2][row]);
+    }
     assert.equal(argmax([1, 3, 3, 2]), 1);
+  });
+
+  it("take probabilities as they come, up to a factor, and none below 0", async () => {
+    const scores = Float32Array.of(0, 0, 0, -1, 0.5, 0.5, 0.2, 0.1, 0.1);
+    const { drawn, likeliest } = await drawClasses({ scores, kind: "probabilities" }, 3, 1, 0);
+    assert.deepEqual([...likeliest], [0, 1, 0]);
+    assert.equal(drawn[0], 0); // nothing has any weight: the first of the most probable
+    assert.notEqual(drawn[1], 0);
+    const u = uniformAt(1, 2);
+    assert.equal(drawn[2], u < 0.5 ? 0 : u < 0.75 ? 1 : 2);
   });
 });

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { writeFileAtomic } from "../../lib/base/atomic-write.js";
-import { imageGrid, readImage, writeImages } from "../../lib/base/image.js";
+import { imageGrid, writeImages } from "../../lib/image/grid.js";
+import { readImage } from "../../lib/image/read.js";
 import { elementCount, tensor, type Tensor } from "../../lib/base/tensor.js";
 
 /** An image whose every value is an 8-bit level, all different along each axis. */

@@ -291,8 +291,8 @@ describe("augment", () => {
         const alone = await tr0n.sample({ class: 0 }, { ...o, count: 2 });
         assert.equal(bits(alone.latents.data), bits(whole.latents.data.slice(3 * 6, 5 * 6)));
         assert.equal(bits(alone.energies), bits(whole.energies.slice(3, 5)));
-        const rows = conditionRows("condition", { class: 0 }, 3, "probabilities");
-        const [stream] = conditionStreams(rows);
+        const rows = await conditionRows("condition", { class: 0 }, 3, "probabilities");
+        const [stream] = await conditionStreams(rows);
         const latent = tensor(alone.latents.data.slice(6), [1, 6]);
         const parameters = draw(small, [3, 4, 4], 11, stream!, 1, 0);
         close([alone.energies[1]!], [await expected(tr0n, latent, [1, 0, 0], parameters)], 1e-5, "energy");

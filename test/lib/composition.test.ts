@@ -7,13 +7,13 @@ import { tensor } from "../../lib/index.js";
 import { close, rejects } from "../support/tiny.js";
 import { numbers } from "../support/numbers.js";
 
-const rows = (value: unknown, kind: ConditionKind, size = 3): ConditionRows =>
+const rows = (value: unknown, kind: ConditionKind, size = 3): Promise<ConditionRows> =>
   conditionRows("condition", value, size, kind);
 
 describe("sums of conditions", () => {
-  it("are Σ wᵢ·cᵢ, not rescaled; a part of one row goes with every row", () => {
+  it("are Σ wᵢ·cᵢ, not rescaled; a part of one row goes with every row", async () => {
     const [a, b] = [numbers(1, 15), numbers(2, 5)];
-    const [first, second] = [rows(tensor(a, [3, 5]), "unit", 5), rows(tensor(b, [5]), "unit", 5)];
+    const [first, second] = [await rows(tensor(a, [3, 5]), "unit", 5), await rows(tensor(b, [5]), "unit", 5)];
     const sum = weightedSum(
       "all",
       [
@@ -39,7 +39,7 @@ describe("sums of conditions", () => {
     assert.deepEqual(one.data, second.data);
   });
 
-  it("show the translator a class distribution: the positive weights, or else what is pushed away from least", () => {
+  it("show the translator a class distribution: the positive weights, or else what is pushed away from least", async () => {
     const shown = (row: number[]): number[] => [
       ...translatorRows(Float32Array.from(row), row.length, "probabilities"),
     ];
@@ -50,7 +50,10 @@ describe("sums of conditions", () => {
   });
 
   it("are refused where nothing is left, and where the numbers of rows differ", async () => {
-    const [seven, others] = [rows({ class: 1 }, "probabilities"), rows({ class: [0, 1] }, "probabilities")];
+    const [seven, others] = [
+      await rows({ class: 1 }, "probabilities"),
+      await rows({ class: [0, 1] }, "probabilities"),
+    ];
     const parts = [
       { rows: others, weight: 1 },
       { rows: seven, weight: -1 },
@@ -60,7 +63,7 @@ describe("sums of conditions", () => {
       "ERR_INVALID_ARGUMENT",
       /^condition.all: expected conditions that do not cancel each other out, in row 1/,
     );
-    const three = { rows: rows({ class: [0, 1, 2] }, "probabilities"), weight: 1 };
+    const three = { rows: await rows({ class: [0, 1, 2] }, "probabilities"), weight: 1 };
     await rejects(
       () => weightedSum("all", [three, parts[0]!], "probabilities"),
       "ERR_SHAPE_MISMATCH",
@@ -72,9 +75,13 @@ describe("sums of conditions", () => {
     );
   });
 
-  it("interpolate: directions on the circle, lengths in equal steps", () => {
-    const from = weightedSum("from", [{ rows: rows(tensor([1, 0, 0], [3]), "unit"), weight: 2 }], "unit");
-    const { data, translator } = interpolated(from, rows(tensor([0, 9, 0], [3]), "unit"), 9, "unit");
+  it("interpolate: directions on the circle, lengths in equal steps", async () => {
+    const from = weightedSum(
+      "from",
+      [{ rows: await rows(tensor([1, 0, 0], [3]), "unit"), weight: 2 }],
+      "unit",
+    );
+    const { data, translator } = interpolated(from, await rows(tensor([0, 9, 0], [3]), "unit"), 9, "unit");
     for (let i = 0; i < 9; i++) {
       const t = 0.1 + 0.1 * i;
       const direction = [Math.cos((t * Math.PI) / 2), Math.sin((t * Math.PI) / 2), 0];

@@ -16,7 +16,7 @@ import {
   type TextFunction,
   type Tr0nOptions,
 } from "../../lib/index.js";
-import { readImage } from "../../lib/base/image.js";
+import { readImage } from "../../lib/image/read.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import { bits, close, rejects, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
 import { numbers } from "../support/numbers.js";

@@ -8,19 +8,19 @@ const rows = (value: unknown, kind: ConditionKind = "raw", size = 3) =>
   conditionRows("condition", value, size, kind);
 
 describe("conditions", () => {
-  it("come from classes, tensors of rows, single vectors and embeddings", () => {
-    assert.deepEqual([...rows({ class: [2, 0] }, "probabilities").data], [0, 0, 1, 1, 0, 0]);
-    assert.equal(rows({ class: 1 }, "probabilities").count, 1);
-    assert.deepEqual([...rows(tensor([1, 2, 3], [3])).data], [1, 2, 3]);
-    assert.equal(rows(tensor([1, 2, 3, 4, 5, 6], [2, 3])).count, 2);
-    assert.deepEqual([...rows({ embedding: tensor([1, 2, 3], [1, 3]) }).data], [1, 2, 3]);
+  it("come from classes, tensors of rows, single vectors and embeddings", async () => {
+    assert.deepEqual([...(await rows({ class: [2, 0] }, "probabilities")).data], [0, 0, 1, 1, 0, 0]);
+    assert.equal((await rows({ class: 1 }, "probabilities")).count, 1);
+    assert.deepEqual([...(await rows(tensor([1, 2, 3], [3]))).data], [1, 2, 3]);
+    assert.equal((await rows(tensor([1, 2, 3, 4, 5, 6], [2, 3]))).count, 2);
+    assert.deepEqual([...(await rows({ embedding: tensor([1, 2, 3], [1, 3]) })).data], [1, 2, 3]);
   });
 
-  it("are normalised where only directions count, and copied always", () => {
+  it("are normalised where only directions count, and copied always", async () => {
     const given = tensor([3, 0, 4], [3]);
-    close(rows(given, "unit").data, [0.6, 0, 0.8], 1e-7);
+    close((await rows(given, "unit")).data, [0.6, 0, 0.8], 1e-7);
     assert.deepEqual([...given.data], [3, 0, 4]);
-    const raw = rows(given);
+    const raw = await rows(given);
     raw.data[0] = 9;
     assert.equal(given.data[0], 3);
   });
@@ -107,16 +107,16 @@ describe("conditions", () => {
   for (const [name, value, kind, code, message] of bad)
     it(`are not ${name}`, () => rejects(() => rows(value, kind), code, message));
 
-  it("get a stream that counts the equal rows before them", () => {
-    const streams = conditionStreams(rows({ class: [1, 1, 0, 1, 0] }, "probabilities"));
+  it("get a stream that counts the equal rows before them", async () => {
+    const streams = await conditionStreams(await rows({ class: [1, 1, 0, 1, 0] }, "probabilities"));
     assert.deepEqual([...streams], [0, 1, 0, 2, 1]);
-    assert.deepEqual([...conditionStreams(rows(tensor([0, -0, 1, -0, 0, 1], [2, 3])))], [0, 1]);
+    assert.deepEqual([...(await conditionStreams(await rows(tensor([0, -0, 1, -0, 0, 1], [2, 3]))))], [0, 1]);
   });
 
-  it("interpolate along the circle between directions, with weights 0.1 … 0.9", () => {
+  it("interpolate along the circle between directions, with weights 0.1 … 0.9", async () => {
     const { data, count } = interpolated(
-      rows(tensor([1, 0, 0], [3]), "unit"),
-      rows(tensor([0, 2, 0], [3]), "unit"),
+      await rows(tensor([1, 0, 0], [3]), "unit"),
+      await rows(tensor([0, 2, 0], [3]), "unit"),
       9,
       "unit",
     );
@@ -129,15 +129,15 @@ describe("conditions", () => {
 
   it("interpolate straight between distributions and between equal vectors", async () => {
     const mixed = interpolated(
-      rows({ class: 0 }, "probabilities"),
-      rows({ class: 2 }, "probabilities"),
+      await rows({ class: 0 }, "probabilities"),
+      await rows({ class: 2 }, "probabilities"),
       1,
       "probabilities",
     );
     assert.deepEqual([...mixed.data], [0.5, 0, 0.5]);
-    const same = rows(tensor([1, 2, 3], [3]));
+    const same = await rows(tensor([1, 2, 3], [3]));
     close(interpolated(same, same, 2, "raw").data, [1, 2, 3, 1, 2, 3], 1e-6);
-    const opposite = rows(tensor([-1, -2, -3], [3]));
+    const opposite = await rows(tensor([-1, -2, -3], [3]));
     await rejects(() => interpolated(same, opposite, 2, "raw"), "ERR_INVALID_ARGUMENT", /opposite/);
   });
 });

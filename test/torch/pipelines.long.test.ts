@@ -27,6 +27,17 @@ function checkGradients(actual: Float32Array, expected: Float32Array, n: number,
   assert.ok(worst <= 1e-3, `${what}: relative error ${worst} in a row`);
 }
 
+/** softmax of each row. */
+function softmaxRows(logits: Float32Array, width: number): Float64Array {
+  const out = Float64Array.from(logits, Math.exp);
+  for (let i = 0; i < out.length; i += width) {
+    const row = out.subarray(i, i + width);
+    const sum = row.reduce((a, b) => a + b, 0);
+    row.forEach((x, j) => (row[j] = x / sum));
+  }
+  return out;
+}
+
 describe("torchscript: pipelines of mixed formats", function () {
   this.timeout(240_000);
   const loaded = new Map<string, Model>();
@@ -133,7 +144,8 @@ describe("torchscript: pipelines of mixed formats", function () {
       const conditions = await tr0n.encode(latents);
       const space = await FeatureSpace.open(tr0n.objective);
       try {
-        const { features, probabilities } = await space.map(latents.data, n);
+        const { features, scores, kind } = await space.map(latents.data, n);
+        const probabilities = softmaxRows(kind === "logits" ? scores : scores.map(Math.log), classes);
         assert.deepEqual([space.width, space.classes], [64, classes]);
         assertClose(probabilities, conditions.data, 1e-5, "probabilities");
         const got = [images.data, conditions.data, features];

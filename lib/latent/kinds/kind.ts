@@ -2,8 +2,8 @@
 import type { Safetensors } from "../../base/safetensors.js";
 import type { Tensor } from "../../base/tensor.js";
 import type { Model } from "../../model/interface.js";
+import type { NativeLatentGroup, NativeRowMap } from "../../native/types/pipeline.js";
 import type { NativePrior } from "../../native/types/prior.js";
-import type { NativeRowMap } from "../../native/types/pipeline.js";
 import { integer, number, option } from "../../options/describe.js";
 import type { Factory, FamilyKind } from "../../options/family.js";
 import type { Moments } from "../moments.js";
@@ -36,14 +36,10 @@ export type OpenMapping = (mapping: Model, base: Density, dim: number) => Promis
 export interface Draws {
   /** What is drawn. */
   readonly base: Density;
-  /** What is made of that, rows [n, base.dim] → [n, dim]; absent where it is the prior itself. */
-  readonly rows?: (
-    draws: Float32Array,
-    n: number,
-    signal?: AbortSignal,
-  ) => Float32Array | Promise<Float32Array>;
-  /** With `rows`: mean and deviation of each dimension; absent where they must be estimated. */
-  readonly moments?: () => Moments;
+  /** What is made of that, [n, base.dim] → [n, dim]; absent where it is the prior itself. */
+  readonly made?: Pick<NativeLatentGroup, "table" | "rows" | "map">;
+  /** With `made`: mean and deviation of each dimension; absent where they must be estimated. */
+  readonly moments?: (signal?: AbortSignal) => Promise<Moments>;
 }
 
 /** Mapping networks of a file's latent: one for all, or by the generator's inputs. */

@@ -4,7 +4,6 @@ import { ArgumentError, FileError, invalid } from "../../base/errors.js";
 import { knownElementCount } from "../../base/tensor.js";
 import type { Model } from "../../model/interface.js";
 import { loadedModel } from "../../model/model.js";
-import { runJob } from "../../native/job.js";
 import { check } from "../../options/check.js";
 import { either, object, option } from "../../options/describe.js";
 import type { Spec } from "../../options/family.js";
@@ -90,14 +89,7 @@ export const mapped = defineLatent({
   bound: () => undefined,
   draws: async ({ mapping, base, dim }, open) => {
     const density = densityOf(base);
-    const map = await open(mapping, density, dim);
-    return {
-      base: density,
-      rows: async (draws, n, signal) => {
-        const [w] = await runJob("mapping latents", signal, () => map.run(draws, n));
-        return w!.data;
-      },
-    };
+    return { base: density, made: { map: await open(mapping, density, dim) } };
   },
   layered: true,
   needsMapping: true,

@@ -1,9 +1,11 @@
-import { createHash } from "node:crypto";
 import { shapeText } from "../../base/check.js";
+import { copyInTurns } from "../../base/copy.js";
 import { ArgumentError, FileError } from "../../base/errors.js";
+import { hashBytes } from "../../base/hash.js";
 import { readMatrix } from "../../base/read-matrix.js";
-import { takeTensor } from "../../base/safetensors.js";
+import { findTensor } from "../../base/safetensors.js";
 import { checkTensor, copyTensor, type Tensor } from "../../base/tensor.js";
+import { requireFinite } from "../../native/rows.js";
 import { checkValue } from "../../options/check.js";
 import { object, path, required } from "../../options/describe.js";
 import type { Spec } from "../../options/family.js";
@@ -49,24 +51,22 @@ function make(table: Tensor): TableLatent {
     throw new ArgumentError(`table: expected the shape [rows, dim], got ${shapeText(table.shape)}`, {
       code: "ERR_SHAPE_MISMATCH",
     });
-  const dim = checkValue(size, table.shape[1]!, "dim");
-  return Object.freeze({ kind: "table", dim, table: copyTensor(table) });
+  return finished(copyTensor(table));
 }
 
-function describe({ dim, table: { data, shape } }: TableLatent): StoredTable {
-  const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
+/** Tables that were made here, whose numbers need no second look and no second copy. */
+const made = new WeakSet<TableLatent>();
+
+function finished(own: Tensor): TableLatent {
+  const dim = checkValue(size, own.shape[1]!, "dim");
+  const latent: TableLatent = Object.freeze({ kind: "table", dim, table: own });
+  made.add(latent);
+  return latent;
+}
+
+async function describe({ dim, table: { data, shape } }: TableLatent): Promise<StoredTable> {
+  const sha256 = await hashBytes(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   return { kind: "table", dim, rows: shape[0]!, sha256 };
-}
-
-/** Rows of a table by draws [n, 1] from [0, rows]. */
-function rowsAt({ dim, table: { data, shape } }: TableLatent, draws: Float32Array, n: number): Float32Array {
-  const out = new Float32Array(n * dim);
-  for (let i = 0; i < n; i++) {
-    const row = Math.min(Math.floor(draws[i]!), shape[0]! - 1);
-    out.set(data.subarray(row * dim, (row + 1) * dim), i * dim);
-  }
-  return out;
 }
 
 export const table = defineLatent({
@@ -74,13 +74,19 @@ export const table = defineLatent({
   is: "the rows of a table, each as likely as the others",
   options,
   make,
-  check: (_: string, latent: TableLatent) => make(latent.table),
+  check: (_: string, latent: TableLatent) => (made.has(latent) ? latent : make(latent.table)),
   bound: () => undefined,
-  draws: (latent) => ({
-    base: densityOf({ kind: "uniform", dim: 1, low: 0, high: latent.table.shape[0]! }),
-    rows: (draws, n) => rowsAt(latent, draws, n),
-    moments: () => momentsOf([latent.table.data], latent.dim),
-  }),
+  draws: async ({ dim, table: { data, shape } }) => {
+    // Whoever has the latent can write to its numbers, while jobs use them where they lie.
+    const own = await copyInTurns(data);
+    const rows = shape[0]!;
+    await requireFinite("table", own);
+    return {
+      base: densityOf({ kind: "uniform", dim: 1, low: 0, high: rows }),
+      made: { table: { owned: own }, rows },
+      moments: (signal) => momentsOf(own, dim, signal),
+    };
+  },
   rule: "adam",
   describe,
   checkDescription: (name, stored: StoredTable) => {
@@ -88,11 +94,12 @@ export const table = defineLatent({
     return stored;
   },
   tensors: (latent) => ({ table: latent.table }),
-  restore: (stored, { tensors, path, tensorName }) => {
+  restore: async (stored, { tensors, path, tensorName }) => {
     const name = tensorName("table");
     const shape = [stored.rows, stored.dim];
-    const found = make({ data: takeTensor(tensors, path, name, shape), shape });
-    if (describe(found).sha256 !== stored.sha256)
+    const data = await copyInTurns(findTensor(tensors, path, name, shape));
+    const found = finished({ data, shape });
+    if ((await describe(found)).sha256 !== stored.sha256)
       throw new FileError("ERR_FILE_INVALID", `${path}: its table ${name} is not the one that was saved`);
     return found;
   },

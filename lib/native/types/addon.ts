@@ -5,8 +5,9 @@
 import type { NativeConfigField } from "./config.js";
 import type { DeviceId, NativeInventory, NativeDevice } from "./devices.js";
 import type { NativeSession, NativeSessionOptions, NativeTorchModel, NativeTorchOptions } from "./models.js";
-import type { NativeAugmentation, NativeAugmentedObjectiveConfig, NativeBlockRule, NativeObjective, NativeObjectiveConfig, NativeRowMap, NativeRowMapConfig } from "./pipeline.js";
+import type { NativeAugmentation, NativeAugmentedObjectiveConfig, NativeBlockRule, NativeLatentSource, NativeObjective, NativeObjectiveConfig, NativeRowMap, NativeRowMapConfig } from "./pipeline.js";
 import type { NativePrior } from "./prior.js";
+import type { NativeRowFunctions } from "./rows.js";
 import type { NativeSampleProgress, NativeSampleRequest, NativeSampleResult } from "./sampling.js";
 import type { NativeTrainer, NativeTrainerConfig, NativeTranslator, NativeTranslatorConfig } from "./translator.js";
 import type { NativeJob, Owned } from "./values.js";
@@ -25,7 +26,7 @@ export interface NativeCounters {
   openGpus: number;
 }
 
-export interface NativeBinding {
+export interface NativeBinding extends NativeRowFunctions {
   configFields(): NativeConfigField[];
   /** The path of ONNX Runtime's shared library; opened when the first session is made. */
   setOnnxRuntime(path: string): void;
@@ -91,8 +92,13 @@ export interface NativeBinding {
     n: number,
     objective?: NativeObjective,
   ): NativeTrainer;
-  /** Covariance [m, m] of rows [n, m] about their mean, over n − 1. */
-  covariance(rows: Float32Array | Owned<Float32Array>, n: number, m: number): NativeJob<Float32Array>;
+  /** `scale` (1) times the covariance [m, m] of rows [n, m] about their mean, over n − 1. */
+  covariance(
+    rows: Float32Array | Owned<Float32Array>,
+    n: number,
+    m: number,
+    scale?: number,
+  ): NativeJob<Float32Array>;
   createObjective(config: NativeObjectiveConfig): NativeObjective;
   createAugmentedObjective(config: NativeAugmentedObjectiveConfig): NativeObjective;
   /** Test hook: parameters [copies, 11] of a draw, as lib/objective/augment.ts names them. */
@@ -109,7 +115,7 @@ export interface NativeBinding {
     onProgress?: (p: NativeSampleProgress) => void,
   ): NativeJob<NativeSampleResult>;
   drawPrior(
-    prior: NativePrior,
+    prior: NativeLatentSource,
     seed: bigint,
     stream: number,
     first: number,

@@ -138,14 +138,33 @@ export interface NativeRowMap {
   ): NativeJob<{ data: Float32Array; shape: number[] }[]>;
   /**
    * Draws n latents of the prior (chains first … first + n − 1 of the pair stream, Purpose::pair) and maps them.
-   * `onProgress` gets the rows done.
+   * `onProgress` gets the rows done. ERR_DIVERGED for a number of the first output that is not finite, where `finite` asks.
    */
   pairs(
-    prior: NativePrior,
+    prior: NativeLatentSource,
     seed: bigint,
     first: number,
     n: number,
     onProgress?: (rows: number) => void,
+    finite?: boolean,
   ): NativeJob<{ z: Float32Array; outputs: { data: Float32Array; shape: number[] }[] }>;
   dispose(): void;
+}
+
+/** What a latent is made of: a factorised prior, whose numbers become those of the latent group by group. */
+export interface NativeLatentSource extends NativePrior {
+  /** Of all the prior's numbers, in their order; absent where they are the latent. */
+  groups?: readonly NativeLatentGroup[];
+}
+
+/** The next `base` numbers of the prior become the latent's next `size`. */
+export interface NativeLatentGroup {
+  base: number;
+  /** 0: they are left out. */
+  size: number;
+  /** [rows, size]: the row that one number in [0, rows] points to. */
+  table?: Owned<Float32Array>;
+  rows?: number;
+  /** What the numbers go through, with one output; without it and a table they are the latent's own. */
+  map?: NativeRowMap;
 }

@@ -1,8 +1,9 @@
 /** A sampling run, as the addon takes it. */
 import type { DeviceId } from "./devices.js";
-import type { NativeObjective } from "./pipeline.js";
+import type { NativeLatentSource, NativeObjective } from "./pipeline.js";
 import type { NativePrior } from "./prior.js";
 import type { NativeTranslator } from "./translator.js";
+import type { Owned } from "./values.js";
 
 export interface NativeSamplerConfig {
   start: "resample" | "translator" | "mode" | "prior";
@@ -38,14 +39,16 @@ export interface NativeSampleRequest {
    * candidates' y, which "resample" needs.
    */
   auxiliary?: { begin: number; stds?: Float32Array | null };
-  /** [B, m] */ conditions: Float32Array;
-  /** [B, m], the translator's, where they are not the objective's. */ translatorConditions?: Float32Array;
+  /** [B, m] */ conditions: Float32Array | Owned<Float32Array>;
+  /** [B, m], the translator's, where they are not the objective's. */ translatorConditions?: Float32Array | Owned<Float32Array>;
   conditionCount: number;
   /** [B] */ streams: Uint32Array;
   count: number;
   first?: number;
   /** [B·count, d]: stand in for draws of the prior where chains start there. */
   starts?: Float32Array;
+  /** What is drawn where chains start at the prior; absent where `prior` is not only its stand-in. */
+  source?: NativeLatentSource;
   /** Progress carries copies of energies (and of latents where `latents` is true) every `every` steps and at the end. */
   every?: number;
   latents?: boolean;

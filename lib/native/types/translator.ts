@@ -1,6 +1,6 @@
 /** The translator's network and its training, as the addon has them. */
 import type { DeviceId } from "./devices.js";
-import type { NativeJob } from "./values.js";
+import type { NativeJob, Owned } from "./values.js";
 
 export interface NativeTranslatorConfig {
   condition: number;
@@ -22,6 +22,11 @@ interface NativeMixture {
   /** [n, auxiliary] */ y: Float32Array;
 }
 
+export interface NativeHeadTurn {
+  factors: Float64Array;
+  centres: Float64Array;
+}
+
 export interface NativeTranslator {
   readonly device: DeviceId;
   readonly parameters: readonly { name: string; shape: number[]; offset: number; size: number }[];
@@ -30,6 +35,14 @@ export interface NativeTranslator {
   /** The same, made off the JavaScript thread. */
   copyValues(): NativeJob<Float32Array>;
   setValues(values: Float32Array): void;
+  /** The same, off the JavaScript thread. */
+  assignValues(values: Float32Array | Owned<Float32Array>): NativeJob<void>;
+  /** Output j of a head becomes factor·output + centre (j counts anew in each component); z's log deviations are set. */
+  calibrate(turns: {
+    z: NativeHeadTurn;
+    y?: NativeHeadTurn;
+    /** [d] */ logStds?: Float32Array;
+  }): NativeJob<void>;
   forward(c: Float32Array, n: number): NativeJob<NativeMixture>;
   /** log q(z_i | c_i). */
   logDensity(c: Float32Array, z: Float32Array, n: number): NativeJob<Float64Array>;
@@ -97,6 +110,11 @@ export interface NativeTrainer {
   /** Sets the translator's parameters, too. */
   setState(state: NativeTrainerState): NativeJob<void>;
   /** What other pairs say; y may be null, and then there are no residuals. */
-  heldOut(z: Float32Array, c: Float32Array, y: Float32Array | null, n: number): NativeJob<NativeHeldOut>;
+  heldOut(
+    z: Float32Array | Owned<Float32Array>,
+    c: Float32Array | Owned<Float32Array>,
+    y: Float32Array | Owned<Float32Array> | null,
+    n: number,
+  ): NativeJob<NativeHeldOut>;
   dispose(): void;
 }
