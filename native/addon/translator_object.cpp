@@ -160,7 +160,8 @@ Napi::Value TranslatorObject::forward(const Napi::CallbackInfo& info) {
     InputReader reader;
     const auto c = reader.read<float>(info[0], "c", product({n, config.condition}, "c"));
     require_memory(product({n, config.components, config.latent, sizeof(float)}, "n"), "the mixture");
-    const auto work = [translator, c, n](Job&) -> MakeValue {
+    const auto work = [translator, c, n](Job& job) -> MakeValue {
+      require_finite("c", c, job.token());
       auto mixture = std::make_shared<Mixture>(translator->get().forward(c.data, n));
       return [mixture](Napi::Env env) -> Napi::Value {
         Napi::Object result = Napi::Object::New(env);
@@ -234,7 +235,10 @@ Napi::Value TranslatorObject::loss(const Napi::CallbackInfo& info) {
     }
     LossOptions options;
     options.alpha = static_cast<float>(read_number(info[4], "alpha"));
-    const auto work = [translator, c, z, y, n, options](Job&) -> MakeValue {
+    const auto work = [translator, c, z, y, n, options](Job& job) -> MakeValue {
+      require_finite("z", z, job.token());
+      require_finite("c", c, job.token());
+      require_finite("y", y, job.token());
       auto gradients = std::make_shared<std::vector<float>>(translator->parameter_count());
       const double loss = translator->get().loss(c.data, z.data, y.data, n, options, gradients->data());
       return [loss, gradients](Napi::Env env) -> Napi::Value {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Translator, tensor } from "../../lib/index.js";
 import { decodeSafetensors, encodeSafetensors } from "../../lib/base/safetensors.js";
 import { parameterCount } from "../../lib/translator/shape.js";
-import { onDevices } from "../support/devices.js";
+import { emulator, onDevices } from "../support/devices.js";
 import { bits, close, rejects } from "../support/tiny.js";
 import { numbers } from "../support/numbers.js";
 
@@ -86,6 +86,49 @@ onDevices("Translator", (device) => {
     assert.notEqual(bits((await translator.sample(c, { count: 3, seed: 6 })).data), bits(draws.data));
     const first = await translator.sample(tensor(c.data.slice(0, 3), [1, 3]), { count: 2, seed: 5 });
     assert.equal(bits(first.data), bits(draws.data.slice(0, 8)));
+  });
+
+  it("draws where its parameters are: one more launch than its mixture takes, and what the CPU draws", async () => {
+    using onCpu = new Translator({ ...shape, device: "cpu", seed: 1 });
+    const draws = await translator.sample(c, { count: 5, seed: 5 });
+    close(draws.data, (await onCpu.sample(c, { count: 5, seed: 5 })).data, 1e-5, "draws");
+    const launched = async (run: () => Promise<unknown>): Promise<number> => {
+      const before = emulator()!.calls("cuLaunchKernel");
+      await run();
+      return emulator()!.calls("cuLaunchKernel") - before;
+    };
+    if (device !== "cuda" || !emulator()) return;
+    const forward = await launched(() => translator.forward(c));
+    assert.ok(forward > 0);
+    assert.equal(await launched(() => translator.sample(c, { count: 5, seed: 5 })), forward + 1);
+  });
+
+  it("draws component by inverse CDF and μ + σ·ε, in blocks of any size", async () => {
+    // More draws than one launch has, of more conditions than one pass takes.
+    const many = tensor(numbers(8, 3 * 300), [300, 3]);
+    const draws = await translator.sample(many, { count: 40, seed: 2 });
+    const row = 299;
+    const alone = await translator.sample(many, { count: 41, seed: 2 });
+    for (const i of [0, 17, 39])
+      assert.equal(
+        bits(draws.data.slice((row * 40 + i) * 4, (row * 40 + i + 1) * 4)),
+        bits(alone.data.slice((row * 41 + i) * 4, (row * 41 + i + 1) * 4)),
+      );
+    const { logits, means, stds } = await translator.forward(many);
+    let far = 0;
+    for (let i = 0; i < 300 * 40; i++) {
+      const at = Math.floor(i / 40);
+      const nearest = [0, 1].map((k) =>
+        Math.max(
+          ...[0, 1, 2, 3].map(
+            (j) => Math.abs(draws.data[4 * i + j]! - means.data[(2 * at + k) * 4 + j]!) / stds.data[j]!,
+          ),
+        ),
+      );
+      if (Math.min(...nearest) > 4.5) far++;
+    }
+    assert.ok(far < 5, `${far} of 12,000 draws are far from both components`);
+    assert.equal(logits.data.length, 600);
   });
 
   it("trains with its Trainer, the same however the steps are split", async () => {
