@@ -17,7 +17,7 @@ const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 rmSync(dist, { recursive: true, force: true });
 
 /** ES modules that require() cannot load everywhere are bundled; by the file that they come to lie in. */
-const vendors = { "protobuf.cjs": ["onnx-buf", "@bufbuild/protobuf"], "matrix.cjs": ["ml-matrix"] };
+const vendors = { "protobuf.cjs": ["onnx-buf", "@bufbuild/protobuf"] };
 const vendorOf = new Map(
   Object.entries(vendors).flatMap(([file, names]) => names.map((name) => [name, file])),
 );

@@ -122,13 +122,7 @@ export function decodeTranslatorFile(
     const spread = size > 0 ? takeTensor(tables, path, spreadName, [size]) : null;
     if (spread?.some((std) => !(std > 0 && std < Infinity)))
       throw fail(`${spreadName}: expected finite deviations above 0`);
-    const translator = await translatorFromFile(
-      rest,
-      path,
-      config.translator.bound ?? 0,
-      compute,
-      signal,
-    );
+    const translator = await translatorFromFile(rest, path, config.translator.bound ?? 0, compute, signal);
     const got = {
       latent: translator.latent,
       condition: translator.condition,
