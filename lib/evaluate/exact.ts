@@ -10,7 +10,7 @@ import { runJob } from "../native/job.js";
 /** Rows first … first + n − 1 of an endless list of prior draws, mapped. */
 export type DrawRows = (first: number, n: number) => Promise<DrawnRows>;
 
-export type ScoreKind = "logits" | "probabilities";
+type ScoreKind = "logits" | "probabilities";
 
 export interface DrawnRows {
   /** [n, d] */

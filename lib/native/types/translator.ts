@@ -22,7 +22,7 @@ interface NativeMixture {
   /** [n, auxiliary] */ y: Float32Array;
 }
 
-export interface NativeHeadTurn {
+interface NativeHeadTurn {
   factors: Float64Array;
   centres: Float64Array;
 }
