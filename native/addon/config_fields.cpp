@@ -30,7 +30,8 @@ void describe_value(Napi::Object& entry, const Field& field, const Value& value)
     entry.Set("default", number);
     if (std::isfinite(field.minimum))
       entry.Set(field.exclusive_minimum ? "exclusiveMinimum" : "minimum", field.minimum);
-    if (std::isfinite(field.maximum)) entry.Set("maximum", field.maximum);
+    if (std::isfinite(field.maximum))
+      entry.Set(field.exclusive_maximum ? "exclusiveMaximum" : "maximum", field.maximum);
     if (field.has_automatic) entry.Set("automatic", field.automatic_value);
   } else {
     entry.Set("type", "choice");

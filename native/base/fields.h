@@ -21,6 +21,9 @@ class Field {
   constexpr Field above(double value) const {
     return with(&Field::minimum, value).with(&Field::exclusive_minimum, true);
   }
+  constexpr Field below(double value) const {
+    return with(&Field::maximum, value).with(&Field::exclusive_maximum, true);
+  }
   /// The limits of a number in the words of its errors. Whole numbers have theirs from their limits.
   constexpr Field said(const char* text) const { return with(&Field::expected, text); }
   constexpr Field in(const char* text) const { return with(&Field::unit, text); }
@@ -34,13 +37,15 @@ class Field {
 
   bool allows(double value) const {
     if (has_automatic && value == automatic_value) return true;
-    return value - value == 0 && value <= maximum && (exclusive_minimum ? value > minimum : value >= minimum);
+    return value - value == 0 && (exclusive_minimum ? value > minimum : value >= minimum) &&
+           (exclusive_maximum ? value < maximum : value <= maximum);
   }
 
   const char *key, *label;
   const char *expected = "a finite number", *unit = "";
   double minimum = -kInfinity, maximum = kInfinity, automatic_value = 0;
-  bool exclusive_minimum = false, required = false, has_automatic = false, seed = false;
+  bool exclusive_minimum = false, exclusive_maximum = false, required = false, has_automatic = false,
+       seed = false;
 
  private:
   template <class T>

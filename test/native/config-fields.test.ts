@@ -82,11 +82,12 @@ describe("the fields of native configurations", () => {
 
   it("are refused beyond their limits, wrongly typed, not a number or unknown as a choice", async () => {
     for (const field of fields) {
-      const { minimum, exclusiveMinimum, maximum } = field;
+      const { minimum, exclusiveMinimum, maximum, exclusiveMaximum } = field;
       const step = field.type === "integer" ? 1 : 0.5;
       if (minimum !== undefined) await refused(field, minimum - step);
       if (exclusiveMinimum !== undefined) await refused(field, exclusiveMinimum);
       if (maximum !== undefined) await refused(field, maximum + step);
+      if (exclusiveMaximum !== undefined) await refused(field, exclusiveMaximum);
       await refused(field, Symbol("no value"));
       await refused(field, "no such value");
       if (field.type === "number" || field.type === "integer") await refused(field, NaN);

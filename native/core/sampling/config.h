@@ -8,6 +8,7 @@
 namespace tr0n {
 
 constexpr const char* kNotNegative = "a finite number of at least 0.000000";
+constexpr const char* kPositive = "a finite number above 0.000000";
 constexpr const char* kShare = "a finite number in [0.000000, 1.000000]";
 
 /// Where chains start.
@@ -87,8 +88,9 @@ struct UpdateGroup {
   /// Those that a sampler without groups has itself.
   template <class Self, class Visit>
   static void numbers(Self& self, const Visit& visit) {
-    visit(self.learning_rate, Field("learningRate", "learning rate").least(0).said(kNotNegative));
-    visit(self.momentum, Field("momentum", "momentum").least(0).most(1).said(kShare));
+    visit(self.learning_rate, Field("learningRate", "learning rate").above(0).said(kPositive));
+    visit(self.momentum,
+          Field("momentum", "momentum").least(0).below(1).said("a finite number in [0.000000, 1.000000)"));
     visit(self.noise, Field("noise", "noise").least(0).said(kNotNegative));
     visit(self.clip, Field("clip", "clip").least(0).said(kNotNegative).in("gradient norm"));
     visit(self.bound, Field("bound", "bound").least(0).said(kNotNegative));
@@ -133,23 +135,27 @@ struct SamplerConfig {
   template <class Self, class Visit>
   static void fields(Self& self, const Visit& visit) {
     constexpr double kMostSteps = (1 << 24) - 1;  // what the random numbers' counter holds
+    constexpr double kMostCandidates = 1 << 20;
     visit(self.start, Field("start", "start").needed());
     visit(self.kernel, Field("kernel", "kernel").needed());
     visit(self.steps, Field("steps", "steps").least(0).most(kMostSteps).needed());
     visit(self.fidelity, Field("fidelity", "fidelity").least(0).said(kNotNegative));
     visit(self.prior_weight, Field("priorWeight", "prior weight").least(0).said(kNotNegative));
-    visit(self.candidates, Field("candidates", "candidates").least(1).most(kMostSteps));
-    visit(self.max_candidates, Field("maxCandidates", "candidates").least(1).most(kMostSteps));
+    visit(self.candidates, Field("candidates", "candidates").least(1).most(kMostCandidates));
+    visit(self.max_candidates, Field("maxCandidates", "candidates").least(1).most(kMostCandidates));
     visit(self.prior_fraction, Field("priorFraction", "prior fraction").least(0).most(1).said(kShare));
     visit(self.min_ess, Field("minEss", "minimal effective sample size").least(0).said(kNotNegative));
-    visit(self.step_size, Field("stepSize", "step size").above(0).automatic(kAuto).said(kNotNegative));
-    visit(self.target_accept, Field("targetAccept", "target accept").least(0).most(1).said(kShare));
+    visit(self.step_size, Field("stepSize", "step size").above(0).automatic(kAuto).said(kPositive));
+    visit(self.target_accept, Field("targetAccept", "target accept")
+                                  .above(0)
+                                  .below(1)
+                                  .said("a finite number in (0.000000, 1.000000)"));
     visit(self.max_drift, Field("maxDrift", "max drift").least(0).automatic(kAuto).said(kNotNegative));
     visit(self.adapt, Field("adapt", "adapt"));
     visit(self.pilot_steps, Field("pilotSteps", "pilot steps").least(1).most(kMostSteps));
-    visit(self.rounds, Field("rounds", "rounds").least(1).most(kMostSteps));
+    visit(self.rounds, Field("rounds", "rounds").least(1).most(4096));
     visit(self.weight_learning_rate,
-          Field("weightLearningRate", "weight learning rate").least(0).said(kNotNegative));
+          Field("weightLearningRate", "weight learning rate").above(0).said(kPositive));
     visit(self.seed, Field("seed", "seed").random_seed());
   }
 };

@@ -48,7 +48,7 @@ struct TrainerConfig {
   template <class Self, class Visit>
   static void fields(Self& self, const Visit& visit) {
     visit(self.epochs, Field("epochs", "epochs").least(1).most(1 << 20).needed());
-    visit(self.batch, Field("batch", "batch").least(1).most(1 << 24).in("pairs").needed());
+    visit(self.batch, Field("batch", "batch").least(1).most(1 << 20).in("pairs").needed());
     visit(self.learning_rate,
           Field("learningRate", "learning rate").above(0).said("a finite number above 0"));
     visit(self.clip, Field("clip", "clip").least(0).said("a finite number, 0 or above"));
@@ -58,7 +58,7 @@ struct TrainerConfig {
     visit(self.auxiliary_begin, Field("auxiliaryBegin", "auxiliary begin").least(0).in("dimensions"));
     visit(self.sample_labels, Field("sampleLabels", "sample labels"));
     visit(self.noise, Field("noise", "noise"));
-    visit(self.noise_scale, Field("noiseScale", "noise scale"));
+    visit(self.noise_scale, Field("noiseScale", "noise scale").least(0).said("a finite number, 0 or above"));
     visit(self.seed, Field("seed", "seed").random_seed());
   }
 };

@@ -27,17 +27,18 @@ struct TranslatorConfig {
 
   template <class Self, class Visit>
   static void fields(Self& self, const Visit& visit) {
-    constexpr double kMost = 1 << 24;
-    visit(self.condition, Field("condition", "condition").least(1).most(kMost).needed());
-    visit(self.hidden, Field("hidden", "hidden").least(1).most(kMost).needed());
-    visit(self.latent, Field("latent", "latent").least(1).most(kMost).needed());
-    visit(self.components, Field("components", "components").least(1).most(kMost).needed());
-    visit(self.auxiliary, Field("auxiliary", "auxiliary").least(0).most(kMost));
-    visit(self.depth, Field("depth", "depth").least(1).most(kMost).in("blocks"));
+    constexpr double kMostWide = 1 << 20;
+    visit(self.condition, Field("condition", "condition").least(1).most(kMostWide).needed());
+    visit(self.hidden, Field("hidden", "hidden").least(1).most(kMostWide).needed());
+    visit(self.latent, Field("latent", "latent").least(1).most(1 << 24).needed());
+    visit(self.components, Field("components", "components").least(1).most(4096).needed());
+    visit(self.auxiliary, Field("auxiliary", "auxiliary").least(0).most(kMostWide));
+    visit(self.depth, Field("depth", "depth").least(1).most(64).in("blocks"));
     visit(self.deterministic, Field("deterministic", "deterministic"));
     visit(self.component_stds, Field("componentStds", "component stds"));
     visit(self.bound, Field("bound", "bound").least(0).said("a finite number, 0 or above"));
-    visit(self.initial_log_std, Field("initialLogStd", "initial log-std"));
+    visit(self.initial_log_std,
+          Field("initialLogStd", "initial log-std").least(-20).most(20).said("a finite number in [-20, 20]"));
   }
 
   void check() const;  ///< throws Error(ERR_INVALID_ARGUMENT)
