@@ -26,8 +26,8 @@ const scaled = {
   adaptive: option(scale, "s of c + s·‖c‖·ε/‖ε‖", { default: 1 }),
   pairs: option(scale, "with `from`: s of c + s·ε", { default: 1 }),
 };
-const kind = <const K extends string, const P extends Properties>(name: K, properties: P) =>
-  object({ kind: required(constant(name), "which"), ...properties });
+const kind = <const K extends string, const P extends Properties>(name: K, is: string, properties: P) =>
+  object({ kind: required(constant(name), is), ...properties });
 
 /**
  * As a configuration file has it: a covariance by its rows.
@@ -35,9 +35,9 @@ const kind = <const K extends string, const P extends Properties>(name: K, prope
  * @internal
  */
 export const noiseInFile = either(
-  kind("isotropic", { scale: scaled.isotropic }),
-  kind("adaptive", { scale: scaled.adaptive }),
-  kind("covariance", {
+  kind("isotropic", "the same noise in all directions", { scale: scaled.isotropic }),
+  kind("adaptive", "noise in proportion to the condition's length", { scale: scaled.adaptive }),
+  kind("covariance", "N(0, Σ)", {
     covariance: option(list(list(number())), "Σ, its rows", { otherwise: "Σ is estimated" }),
     from: option(words("pairs"), "what Σ is estimated from", {
       otherwise: "pairs, where there is no covariance",

@@ -1,5 +1,5 @@
 /**
- * Whatever the library can be told, a configuration file can say and docs/configuration.md names. Options are read off the
+ * Whatever the library can be told, a configuration file can say and docs/options.md names. Options are read off the
  * declarations, so that a new one fails here until it has its place, or a reason to have none.
  */
 import assert from "node:assert/strict";
@@ -86,7 +86,7 @@ function same(
 }
 
 describe("options of the library in a configuration file", () => {
-  const page = readFileSync(join(packageRoot, "docs", "configuration.md"), "utf8");
+  const page = readFileSync(join(packageRoot, "docs", "options.md"), "utf8");
   /** What the page has in code, words of it. */
   const documented = new Set(
     [...page.matchAll(/`([^`\n]+)`/g)].flatMap(([, code]) => code!.match(/[$A-Za-z]\w*/g) ?? []),
@@ -95,7 +95,7 @@ describe("options of the library in a configuration file", () => {
     assert.deepEqual(
       names.filter((name) => !documented.has(name)),
       [],
-      `${what}: not in docs/configuration.md`,
+      `${what}: not in docs/options.md`,
     );
 
   it("are all there: textEncoder", () => {
