@@ -1,5 +1,7 @@
 /** Families of kinds: each kind goes from a configuration through the library and a file, and comes back as it was. */
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { checkFile } from "../../lib/options/check.js";
 import { either } from "../../lib/options/describe.js";
 import { energy, latent, loadModel, stage, type Energy, type Latent } from "../../lib/index.js";
@@ -24,6 +26,7 @@ import {
 } from "../../lib/objective/energy.js";
 import { stages } from "../../lib/objective/stages/index.js";
 import { checkStages, stageInFile } from "../../lib/objective/stages.js";
+import { packageRoot } from "../../lib/native/binding.js";
 import { mappingModel } from "../support/latents.js";
 
 const json = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
@@ -126,4 +129,32 @@ describe("kinds of stages", () => {
     assert.throws(() => checkFile(stageInFile, { kind: "blur" }, undefined, "preprocess[0]"), known);
     assert.deepEqual(Object.keys(stage).sort(), [...stages.names(), "scale"].sort());
   });
+});
+
+describe("files of kinds", () => {
+  /** Folders, and their files that hold no kind; lists among them. */
+  const folders: Readonly<Record<string, { lists: string[]; others: string[] }>> = {
+    "sampling/samplers": { lists: ["index"], others: ["common"] },
+    "latent/kinds": {
+      lists: ["list", "factorised-list", "group-list"],
+      others: ["index", "kind", "factorised", "groups"],
+    },
+    "objective/energies": { lists: ["list", "all"], others: ["index", "kind"] },
+    "objective/stages": { lists: ["list", "all"], others: ["index", "kind"] },
+  };
+
+  for (const [folder, { lists, others }] of Object.entries(folders))
+    it(`stand in a list of lib/${folder}`, () => {
+      const path = join(packageRoot, "lib", folder);
+      const listed = lists.map((name) => readFileSync(join(path, `${name}.ts`), "utf8")).join("");
+      const files = readdirSync(path).map((file) => file.replace(/\.ts$/, ""));
+      for (const name of [...lists, ...others]) assert.ok(files.includes(name), `${name}.ts is no more`);
+      const kinds = files.filter((name) => ![...lists, ...others].includes(name));
+      assert.ok(kinds.length >= 5);
+      for (const name of kinds) {
+        // One line: what two lists have would be there twice.
+        const lines = listed.split("\n").filter((line) => line.includes(` from "./${name}.js"`));
+        assert.equal(lines.length, 1, `${name}.ts stands in ${lines.length} lines of ${lists.join(", ")}`);
+      }
+    });
 });
