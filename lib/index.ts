@@ -14,6 +14,7 @@ export type { DeviceId } from "./native/types/devices.js";
 export { loadModel } from "./model/model.js";
 export { type Model, type ModelOptions, type RunOptions, type ValueInfo } from "./model/interface.js";
 export { differentiate } from "./onnx/index.js";
+export { differentiateAsync, type DifferentiateAsyncOptions } from "./model/differentiate-async.js";
 export { differentiateModel, type DifferentiateModelOptions } from "./model/differentiate.js";
 export {
   latent,

@@ -89,6 +89,8 @@ const lazily = {
 for (const [entry, outfile] of [
   ["lib/index.ts", "dist/index.cjs"],
   ["lib/cli/main.ts", "dist/cli.cjs"],
+  // Under a name that no other program's file has beside a bundle which tr0n became part of.
+  ["lib/model/worker.ts", "dist/tr0n-worker.cjs"],
 ])
   await bundle({ entryPoints: [entry], outfile, plugins: [lazily] });
 chmodSync(join(dist, "cli.cjs"), 0o755);

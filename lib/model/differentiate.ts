@@ -4,7 +4,6 @@ import { checkBoolean, checkInteger, checkOptions, checkSignal } from "../base/c
 import { ModelError, invalid } from "../base/errors.js";
 import { modelSource, readGraph } from "./source.js";
 import {
-  differentiateSteps,
   encodeSteps,
   fixBatch,
   placeExternal,
@@ -12,6 +11,7 @@ import {
   type Graph,
 } from "../onnx/index.js";
 import { simplifyGraph } from "./simplify.js";
+import { offLoop } from "./off-loop.js";
 import { inSlices } from "./slices.js";
 import { checkedFileOf } from "./checked-file.js";
 
@@ -105,7 +105,7 @@ export async function differentiateSimplified(
 ): Promise<SimplifiedGradient> {
   const graph = how.batch === undefined ? given : fixBatch(given, how.batch).graph;
   const differentiated = (from: Graph): Promise<Graph> =>
-    inSlices("differentiation", differentiateSteps(from, options), how.signal);
+    offLoop("differentiation", "differentiate", [from], [options], how.signal);
   if (!how.simplify) return { graph: await differentiated(graph), kept: "not asked for" };
   const { graph: simplified, kept } = await simplifyGraph(graph, how.name, how.signal);
   if (kept !== null) return { graph: await differentiated(graph), kept };

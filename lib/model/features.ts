@@ -3,12 +3,12 @@ import { shapeText } from "../base/check.js";
 import { ArgumentError, describe } from "../base/errors.js";
 import { elementCount } from "../base/tensor.js";
 import type { NativeTorchModel } from "../native/types/models.js";
-import { composeSteps, DataType, type Dim, type Graph, type ValueInfo } from "../onnx/index.js";
+import { DataType, type Dim, type Graph, type ValueInfo } from "../onnx/index.js";
 import { findPenultimate, type FeatureValue } from "../onnx/penultimate.js";
 import { dimsOf } from "../onnx/queries.js";
 import { OnnxModel, type LoadedModel } from "./model.js";
 import type { Pipeline } from "./pipeline.js";
-import { inSlices } from "./slices.js";
+import { offLoop } from "./off-loop.js";
 
 /** What is wanted of the encoder. */
 interface Wanted {
@@ -68,14 +68,11 @@ async function appendOnnx(
   graph.outputs = [info(output, scores)];
   if (value.name !== output) graph.outputs.push(info(value.name, value.row));
   const behind = columns([batch, ...value.row], [batch, ...scores]);
-  const joined = await inSlices(
+  const joined = await offLoop(
     "evaluate",
-    composeSteps(
-      graph,
-      behind,
-      { features: value.name, scores: output },
-      { prefix: "columns/", keepOutputs: [output] },
-    ),
+    "compose",
+    [graph, behind],
+    [{ features: value.name, scores: output }, { prefix: "columns/", keepOutputs: [output] }],
     signal,
   );
   const row = [elementCount(value.row) + size];

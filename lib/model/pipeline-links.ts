@@ -3,9 +3,10 @@ import { differentiateSimplified } from "./differentiate.js";
 import type { OnnxModel } from "./model.js";
 import type { NativeOnnxSegment } from "../native/types/pipeline.js";
 import type { NativeSession, NativeTorchModel } from "../native/types/models.js";
-import { cutSteps, toRunSteps, type Graph } from "../onnx/index.js";
+import { cutSteps, type Graph } from "../onnx/index.js";
 import type { Probe } from "./output-guard.js";
 import type { ModelWithin } from "./pipeline-guard.js";
+import { graphAsRun } from "./off-loop.js";
 import { inSlices } from "./slices.js";
 import type { Tensor } from "../base/tensor.js";
 
@@ -77,7 +78,7 @@ export async function graphSegment(
   const [cotangent, gradientOutput] = [`grad_${output}`, `grad_${input}`];
   const segment = { name, inputShape, input, output, cotangent, gradient: gradientOutput };
   const what = "preparing the models";
-  const forward = await open(await inSlices(what, toRunSteps(graph), signal), name);
+  const forward = await open(await graphAsRun(graph, signal), name);
   if (!gradient) return { ...segment, forward, recorded: null, backward: null, saved: [] };
   const differentiated = await differentiateSimplified(
     graph,

@@ -16,11 +16,11 @@ import type {
   NativeSegment,
 } from "../native/types/pipeline.js";
 import type { NativeSession, NativeTorchModel } from "../native/types/models.js";
-import { composeSteps, roundsCoarsely, toRunSteps, type Dim, type Graph, type Steps } from "../onnx/index.js";
+import { roundsCoarsely, type ComposeOptions, type Dim, type Graph } from "../onnx/index.js";
 import { checkSame } from "./output-guard.js";
 import { observed, type ModelWithin } from "./pipeline-guard.js";
 import { rowFacts, segmentSessions } from "./row-facts.js";
-import { inSlices } from "./slices.js";
+import { graphAsRun, offLoop } from "./off-loop.js";
 import type { Tensor } from "../base/tensor.js";
 import { checkEnergies, checkLink, type Segments } from "./pipeline-checks.js";
 import {
@@ -77,7 +77,7 @@ export class Pipeline {
     if (split) {
       const made = split.graph.outputs;
       const connections = Object.fromEntries(split.names.map((name, index) => [name, made[index]!.name]));
-      graph = await this.slices(composeSteps(split.graph, graph, connections, { prefix, keepOutputs: [] }));
+      graph = await this.joined(split.graph, graph, connections, { prefix, keepOutputs: [] });
     }
     await this.graph(graph, { name: model.name, row, prefix, own: { model, output, inputs: split?.feeds } });
   }
@@ -100,7 +100,7 @@ export class Pipeline {
       const keepOutputs = [...new Set([...observed(before.within), ...(own ? [before.output] : [])])];
       kept = keepOutputs.length;
       const connections = { [input.name]: before.output };
-      joined = await this.slices(composeSteps(before.graph, graph, connections, { prefix, keepOutputs }));
+      joined = await this.joined(before.graph, graph, connections, { prefix, keepOutputs });
     } else input.dims = [input.dims?.[0] ?? this.batch, ...this.row];
     const output = joined.outputs.at(-1)!;
     const within: ModelWithin[] = [...(before?.within ?? [])];
@@ -155,7 +155,7 @@ export class Pipeline {
       return keepRules(map, facts.ruleKey);
     }
     const { graph, inputShape, output } = only;
-    const session = await open(await this.slices(toRunSteps(graph)), name);
+    const session = await open(await graphAsRun(graph, this.signal), name);
     await checkLink(only, session, await probe.rows(fixedBatch), {}, probe, name);
     const facts = await this.facts([session], { fixedBatch, maxBatch });
     const map = callNative(() =>
@@ -201,7 +201,7 @@ export class Pipeline {
       differentiated?.();
       gradientSession = await open(both, "energy and gradient");
     }
-    const energy = await open(await this.slices(toRunSteps(graph)), "energy");
+    const energy = await open(await graphAsRun(graph, this.signal), "energy");
     const before = await this.segments(this.links.slice(0, -1), gradient, options);
     const { rows, result } = before;
     // Conditions have no part in what the models give. A unit vector serves every energy.
@@ -255,8 +255,13 @@ export class Pipeline {
     });
   }
 
-  private slices<T>(steps: Steps<T>): Promise<T> {
-    return inSlices("preparing the models", steps, this.signal);
+  private joined(
+    first: Graph,
+    second: Graph,
+    connections: Record<string, string>,
+    options: ComposeOptions,
+  ): Promise<Graph> {
+    return offLoop("preparing the models", "compose", [first, second], [connections, options], this.signal);
   }
 
   /** What the pipeline is made of, to be run as one part of something else. */

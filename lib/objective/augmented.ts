@@ -4,11 +4,11 @@ import { keepRules } from "../model/block-rules.js";
 import type { Pipeline } from "../model/pipeline.js";
 import type { PipelineOptions } from "../model/pipeline-links.js";
 import { segmentSessions } from "../model/row-facts.js";
-import { inSlices } from "../model/slices.js";
+import { graphAsRun } from "../model/off-loop.js";
 import { native } from "../native/binding.js";
 import { callNative } from "../native/job.js";
 import type { NativeObjective } from "../native/types/pipeline.js";
-import { removeDead, toRunSteps, type Graph } from "../onnx/index.js";
+import { removeDead, type Graph } from "../onnx/index.js";
 import type { Range } from "../base/range.js";
 import { augmentGraph, nativeAugmentation, type Augmentation } from "./augment.js";
 
@@ -39,10 +39,7 @@ export async function augmentedObjective(
   const segments = await generator.asSegments(gradient, options);
   const graph = augmentGraph(augment, imageShape, { range });
   const objective = await makeObjective();
-  const augmentation = await open(
-    await inSlices("preparing the models", toRunSteps(graph), stop),
-    "augmentation",
-  );
+  const augmentation = await open(await graphAsRun(graph, stop), "augmentation");
   const transpose = gradient ? await open(await transposed(graph), "augmentation (backward)") : null;
   const sessions = [...segmentSessions(segments), augmentation, ...(transpose ? [transpose] : [])];
   const facts = await generator.facts(sessions, limits);

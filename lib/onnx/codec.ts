@@ -75,6 +75,24 @@ export function* decodeSteps(bytes: Uint8Array, name = "the model"): Steps<Graph
     tensorDims(tensor);
     initializers.set(tensor.name, tensor);
   }
+  const graph = yield* graphOf(model, proto, initializers, name);
+  sortGraph(graph, name);
+  return graph;
+}
+
+/** The graph of bytes that {@link encodeSteps} made of one, which has been checked: everything is as and where it was. */
+export function* graphSteps(bytes: Uint8Array): Steps<Graph> {
+  const model = yield* readModel(bytes);
+  const proto = model.graph!;
+  return yield* graphOf(model, proto, new Map(proto.initializer.map((tensor) => [tensor.name, tensor])), "");
+}
+
+function* graphOf(
+  model: ModelProto,
+  proto: GraphProto,
+  initializers: Map<string, TensorProto>,
+  name: string,
+): Steps<Graph> {
   const version = (value: bigint, what: string): number => {
     if (value > -(1n << 31n) && value < 1n << 31n) return Number(value);
     throw new ModelError("ERR_MODEL_INVALID", `${name}: ${value} is no version of ${what}`);
@@ -87,10 +105,14 @@ export function* decodeSteps(bytes: Uint8Array, name = "the model"): Steps<Graph
     outputs: proto.output.map(decodeValue),
     initializers,
     nodes: [],
-    valueInfos: new Map(proto.valueInfo.map((value) => [value.name, decodeValue(value)])),
+    valueInfos: new Map(),
     functions: model.functions,
     metadata: new Map(model.metadataProps.map((entry) => [entry.key, entry.value])),
   };
+  for (const value of proto.valueInfo) {
+    graph.valueInfos.set(value.name, decodeValue(value));
+    yield;
+  }
   for (const node of proto.node) {
     graph.nodes.push(decodeNode(node));
     yield;
@@ -100,7 +122,6 @@ export function* decodeSteps(bytes: Uint8Array, name = "the model"): Steps<Graph
       standardDomain(entry.domain),
       version(entry.version, `the operators of "${entry.domain || "ai.onnx"}"`),
     );
-  sortGraph(graph, name);
   return graph;
 }
 
@@ -133,16 +154,19 @@ function* readModel(bytes: Uint8Array): Steps<ModelProto> {
   if (graphs.length === 0) return model;
   const nodes: NodeProto[] = [];
   const initializers: TensorProto[] = [];
+  const values: ValueInfoProto[] = [];
   // Twice the same message means both together.
   const [only] = graphs;
-  const rest = yield* split(graphs.length === 1 ? only! : joined(graphs), [1, 5], (number, content) => {
+  const rest = yield* split(graphs.length === 1 ? only! : joined(graphs), [1, 5, 13], (number, content) => {
     if (number === 1) nodes.push(fromBinary(NodeProtoSchema, content));
+    else if (number === 13) values.push(fromBinary(ValueInfoProtoSchema, content));
     else initializers.push(fromBinary(TensorProtoSchema, content));
   });
   yield;
   model.graph = fromBinary(GraphProtoSchema, rest);
   model.graph.node = nodes;
   model.graph.initializer = initializers;
+  model.graph.valueInfo = values;
   return model;
 }
 

@@ -56,16 +56,37 @@ export { graphCost, graphFlops, graphWeightBytes, type GraphCost } from "./cost.
 export { inferShapes, Shapes, type TensorType } from "./shapes.js";
 export { inspectGraph, type GraphSummary } from "./inspect.js";
 export { upgradeGraph } from "./upgrade.js";
-export { DataType, isFloat, makeTensor, readNumbers, tensorBytes, tensorDims, typeName } from "./tensors.js";
+export {
+  DataType,
+  ElsewhereError,
+  isFloat,
+  makeTensor,
+  readNumbers,
+  tensorBytes,
+  tensorDims,
+  typeName,
+} from "./tensors.js";
 export { inlineFunctions } from "./inline.js";
 export { batchFirstGraph, movedAxes, type BatchAxes } from "./batch-first.js";
 export { floatEdgesGraph, wholeRanges } from "./float-edges.js";
 export { fixBatch } from "./batch.js";
 export { inputScaling, type InputScaling } from "./input-scaling.js";
 export { randomNodes } from "./random.js";
-export { graphToRun, toRunSteps } from "./prepare.js";
+export { graphToRun, runsAsItIs, toRunSteps } from "./prepare.js";
+export { noteReader, packSteps, unpackSteps, Weights, type Parcel } from "./parcel.js";
 export { finish, type Steps } from "./steps.js";
 export { productWeights, sharedProductBytes } from "./product-weights.js";
+
+export interface DifferentiateBytesOptions {
+  /** Inputs to differentiate with respect to. Default: all float inputs. */
+  wrt?: string[];
+  /** Outputs to differentiate. Default: all float outputs. */
+  outputs?: string[];
+  /** In place of "grad_", as the gradient of a gradient needs. */
+  prefix?: string;
+  /** Accept a model that draws random numbers of its own on the way to a differentiated output. Default false. */
+  allowRandom?: boolean;
+}
 
 /**
  * ONNX bytes → ONNX bytes with `grad_<output>` inputs and `grad_<input>` outputs.
@@ -75,19 +96,17 @@ export { productWeights, sharedProductBytes } from "./product-weights.js";
  * @param options.prefix in place of "grad_", as the gradient of a gradient needs
  * @param options.allowRandom accept a model that draws random numbers of its own on the way to a differentiated output
  */
-export function differentiate(
-  onnx: Uint8Array,
-  options: { wrt?: string[]; outputs?: string[]; prefix?: string; allowRandom?: boolean } = {},
-): Uint8Array {
-  checkNames(options);
-  const { wrt, outputs, prefix, allowRandom } = options;
-  if (prefix !== undefined && (typeof prefix !== "string" || prefix === ""))
-    throw invalid("prefix", "a text", prefix);
-  return encodeModel(differentiateGraph(decodeModel(onnx), { wrt, outputs, prefix, allowRandom }));
+export function differentiate(onnx: Uint8Array, options: DifferentiateBytesOptions = {}): Uint8Array {
+  return encodeModel(differentiateGraph(decodeModel(onnx), checkedDifferentiation(options)));
 }
 
-function checkNames(options: { wrt?: string[]; outputs?: string[] }): void {
-  for (const [name, value] of Object.entries({ wrt: options.wrt, outputs: options.outputs }))
+/** @throws ArgumentError */
+export function checkedDifferentiation(options: DifferentiateBytesOptions): DifferentiateBytesOptions {
+  const { wrt, outputs, prefix, allowRandom } = options;
+  for (const [name, value] of Object.entries({ wrt, outputs }))
     if (value !== undefined && !(Array.isArray(value) && value.every((entry) => typeof entry === "string")))
       throw invalid(name, "an array of names", value);
+  if (prefix !== undefined && (typeof prefix !== "string" || prefix === ""))
+    throw invalid("prefix", "a text", prefix);
+  return { wrt, outputs, prefix, allowRandom };
 }

@@ -26,8 +26,13 @@ export function graphToRun(graph: Graph): Graph {
   return finish(toRunSteps(graph));
 }
 
+/** Whether {@link graphToRun} has nothing to do. */
+export function runsAsItIs(graph: Graph): boolean {
+  return !graph.nodes.some(({ domain, opType }) => domain === "" && opType === "ConvTranspose");
+}
+
 export function* toRunSteps(graph: Graph): Steps<Graph> {
-  if (!graph.nodes.some(({ domain, opType }) => domain === "" && opType === "ConvTranspose")) return graph;
+  if (runsAsItIs(graph)) return graph;
   try {
     return yield* bothSteps(yield* preparedSteps(graph));
   } catch (error) {

@@ -6,7 +6,7 @@ import {
   TensorProtoSchema,
   type TensorProto,
 } from "onnx-buf";
-import { ModelError } from "../base/errors.js";
+import { ModelError, Tr0nError } from "../base/errors.js";
 import { exactInteger, isWithin, toInt64 } from "./int64.js";
 
 export { DataType };
@@ -151,13 +151,25 @@ export function readFloats(tensor: TensorProto): ArrayLike<number> | null {
   return isFloat(tensor.dataType) ? (readNumbers(tensor) as ArrayLike<number> | null) : null;
 }
 
+/** The data of a constant whose numbers another thread has. */
+export const numbersElsewhere = new Uint8Array(0);
+
+/** A pass wants the numbers of a constant that another thread has: it is to be given them, and run again. */
+export class ElsewhereError extends Tr0nError {
+  constructor(tensor: TensorProto) {
+    super("ERR_INTERNAL", `the numbers of constant "${tensor.name}" did not come along`);
+    this.name = "Tr0nError";
+  }
+}
+
 /**
  * The numbers of a constant, row-major: a view for aligned float32 and float64, else a copy. null when the data
  * is in another file or of a type without numbers. 64-bit integers beyond 2⁵³ are bigints, all others numbers.
  *
- * @throws ModelError when data and dimensions disagree.
+ * @throws ModelError when data and dimensions disagree, ElsewhereError.
  */
 export function readNumbers(tensor: TensorProto): ArrayLike<number | bigint> | null {
+  if (tensor.rawData === numbersElsewhere) throw new ElsewhereError(tensor);
   if (isExternal(tensor)) return null;
   const size = elementBytes.get(tensor.dataType);
   if (size === undefined) return null;
