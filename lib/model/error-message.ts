@@ -30,7 +30,7 @@ export function revived(message: ErrorMessage): unknown {
     ? new LimitError(message.message)
     : code === "ERR_INTERNAL"
       ? new Tr0nError(code, message.message)
-      : toTr0nError(message);
+      : toTr0nError(Object.assign(new Error(message.message), { code }));
   if (message.cause)
     Object.defineProperty(error, "cause", {
       value: revived(message.cause as ErrorMessage),

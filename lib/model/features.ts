@@ -72,7 +72,10 @@ async function appendOnnx(
     "evaluate",
     "compose",
     [graph, behind],
-    [{ features: value.name, scores: output }, { prefix: "columns/", keepOutputs: [output] }],
+    [
+      { features: value.name, scores: output },
+      { prefix: "columns/", keepOutputs: [output] },
+    ],
     signal,
   );
   const row = [elementCount(value.row) + size];

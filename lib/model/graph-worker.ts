@@ -86,7 +86,11 @@ export class GraphWorker {
     try {
       const answer = await abortable(what, this.ask(job), signal);
       if ("error" in answer) throw revived(answer.error) ?? new WeightsWanted();
-      return await inSlices(what, unpackSteps(answer.parcel, (note) => weights.restored(note)), signal);
+      return await inSlices(
+        what,
+        unpackSteps(answer.parcel, (note) => weights.restored(note)),
+        signal,
+      );
     } finally {
       Atomics.store(new Int32Array(stop), 0, 1);
       this.forget(job.id);

@@ -23,7 +23,11 @@ type NotGraphs<A> = A extends [Graph, ...infer R] ? NotGraphs<R> : A;
 /** What a pass takes behind its graphs. */
 export type PassOptions<P extends PassName> = Rest<(typeof passes)[P]>;
 
-export function passSteps(pass: PassName, graphs: readonly Graph[], options: readonly unknown[]): Steps<Graph> {
+export function passSteps(
+  pass: PassName,
+  graphs: readonly Graph[],
+  options: readonly unknown[],
+): Steps<Graph> {
   return (passes[pass] as (...args: unknown[]) => Steps<Graph>)(...graphs, ...options);
 }
 
@@ -41,4 +45,6 @@ export interface Job {
   readonly stop: SharedArrayBuffer;
 }
 
-export type Answer = { readonly id: number } & ({ readonly parcel: Parcel } | { readonly error: ErrorMessage });
+export type Answer = { readonly id: number } & (
+  { readonly parcel: Parcel } | { readonly error: ErrorMessage }
+);

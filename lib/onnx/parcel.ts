@@ -53,7 +53,9 @@ const heedless = new Set(["MatMul", "Gemm", "Conv", "Gather", "Transpose"]);
  * sizes; null: all travel, each copied once.
  */
 export function* packSteps(graph: Graph, weights: Weights | null): Steps<Parcel> {
-  const [initializers, nodes] = weights ? yield* lightened(graph, weights) : [graph.initializers, graph.nodes];
+  const [initializers, nodes] = weights
+    ? yield* lightened(graph, weights)
+    : [graph.initializers, graph.nodes];
   const untyped = valueLists(graph).flatMap((list, which) =>
     [...list].flatMap(({ elemType, dims, otherType }, at): [number, number, Dim[]][] =>
       elemType === 0 && dims && !otherType ? [[which, at, dims]] : [],
