@@ -13,7 +13,7 @@ export { devices, type Device, type DeviceInfo, type Precision } from "./native/
 export type { DeviceId } from "./native/types/devices.js";
 export { loadModel } from "./model/model.js";
 export { type Model, type ModelOptions, type RunOptions, type ValueInfo } from "./model/interface.js";
-export { differentiate } from "./onnx/index.js";
+export { differentiate, type DifferentiateBytesOptions } from "./onnx/index.js";
 export { differentiateAsync, type DifferentiateAsyncOptions } from "./model/differentiate-async.js";
 export { differentiateModel, type DifferentiateModelOptions } from "./model/differentiate.js";
 export {
