@@ -17,7 +17,7 @@ export class WorkerLost extends Error {}
 /** A pass needs numbers of weights that stayed here. */
 class WeightsWanted extends Error {}
 
-export interface GraphWorkerOptions {
+interface GraphWorkerOptions {
   /** The worker's program; undefined: there is none. */
   file: string | undefined;
   /** Milliseconds without a job after which the thread ends. */

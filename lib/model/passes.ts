@@ -10,7 +10,7 @@ import {
 import type { ErrorMessage } from "./error-message.js";
 
 /** Each takes graphs, then what can be copied, and makes a graph. */
-export const passes = {
+const passes = {
   compose: composeSteps,
   differentiate: differentiateSteps,
   toRun: toRunSteps,
