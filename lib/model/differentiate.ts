@@ -2,7 +2,7 @@
 import { relative } from "node:path";
 import { checkBoolean, checkInteger, checkOptions, checkSignal } from "../base/check.js";
 import { ModelError, invalid } from "../base/errors.js";
-import { ownSource, readGraph } from "./source.js";
+import { modelSource, readGraph } from "./source.js";
 import {
   encodeSteps,
   fixBatch,
@@ -41,7 +41,7 @@ export interface DifferentiateModelOptions {
  * differentiate() makes them, after ONNX Runtime has folded the model. Weights in files beside the model stay there; the
  * result names them relative to the model's folder.
  *
- * @param source a path, a file URL, or the model's bytes, which must stay as they are until the promise is settled
+ * @param source a path, a file URL, or the model's bytes (copied)
  * @throws ModelError ERR_NO_GRADIENT naming the node, also where all gradients would be zero; ERR_MODEL_UNSUPPORTED for
  *   random numbers, or over 2 GB in one file; ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID; ArgumentError; AbortError
  */
@@ -71,7 +71,7 @@ export async function differentiateModel(
   const batch =
     o.batch === undefined ? undefined : checkInteger("options.batch", o.batch, 1, { min: 1, max: 2 ** 20 });
   checkSignal("options.signal", o.signal);
-  const from = await ownSource("differentiateModel", source, o.baseDirectory, o.signal);
+  const from = modelSource(source, o.baseDirectory);
   const { wrt, outputs, prefix } = o;
   const { graph } = await differentiateSimplified(
     await readGraph(from, o.signal),

@@ -3,7 +3,7 @@ import { check } from "../options/check.js";
 import { checkModelDevice, type Device } from "../native/devices.js";
 import { ArgumentError, ModelError, invalid } from "../base/errors.js";
 import { runJob, throwIfAborted } from "../native/job.js";
-import { modelSource, openSource, ownSource } from "./source.js";
+import { modelSource, openSource } from "./source.js";
 import { native } from "../native/binding.js";
 import { modelOptions, type Model, type ModelOptions } from "./interface.js";
 import { OnnxModel } from "./onnx-model.js";
@@ -15,8 +15,8 @@ export { OnnxModel, TorchModel };
 /**
  * Loads and checks an ONNX or TorchScript model. A TorchScript model is run a few times on zeros to find its shapes.
  *
- * @param source a path, a file URL, or the model's bytes: they must stay as they are until the promise is settled, and may be
- *   changed then
+ * @param source a path, a file URL, or the model's bytes: they are copied at once, which holds the event loop where they
+ *   are hundreds of megabytes; a path does not
  * @throws ModelError ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID (empty, truncated, neither format, refused by the runtime),
  *   ERR_MODEL_CODE (TorchScript with operators that do more than compute, without `allowCode`),
  *   ERR_MODEL_UNSUPPORTED (operators the runtime does not have; TorchScript in half precision or without tensor outputs; ONNX
@@ -27,7 +27,7 @@ export { OnnxModel, TorchModel };
 export async function loadModel(source: string | URL | Uint8Array, options?: ModelOptions): Promise<Model> {
   const o = check(modelOptions, options, { name: "options", prefix: "options." });
   const { threads = 0, simplify, allowRandom, allowCode } = o;
-  const from = await ownSource("loadModel", source, o.baseDirectory, o.signal);
+  const from = modelSource(source, o.baseDirectory);
   throwIfAborted("loadModel", o.signal);
 
   const head = await from.head();

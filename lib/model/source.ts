@@ -12,7 +12,7 @@ import { checkBeforeOpening } from "./outline.js";
 import { native } from "../native/binding.js";
 import type { NativeSession } from "../native/types/models.js";
 import type { Owned } from "../native/types/values.js";
-import { decodeSteps, type Graph, type Steps } from "../onnx/index.js";
+import { decodeSteps, type Graph } from "../onnx/index.js";
 import { inSlices } from "./slices.js";
 import type { CheckedFile } from "./checked-file.js";
 import { maxModelBytes, openGraph, resolveExternal, tooLarge } from "./weights.js";
@@ -32,38 +32,8 @@ export interface Source {
   eachPart(use: (part: Uint8Array) => void): Promise<void>;
 }
 
-/** Bytes that are copied in one step: less than a millisecond. */
-const copiedBytes = 1 << 20;
-
 /**
- * As {@link modelSource}, of bytes that the caller may change when this has come to its end: they are copied, in slices of the
- * event loop.
- *
- * @param what what messages call it
- * @throws as modelSource(), AbortError
- */
-export async function ownSource(
-  what: string,
-  source: unknown,
-  baseDirectory: unknown,
-  signal: AbortSignal | undefined,
-): Promise<Source> {
-  const from = modelSource(source, baseDirectory);
-  if (!(source instanceof Uint8Array)) return from;
-  return bytesSource(await inSlices(what, copied(source), signal), from.folder);
-}
-
-function* copied(bytes: Uint8Array): Steps<Uint8Array> {
-  const result = new Uint8Array(bytes.length);
-  for (let at = 0; at < bytes.length; at += copiedBytes) {
-    result.set(bytes.subarray(at, at + copiedBytes), at);
-    yield;
-  }
-  return result;
-}
-
-/**
- * @param source a path, a file URL, or a model's bytes, which nobody changes
+ * @param source a path, a file URL, or a model's bytes (copied)
  * @param baseDirectory for bytes: the folder that external data lies in
  */
 export function modelSource(source: unknown, baseDirectory?: unknown): Source {
@@ -78,7 +48,10 @@ export function modelSource(source: unknown, baseDirectory?: unknown): Source {
   return source instanceof Uint8Array ? bytesSource(source, null) : pathSource(source);
 }
 
-function bytesSource(bytes: Uint8Array, folder: ModelFolder | null): Source {
+function bytesSource(given: Uint8Array, folder: ModelFolder | null): Source {
+  // At once, for what the caller does to them from now on must change nothing. Not slice(): a Node Buffer has its own, which
+  // makes a view.
+  const bytes = new Uint8Array(given);
   return {
     name: "the model given as bytes",
     native: { owned: bytes },
