@@ -166,11 +166,9 @@ async function measure(checkout: string, rows: number, only: RegExp): Promise<Me
     );
     await phase(`table: draw ${rows} latents`, () => tr0n.drawPrior(rows, { seed: 1 }));
     const n = Math.ceil(rows / 10);
+    const embedding = tensor(numbers(5, n * 64), [n, 64]);
     await phase(`table: sample ${n} chains from the prior`, () =>
-      tr0n.sample(
-        { embedding: tensor(numbers(5, n * 64), [n, 64]) },
-        { seed: 1, sampler: sampler.direct({ start: "prior" }) },
-      ),
+      tr0n.sample({ embedding }, { seed: 1, sampler: sampler.direct({ start: "prior" }) }),
     );
     await phase("table: save", () => tr0n.save(join(folder, "table.safetensors")));
     const again = await phase("table: load", () =>
