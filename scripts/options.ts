@@ -8,7 +8,9 @@ import { pairsCommand } from "../lib/cli/pairs.js";
 import { sampleCommand } from "../lib/cli/sample.js";
 import { trainCommand } from "../lib/cli/train.js";
 import { evaluateOptions } from "../lib/evaluate/options.js";
+import { textEncoderOptions } from "../lib/condition/text-encoder.js";
 import { latents } from "../lib/latent/kinds/index.js";
+import { differentiateModelOptions } from "../lib/model/differentiate.js";
 import { modelOptions } from "../lib/model/interface.js";
 import { augmentationOptions } from "../lib/objective/augment.js";
 import { compositionOptions } from "../lib/objective/composition-options.js";
@@ -52,6 +54,11 @@ const { generator, outputs, textEncoder } = documentShape.form.properties;
 const sections: Section[] = [
   { title: "Models", words: "`loadModel(source, options)`", properties: modelOptions.form.properties },
   {
+    title: "Gradients of a model",
+    words: "`differentiateModel(source, options)`",
+    properties: differentiateModelOptions.form.properties,
+  },
+  {
     title: "What is joined",
     words: "`Tr0n.create(options)`, `generatePairs(options)`; a configuration file has these at its top.",
     properties: compositionOptions.form.properties,
@@ -81,6 +88,11 @@ const sections: Section[] = [
     words: "`train(options)`, `train` of a file",
     properties: trainOptions.form.properties,
     command: trainCommand,
+  },
+  {
+    title: "Texts",
+    words: "`textEncoder(options)`",
+    properties: textEncoderOptions.form.properties,
   },
   {
     title: "Pairs",

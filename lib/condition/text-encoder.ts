@@ -1,24 +1,52 @@
 /** Texts as conditions: a tokenizer and a model that turns its numbers into embeddings. */
-import { checkOptions, shapeText } from "../base/check.js";
+import { shapeText } from "../base/check.js";
 import { check } from "../options/check.js";
 import { ArgumentError, ModelError, describe, invalid } from "../base/errors.js";
-import { byHand } from "../options/describe.js";
+import { byHand, object, option, path, required, words, type TypeOf } from "../options/describe.js";
 import { abortable } from "../native/job.js";
 import { runOptions, type Model, type RunOptions } from "../model/interface.js";
 import { checkTensor, type Tensor } from "../base/tensor.js";
 import type { EncodedText, Tokenizer } from "./tokenizer.js";
 
-export interface TextEncoderOptions {
-  /**
-   * A model with one input, word numbers [B, length], and one output, embeddings [B, m] in the space of the image encoder.
-   */
-  model: Model;
-  tokenizer: Tokenizer;
-  /**
-   * What to do with a text that has words unknown to the tokenizer. "error" (default) refuses it. "ignore" gives the model
-   * the number of unknown words. A function is called with the words, and the model gets that number, too.
-   */
-  unknownWords?: "error" | "ignore" | ((words: readonly string[]) => void);
+/** @internal */
+export const textEncoderOptions = object({
+  model: required(byHand<Model>("Model", checkModel), "turns word numbers into embeddings", {
+    more: "It has one input, word numbers [B, length], and one output, embeddings [B, m] in the space of the image encoder.",
+  }),
+  tokenizer: required(byHand<Tokenizer, string>("Tokenizer", checkTokenizer, path()), "its tokenizer"),
+  unknownWords: option(
+    byHand<UnknownWords, "error" | "ignore">(
+      '"error" | "ignore" | ((words: readonly string[]) => void)',
+      checkUnknownWords,
+      words("error", "ignore"),
+    ),
+    "what to do with a text that has words unknown to the tokenizer",
+    {
+      more:
+        '"error" refuses it. "ignore" gives the model the number of unknown words. A function is called with the words, and the ' +
+        "model gets that number, too.",
+      default: "error",
+    },
+  ),
+});
+
+type UnknownWords = "error" | "ignore" | ((words: readonly string[]) => void);
+
+export type TextEncoderOptions = TypeOf<typeof textEncoderOptions>;
+
+function checkModel(name: string, value: unknown): void {
+  if (typeof (value as Model | null | undefined)?.run !== "function")
+    throw invalid(name, "a Model from loadModel()", value);
+}
+
+function checkTokenizer(name: string, value: unknown): void {
+  if (typeof (value as Tokenizer | null | undefined)?.encode !== "function")
+    throw invalid(name, "a tokenizer from loadTokenizer()", value);
+}
+
+function checkUnknownWords(name: string, value: unknown): void {
+  if (value !== "error" && value !== "ignore" && typeof value !== "function")
+    throw invalid(name, `"error", "ignore" or a function`, value);
 }
 
 /** Turns one text into an embedding [m], several into [B, m]. Either is a condition. */
@@ -39,18 +67,10 @@ export type TextFunction = (texts: string[], options?: RunOptions) => Promise<Te
  * @throws ArgumentError for options of a wrong type; code ERR_SHAPE_MISMATCH for a model with more than one input or output
  */
 export function textEncoder(options: TextEncoderOptions): TextEncoder {
-  if (options === undefined) throw invalid("options", "an object with model and tokenizer", options);
-  const {
-    model,
-    tokenizer,
-    unknownWords = "error",
-  } = checkOptions("options", options, ["model", "tokenizer", "unknownWords"]);
-  if (model === null || typeof model !== "object" || typeof model.run !== "function")
-    throw invalid("options.model", "a Model from loadModel()", model);
-  if (tokenizer === null || typeof tokenizer !== "object" || typeof tokenizer.encode !== "function")
-    throw invalid("options.tokenizer", "a tokenizer from loadTokenizer()", tokenizer);
-  if (unknownWords !== "error" && unknownWords !== "ignore" && typeof unknownWords !== "function")
-    throw invalid("options.unknownWords", `"error", "ignore" or a function`, unknownWords);
+  const { model, tokenizer, unknownWords } = check(textEncoderOptions, options, {
+    name: "options",
+    prefix: "options.",
+  });
   if (model.inputs.length !== 1 || model.outputs.length !== 1)
     throw new ArgumentError(
       `options.model: expected one input and one output, got ${model.inputs.length} and ${model.outputs.length} (${model.name})`,

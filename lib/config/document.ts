@@ -1,4 +1,5 @@
 /** What a configuration file may hold. Its JSON Schema is published as schema/tr0n.schema.json. */
+import { textEncoderOptions } from "../condition/text-encoder.js";
 import { modelOptions } from "../model/interface.js";
 import { compositionOptions } from "../objective/composition-options.js";
 import { energyInFile } from "../objective/energy.js";
@@ -21,7 +22,6 @@ import {
   required,
   text,
   withDefault,
-  words,
   type FileTypeOf,
   type Option,
   type Shape,
@@ -49,10 +49,8 @@ const model: Shape<string | ModelSpec, string | ModelSpec> = named("model", () =
 );
 const textEncoder = object({
   ...modelProperties,
-  tokenizer: required(path(), "its tokenizer, JSON"),
-  unknownWords: option(words("error", "ignore"), "words that the tokenizer does not know", {
-    default: "error",
-  }),
+  tokenizer: textEncoderOptions.form.properties.tokenizer,
+  unknownWords: textEncoderOptions.form.properties.unknownWords,
 });
 
 const latent = either(...latents.inFile);

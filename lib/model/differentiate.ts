@@ -1,7 +1,9 @@
 /** Differentiation with ONNX Runtime's optimiser in front. */
 import { relative } from "node:path";
-import { checkBoolean, checkInteger, checkOptions, checkSignal } from "../base/check.js";
-import { ModelError, invalid } from "../base/errors.js";
+import { ModelError } from "../base/errors.js";
+import { check } from "../options/check.js";
+import { signal } from "../options/common.js";
+import { boolean, integer, list, object, option, path, text, type TypeOf } from "../options/describe.js";
 import { modelSource, readGraph } from "./source.js";
 import {
   encodeSteps,
@@ -15,26 +17,36 @@ import { offLoop } from "./off-loop.js";
 import { inSlices } from "./slices.js";
 import { checkedFileOf } from "./checked-file.js";
 
-export interface DifferentiateModelOptions {
-  /** Inputs to differentiate with respect to. Default: all float inputs. */
-  wrt?: string[];
-  /** Outputs to differentiate. Default: all float outputs. */
-  outputs?: string[];
-  /** Prefix of the names of cotangents and gradients. Default "grad_"; to differentiate a gradient, choose another one. */
-  prefix?: string;
-  /** Let ONNX Runtime's optimiser fold the model first, which leaves fewer nodes and fewer unknown sizes. Default true. */
-  simplify?: boolean;
-  /** Fix a symbolic batch to this number of rows, so that no shape arithmetic is left. Default: it stays symbolic. */
-  batch?: number;
-  /** Accept a model that draws random numbers of its own at every run. Default false. */
-  allowRandom?: boolean;
-  /**
-   * For a model given as bytes: the folder of its external data. Default none: a model with external data is refused.
-   * Links in the folder must not lead out of it.
-   */
-  baseDirectory?: string;
-  signal?: AbortSignal;
-}
+const names = list(text("a name"), { least: 0, words: "an array of names" });
+
+/** @internal */
+export const differentiateModelOptions = object({
+  wrt: option(names, "inputs to differentiate with respect to", { otherwise: "all float inputs" }),
+  outputs: option(names, "outputs to differentiate", { otherwise: "all float outputs" }),
+  prefix: option(text(), "prefix of the names of cotangents and gradients", {
+    more: "To differentiate a gradient, choose another one.",
+    otherwise: '"grad_"',
+  }),
+  simplify: option(boolean(), "let ONNX Runtime's optimiser fold the model first", {
+    more: "That leaves fewer nodes and fewer unknown sizes.",
+    default: true,
+  }),
+  batch: option(
+    integer({ min: 1, max: 2 ** 20 }),
+    "fix a symbolic batch to this number of rows, so that no shape arithmetic is left",
+    { otherwise: "it stays symbolic" },
+  ),
+  allowRandom: option(boolean(), "accept a model that draws random numbers of its own at every run", {
+    default: false,
+  }),
+  baseDirectory: option(path(), "for a model given as bytes: the folder of its external data", {
+    more: "Links in the folder must not lead out of it.",
+    otherwise: "none, a model with external data is refused",
+  }),
+  signal,
+});
+
+export type DifferentiateModelOptions = TypeOf<typeof differentiateModelOptions>;
 
 /**
  * The bytes of an ONNX model that also computes gradients, with inputs `grad_<output>` and outputs `grad_<input>` as
@@ -49,34 +61,17 @@ export async function differentiateModel(
   source: string | URL | Uint8Array,
   options?: DifferentiateModelOptions,
 ): Promise<Uint8Array> {
-  const o = checkOptions("options", options, [
-    "wrt",
-    "outputs",
-    "prefix",
-    "simplify",
-    "batch",
-    "allowRandom",
-    "baseDirectory",
-    "signal",
-  ]);
-  for (const key of ["wrt", "outputs"] as const) {
-    const names: unknown = o[key];
-    if (names !== undefined && !(Array.isArray(names) && names.every((name) => typeof name === "string")))
-      throw invalid(`options.${key}`, "an array of names", names);
-  }
-  if (o.prefix !== undefined && (typeof o.prefix !== "string" || o.prefix === ""))
-    throw invalid("options.prefix", "a text", o.prefix);
-  const simplify = checkBoolean("options.simplify", o.simplify, true);
-  const allowRandom = checkBoolean("options.allowRandom", o.allowRandom, false);
-  const batch =
-    o.batch === undefined ? undefined : checkInteger("options.batch", o.batch, 1, { min: 1, max: 2 ** 20 });
-  checkSignal("options.signal", o.signal);
+  const o = check(differentiateModelOptions, options, { name: "options", prefix: "options." });
   const from = modelSource(source, o.baseDirectory);
-  const { wrt, outputs, prefix } = o;
   const { graph } = await differentiateSimplified(
     await readGraph(from, o.signal),
-    { wrt, outputs, prefix, allowRandom },
-    { name: from.name, simplify, batch, signal: o.signal },
+    {
+      wrt: o.wrt && [...o.wrt],
+      outputs: o.outputs && [...o.outputs],
+      prefix: o.prefix,
+      allowRandom: o.allowRandom,
+    },
+    { name: from.name, simplify: o.simplify, batch: o.batch, signal: o.signal },
   );
   const folder = from.folder?.path ?? "";
   const placed = placeExternal(graph, ({ location, offset }) => ({

@@ -176,10 +176,13 @@ export const words = <const W extends readonly string[]>(...list: W): Shape<W[nu
 export const constant = <const T extends string | number | boolean>(only: T): Shape<T, T> => ({
   form: { is: "constant", value: only },
 });
+/** `words` say what it is, where its items' do not. */
 export const list = <T, F>(
   items: Shape<T, F>,
-  { least = 1, most = Infinity }: { least?: number; most?: number } = {},
-): Shape<readonly T[], readonly F[]> => ({ form: { is: "list", items, least, most } });
+  { least = 1, most = Infinity, words }: { least?: number; most?: number; words?: string } = {},
+): Shape<readonly T[], readonly F[]> => ({
+  form: { is: "list", items, least, most, ...(words === undefined ? {} : { words }) },
+});
 /** Two of them. */
 export const pair = <T, F>(items: Shape<T, F>, what: string): Shape<readonly [T, T], readonly [F, F]> =>
   ({ form: { is: "list", items, least: 2, most: 2, words: what } }) as Shape as Shape<

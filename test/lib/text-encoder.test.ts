@@ -80,7 +80,8 @@ describe("the text encoder", () => {
 
   it("refuses what is no model, no tokenizer and no way with unknown words", async () => {
     const bad: [unknown, RegExp][] = [
-      [undefined, /^options: expected an object/],
+      [undefined, /^options.model: expected a Model from loadModel\(\), got undefined/],
+      [null, /^options: expected an object/],
       [{ tokenizer }, /^options.model: expected a Model from loadModel\(\), got undefined/],
       [{ model }, /^options.tokenizer: expected a tokenizer from loadTokenizer\(\), got undefined/],
       [{ model, tokenizer, unknownWords: "skip" }, /^options.unknownWords: .* got "skip"/],

@@ -25,7 +25,7 @@ export interface MappedLatent {
   readonly mapping: Model;
 }
 
-/** @internal */
+/** What files have for one. */
 export interface StoredMapped {
   readonly kind: "mapped";
   readonly dim: number;

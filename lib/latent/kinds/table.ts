@@ -23,8 +23,6 @@ export interface TableLatent {
 
 /**
  * The numbers themselves are a tensor of the file.
- *
- * @internal
  */
 export interface StoredTable {
   readonly kind: "table";
