@@ -19,6 +19,10 @@ import type { Context, OptionSpec } from "./command.js";
 import { UsageError } from "./errors.js";
 import { boundHelp, readLatent } from "./latents.js";
 
+const { device, maxBatch, precision, seed } = documentShape.form.properties;
+const deviceFlags = optionFlags({ device, precision });
+const batchFlags = optionFlags({ maxBatch });
+
 export const modelOptions = {
   config: { type: "string", value: "FILE", help: "a configuration, JSON; other options override it" },
   generator: {
@@ -42,10 +46,9 @@ export const modelOptions = {
     type: "boolean",
     help: "trust the TorchScript files: their code may do more than compute",
   },
+  ...flagTable(batchFlags),
 } as const satisfies Record<string, OptionSpec>;
 
-const { device, precision, seed } = documentShape.form.properties;
-const deviceFlags = optionFlags({ device, precision });
 const kindFlags = optionFlags({ encoderKind: documentShape.form.properties.encoderKind });
 const copiesFlags = optionFlags({ copies: augmentationOptions.form.properties.copies });
 
@@ -143,6 +146,7 @@ export const settingOptions = {
  */
 export async function readRun(args: Arguments): Promise<RunConfig> {
   const device = readDevice(args);
+  const batch = args.options(batchFlags);
   const settings = readSettings(args);
   const latent = readLatent(args);
   const augment = readAugment(args);
@@ -155,6 +159,7 @@ export async function readRun(args: Arguments): Promise<RunConfig> {
     ...(encoder === undefined ? {} : { encoder: { model: encoder } }),
     ...(mapping === undefined ? {} : { mapping: { model: mapping } }),
     ...device,
+    ...batch,
     ...settings,
     latent: latent(config.latent),
     augment,

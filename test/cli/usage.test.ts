@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Arguments } from "../../lib/cli/arguments.js";
 import { UsageError } from "../../lib/cli/errors.js";
+import { readRun } from "../../lib/cli/models.js";
 import { tr0n } from "../support/cli.js";
 
 const commands = [
@@ -36,6 +37,13 @@ describe("command line, usage", () => {
     assert.match((await tr0n(["--version"])).out, /^\d+\.\d+\.\d+/);
   });
 
+  it("says how many rows of a model run at once", async () => {
+    const run = async (line: Record<string, string>): Promise<number | undefined> =>
+      (await readRun(new Arguments("sample", line, []))).maxBatch;
+    assert.equal(await run({ "max-batch": "7" }), 7);
+    assert.equal(await run({}), undefined);
+  });
+
   const wrong: [string, string[], RegExp][] = [
     ["no command", [], /a command is missing/],
     ["an unknown command", ["explode"], /no command "explode"/],
@@ -52,6 +60,11 @@ describe("command line, usage", () => {
     ["two conditions", [...sample, "--class", "1", "--image", "x"], /got --class and --image/],
     ["text without an encoder", [...sample, "--text", "seven"], /text needs --text-encoder and --tokenizer/],
     ["half a text encoder", [...sample, "--text", "seven", "--text-encoder", "m"], /--tokenizer is missing/],
+    [
+      "no rows at once",
+      [...sample, "--class", "1", "--max-batch", "0"],
+      /--max-batch: expected an integer ≥ 1/,
+    ],
     ["an empty text", [...sample, "--text", ""], /--text: expected a value/],
     ["a condition that is no JSON", [...sample, "--condition", "seven"], /--condition: .*JSON/],
     [
