@@ -62,12 +62,6 @@ export function checkInteger(name: string, value: unknown, fallback: number, ran
   return value;
 }
 
-export function checkBoolean(name: string, value: unknown, fallback: boolean): boolean {
-  if (value === undefined) return fallback;
-  if (typeof value !== "boolean") throw invalid(name, "true or false", value);
-  return value;
-}
-
 /** One of a list of words; `fallback` for undefined. */
 export function checkChoice<T extends string>(
   name: string,

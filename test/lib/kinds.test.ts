@@ -13,6 +13,8 @@ import {
   type LatentDescription,
 } from "../../lib/latent/description.js";
 import { latents } from "../../lib/latent/kinds/index.js";
+import type { StoredMapped } from "../../lib/latent/kinds/mapped.js";
+import type { StoredTable } from "../../lib/latent/kinds/table.js";
 import { checkLatent, latentFromSpec, type LatentSpec } from "../../lib/latent/latent.js";
 import { energies } from "../../lib/objective/energies/index.js";
 import {
@@ -76,6 +78,26 @@ describe("kinds of latents", () => {
     assert.throws(() => latent.product({ z: { kind: "cauchy" } as never }), known);
     assert.throws(() => checkFile(either(...latents.inFile), { kind: "cauchy" }, undefined, "latent"), known);
     assert.throws(() => checkDescription({ kind: "cauchy" } as never as LatentDescription), known);
+  });
+
+  it("are stored without networks and tables, which their hashes stand for", async () => {
+    using mapping = await loadModel(mappingModel());
+    const base = latent.uniform(2);
+    const mapped: StoredMapped = {
+      kind: "mapped",
+      dim: 2,
+      base,
+      mapping: { name: mapping.name, sha256: await mapping.fingerprint() },
+    };
+    assert.deepEqual(await describeLatent(latent.mapped(mapping, base, { dim: 2 })), mapped);
+    const stored = async (first: number): Promise<StoredTable> =>
+      (await describeLatent(
+        latent.table({ data: Float32Array.of(first, 2, 3, 4, 5, 6), shape: [3, 2] }),
+      )) as StoredTable;
+    const { sha256, ...sizes } = await stored(1);
+    assert.deepEqual(sizes, { kind: "table", dim: 2, rows: 3 });
+    assert.equal((await stored(1)).sha256, sha256);
+    assert.notEqual((await stored(0)).sha256, sha256);
   });
 
   it("are the functions that callers have", () =>

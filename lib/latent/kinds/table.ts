@@ -21,9 +21,7 @@ export interface TableLatent {
   readonly table: Tensor;
 }
 
-/**
- * The numbers themselves are a tensor of the file.
- */
+/** What files have for one; the numbers themselves are a tensor of the file. */
 export interface StoredTable {
   readonly kind: "table";
   readonly dim: number;
