@@ -1,6 +1,8 @@
 #include "base/fields.h"
 
+#include <array>
 #include <cmath>
+#include <cstdio>
 
 #include "base/error.h"
 
@@ -24,7 +26,9 @@ std::string size_text(double size) {
 }  // namespace
 
 void refuse_field(const char* whose, const Field& field, double value) {
-  refuse(whose, field, field.expected, std::to_string(value));
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%g", value);
+  refuse(whose, field, field.expected, text.data());
 }
 
 void refuse_field(const char* whose, const Field& field, unsigned long long value) {

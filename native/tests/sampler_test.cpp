@@ -468,7 +468,7 @@ TEST(groups_draw_numbers_of_their_own) {
   config.steps = 1;
   config.fidelity = 0;
   config.prior_weight = 0;
-  config.groups = {sgld(0, 1, 1, 0, 1), sgld(0, 1, 1, 0, 1)};
+  config.groups = {sgld(1, 1, 1, 0, 1), sgld(1, 1, 1, 0, 1)};  // along a gradient of 0
   constexpr size_t n = 4000;
   std::vector<float> first;
   const SampleResult moved = f.run(objective, config, n, 0, 0, 1, [&](const SampleProgress& p) {

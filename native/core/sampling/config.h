@@ -7,9 +7,9 @@
 
 namespace tr0n {
 
-constexpr const char* kNotNegative = "a finite number of at least 0.000000";
-constexpr const char* kPositive = "a finite number above 0.000000";
-constexpr const char* kShare = "a finite number in [0.000000, 1.000000]";
+constexpr const char* kNotNegative = "a finite number of at least 0";
+constexpr const char* kPositive = "a finite number above 0";
+constexpr const char* kShare = "a finite number in [0, 1]";
 
 /// Where chains start.
 enum class Start {
@@ -89,8 +89,7 @@ struct UpdateGroup {
   template <class Self, class Visit>
   static void numbers(Self& self, const Visit& visit) {
     visit(self.learning_rate, Field("learningRate", "learning rate").above(0).said(kPositive));
-    visit(self.momentum,
-          Field("momentum", "momentum").least(0).below(1).said("a finite number in [0.000000, 1.000000)"));
+    visit(self.momentum, Field("momentum", "momentum").least(0).below(1).said("a finite number in [0, 1)"));
     visit(self.noise, Field("noise", "noise").least(0).said(kNotNegative));
     visit(self.clip, Field("clip", "clip").least(0).said(kNotNegative).in("gradient norm"));
     visit(self.bound, Field("bound", "bound").least(0).said(kNotNegative));
@@ -146,10 +145,8 @@ struct SamplerConfig {
     visit(self.prior_fraction, Field("priorFraction", "prior fraction").least(0).most(1).said(kShare));
     visit(self.min_ess, Field("minEss", "minimal effective sample size").least(0).said(kNotNegative));
     visit(self.step_size, Field("stepSize", "step size").above(0).automatic(kAuto).said(kPositive));
-    visit(self.target_accept, Field("targetAccept", "target accept")
-                                  .above(0)
-                                  .below(1)
-                                  .said("a finite number in (0.000000, 1.000000)"));
+    visit(self.target_accept,
+          Field("targetAccept", "target accept").above(0).below(1).said("a finite number in (0, 1)"));
     visit(self.max_drift, Field("maxDrift", "max drift").least(0).automatic(kAuto).said(kNotNegative));
     visit(self.adapt, Field("adapt", "adapt"));
     visit(self.pilot_steps, Field("pilotSteps", "pilot steps").least(1).most(kMostSteps));
