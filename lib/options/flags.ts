@@ -78,7 +78,7 @@ function optionFlag(key: string, option: Option): OptionFlag | undefined {
     spec: {
       type: "string",
       ...short,
-      value: flag.value ?? placeholder(shape),
+      value: flag.value ?? valueName(shape),
       help: flagHelp(option),
       ...(option.mode === "required" ? { required: true } : {}),
     },
@@ -159,7 +159,7 @@ function items(shape: Shape, text: string): unknown[] {
   return Array.from({ length: Number(last) - Number(first) + 1 }, (_, i) => Number(first) + i);
 }
 
-function placeholder(shape: Shape): string {
+function valueName(shape: Shape): string {
   const { form } = resolved(shape);
   switch (form.is) {
     case "number":
@@ -169,7 +169,7 @@ function placeholder(shape: Shape): string {
     case "list":
       return "LIST";
     case "either":
-      return placeholder(form.of.find((one) => resolved(one).form.is === "number") ?? numbers);
+      return valueName(form.of.find((one) => resolved(one).form.is === "number") ?? numbers);
     default:
       return "NAME";
   }
@@ -178,11 +178,11 @@ function placeholder(shape: Shape): string {
 /** What was expected, without the quotes that texts have elsewhere. */
 function onLine(shape: Shape): string {
   const { form } = resolved(shape);
-  if (form.is === "list") return `${placeholderOfItems(form.items)} separated by commas`;
+  if (form.is === "list") return `${itemsName(form.items)} separated by commas`;
   return expected(shape).replaceAll('"', "");
 }
 
-function placeholderOfItems(items: Shape): string {
+function itemsName(items: Shape): string {
   const { form } = resolved(items);
   return form.is === "number" ? (form.whole ? "whole numbers such as 7, 0,1,2 or 0-9," : "numbers") : "names";
 }

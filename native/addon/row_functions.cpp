@@ -175,18 +175,30 @@ SheetLayout read_layout(const Fields& fields) {
   return layout;
 }
 
+struct Sheet {
+  SheetLayout layout;
+  ArrayInput<float> images;
+  size_t bytes;  ///< of the picture
+};
+
+/// Arguments (images, layout).
+Sheet read_sheet(const Napi::CallbackInfo& info, InputReader& reader) {
+  const SheetLayout layout = read_layout(Fields(info[1], "layout"));
+  const size_t numbers = product({layout.n, layout.channels, layout.height, layout.width}, "layout");
+  auto images = reader.read<float>(info[0], "images", numbers);
+  const size_t bytes = product({3, layout.sheet_width, layout.sheet_height}, "layout");
+  require_memory(bytes, "the picture");
+  return {layout, std::move(images), bytes};
+}
+
 Napi::Value sheet(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const SheetLayout layout = read_layout(Fields(info[1], "layout"));
     InputReader reader;
-    const auto images = reader.read<float>(
-        info[0], "images", product({layout.n, layout.channels, layout.height, layout.width}, "layout"));
-    const size_t bytes = product({3, layout.sheet_width, layout.sheet_height}, "layout");
-    require_memory(bytes, "the picture");
+    const Sheet sheet = read_sheet(info, reader);
     return start_job(info, reader, [=](Job& job) -> MakeValue {
-      const auto pixels = std::make_shared<HostBlock>(bytes);
-      draw_sheet(images.data, layout, static_cast<uint8_t*>(pixels->data()), job.token());
-      return [=](Napi::Env env) { return to_array(env, std::move(*pixels), bytes, napi_uint8_array); };
+      const auto pixels = std::make_shared<HostBlock>(sheet.bytes);
+      draw_sheet(sheet.images.data, sheet.layout, static_cast<uint8_t*>(pixels->data()), job.token());
+      return [=](Napi::Env env) { return to_array(env, std::move(*pixels), sheet.bytes, napi_uint8_array); };
     });
   });
 }
@@ -194,16 +206,12 @@ Napi::Value sheet(const Napi::CallbackInfo& info) {
 /// The same on the JavaScript thread, for callers who wait for it.
 Napi::Value sheet_now(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const SheetLayout layout = read_layout(Fields(info[1], "layout"));
     InputReader reader;
-    const auto images = reader.read<float>(
-        info[0], "images", product({layout.n, layout.channels, layout.height, layout.width}, "layout"));
-    const size_t bytes = product({3, layout.sheet_width, layout.sheet_height}, "layout");
-    require_memory(bytes, "the picture");
-    HostBlock pixels(bytes);
+    const Sheet sheet = read_sheet(info, reader);
+    HostBlock pixels(sheet.bytes);
     CancelToken token;
-    draw_sheet(images.data, layout, static_cast<uint8_t*>(pixels.data()), token);
-    return to_array(info.Env(), std::move(pixels), bytes, napi_uint8_array);
+    draw_sheet(sheet.images.data, sheet.layout, static_cast<uint8_t*>(pixels.data()), token);
+    return to_array(info.Env(), std::move(pixels), sheet.bytes, napi_uint8_array);
   });
 }
 
