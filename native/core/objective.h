@@ -6,11 +6,13 @@
 
 namespace tr0n {
 
+class Device;
+
 /// What decides the random numbers of an energy that has some of its own (augmentation's): rows of the same
 /// chain and step are evaluated by the same function of (z, c).
 struct EnergyDraws {
   Philox rng;
-  const Chain* chains;  ///< of the rows
+  const Chain* chains;  ///< of the rows, in the host's memory
   uint32_t step;
 };
 
@@ -23,8 +25,12 @@ class Objective {
   virtual size_t latent_size() const = 0;     ///< d
   virtual size_t condition_size() const = 0;  ///< m
   virtual bool has_gradient() const = 0;
+  /// In whose memory z, c, energies and gradients of energy() and evaluate() lie, and in the order of whose
+  /// kernels a call works: after those called so far, before those called afterwards. It may return before it
+  /// has finished. Null: the host's memory, and a call is finished when it returns.
+  virtual Device* device() const { return nullptr; }
 
-  /// energies [n] from z [n, d] and c [n, m], all row-major float32 on the host.
+  /// energies [n] from z [n, d] and c [n, m], all row-major float32, in the memory of device().
   virtual void energy(const float* z, const float* c, size_t n, const EnergyDraws& draws, float* energies,
                       CancelToken& cancel) = 0;
 

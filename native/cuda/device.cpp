@@ -63,6 +63,14 @@ void CudaDevice::download(void* to, const void* from, size_t bytes) {
   parts_->queue.finished();
 }
 
+void CudaDevice::synchronize() {
+  require_no_recording("kernels are awaited");
+  const Current current(context_);
+  context_.check(context_.api().cuStreamSynchronize(parts_->queue.stream()), "cuStreamSynchronize",
+                 parts_->queue.running());
+  parts_->queue.finished();
+}
+
 std::unique_ptr<Recording> CudaDevice::record(const std::function<void()>& calls) {
   require_no_recording("a recording begins");
   const Current current(context_);

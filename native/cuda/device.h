@@ -27,6 +27,8 @@ class CudaDevice final : public Device {
   void release(void* memory) noexcept override;
   void upload(void* to, const void* from, size_t bytes) override;
   void download(void* to, const void* from, size_t bytes) override;
+  void synchronize() override;
+  void* stream() const override { return parts_->queue.stream(); }
   std::unique_ptr<Recording> record(const std::function<void()>& calls) override;
   std::optional<Probe> probe() override;
 

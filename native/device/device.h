@@ -41,6 +41,11 @@ class Device {
   virtual void upload(void* to, const void* from, size_t bytes) = 0;
   /// Device to host; waits for the kernels called so far.
   virtual void download(void* to, const void* from, size_t bytes) = 0;
+  /// Waits for the kernels called so far, and throws what went wrong with them.
+  virtual void synchronize() {}
+  /// The native handle of the queue that kernels run in the order of, for other libraries that work on this
+  /// device's memory: a CUstream. Null where kernels have finished when their call returns.
+  virtual void* stream() const { return nullptr; }
 
   /// Records the kernel calls that `calls` makes without executing them; it makes no others, and neither
   /// allocates nor copies. Null where the device does not offer it: the caller then calls them itself.

@@ -46,6 +46,7 @@ bool work() {
   const auto recording = device->record([&] { probe(*device, in.data(), out.data()); });
   if (!recording) return false;
   recording->replay();
+  device->synchronize();
   std::vector<float> values(kCount);
   in.download(values.data(), kCount);
   for (unsigned i = 0; i < kCount; ++i)
@@ -84,7 +85,7 @@ TEST(faults_a_kernel_that_faults_is_named_and_takes_the_device_with_it) {
     for (const auto& use : std::vector<std::function<void()>>{
              [&] { values.download(host.data(), 32); }, [&] { values.upload(host.data(), 32); },
              [&] { lose(*device, values); }, [&] { Buffer<float> more(*device, 1); },
-             [&] { device->record([] {}); }}) {
+             [&] { device->synchronize(); }, [&] { device->record([] {}); }}) {
       const Error later = error_of(use);
       CHECK(later.code() == "ERR_DEVICE_LOST" && says(later, "CUDA_ERROR_ILLEGAL_ADDRESS"));
     }
