@@ -275,7 +275,7 @@ void Values::fill_slots(const c10::intrusive_ptr<c10::ivalue::Object>& made, con
   for (size_t i = 0; i < type->numAttributes(); ++i) {
     const std::string& name = type->getAttributeName(i);
     const auto found = attributes.find(name);
-    const std::string inner = place + "." + name;
+    const std::string inner = std::string(place).append(".").append(name);
     if (found == attributes.end()) throw Damaged(inner + ": the attribute is missing");
     made->setSlot(i, make(*found->second, type->getAttribute(i), inner));
   }
