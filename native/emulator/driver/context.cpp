@@ -17,6 +17,7 @@ CUcontext context_of(CUdevice device) {
     context = std::make_unique<CUctx_st>();
     context->device = device;
     context->default_stream.context = context.get();
+    context->default_stream.timeline = std::make_shared<Timeline>(context.get());
     context->pool.device = device;
   }
   return context.get();
@@ -78,6 +79,7 @@ void end(CUcontext context) {
   context->status = CUDA_SUCCESS;
   context->default_stream = CUstream_st{};
   context->default_stream.context = context;
+  context->default_stream.timeline = std::make_shared<Timeline>(context);
 }
 
 }  // namespace

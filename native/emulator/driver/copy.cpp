@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "emulator/driver/driver.h"
+#include "emulator/driver/traffic.h"
 #include "emulator/memory/device_memory.h"
 #include "emulator/memory/host_memory.h"
 
@@ -26,11 +27,13 @@ std::byte* place(CUdeviceptr pointer, size_t bytes) {
 }
 
 void store(CUdeviceptr to, const void* from, size_t bytes) {
+  if (device_memory().in_range(to, bytes)) traffic().to_device += bytes;
   std::memcpy(place(to, bytes), from, bytes);
   if (device_memory().in_range(to, bytes)) std::memset(device_memory().shadow(to), emulator::kWritten, bytes);
 }
 
 void fetch(const char* name, void* to, CUdeviceptr from, size_t bytes) {
+  if (device_memory().in_range(from, bytes)) traffic().to_host += bytes;
   std::memcpy(to, place(from, bytes), bytes);
   if (!device_memory().in_range(from, bytes) || device_memory().initialised(from, bytes)) return;
   const uint8_t* shadow = device_memory().shadow(from);
@@ -41,6 +44,10 @@ void fetch(const char* name, void* to, CUdeviceptr from, size_t bytes) {
 }
 
 void copy(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
+  const bool into = device_memory().in_range(to, bytes), out_of = device_memory().in_range(from, bytes);
+  if (into && !out_of) traffic().to_device += bytes;
+  if (out_of && !into) traffic().to_host += bytes;
+  if (into && out_of) traffic().within_device += bytes;
   std::memmove(place(to, bytes), place(from, bytes), bytes);
   if (!device_memory().in_range(to, bytes)) return;
   // What was not written stays so.
@@ -97,7 +104,7 @@ CUresult download(const char* name, void* to, CUdeviceptr from, size_t bytes, CU
     fetch(name, to, from, bytes);
   });
   if (status != CUDA_SUCCESS || stream->capture || pinned(to, bytes)) return status;
-  run_until(stream->last);  // into ordinary memory it has ended when it returns
+  run_until(stream->timeline, stream->last);  // into ordinary memory it has ended when it returns
   return stream->context->status;
 }
 
@@ -129,10 +136,12 @@ CUresult fill(const char* name, CUdeviceptr to, T value, size_t count, CUstream 
   });
 }
 
-/// The synchronous forms: after everything before, and done when they return.
+/// The synchronous forms: in the default stream, which streams that do not block do not wait for, and done
+/// when they return.
 CUresult awaited(CUresult status) {
   if (status != CUDA_SUCCESS) return status;
-  run_all();
+  const CUstream stream = stream_of(nullptr);
+  run_until(stream->timeline, stream->last);
   return current_context()->status;
 }
 

@@ -47,27 +47,85 @@ CUstream stream_of(CUstream handle) {
 
 namespace {
 
-void run_one() {
-  Driver& d = driver();
-  Driver::Queued next = std::move(d.queue.front());
-  d.queue.pop_front();
-  d.finished = next.number;
-  if (next.context->status != CUDA_SUCCESS) return;  // a device that failed does nothing more
+/// More would be memory for nothing: work that nobody waits for is done at some time.
+constexpr size_t kMostItems = 4096;
+
+/// Does the first item: what it waits for is done.
+void run_first(Timeline& timeline) {
+  const Timeline::Item next = std::move(timeline.items.front());
+  timeline.items.pop_front();
+  timeline.done = next.number;
+  if (next.work == nullptr) return;
+  // A device that failed does nothing more.
+  if (timeline.context->status != CUDA_SUCCESS) return;
+  if (const CUresult chosen = injected("@work"); chosen != CUDA_SUCCESS) {
+    timeline.context->status = chosen;
+    return;
+  }
   try {
     next.work->run();
   } catch (const emulator::Fault& fault) {
-    next.context->status = fault.status;
+    timeline.context->status = fault.status;
+  }
+}
+
+bool waits(const Timeline::Item& item) {
+  return item.work == nullptr && item.awaited->done < item.number_awaited;
+}
+
+std::vector<std::shared_ptr<Timeline>> timelines() {
+  std::vector<std::shared_ptr<Timeline>> all;
+  for (const auto& [device, context] : driver().contexts) all.push_back(context->default_stream.timeline);
+  for (const CUstream stream : driver().streams) all.push_back(stream->timeline);
+  std::erase_if(all, [](const auto& timeline) { return timeline->items.empty(); });
+  return all;
+}
+
+/// The default stream comes after what the streams that block had to do, and they come after it.
+void order_against_default(CUstream stream) {
+  const CUstream standard = &stream->context->default_stream;
+  if (stream != standard) {
+    if (stream->flags != CU_STREAM_NON_BLOCKING) wait_in(stream, standard->timeline, standard->last);
+    return;
+  }
+  for (const CUstream other : driver().streams) {
+    if (other->context == stream->context && other->flags != CU_STREAM_NON_BLOCKING)
+      wait_in(stream, other->timeline, other->last);
   }
 }
 
 }  // namespace
 
-void run_until(uint64_t number) {
-  Driver& d = driver();
-  while (!d.queue.empty() && d.queue.front().number <= number) run_one();
+void wait_in(CUstream stream, const std::shared_ptr<Timeline>& awaited, uint64_t number) {
+  if (awaited == stream->timeline || awaited->done >= number) return;
+  stream->last = ++driver().enqueued;
+  stream->timeline->items.push_back({stream->last, nullptr, awaited, number});
 }
 
-void run_all() { run_until(driver().enqueued); }
+void run_next(const std::shared_ptr<Timeline>& timeline) {
+  while (!timeline->items.empty() && waits(timeline->items.front())) {
+    // Of the timeline that holds it up.
+    const Timeline::Item& first = timeline->items.front();
+    return run_next(first.awaited);
+  }
+  if (!timeline->items.empty()) run_first(*timeline);
+}
+
+void run_until(const std::shared_ptr<Timeline>& timeline, uint64_t number) {
+  while (!timeline->items.empty() && timeline->items.front().number <= number) {
+    const Timeline::Item& first = timeline->items.front();
+    if (waits(first)) run_until(first.awaited, first.number_awaited);
+    run_first(*timeline);
+  }
+}
+
+void run_all() {
+  static uint64_t state = 1;
+  for (auto all = timelines(); !all.empty(); all = timelines()) {
+    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+    run_next(all[(state >> 33) % all.size()]);
+  }
+}
 
 CUresult enqueue(CUstream stream, const char* what, std::function<void()> run) {
   Driver& d = driver();
@@ -79,9 +137,11 @@ CUresult enqueue(CUstream stream, const char* what, std::function<void()> run) {
     if (stream == stream->capture->origin) stream->capture->joined = stream->captured;
     return CUDA_SUCCESS;
   }
+  order_against_default(stream);
   stream->last = ++d.enqueued;
-  d.queue.push_back({stream->last, stream->context, std::move(work)});
-  if (!emulator::config().lazy || d.queue.size() > 4096) run_all();
+  stream->timeline->items.push_back({stream->last, std::move(work), nullptr, 0});
+  if (!emulator::config().lazy || stream->timeline->items.size() > kMostItems)
+    run_until(stream->timeline, stream->last);
   return CUDA_SUCCESS;
 }
 

@@ -30,6 +30,20 @@ struct Work {
   std::function<void()> run;
 };
 
+/// What a stream still has to do. Shared with the events that wait for it: a stream may be gone before them.
+struct Timeline {
+  struct Item {
+    uint64_t number = 0;
+    std::shared_ptr<Work> work;         ///< null: the stream waits there
+    std::shared_ptr<Timeline> awaited;  ///< for this timeline to have done its work `number_awaited`
+    uint64_t number_awaited = 0;
+  };
+  explicit Timeline(CUcontext owner) : context(owner) {}
+  const CUcontext context;
+  std::deque<Item> items;
+  uint64_t done = 0;  ///< number of the last item that was done
+};
+
 /// Streams that are being captured together into one graph.
 struct Capture {
   CUgraph graph = nullptr;
@@ -52,6 +66,7 @@ struct tr0n::cuda::CUgraphExec_st {
 struct tr0n::cuda::CUstream_st {
   CUcontext context;
   unsigned flags = 0;
+  std::shared_ptr<Timeline> timeline;
   uint64_t last = 0;  ///< number of its last work
   std::shared_ptr<Capture> capture;
   size_t captured = 0;  ///< nodes of the capture that this stream comes after
@@ -60,7 +75,8 @@ struct tr0n::cuda::CUevent_st {
   CUcontext context;
   unsigned flags = 0;
   bool recorded = false;
-  uint64_t at = 0;  ///< the work that it waits for
+  std::shared_ptr<Timeline> timeline;  ///< of the stream that it was recorded in
+  uint64_t at = 0;                     ///< the work that it waits for
   std::shared_ptr<std::chrono::steady_clock::time_point> time;
   std::shared_ptr<Capture> capture;  ///< where it was recorded in one
   size_t captured = 0;
@@ -100,14 +116,7 @@ struct Driver {
   std::set<CUgraph> graphs;
   std::set<CUgraphExec> executables;
 
-  // Work that was enqueued and not run yet, of all streams, in the order of the calls: always a valid order.
-  struct Queued {
-    uint64_t number;
-    CUcontext context;
-    std::shared_ptr<Work> work;
-  };
-  std::deque<Queued> queue;
-  uint64_t enqueued = 0, finished = 0;
+  uint64_t enqueued = 0;  ///< items of all timelines so far, in the order of the calls
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 };
 Driver& driver();
@@ -123,7 +132,13 @@ CUcontext current_context();  ///< of the calling thread; null where there is no
 CUstream stream_of(CUstream handle);
 /// Appends to a stream, or to the graph that it is being captured into.
 CUresult enqueue(CUstream stream, const char* what, std::function<void()> run);
-void run_until(uint64_t number);
+/// Lets a stream's later work wait until another timeline has done its work of that number.
+void wait_in(CUstream stream, const std::shared_ptr<Timeline>& awaited, uint64_t number);
+/// Does what a stream has to do up to that number, with what that waits for, and nothing else.
+void run_until(const std::shared_ptr<Timeline>& timeline, uint64_t number);
+/// Does the next thing that a stream has to do.
+void run_next(const std::shared_ptr<Timeline>& timeline);
+/// Everything, of every stream: one piece of work of a stream drawn at random after the other.
 void run_all();
 /// Whether a call that synchronises or allocates is forbidden because a capture is under way; invalidates
 /// that.

@@ -3,6 +3,7 @@
 
 #include "emulator/config.h"
 #include "emulator/driver/driver.h"
+#include "emulator/driver/traffic.h"
 #include "emulator/emulator.h"
 #include "emulator/memory/device_memory.h"
 #include "emulator/memory/host_memory.h"
@@ -75,6 +76,7 @@ void tr0n_emulator_reset() {
   const std::lock_guard lock(driver().mutex);
   emulator::reset_violations();
   reset_counters();
+  traffic() = Traffic{};
 }
 
 uint64_t tr0n_emulator_leaks() {
@@ -95,6 +97,14 @@ uint64_t tr0n_emulator_leaks() {
                std::to_string(range.serial));
   }
   return count;
+}
+
+const char* tr0n_emulator_traffic() {
+  const std::lock_guard lock(driver().mutex);
+  const Traffic& t = traffic();
+  return kept("{\"toDevice\":" + std::to_string(t.to_device) + ",\"toHost\":" + std::to_string(t.to_host) +
+              ",\"withinDevice\":" + std::to_string(t.within_device) +
+              ",\"peeked\":" + std::to_string(t.peeked) + ",\"poked\":" + std::to_string(t.poked) + "}");
 }
 
 const char* tr0n_emulator_counters() {

@@ -16,6 +16,8 @@ struct Rule {
 };
 
 static bool pattern_matches(const std::string& pattern, const char* name) {
+  // "@work", which is no function, only by its name.
+  if (*name == '@') return pattern == name;
   if (!pattern.empty() && pattern.back() == '*')
     return std::strncmp(pattern.c_str(), name, pattern.size() - 1) == 0;
   return pattern == name;

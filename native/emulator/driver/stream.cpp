@@ -10,6 +10,7 @@ CUresult cuStreamCreate(CUstream* stream, unsigned flags) {
     auto created = std::make_unique<CUstream_st>();
     created->context = current_context();
     created->flags = flags;
+    created->timeline = std::make_shared<Timeline>(created->context);
     driver().streams.insert(created.get());
     *stream = created.release();
     return CUDA_SUCCESS;
@@ -27,7 +28,7 @@ CUresult cuStreamDestroy_v2(CUstream stream) {
              "destroys a stream that does not, or no longer, exist");
       return CUDA_ERROR_INVALID_HANDLE;
     }
-    run_until(stream->last);
+    run_until(stream->timeline, stream->last);
     driver().streams.erase(stream);
     delete stream;
     return CUDA_SUCCESS;
@@ -39,7 +40,7 @@ CUresult cuStreamSynchronize(CUstream handle) {
     const CUstream stream = stream_of(handle);
     if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
     if (forbidden_by_capture(stream)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    run_until(stream->last);
+    run_until(stream->timeline, stream->last);
     return stream->context->status;
   });
 }
@@ -50,9 +51,8 @@ CUresult cuStreamQuery(CUstream handle) {
     if (stream == nullptr) return CUDA_ERROR_INVALID_HANDLE;
     if (forbidden_by_capture(stream)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     // Who asks again and again sees it end: each question lets one piece of work be done.
-    Driver& d = driver();
-    if (d.finished >= stream->last) return stream->context->status;
-    run_until(d.finished + 1);
+    if (stream->timeline->items.empty()) return stream->context->status;
+    run_next(stream->timeline);
     return stream->context->status != CUDA_SUCCESS ? stream->context->status : CUDA_ERROR_NOT_READY;
   });
 }
@@ -74,7 +74,7 @@ CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned) {
       stream->capture->invalid = true;
       return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
     }
-    // The queue keeps the order of the calls, so that the event has happened by then.
+    if (event->recorded) wait_in(stream, event->timeline, event->at);
     return CUDA_SUCCESS;
   });
 }
@@ -86,7 +86,7 @@ CUresult cuLaunchHostFunc(CUstream handle, CUhostFn function, void* user) {
       return stream == nullptr ? CUDA_ERROR_INVALID_HANDLE : CUDA_ERROR_INVALID_VALUE;
     const CUresult status = enqueue(stream, "cuLaunchHostFunc", [=] { function(user); });
     // Nobody may wait for a stream that reports by a callback.
-    if (status == CUDA_SUCCESS && !stream->capture) run_until(stream->last);
+    if (status == CUDA_SUCCESS && !stream->capture) run_until(stream->timeline, stream->last);
     return status;
   });
 }
@@ -132,6 +132,7 @@ CUresult cuEventRecord(CUevent event, CUstream handle) {
     const auto time = event->time;
     const CUresult status =
         enqueue(stream, "cuEventRecord", [=] { *time = std::chrono::steady_clock::now(); });
+    event->timeline = stream->timeline;
     event->at = stream->last;
     return status;
   });
@@ -141,9 +142,8 @@ CUresult cuEventQuery(CUevent event) {
   return entry("cuEventQuery", Needs::context, [&] {
     if (driver().events.count(event) == 0) return CUDA_ERROR_INVALID_HANDLE;
     if (event->capture) return CUDA_ERROR_CAPTURED_EVENT;
-    Driver& d = driver();
-    if (!event->recorded || d.finished >= event->at) return event->context->status;
-    run_until(d.finished + 1);
+    if (!event->recorded || event->timeline->done >= event->at) return event->context->status;
+    run_next(event->timeline);
     return event->context->status != CUDA_SUCCESS ? event->context->status : CUDA_ERROR_NOT_READY;
   });
 }
@@ -152,7 +152,7 @@ CUresult cuEventSynchronize(CUevent event) {
   return entry("cuEventSynchronize", Needs::context, [&] {
     if (driver().events.count(event) == 0) return CUDA_ERROR_INVALID_HANDLE;
     if (event->capture) return CUDA_ERROR_CAPTURED_EVENT;
-    if (event->recorded) run_until(event->at);
+    if (event->recorded) run_until(event->timeline, event->at);
     return event->context->status;
   });
 }
@@ -164,7 +164,7 @@ CUresult cuEventElapsedTime(float* milliseconds, CUevent first, CUevent last) {
     if (d.events.count(first) == 0 || d.events.count(last) == 0) return CUDA_ERROR_INVALID_HANDLE;
     if (((first->flags | last->flags) & CU_EVENT_DISABLE_TIMING) != 0 || !first->time || !last->time)
       return CUDA_ERROR_INVALID_HANDLE;
-    if (d.finished < first->at || d.finished < last->at) return CUDA_ERROR_NOT_READY;
+    if (first->timeline->done < first->at || last->timeline->done < last->at) return CUDA_ERROR_NOT_READY;
     *milliseconds = std::chrono::duration<float, std::milli>(*last->time - *first->time).count();
     return CUDA_SUCCESS;
   });
