@@ -18,11 +18,19 @@ export interface Emulator {
   /** Allocations that are live. */
   leaks(): number;
   reset(): void;
-  /** The nth call from now of a driver function ("*": of any) returns a status. */
+  /** JSON: the bytes that copies moved since `reset`: { toDevice, toHost, withinDevice, peeked, poked }. */
+  traffic(): string;
+  /** The nth call from now of a driver function ("*": of any) returns a status; "@work": the nth work fails its GPU. */
   fail(pattern: string, nth: number, status: number, lasting: number): void;
   failNone(): void;
   calls(pattern: string): number;
   configure(name: string, value: number): number;
+  /** Makes a mistake of synchronisation in the test provider, or no more (native/emulator/provider/provider.h). */
+  plant(mistake: "own-stream" | "stray-copies" | "late-outputs", on: number): number;
+  /** JSON of the test provider: { parts, nodes, runs, deferred, failure, left }. */
+  provider(): string;
+  /** Reads memory of the GPU as if it were the host's. */
+  readAsHost(): number;
 }
 
 chooseEmulator();

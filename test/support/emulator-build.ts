@@ -5,6 +5,8 @@ import { finish } from "./process.js";
 
 export const realGpu = Boolean(process.env["TR0N_TEST_GPU"]);
 export const emulatorLibrary = join(packageRoot, "build", "Release", "libtr0n_cuda_emulator.so");
+/** ONNX Runtime's execution provider on the emulated GPU (native/emulator/provider). */
+export const testProvider = join(packageRoot, "build", "Release", "libtr0n_test_provider.so");
 export const emulatorHooks = join(packageRoot, "build", "Release", "tr0n_emulator_hooks.node");
 
 /** Set where it was built before this process began. */
@@ -24,7 +26,16 @@ export async function buildEmulator(): Promise<string | undefined> {
   const folder = join("build", "emulator");
   for (const step of [
     ["-S", join("native", "emulator"), "-B", folder],
-    ["--build", folder, "--parallel", "2", "--target", "tr0n_cuda_emulator", "tr0n_emulator_hooks"],
+    [
+      "--build",
+      folder,
+      "--parallel",
+      "2",
+      "--target",
+      "tr0n_cuda_emulator",
+      "tr0n_test_provider",
+      "tr0n_emulator_hooks",
+    ],
   ]) {
     const { code, stdout, stderr } = await finish("cmake", step, { cwd: packageRoot, timeout: 800_000 });
     if (code !== 0) throw new Error(`cmake ${step.join(" ")}: ${stdout}${stderr}`);

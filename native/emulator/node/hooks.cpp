@@ -2,7 +2,18 @@
 
 #include <string>
 
+#include "cuda/driver_api.h"
 #include "emulator/emulator.h"
+#include "emulator/provider/provider.h"
+
+namespace tr0n::cuda {
+extern "C" {
+CUresult cuInit(unsigned flags);
+CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device);
+CUresult cuCtxPushCurrent_v2(CUcontext context);
+CUresult cuMemAlloc_v2(CUdeviceptr* pointer, size_t bytes);
+}
+}  // namespace tr0n::cuda
 
 // The emulator's own functions for tests in Node: a module beside the driver, so that the addon has none of
 // this.
@@ -44,6 +55,7 @@ napi_value to_js(napi_env env, uint64_t number) {
 }
 
 napi_value report(napi_env env, napi_callback_info) { return to_js(env, tr0n_emulator_report()); }
+napi_value traffic(napi_env env, napi_callback_info) { return to_js(env, tr0n_emulator_traffic()); }
 napi_value counters(napi_env env, napi_callback_info) { return to_js(env, tr0n_emulator_counters()); }
 napi_value violations(napi_env env, napi_callback_info) { return to_js(env, tr0n_emulator_violations()); }
 napi_value leaks(napi_env env, napi_callback_info) { return to_js(env, tr0n_emulator_leaks()); }
@@ -64,6 +76,22 @@ napi_value fail_none(napi_env, napi_callback_info) {
   tr0n_emulator_fail_none();
   return nullptr;
 }
+napi_value plant(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  return to_js(env, static_cast<uint64_t>(tr0n_test_provider_plant(arguments.text(0).c_str(),
+                                                                   static_cast<int>(arguments.number(1)))));
+}
+napi_value provider(napi_env env, napi_callback_info) { return to_js(env, tr0n_test_provider_statistics()); }
+/// Reads memory of a GPU as the host's own: no process outlives it.
+napi_value read_as_host(napi_env env, napi_callback_info) {
+  using namespace tr0n::cuda;
+  CUcontext context = nullptr;
+  CUdeviceptr pointer = 0;
+  if (cuInit(0) != CUDA_SUCCESS || cuDevicePrimaryCtxRetain(&context, 0) != CUDA_SUCCESS ||
+      cuCtxPushCurrent_v2(context) != CUDA_SUCCESS || cuMemAlloc_v2(&pointer, 64) != CUDA_SUCCESS)
+    return nullptr;
+  return to_js(env, uint64_t{*reinterpret_cast<const volatile unsigned char*>(pointer)});
+}
 napi_value configure(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   return to_js(
@@ -75,6 +103,7 @@ napi_value configure(napi_env env, napi_callback_info info) {
 NAPI_MODULE_INIT() {
   const napi_property_descriptor functions[] = {
       {"report", nullptr, report, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"traffic", nullptr, traffic, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"counters", nullptr, counters, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"violations", nullptr, violations, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"leaks", nullptr, leaks, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
@@ -82,6 +111,9 @@ NAPI_MODULE_INIT() {
       {"reset", nullptr, reset, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"fail", nullptr, fail, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"failNone", nullptr, fail_none, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"plant", nullptr, plant, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"provider", nullptr, provider, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+      {"readAsHost", nullptr, read_as_host, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
       {"configure", nullptr, configure, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
