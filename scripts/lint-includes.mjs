@@ -1,6 +1,6 @@
 /**
- * Which folder of native/ may include which: addon → core → device ← cpu, cuda; addon → bridge; everything → base. Core and
- * the addon know devices by device/ alone, whose registry each kind of device enters by itself. Core knows models by
+ * Which folder of native/ may include which: addon → core → device ← cpu, cuda; addon → bridge → device; everything → base. Core,
+ * bridge and addon know devices by device/ alone, whose registry each kind of device enters by itself. Core knows models by
  * core/objective.h, the one file of core that the bridge knows: it implements it.
  */
 import { readFileSync, readdirSync } from "node:fs";
@@ -16,7 +16,7 @@ const allowed = {
   cuda: ["base", "device", "kernels"],
   kernels: ["base", "device"],
   torch: [],
-  bridge: ["base", "core/objective.h", "torch/torch_api.h"],
+  bridge: ["base", "device", "core/objective.h", "torch/torch_api.h"],
   addon: ["base", "core", "device", "bridge"],
   emulator: ["cuda/driver_api.h"],
 };

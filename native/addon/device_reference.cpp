@@ -1,54 +1,17 @@
 #include "addon/device_reference.h"
 
-#include <chrono>
-#include <condition_variable>
-#include <thread>
-
 #include "addon/arguments.h"
+#include "base/closing.h"
 #include "bridge/process_exit.h"
 #include "device/registry.h"
 
 namespace tr0n::addon {
-namespace {
-
-constexpr auto kPatience = std::chrono::seconds(10);
-
-struct Closing {
-  std::mutex mutex;
-  std::condition_variable change;
-  int count = 0;
-};
-Closing& closing() {
-  static auto* state = new Closing;  // never destroyed: threads may outlive main()
-  return *state;
-}
-
-}  // namespace
 
 DeviceReference::~DeviceReference() {
   if (is_cpu() || !device_ || device_.use_count() > 1) return;
-  Closing& state = closing();
-  {
-    const std::lock_guard lock(state.mutex);
-    ++state.count;
-  }
-  auto let_go = [&state, device = std::move(device_)]() mutable {
-    device.reset();
-    const std::lock_guard lock(state.mutex);
-    --state.count;
-    state.change.notify_all();
-  };
-  try {
-    std::thread(let_go).detach();
-  } catch (const std::exception&) {
-    let_go();  // no thread to be had
-  }
-}
-
-void DeviceReference::wait_for_closing() {
-  Closing& state = closing();
-  std::unique_lock lock(state.mutex);
-  state.change.wait_for(lock, kPatience, [&] { return state.count == 0; });
+  // A function that is copied must not keep the device: the thread's copy is to be the last.
+  auto last = std::make_shared<std::shared_ptr<Device>>(std::move(device_));
+  close_apart([last] { last->reset(); });
 }
 
 Device& DeviceReference::get() {

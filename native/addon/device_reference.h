@@ -26,9 +26,6 @@ class DeviceReference {
   /// Throws what open_device() throws. Valid as long as this lives.
   Device& get();
 
-  /// Waits until no GPU is being closed, for a limited time. At process exit.
-  static void wait_for_closing();
-
  private:
   const std::string name_;
   std::mutex mutex_;

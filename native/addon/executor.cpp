@@ -9,8 +9,8 @@
 #include <mutex>
 #include <set>
 
-#include "addon/device_reference.h"
 #include "base/background.h"
+#include "base/closing.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
 #include "bridge/process_exit.h"
@@ -43,7 +43,7 @@ Executor& Executor::instance() {
 Executor::Executor() : state_(new State) {
   set_process_exit_hook([] {
     Executor::instance().shut_down();
-    DeviceReference::wait_for_closing();
+    wait_for_closing();
   });
 }
 

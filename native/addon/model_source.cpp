@@ -51,6 +51,7 @@ ModelSource ModelSource::read(const Napi::CallbackInfo& info, InputReader& reade
   const Napi::Value source = info[0];
   ModelSource model;
   model.config = read_config(info[1]);
+  if (!absent(info[1])) Fields(info[1], "options").optional("device", model.device);
   std::string& name = model.config.name;
   if (source.IsString()) {
     model.path = read_path(source, "source");

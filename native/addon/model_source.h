@@ -15,6 +15,7 @@ struct ModelSource {
   std::string path;  ///< empty where the model was given as bytes
   ArrayInput<uint8_t> bytes;
   SessionConfig config;
+  std::string device;  ///< of the session, for open_model_device(), which takes its time
 };
 
 }  // namespace tr0n::addon

@@ -12,6 +12,7 @@
 #include "addon/results.h"
 #include "base/rng.h"
 #include "base/thread_pool.h"
+#include "bridge/model_device.h"
 #include "bridge/ort_runtime.h"
 #include "bridge/torch_runtime.h"
 #include "device/registry.h"
@@ -90,7 +91,7 @@ Napi::Value counters(const Napi::CallbackInfo& info) {
       {"rowMaps", Kind::row_map},  {"torchModels", Kind::torch_model},
       {"devices", Kind::device},   {"jobs", Kind::job}};
   for (const auto& [name, kind] : kinds) object.Set(name, live_count(kind).load());
-  int open = 0;
+  int open = open_runtime_devices();
   for (const DeviceKind* kind : device_kinds()) open += kind->open_count();
   object.Set("openGpus", open);
   return object;

@@ -33,6 +33,7 @@ Napi::Value SessionObject::open(const Napi::CallbackInfo& info) {
     const auto work = [source](Job& job) -> MakeValue {
       SessionConfig config = source.config;
       config.cancel = &job.token();
+      if (!source.device.empty()) config.device = open_model_device(source.device);
       auto session = std::make_shared<CountedSession>(
           source.path.empty() ? Session::from_bytes(source.bytes.data, source.bytes.size, config)
                               : Session::from_file(source.path, config));

@@ -39,6 +39,8 @@ class BlockModel {
   virtual size_t model_bytes() const = 0;
   /// What a first run showed of a row's cost; nothing where only the graph tells, which others have counted.
   virtual RowCost counted() const { return {}; }
+  /// Whether a device beside the CPU runs it, or part of it: its blocks then take turns.
+  virtual bool on_device() const { return false; }
   virtual const std::vector<RowInput>& inputs() const = 0;
   virtual const std::vector<std::string>& output_names() const = 0;
   virtual std::unique_ptr<State> make_state() const = 0;

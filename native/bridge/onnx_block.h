@@ -18,6 +18,7 @@ class OnnxBlock final : public BlockModel {
 
   const std::string& name() const override { return session_->name(); }
   size_t model_bytes() const override { return session_->model_bytes(); }
+  bool on_device() const override { return session_->device() != nullptr; }
   const std::vector<RowInput>& inputs() const override { return inputs_; }
   const std::vector<std::string>& output_names() const override { return output_names_; }
   std::unique_ptr<State> make_state() const override;

@@ -28,6 +28,7 @@ class OnnxSegment final : public Segment {
   explicit OnnxSegment(OnnxSegmentConfig config);
   const std::string& name() const override { return config_.name; }
   size_t model_bytes() const override { return config_.forward->model_bytes(); }
+  bool on_device() const override { return config_.forward->device() != nullptr; }
   const std::vector<int64_t>& input_shape() const override { return config_.input_shape; }
   bool has_gradient() const override { return config_.backward != nullptr; }
   std::unique_ptr<Pass> forward(const float* input, size_t rows, bool record, const CancellableRun& run,

@@ -24,6 +24,8 @@ struct Allocator;
 struct ValueName;
 struct Graph;
 struct Model;
+struct EpDevice;
+struct CudaOptions;
 
 enum class StatusCode : int {
   ok = 0,
@@ -112,10 +114,12 @@ using LogFunction = void (*)(void* parameter, int severity, const char* category
   ENTRY(62, GetDimensions, Status*, (const TensorInfo*, int64_t*, size_t))                                   \
   ENTRY(63, GetSymbolicDimensions, Status*, (const TensorInfo*, const char**, size_t))                       \
   ENTRY(65, GetTensorTypeAndShape, Status*, (const Value*, TensorInfo**))                                    \
+  ENTRY(68, CreateMemoryInfo, Status*, (const char*, int, int, int, MemoryInfo**))                           \
   ENTRY(69, CreateCpuMemoryInfo, Status*, (int, int, MemoryInfo**))                                          \
   ENTRY(76, AllocatorFree, Status*, (Allocator*, void*))                                                     \
   ENTRY(78, GetAllocatorWithDefaultOptions, Status*, (Allocator**))                                          \
   ENTRY(93, ReleaseStatus, void, (Status*))                                                                  \
+  ENTRY(94, ReleaseMemoryInfo, void, (MemoryInfo*))                                                          \
   ENTRY(95, ReleaseSession, void, (RawSession*))                                                             \
   ENTRY(96, ReleaseValue, void, (Value*))                                                                    \
   ENTRY(97, ReleaseRunOptions, void, (RunOptions*))                                                          \
@@ -124,12 +128,26 @@ using LogFunction = void (*)(void* parameter, int severity, const char* category
   ENTRY(100, ReleaseSessionOptions, void, (SessionOptions*))                                                 \
   ENTRY(130, AddSessionConfigEntry, Status*, (SessionOptions*, const char*, const char*))                    \
   ENTRY(150, AddInitializer, Status*, (SessionOptions*, const char*, const Value*))                          \
+  ENTRY(165, AddRunConfigEntry, Status*, (RunOptions*, const char*, const char*))                            \
   ENTRY(166, CreatePrepackedWeightsContainer, Status*, (PackedWeights**))                                    \
   ENTRY(167, ReleasePrepackedWeightsContainer, void, (PackedWeights*))                                       \
+  ENTRY(204, SessionOptionsAppendExecutionProvider_CUDA_V2, Status*, (SessionOptions*, const CudaOptions*))  \
+  ENTRY(205, CreateCUDAProviderOptions, Status*, (CudaOptions**))                                            \
+  ENTRY(206, UpdateCUDAProviderOptions, Status*,                                                             \
+        (CudaOptions*, const char* const*, const char* const*, size_t))                                      \
+  ENTRY(208, ReleaseCUDAProviderOptions, void, (CudaOptions*))                                               \
+  ENTRY(216, SessionOptionsAppendExecutionProvider, Status*,                                                 \
+        (SessionOptions*, const char*, const char* const*, const char* const*, size_t))                      \
   ENTRY(285, ReleaseValueName, void, (ValueName*))                                                           \
   ENTRY(287, ReleaseGraph, void, (Graph*))                                                                   \
   ENTRY(288, ReleaseModel, void, (Model*))                                                                   \
-  ENTRY(291, GetModelEditorApi, void* const*, ())
+  ENTRY(291, GetModelEditorApi, void* const*, ())                                                            \
+  ENTRY(301, RegisterExecutionProviderLibrary, Status*, (Env*, const char*, const char*))                    \
+  ENTRY(303, GetEpDevices, Status*, (const Env*, const EpDevice* const**, size_t*))                          \
+  ENTRY(304, SessionOptionsAppendExecutionProvider_V2, Status*,                                              \
+        (SessionOptions*, Env*, const EpDevice* const*, size_t, const char* const*, const char* const*,      \
+         size_t))                                                                                            \
+  ENTRY(312, EpDevice_EpName, const char*, (const EpDevice*))
 
 /// Of the table that GetModelEditorApi gives: changes to a model between its parsing and its optimisation.
 #define TR0N_ORT_EDITOR_ENTRIES(ENTRY)                                                                       \
@@ -164,6 +182,11 @@ struct Api {
 constexpr uint32_t kLoadCancellationVersion = 22;
 constexpr size_t kLoadCancellationIndex = 293;
 using SetLoadCancellation = Status* (*)(SessionOptions*, bool cancel);
+
+/// Of a later version: what the runtime calls the memory of a provider's device. 0 is the device's own.
+constexpr uint32_t kDeviceMemoryVersion = 23;
+constexpr size_t kDeviceMemoryIndex = 374;
+using GetDeviceMemory = const MemoryInfo* (*)(const EpDevice*, int kind);
 
 /// The same of the table for changes to models.
 struct EditorApi {

@@ -65,15 +65,19 @@ Runtime::Runtime(const std::string& path) {
   void* symbol = dlsym(library, "OrtGetApiBase");
   if (!symbol) throw Error("ERR_RUNTIME_MISSING", "\"" + path + "\" is not ONNX Runtime: " + last_dl_error());
   const auto get_base = reinterpret_cast<const ApiBase* (*)()>(symbol);
-  const ApiBase* base = get_base();
-  version_ = base->GetVersionString();
-  void* const* table = base->GetApi(kApiVersion);
+  base_ = get_base();
+  version_ = base_->GetVersionString();
+  Dl_info place{};
+  if (dladdr(symbol, &place) != 0 && place.dli_fname) {
+    const std::string file = place.dli_fname;
+    folder_ = file.substr(0, file.find_last_of('/') + 1);
+  }
+  void* const* table = base_->GetApi(kApiVersion);
   if (!table)
     throw Error("ERR_RUNTIME_MISSING",
                 "\"" + path + "\" is ONNX Runtime " + version_ + ", too old: expected 1.22 or newer");
   api_ = Api(table);
-  if (void* const* newer = base->GetApi(kLoadCancellationVersion))
-    set_load_cancellation_ = reinterpret_cast<SetLoadCancellation>(newer[kLoadCancellationIndex]);
+  set_load_cancellation_ = later<SetLoadCancellation>(kLoadCancellationVersion, kLoadCancellationIndex);
   const char* code = "ERR_RUNTIME_MISSING";
   check(api_, api_.CreateEnvWithCustomLogger(discard_log, nullptr, kLogFatal, "tr0n", &env_), code);
   check(api_, api_.DisableTelemetryEvents(env_), code);

@@ -20,22 +20,31 @@ class Runtime {
   static Runtime& instance();
   /// The version of the open library, empty before it is opened.
   static std::string version();
+  /// The folder that the library lies in, where ONNX Runtime looks for its providers; empty where unknown.
+  const std::string& folder() const { return folder_; }
 
   const Api& api() const { return api_; }
   /// Null where the runtime is too old.
   SetLoadCancellation set_load_cancellation() const { return set_load_cancellation_; }
+  /// An entry of a later version of the table; null where the runtime is too old.
+  template <typename Function>
+  Function later(uint32_t version, size_t index) const {
+    void* const* table = base_->GetApi(version);
+    return table ? reinterpret_cast<Function>(table[index]) : nullptr;
+  }
   Env* env() const { return env_; }
   const MemoryInfo* cpu_memory() const { return cpu_memory_; }
   Allocator* allocator() const { return allocator_; }
 
  private:
   explicit Runtime(const std::string& path);
+  const ApiBase* base_ = nullptr;
   Api api_;
   SetLoadCancellation set_load_cancellation_ = nullptr;
   Env* env_ = nullptr;
   MemoryInfo* cpu_memory_ = nullptr;
   Allocator* allocator_ = nullptr;
-  std::string version_;
+  std::string version_, folder_;
 };
 
 /// What a status said, after its release.
@@ -60,6 +69,7 @@ struct Releaser {
 template <typename T, void (*Api::*Release)(T*)>
 using Handle = std::unique_ptr<T, Releaser<T, Release>>;
 
+using MemoryInfoHandle = Handle<MemoryInfo, &Api::ReleaseMemoryInfo>;
 using SessionHandle = Handle<RawSession, &Api::ReleaseSession>;
 using ValueHandle = Handle<Value, &Api::ReleaseValue>;
 using RunOptionsHandle = Handle<RunOptions, &Api::ReleaseRunOptions>;
@@ -69,6 +79,7 @@ using PackedWeightsHandle = Handle<PackedWeights, &Api::ReleasePrepackedWeightsC
 using ValueNameHandle = Handle<ValueName, &Api::ReleaseValueName>;
 using GraphHandle = Handle<Graph, &Api::ReleaseGraph>;
 using ModelHandle = Handle<Model, &Api::ReleaseModel>;
+using CudaOptionsHandle = Handle<CudaOptions, &Api::ReleaseCUDAProviderOptions>;
 using SessionOptionsHandle = Handle<SessionOptions, &Api::ReleaseSessionOptions>;
 
 }  // namespace tr0n::ort

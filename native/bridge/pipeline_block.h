@@ -28,6 +28,9 @@ class PipelineBlock final : public BlockModel {
   const std::string& name() const override { return chain_.name(); }
   size_t model_bytes() const override;
   RowCost counted() const override { return chain_.counted(); }
+  bool on_device() const override {
+    return chain_.on_device() || (head_.session && head_.session->device() != nullptr);
+  }
   const std::vector<RowInput>& inputs() const override { return inputs_; }
   const std::vector<std::string>& output_names() const override { return outputs_; }
   std::unique_ptr<State> make_state() const override;

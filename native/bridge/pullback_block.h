@@ -20,6 +20,7 @@ class PullbackBlock final : public BlockModel {
   const std::string& name() const override { return chain_.name(); }
   size_t model_bytes() const override { return chain_.model_bytes(); }
   RowCost counted() const override { return chain_.counted(); }
+  bool on_device() const override { return chain_.on_device(); }
   const std::vector<RowInput>& inputs() const override { return inputs_; }
   const std::vector<std::string>& output_names() const override { return outputs_; }
   std::unique_ptr<State> make_state() const override;

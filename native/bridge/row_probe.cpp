@@ -136,6 +136,12 @@ bool RowRunner::allows(const BlockRule& rule) const {
 
 /// The rule that is known, or that is found and known from now on.
 BlockRule RowRunner::decide(CancelToken& cancel) {
+  if (model_->on_device()) {
+    const size_t least = std::max<size_t>(1, limits_.fixed_batch);
+    size_t most = least;
+    while (limits_.fixed_batch == 0 && 2 * most <= limits_.max_batch) most *= 2;
+    return {least, most, true};
+  }
   if (limits_.fixed_batch > 0) return {limits_.fixed_batch, limits_.fixed_batch};
   if (limits_.max_batch <= 1) return {1, 1};
   RowCost cost = limits_.cost;

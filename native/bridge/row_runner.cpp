@@ -74,12 +74,16 @@ void RowRunner::run(const float* const* inputs, size_t n, float* const* outputs,
   ThreadPool& pool = ThreadPool::instance();
   const BlockPlan plan = plan_blocks(rule_, n, pool.size());
   const CancellableRun run(cancel);
-  pool.parallel_for(plan.count, [&](size_t block) {
+  const auto one = [&](size_t block) {
     cancel.throw_if_cancelled();
     Lease scratch(*this);
     const size_t first = block * plan.rows;
     run_block(inputs, first, std::min(plan.rows, n - first), plan.rows, outputs, *scratch, run, cancel);
-  });
+  };
+  if (rule_.one_by_one)
+    for (size_t block = 0; block < plan.count; ++block) one(block);
+  else
+    pool.parallel_for(plan.count, one);
 }
 
 void RowRunner::run_block(const float* const* inputs, size_t first, size_t count, size_t rows,

@@ -48,6 +48,10 @@ struct RowLimits {
 /// Other processors and runtimes differ. So nothing is assumed: the first use of a runner measures which
 /// block sizes agree (see probe()), and where not even the position is free, rows run one by one. So do rows
 /// that cost too much for that (see probe_tier()).
+///
+/// On a device (BlockModel::on_device()) nothing is measured: blocks are padded to few sizes, the smallest
+/// that holds n rows or else the largest there is, and run one after the other on the caller's thread. A
+/// row's bits may then depend on n, as its library's kernels do.
 class RowRunner {
  public:
   RowRunner(std::shared_ptr<const BlockModel> model, const RowLimits& limits)

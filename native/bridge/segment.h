@@ -33,6 +33,8 @@ class Segment {
   virtual size_t model_bytes() const = 0;
   /// As BlockModel::counted().
   virtual RowCost counted() const { return {}; }
+  /// As BlockModel::on_device().
+  virtual bool on_device() const { return false; }
   /// Shape of an input row.
   virtual const std::vector<int64_t>& input_shape() const = 0;
   virtual bool has_gradient() const = 0;

@@ -1,5 +1,7 @@
 #include "bridge/segment_chain.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "bridge/block_model.h"
 #include "bridge/session.h"
@@ -28,6 +30,11 @@ RowCost SegmentChain::counted() const {
   RowCost cost;
   for (const auto& segment : segments_) cost += segment->counted();
   return cost;
+}
+
+bool SegmentChain::on_device() const {
+  return std::any_of(segments_.begin(), segments_.end(),
+                     [](const auto& segment) { return segment->on_device(); });
 }
 
 void SegmentChain::require_gradients() const {

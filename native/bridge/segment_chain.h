@@ -31,6 +31,7 @@ class SegmentChain {
   const std::vector<int64_t>& input_shape() const { return segments_.front()->input_shape(); }  ///< of a row
   size_t model_bytes() const;
   RowCost counted() const;
+  bool on_device() const;
   /// Throws ERR_INVALID_ARGUMENT where a segment has no gradient.
   void require_gradients() const;
 

@@ -101,6 +101,7 @@ void Session::run_raw(const ort::RunOptions* options, const char* const* input_n
                       const ort::Value* const* inputs, size_t input_count, const char* const* output_names,
                       size_t output_count, ort::Value** outputs, const CancelToken& cancel) const {
   const ort::Api& api = Runtime::instance().api();
+  const RunGate::Turn turn(device_ ? &device_->gate() : nullptr, &cancel);
   ort::Status* status =
       api.Run(handle_.get(), options, input_names, inputs, input_count, output_names, output_count, outputs);
   if (!status) return;

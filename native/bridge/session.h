@@ -7,6 +7,7 @@
 
 #include "base/cancel.h"
 #include "bridge/host_block.h"
+#include "bridge/model_device.h"
 #include "bridge/ort_runtime.h"
 #include "bridge/value_info.h"
 
@@ -48,6 +49,9 @@ struct SessionConfig {
   /// longer, the more the fewer rows it has.
   bool pack_weights = true;
   CancelToken* cancel = nullptr;  ///< ends the opening; not needed afterwards
+  /// Where the model runs; null: the CPU.
+  std::shared_ptr<ModelDevice> device;
+  ModelDeviceSettings device_settings;
 };
 
 struct PreparedOptions;
@@ -70,6 +74,8 @@ class Session {
   const ValueInfo& output(const std::string& name) const;
   /// Size of the model as given, without external data: what its weights take at least.
   size_t model_bytes() const { return model_bytes_; }
+  /// Where it runs; null: the CPU. Runs on a device take turns.
+  ModelDevice* device() const { return device_.get(); }
 
   using Inputs = std::vector<std::pair<std::string, TensorView>>;
   /// What run() would refuse: names, types, shapes. Throws ERR_INVALID_ARGUMENT or ERR_SHAPE_MISMATCH.
@@ -87,8 +93,8 @@ class Session {
  private:
   Session(ort::SessionHandle handle, const SessionConfig& config, size_t model_bytes,
           std::shared_ptr<const PreparedOptions> options);
-  std::shared_ptr<const PreparedOptions> options_;  ///< holds what the session points into: freed last
-  ort::SessionHandle handle_;
+  std::shared_ptr<ModelDevice> device_;
+  std::shared_ptr<ort::RawSession> handle_;  ///< with what it points into
   std::string name_;
   size_t model_bytes_ = 0;
   std::vector<ValueInfo> inputs_, outputs_;

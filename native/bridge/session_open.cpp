@@ -1,3 +1,4 @@
+#include "base/closing.h"
 #include "bridge/session.h"
 #include "bridge/session_options.h"
 
@@ -49,6 +50,32 @@ std::vector<ValueInfo> describe_all(size_t count, GetName get_name, GetType get_
   return values;
 }
 
+/// The session with what it points into, which is freed after it. One on a device is released on a thread of
+/// its own: whoever lets go of it last may be the JavaScript thread, and another session may be running.
+std::shared_ptr<ort::RawSession> shared_handle(ort::SessionHandle handle,
+                                               std::shared_ptr<const PreparedOptions> options,
+                                               std::shared_ptr<ModelDevice> device) {
+  struct Held {
+    std::shared_ptr<const PreparedOptions> options;
+    std::shared_ptr<ModelDevice> device;
+    ort::SessionHandle handle;
+  };
+  auto held = std::make_shared<Held>(Held{std::move(options), std::move(device), std::move(handle)});
+  ort::RawSession* raw = held->handle.get();
+  if (!held->device) return {std::move(held), raw};
+  const auto release = [held](ort::RawSession*) mutable {
+    close_apart([last = std::move(held)] {
+      {
+        const RunGate::Turn turn(&last->device->gate(), nullptr);
+        last->handle.reset();
+      }
+      last->options.reset();
+      last->device.reset();
+    });
+  };
+  return {raw, release};
+}
+
 }  // namespace
 
 Session Session::from_file(const std::string& path, const SessionConfig& config) {
@@ -66,8 +93,8 @@ Session Session::from_bytes(const void* bytes, size_t size, const SessionConfig&
 
 Session::Session(ort::SessionHandle handle, const SessionConfig& config, size_t model_bytes,
                  std::shared_ptr<const PreparedOptions> options)
-    : options_(std::move(options)),
-      handle_(std::move(handle)),
+    : device_(config.device),
+      handle_(shared_handle(std::move(handle), std::move(options), config.device)),
       name_(config.name),
       model_bytes_(model_bytes) {
   Runtime& runtime = Runtime::instance();

@@ -20,6 +20,13 @@ bool mentions(const Failure& failure, std::initializer_list<const char*> phrases
   return false;
 }
 
+/// A provider makes its device when the first session is: what it says then is about the machine, not the
+/// model.
+bool no_device(const Failure& failure) {
+  return mentions(failure, {"Failed to get a WebGPU adapter", "Failed to get a WebGPU device",
+                            "Failed to create a WebGPU context", "CUDA failure 100", "CUDA failure 35"});
+}
+
 /// The runtime's codes say which of its layers complained; what the caller can do about it often only the
 /// text says.
 const char* load_error(const Failure& failure) {
@@ -33,6 +40,9 @@ const char* load_error(const Failure& failure) {
     return "ERR_MODEL_UNSUPPORTED";
   return "ERR_MODEL_INVALID";
 }
+
+/// Opening a session on a device uploads its weights in the device's order.
+RunGate* gate_of(const SessionConfig& config) { return config.device ? &config.device->gate() : nullptr; }
 
 /// Makes the runtime give up opening a session when the token is cancelled, where it can.
 class CancellableLoad {
@@ -51,6 +61,11 @@ ort::SessionHandle finish(const ort::Api& api, ort::Status* status, ort::RawSess
                           const SessionConfig& config) {
   const Failure failure = ort::take(api, status);
   if (failure && config.cancel != nullptr) config.cancel->throw_if_cancelled();
+  if (failure && config.device && no_device(failure))
+    throw Error("ERR_DEVICE_UNAVAILABLE", config.name + ": \"" + config.device->name() +
+                                              "\" cannot be used: the GPU's driver does not offer what ONNX "
+                                              "Runtime needs; a newer driver may: " +
+                                              failure.message);
   if (failure)
     throw Error(load_error(failure), config.name + ": ONNX Runtime refuses the model: " + failure.message);
   register_process_exit();  // some of the library's exit handlers appear with its first session
@@ -86,6 +101,7 @@ PreparedOptions::PreparedOptions(const SessionConfig& config) {
     ort::check(api, api.AddSessionConfigEntry(raw, "session.disable_prepacking", "1"));
   // No guessing from names or first bytes: what was looked at is what is parsed.
   ort::check(api, api.AddSessionConfigEntry(raw, "session.load_model_format", "ONNX"));
+  if (config.device) config.device->append(raw, config.device_settings);
   if (config.weights.empty()) return;
   shared = SharedWeights::of(config.weights, config.name);
   for (const FileWeight& weight : config.weights) {
@@ -105,6 +121,7 @@ ort::SessionHandle open_file(const OpenedFile& file, const PreparedOptions& opti
   Runtime& runtime = Runtime::instance();
   ort::RawSession* session = nullptr;
   const CancellableLoad load(config.cancel, options.options.get());
+  const RunGate::Turn turn(gate_of(config), config.cancel);
   ort::Status* status = runtime.api().CreateSession(runtime.env(), file.runtime_path().c_str(),
                                                     options.options.get(), &session);
   ort::SessionHandle handle = finish(runtime.api(), status, session, config);
@@ -120,6 +137,7 @@ ort::SessionHandle open_bytes(const void* bytes, size_t size, const PreparedOpti
   ort::RawSession* session = nullptr;
   const ort::Api& api = runtime.api();
   const CancellableLoad load(config.cancel, options.options.get());
+  const RunGate::Turn turn(gate_of(config), config.cancel);
   ort::Status* status =
       config.weights.empty()
           ? api.CreateSessionFromArray(runtime.env(), bytes, size, options.options.get(), &session)

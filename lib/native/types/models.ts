@@ -10,6 +10,8 @@ export interface NativeSessionOptions {
   state?: string;
   /** Inputs of the model's bytes that are constants in files: read once, and shared by all sessions on the same files. */
   weights?: readonly NativeFileWeight[];
+  /** Where it runs: "cpu", "cuda:N" or "webgpu". Default "cpu". @throws ERR_DEVICE_UNAVAILABLE */
+  device?: string;
   /** Whether matrices are rearranged for the kernels of products when the session opens. Default true. */
   packWeights?: boolean;
 }
