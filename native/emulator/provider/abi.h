@@ -3,11 +3,11 @@
 #include <cstdint>
 
 /// The part of ONNX Runtime's interface for plug-in execution providers that the test double implements and
-/// calls: facts of its ABI (version 23, 2025). Tables only ever grow at their end, so an entry is its index
+/// calls: facts of its ABI (version 24, 2026). Tables only ever grow at their end, so an entry is its index
 /// and its signature; a provider's own tables are structures of function pointers in ONNX Runtime's order.
 namespace tr0n::provider {
 
-constexpr uint32_t kAbi = 23;
+constexpr uint32_t kAbi = 24;
 
 struct Env;
 struct Status;
@@ -31,6 +31,16 @@ struct GraphSupport;
 struct MemoryDevice;
 struct ComputeContext;
 struct SyncStream;
+struct KernelRegistry;
+struct KernelBuilder;
+struct KernelDefinition;
+struct KernelInfo;
+struct DataType;
+
+struct Factory;
+struct FusionOptions;
+struct Kernel;
+using CreateKernel = Status* (*)(void* state, const KernelInfo*, Kernel**);
 
 enum class StatusCode : int { fail = 1, invalid_argument = 2, not_implemented = 9, ep_fail = 11 };
 enum class DeviceType : int { cpu = 0, gpu = 1 };  ///< of memory
@@ -41,6 +51,7 @@ constexpr int kDefaultMemory = 0;
 constexpr int kDeviceAllocator = 0;
 constexpr int kIsTensor = 1;
 constexpr int kString = 8;
+constexpr int kHostInput = -2, kHostOutput = -1;  ///< memory of a kernel's input, and output
 
 using LogFunction = void (*)(void*, int, const char*, const char*, const char*, const char*);
 
@@ -130,19 +141,33 @@ using LogFunction = void (*)(void*, int, const char*, const char*, const char*, 
 /// Of the table that GetEpApi gives.
 #define TR0N_PROVIDER_EP_API(ENTRY)                                                                          \
   ENTRY(0, CreateEpDevice, Status*,                                                                          \
-        (struct Factory*, const HardwareDevice*, const KeyValuePairs*, const KeyValuePairs*, EpDevice**))    \
+        (Factory*, const HardwareDevice*, const KeyValuePairs*, const KeyValuePairs*, EpDevice**))    \
   ENTRY(2, EpGraphSupportInfo_AddNodesToFuse, Status*,                                                       \
-        (GraphSupport*, const Node* const*, size_t, const struct FusionOptions*))                            \
+        (GraphSupport*, const Node* const*, size_t, const FusionOptions*))                            \
   ENTRY(5, EpDevice_AddAllocatorInfo, Status*, (EpDevice*, const MemoryInfo*))                               \
   ENTRY(6, MemoryInfo_GetMemoryDevice, const MemoryDevice*, (const MemoryInfo*))                             \
   ENTRY(7, Value_GetMemoryDevice, const MemoryDevice*, (const Value*))                                       \
   ENTRY(9, MemoryDevice_GetDeviceType, int, (const MemoryDevice*))                                           \
   ENTRY(11, MemoryDevice_GetVendorId, uint32_t, (const MemoryDevice*))                                       \
-  ENTRY(12, MemoryDevice_GetDeviceId, uint32_t, (const MemoryDevice*))
+  ENTRY(12, MemoryDevice_GetDeviceId, uint32_t, (const MemoryDevice*))                                       \
+  ENTRY(18, CreateKernelRegistry, Status*, (KernelRegistry**))                                               \
+  ENTRY(19, ReleaseKernelRegistry, void, (KernelRegistry*))                                                  \
+  ENTRY(20, KernelRegistry_AddKernel, Status*,                                                               \
+        (KernelRegistry*, const KernelDefinition*, CreateKernel, void*))                                     \
+  ENTRY(21, CreateKernelDefBuilder, Status*, (KernelBuilder**))                                              \
+  ENTRY(22, ReleaseKernelDefBuilder, void, (KernelBuilder*))                                                 \
+  ENTRY(23, KernelDefBuilder_SetOperatorType, Status*, (KernelBuilder*, const char*))                        \
+  ENTRY(24, KernelDefBuilder_SetDomain, Status*, (KernelBuilder*, const char*))                              \
+  ENTRY(25, KernelDefBuilder_SetSinceVersion, Status*, (KernelBuilder*, int, int))                           \
+  ENTRY(26, KernelDefBuilder_SetExecutionProvider, Status*, (KernelBuilder*, const char*))                   \
+  ENTRY(27, KernelDefBuilder_SetInputMemType, Status*, (KernelBuilder*, size_t, int))                        \
+  ENTRY(28, KernelDefBuilder_SetOutputMemType, Status*, (KernelBuilder*, size_t, int))                       \
+  ENTRY(29, KernelDefBuilder_AddTypeConstraint, Status*,                                                     \
+        (KernelBuilder*, const char*, const DataType* const*, size_t))                                       \
+  ENTRY(32, KernelDefBuilder_Build, Status*, (KernelBuilder*, KernelDefinition**))                           \
+  ENTRY(33, ReleaseKernelDef, void, (KernelDefinition*))                                                     \
+  ENTRY(40, GetTensorDataType, Status*, (int, const DataType**))
 // clang-format on
-
-struct Factory;
-struct FusionOptions;
 
 #define TR0N_PROVIDER_MEMBER(index, name, result, parameters) result(*name) parameters = nullptr;
 #define TR0N_PROVIDER_LOAD(index, name, result, parameters) \
@@ -163,7 +188,7 @@ struct ApiBase {
   const char* (*GetVersionString)();
 };
 
-// What a provider implements.
+// What a provider implements. Later versions have more entries, which are left null.
 
 struct Allocator {
   uint32_t version = kAbi;
@@ -173,6 +198,7 @@ struct Allocator {
   void* (*Reserve)(Allocator*, size_t) = nullptr;
   Status* (*GetStats)(const Allocator*, KeyValuePairs**) = nullptr;
   void* (*AllocOnStream)(Allocator*, size_t, SyncStream*) = nullptr;
+  void* later[4] = {};
 };
 
 struct DataTransfer {
@@ -227,6 +253,8 @@ struct Ep {
   Status* (*CreateAllocator)(Ep*, const MemoryInfo*, Allocator**) = nullptr;
   Status* (*CreateSyncStreamForDevice)(Ep*, const MemoryDevice*, SyncStreamTable**) = nullptr;
   const char* (*GetCompiledModelCompatibilityInfo)(Ep*, const Graph*) = nullptr;
+  Status* (*GetKernelRegistry)(Ep*, const KernelRegistry**) = nullptr;
+  void* later[8] = {};
 };
 
 struct Factory {
@@ -248,6 +276,15 @@ struct Factory {
   bool (*IsStreamAware)(const Factory*) = nullptr;
   Status* (*CreateSyncStreamForDevice)(Factory*, const MemoryDevice*, const KeyValuePairs*,
                                        SyncStreamTable**) = nullptr;
+  void* later[8] = {};
+};
+
+struct Kernel {
+  uint32_t version = kAbi;
+  uint32_t flags = 0;
+  Status* (*Compute)(Kernel*, KernelContext*) = nullptr;
+  void (*Release)(Kernel*) = nullptr;
+  void* later[8] = {};
 };
 
 }  // namespace tr0n::provider

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "emulator/provider/compute.h"
+#include "emulator/provider/crossings.h"
 #include "emulator/provider/streams.h"
 #include "emulator/provider/switches.h"
 
@@ -79,6 +80,9 @@ class Provider final : public Ep {
     };
     ReleaseNodeComputeInfos = [](Ep*, ComputeInfo** made, size_t count) {
       for (size_t k = 0; k < count; ++k) release_compute(made[k]);
+    };
+    GetKernelRegistry = [](Ep*, const KernelRegistry** registry) {
+      return guarded([&] { *registry = crossings(); });
     };
     OnRunEnd = [](Ep* self, const RunOptions*, bool synchronise) {
       return guarded([&] {

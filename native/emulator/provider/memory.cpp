@@ -49,7 +49,28 @@ CUstream stray_stream(int gpu) {
   return stream->handle();
 }
 
-void copy(const Value* from, Value* to, SyncStream* stream) {
+void* handle_of(SyncStream* stream) {
+  return stream != nullptr ? Runtime::get().api.SyncStream_GetHandle(stream) : nullptr;
+}
+
+struct GpuTransfer final : DataTransfer {
+  GpuTransfer() {
+    Release = [](DataTransfer* self) { delete static_cast<GpuTransfer*>(self); };
+    CanCopy = [](const DataTransfer*, const MemoryDevice* from, const MemoryDevice* to) {
+      return (ours(from) && (ours(to) || gpu_of(to) < 0)) || (ours(to) && gpu_of(from) < 0);
+    };
+    CopyTensors = [](DataTransfer*, const Value** from, Value** to, SyncStream** streams, size_t count) {
+      return guarded([&] {
+        for (size_t k = 0; k < count; ++k)
+          copy(from[k], to[k], handle_of(streams != nullptr ? streams[k] : nullptr));
+      });
+    };
+  }
+};
+
+}  // namespace
+
+void copy(const Value* from, Value* to, void* stream) {
   const Runtime& runtime = Runtime::get();
   const int source = gpu_of(runtime.ep.Value_GetMemoryDevice(from)),
             target = gpu_of(runtime.ep.Value_GetMemoryDevice(to));
@@ -63,7 +84,7 @@ void copy(const Value* from, Value* to, SyncStream* stream) {
     throw Failure("Failed to allocate memory for " + std::to_string(bytes) + " bytes of a copy");
   const int gpu = target >= 0 ? target : source;
   const Current current(gpu);
-  auto handle = static_cast<CUstream>(stream != nullptr ? runtime.api.SyncStream_GetHandle(stream) : nullptr);
+  auto handle = static_cast<CUstream>(stream);
   if (planted().stray_copies) handle = stray_stream(gpu);
   const auto device_from = reinterpret_cast<CUdeviceptr>(read),
              device_to = reinterpret_cast<CUdeviceptr>(write);
@@ -85,22 +106,6 @@ void copy(const Value* from, Value* to, SyncStream* stream) {
   used_by(source >= 0 ? read : nullptr, handle);
   used_by(target >= 0 ? write : nullptr, handle);
 }
-
-struct GpuTransfer final : DataTransfer {
-  GpuTransfer() {
-    Release = [](DataTransfer* self) { delete static_cast<GpuTransfer*>(self); };
-    CanCopy = [](const DataTransfer*, const MemoryDevice* from, const MemoryDevice* to) {
-      return (ours(from) && (ours(to) || gpu_of(to) < 0)) || (ours(to) && gpu_of(from) < 0);
-    };
-    CopyTensors = [](DataTransfer*, const Value** from, Value** to, SyncStream** streams, size_t count) {
-      return guarded([&] {
-        for (size_t k = 0; k < count; ++k) copy(from[k], to[k], streams != nullptr ? streams[k] : nullptr);
-      });
-    };
-  }
-};
-
-}  // namespace
 
 Allocator* make_allocator(int gpu, const MemoryInfo* info) { return new GpuAllocator(gpu, info); }
 void release_allocator(Allocator* allocator) { delete static_cast<GpuAllocator*>(allocator); }
