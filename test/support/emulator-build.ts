@@ -12,9 +12,12 @@ export const emulatorHooks = join(packageRoot, "build", "Release", "tr0n_emulato
 /** Set where it was built before this process began. */
 const built = "TR0N_TEST_EMULATOR_BUILT";
 
-/** For this process and those that it starts: the emulator is the driver, and everything else runs on the CPU. */
+/** For this process and those that it starts: the emulator is the driver, its provider runs models, and the default is the CPU. */
 export function chooseEmulator(): void {
-  if (!realGpu) process.env["TR0N_CUDA_DRIVER"] = emulatorLibrary;
+  if (!realGpu) {
+    process.env["TR0N_CUDA_DRIVER"] = emulatorLibrary;
+    process.env["TR0N_ORT_PROVIDER"] = testProvider;
+  }
   process.env["TR0N_DEVICE"] ??= "cpu";
 }
 

@@ -39,12 +39,18 @@ bool ours(const MemoryDevice* device) {
   return gpu_of(device) >= 0 && Runtime::get().ep.MemoryDevice_GetVendorId(device) == kVendor;
 }
 
-/// Where copies of a planted mistake go. Never closed: nobody waits for it.
+/// Where copies of a planted mistake go: nobody waits for it.
+struct Stray {
+  std::mutex mutex;
+  std::map<int, std::unique_ptr<OwnStream>> streams;
+};
+Stray& stray() {
+  static auto* kept = new Stray;
+  return *kept;
+}
 CUstream stray_stream(int gpu) {
-  static std::mutex mutex;
-  static auto* streams = new std::map<int, std::unique_ptr<OwnStream>>;
-  const std::lock_guard lock(mutex);
-  auto& stream = (*streams)[gpu];
+  const std::lock_guard lock(stray().mutex);
+  auto& stream = stray().streams[gpu];
   if (stream == nullptr) stream = std::make_unique<OwnStream>(gpu);
   return stream->handle();
 }
@@ -69,6 +75,11 @@ struct GpuTransfer final : DataTransfer {
 };
 
 }  // namespace
+
+void close_stray_streams() {
+  const std::lock_guard lock(stray().mutex);
+  stray().streams.clear();
+}
 
 void copy(const Value* from, Value* to, void* stream) {
   const Runtime& runtime = Runtime::get();

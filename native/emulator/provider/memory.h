@@ -12,5 +12,7 @@ DataTransfer* make_data_transfer();
 /// Between host and device, or on the device, in the order of a stream; without one it has ended when this
 /// returns.
 void copy(const Value* from, Value* to, void* stream);
+/// That the planted mistake "stray-copies" left.
+void close_stray_streams();
 
 }  // namespace tr0n::provider

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <set>
 
+#include "emulator/provider/memory.h"
 #include "emulator/provider/provider.h"
 
 namespace tr0n::provider {
@@ -74,6 +75,7 @@ extern "C" int tr0n_test_provider_plant(const char* name, int on) {
                                                                        : nullptr;
   if (chosen == nullptr) return 1;
   *chosen = on != 0;
+  if (on == 0) close_stray_streams();
   return 0;
 }
 
