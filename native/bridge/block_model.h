@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/cancel.h"
+#include "bridge/place.h"
 #include "bridge/row_cost.h"
 
 namespace tr0n {
@@ -24,8 +25,8 @@ struct RowOutput {
   size_t size = 0;
 };
 
-/// What RowRunner runs: blocks of rows in, blocks of rows out, float32 in host memory, one call per block on
-/// the thread that makes it. Several blocks run at once, each with a state of its own.
+/// What RowRunner runs: blocks of rows in, blocks of rows out, float32 in the memory of place(), one call per
+/// block on the thread that makes it. Several blocks run at once, each with a state of its own.
 class BlockModel {
  public:
   /// What a run needs besides the caller's memory; kept from block to block so that a step allocates little.
@@ -44,11 +45,14 @@ class BlockModel {
   virtual const std::vector<RowInput>& inputs() const = 0;
   virtual const std::vector<std::string>& output_names() const = 0;
   virtual std::unique_ptr<State> make_state() const = 0;
+  /// Where inputs and outputs lie: the host's memory, or a Device's, in the order of whose queue a run works.
+  /// It may then return before it has finished.
+  virtual Place place() const { return {}; }
 
   /// Shapes of the outputs, the axis of rows included, from a run on inputs[i] [rows, …].
   virtual std::vector<std::vector<int64_t>> output_shapes(const float* const* inputs, size_t rows,
                                                           CancelToken& cancel) const = 0;
-  /// outputs[k] [rows, shapes[k]], overwritten. All memory is aligned as HostBlock aligns it.
+  /// outputs[k] [rows, shapes[k]], overwritten. All host memory is aligned as HostBlock aligns it.
   virtual void run(const float* const* inputs, size_t rows, const std::vector<RowOutput>& shapes,
                    float* const* outputs, State& state, const CancellableRun& run,
                    const CancelToken& cancel) const = 0;

@@ -7,9 +7,9 @@ namespace tr0n {
 using ort::ElementType;
 
 struct OnnxBlock::Values final : BlockModel::State {
-  std::vector<ort::ValueHandle> values;
-  std::vector<ort::Value*> inputs, outputs;
-  std::vector<int64_t> shape;
+  std::vector<PlacedTensor> inputs, outputs;
+  std::vector<Session::Feed> feeds;
+  std::vector<Session::Fetch> fetches;
 };
 
 void check_batch_axis(const ValueInfo& info, const std::string& what, size_t fixed_batch) {
@@ -73,22 +73,23 @@ void OnnxBlock::run(const float* const* inputs, size_t rows, const std::vector<R
                     float* const* outputs, State& state, const CancellableRun& run,
                     const CancelToken& cancel) const {
   auto& kept = static_cast<Values&>(state);
-  kept.values.clear();
-  kept.inputs.clear();
-  kept.outputs.clear();
-  const auto add = [&](const float* data, size_t size, const std::vector<int64_t>& row) {
-    const auto& shape = batch_shape(rows, row, kept.shape);
-    kept.values.push_back(make_value(const_cast<float*>(data), rows * size * sizeof(float), shape.data(),
-                                     shape.size(), ElementType::float32));
-    return kept.values.back().get();
+  kept.inputs.resize(inputs_.size());
+  kept.outputs.resize(shapes.size());
+  kept.feeds.clear();
+  kept.fetches.clear();
+  const auto put = [rows, where = place()](PlacedTensor& tensor, const float* data,
+                                           const std::vector<int64_t>& row) {
+    tensor.place = where;
+    tensor.data = const_cast<float*>(data);
+    batch_shape(rows, row, tensor.shape);
+    return &tensor;
   };
   for (size_t i = 0; i < inputs_.size(); ++i)
-    kept.inputs.push_back(add(inputs[i], inputs_[i].size, inputs_[i].shape));
+    kept.feeds.push_back({input_pointers_[i], put(kept.inputs[i], inputs[i], inputs_[i].shape)});
   for (size_t k = 0; k < shapes.size(); ++k)
-    kept.outputs.push_back(add(outputs[k], shapes[k].size, shapes[k].shape));
-  session_->run_raw(run.options(), input_pointers_.data(), kept.inputs.data(), inputs_.size(),
-                    output_pointers_.data(), shapes.size(), kept.outputs.data(), cancel);
-  kept.values.clear();
+    kept.fetches.push_back({output_pointers_[k], put(kept.outputs[k], outputs[k], shapes[k].shape)});
+  session_->run_placed(run, kept.feeds.data(), kept.feeds.size(), kept.fetches.data(), kept.fetches.size(),
+                       cancel);
 }
 
 }  // namespace tr0n

@@ -22,6 +22,7 @@ class OnnxBlock final : public BlockModel {
   const std::vector<RowInput>& inputs() const override { return inputs_; }
   const std::vector<std::string>& output_names() const override { return output_names_; }
   std::unique_ptr<State> make_state() const override;
+  Place place() const override { return in_memory(session_->place()); }
   std::vector<std::vector<int64_t>> output_shapes(const float* const* inputs, size_t rows,
                                                   CancelToken& cancel) const override;
   void run(const float* const* inputs, size_t rows, const std::vector<RowOutput>& shapes,

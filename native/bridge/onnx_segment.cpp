@@ -19,54 +19,42 @@ void check_float32(const Session& session, const ValueInfo& info) {
 
 class OnnxSegment::OnnxPass final : public Segment::Pass {
  public:
-  OnnxPass(const OnnxSegment& segment, const float* input, size_t rows, bool record,
+  OnnxPass(const OnnxSegment& segment, const PlacedTensor& input, size_t rows, bool record, const Place& out,
            const CancellableRun& run, const CancelToken& cancel)
       : segment_(segment) {
     const OnnxSegmentConfig& config = segment.config_;
-    batch_shape(rows, config.input_shape, input_shape_);
-    input_ = make_value(const_cast<float*>(input), element_count(input_shape_) * sizeof(float),
-                        input_shape_.data(), input_shape_.size(), ElementType::float32);
+    input_ = PlacedTensor::over(input.data, {}, input.place);
+    input_.value = input.value;
+    batch_shape(rows, config.input_shape, input_.shape);
     const Session& session = record ? *config.recorded : *config.forward;
-    const size_t count = record ? segment.outputs_.size() : 1;
-    std::vector<ort::Value*> outputs(count, nullptr);
-    const ort::Value* const inputs[] = {input_.get()};
-    const char* const names[] = {config.input.c_str()};
-    session.run_raw(run.options(), names, inputs, 1, segment.outputs_.data(), count, outputs.data(), cancel);
-    values_.reserve(count);
-    for (ort::Value* value : outputs) values_.emplace_back(value);
-    TensorView view = value_view(values_[0].get(), config.name + ": output \"" + config.output + "\"");
-    output_ = static_cast<const float*>(view.data);
-    shape_ = std::move(view.shape);
+    values_.resize(record ? segment.outputs_.size() : 1);
+    values_[0].place = out;
+    const Session::Feed feed{config.input.c_str(), &input_};
+    std::vector<Session::Fetch> fetches;
+    for (size_t k = 0; k < values_.size(); ++k)
+      fetches.push_back({segment.outputs_[k], &values_[k], /*anywhere=*/k > 0});
+    session.run_placed(run, &feed, 1, fetches.data(), fetches.size(), cancel);
   }
 
-  const float* output() const override { return output_; }
-  const std::vector<int64_t>& shape() const override { return shape_; }
+  const PlacedTensor& output() const override { return values_[0]; }
 
-  void backward(const float* cotangent, float* gradient, const CancellableRun& run,
+  void backward(const PlacedTensor& cotangent, PlacedTensor& gradient, const CancellableRun& run,
                 const CancelToken& cancel) override {
     const OnnxSegmentConfig& config = segment_.config_;
-    const auto over = [](const float* data, const std::vector<int64_t>& shape) {
-      return make_value(const_cast<float*>(data), element_count(shape) * sizeof(float), shape.data(),
-                        shape.size(), ElementType::float32);
-    };
-    const ort::ValueHandle seed = over(cotangent, shape_);
-    const ort::ValueHandle result = over(gradient, input_shape_);
-    std::vector<const ort::Value*> inputs;
-    for (const size_t place : segment_.saved_)
-      inputs.push_back(place == kInput ? input_.get() : values_[place].get());
-    inputs.push_back(seed.get());
-    const char* const names[] = {config.gradient.c_str()};
-    ort::Value* outputs[] = {result.get()};
-    config.backward->run_raw(run.options(), segment_.backward_inputs_.data(), inputs.data(), inputs.size(),
-                             names, 1, outputs, cancel);
+    std::vector<Session::Feed> feeds;
+    for (size_t i = 0; i < segment_.saved_.size(); ++i) {
+      const size_t from = segment_.saved_[i];
+      feeds.push_back({segment_.backward_inputs_[i], from == kInput ? &input_ : &values_[from]});
+    }
+    feeds.push_back({segment_.backward_inputs_.back(), &cotangent});
+    const Session::Fetch fetch{config.gradient.c_str(), &gradient};
+    config.backward->run_placed(run, feeds.data(), feeds.size(), &fetch, 1, cancel);
   }
 
  private:
   const OnnxSegment& segment_;
-  std::vector<int64_t> input_shape_, shape_;
-  ort::ValueHandle input_;
-  std::vector<ort::ValueHandle> values_;  ///< of the segment's outputs_
-  const float* output_ = nullptr;
+  PlacedTensor input_;
+  std::vector<PlacedTensor> values_;  ///< of the segment's outputs_
 };
 
 OnnxSegment::OnnxSegment(OnnxSegmentConfig config) : config_(std::move(config)) {
@@ -85,10 +73,10 @@ OnnxSegment::OnnxSegment(OnnxSegmentConfig config) : config_(std::move(config)) 
   check_float32(*config_.backward, config_.backward->output(config_.gradient));
 }
 
-std::unique_ptr<Segment::Pass> OnnxSegment::forward(const float* input, size_t rows, bool record,
-                                                    const CancellableRun& run,
+std::unique_ptr<Segment::Pass> OnnxSegment::forward(const PlacedTensor& input, size_t rows, bool record,
+                                                    const Place& out, const CancellableRun& run,
                                                     const CancelToken& cancel) const {
-  return std::make_unique<OnnxPass>(*this, input, rows, record, run, cancel);
+  return std::make_unique<OnnxPass>(*this, input, rows, record, out, run, cancel);
 }
 
 }  // namespace tr0n

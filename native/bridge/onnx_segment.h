@@ -31,8 +31,9 @@ class OnnxSegment final : public Segment {
   bool on_device() const override { return config_.forward->device() != nullptr; }
   const std::vector<int64_t>& input_shape() const override { return config_.input_shape; }
   bool has_gradient() const override { return config_.backward != nullptr; }
-  std::unique_ptr<Pass> forward(const float* input, size_t rows, bool record, const CancellableRun& run,
-                                const CancelToken& cancel) const override;
+  Place place() const override { return config_.forward->place(); }
+  std::unique_ptr<Pass> forward(const PlacedTensor& input, size_t rows, bool record, const Place& out,
+                                const CancellableRun& run, const CancelToken& cancel) const override;
 
  private:
   class OnnxPass;

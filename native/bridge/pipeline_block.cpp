@@ -4,10 +4,9 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "device/device.h"
 
 namespace tr0n {
-
-using ort::ElementType;
 
 struct PipelineBlock::Kept final : BlockModel::State {
   SegmentChain::Cotangents cotangents;
@@ -17,6 +16,7 @@ PipelineBlock::PipelineBlock(std::string name, std::vector<std::shared_ptr<const
     : chain_(std::move(name), std::move(segments)), outputs_{"output"} {
   const std::vector<int64_t>& row = chain_.input_shape();
   inputs_.push_back({"z", row, element_count(row)});
+  place_ = in_memory(chain_.place());
 }
 
 PipelineBlock::PipelineBlock(std::string name, std::vector<std::shared_ptr<const Segment>> segments,
@@ -25,9 +25,23 @@ PipelineBlock::PipelineBlock(std::string name, std::vector<std::shared_ptr<const
   head_ = std::move(head);
   inputs_.push_back({"c", head_.condition_shape, element_count(head_.condition_shape)});
   outputs_ = {"energy"};
+  place_ = SegmentChain::between(place_, in_memory(head_.session->place()));
   if (!records()) return;
   outputs_.emplace_back("gradient");
   chain_.require_gradients();
+}
+
+PlacedTensor PipelineBlock::over(const float* data, size_t rows, const std::vector<int64_t>& row) const {
+  PlacedTensor tensor = PlacedTensor::over(data, {}, place_);
+  batch_shape(rows, row, tensor.shape);
+  return tensor;
+}
+
+SegmentChain::Passes PipelineBlock::forward(const float* z, size_t rows, const CancellableRun& run,
+                                            const CancelToken& cancel) const {
+  const PlacedTensor input = over(z, rows, inputs_[0].shape);
+  if (!head_.session) return chain_.forward(input, rows, false, place_, nullptr, run, cancel);
+  return chain_.forward(input, rows, records(), head_.session->place(), &head_.input_shape, run, cancel);
 }
 
 size_t PipelineBlock::model_bytes() const {
@@ -41,50 +55,47 @@ std::vector<std::vector<int64_t>> PipelineBlock::output_shapes(const float* cons
   const auto batch = static_cast<int64_t>(rows);
   const CancellableRun run(cancel);
   const SegmentChain::Passes passes = forward(inputs[0], rows, run, cancel);
-  if (!head_.session) return {passes.back()->shape()};
+  if (!head_.session) return {passes.back()->output().shape};
   if (!records()) return {{batch}};
   std::vector<int64_t> latent;
   return {{batch}, batch_shape(rows, inputs_[0].shape, latent)};
 }
 
-void PipelineBlock::run_head(const float* x, const float* condition, size_t rows, float* energies,
-                             float* gradient, const CancellableRun& run, const CancelToken& cancel) const {
-  std::vector<int64_t> shape;
-  const auto value = [&](const float* data, const std::vector<int64_t>& row) {
-    batch_shape(rows, row, shape);
-    return make_value(const_cast<float*>(data), element_count(shape) * sizeof(float), shape.data(),
-                      shape.size(), ElementType::float32);
-  };
-  const ort::ValueHandle values[] = {value(x, head_.input_shape), value(condition, head_.condition_shape),
-                                     value(energies, {})};
-  const ort::Value* const inputs[] = {values[0].get(), values[1].get()};
-  const char* const input_names[] = {head_.input.c_str(), head_.condition.c_str()};
-  const char* const output_names[] = {head_.energy.c_str(), head_.gradient.c_str()};
-  const ort::ValueHandle into = gradient ? value(gradient, head_.input_shape) : nullptr;
-  ort::Value* outputs[] = {values[2].get(), into.get()};
-  head_.session->run_raw(run.options(), input_names, inputs, 2, output_names, gradient ? 2 : 1, outputs,
-                         cancel);
+void PipelineBlock::run_head(const PlacedTensor& x, const float* condition, size_t rows, float* energies,
+                             PlacedTensor* gradient, const CancellableRun& run,
+                             const CancelToken& cancel) const {
+  const PlacedTensor c = over(condition, rows, head_.condition_shape);
+  PlacedTensor energy = over(energies, rows, {});
+  const Session::Feed feeds[] = {{head_.input.c_str(), &x}, {head_.condition.c_str(), &c}};
+  const Session::Fetch fetches[] = {{head_.energy.c_str(), &energy}, {head_.gradient.c_str(), gradient}};
+  head_.session->run_placed(run, feeds, 2, fetches, gradient != nullptr ? 2 : 1, cancel);
 }
 
 void PipelineBlock::run(const float* const* inputs, size_t rows, const std::vector<RowOutput>& shapes,
                         float* const* outputs, State& state, const CancellableRun& run,
                         const CancelToken& cancel) const {
   SegmentChain::Passes passes = forward(inputs[0], rows, run, cancel);
+  const PlacedTensor& x = passes.back()->output();
   if (!head_.session) {
     std::vector<int64_t> expected;
-    if (passes.back()->shape() != batch_shape(rows, shapes[0].shape, expected))
+    if (x.shape != batch_shape(rows, shapes[0].shape, expected))
       throw Error("ERR_SHAPE_MISMATCH", name() + ": expected an output " + shape_text(expected) +
-                                            " as before, got " + shape_text(passes.back()->shape()));
-    std::memcpy(outputs[0], passes.back()->output(), rows * shapes[0].size * sizeof(float));
+                                            " as before, got " + shape_text(x.shape));
+    const size_t bytes = rows * shapes[0].size * sizeof(float);
+    if (place_.is_host())
+      std::memcpy(outputs[0], x.data, bytes);
+    else
+      place_.device->copy(outputs[0], x.data, bytes);
     return;
   }
-  const float* x = passes.back()->output();
   if (!records()) return run_head(x, inputs[1], rows, outputs[0], nullptr, run, cancel);
 
   SegmentChain::Cotangents& cotangents = static_cast<Kept&>(state).cotangents;
-  float* cotangent = cotangents.buffer(chain_.size(), rows, head_.input_shape);
-  run_head(x, inputs[1], rows, outputs[0], cotangent, run, cancel);
-  chain_.backward(std::move(passes), cotangent, rows, outputs[1], cotangents, run, cancel);
+  const Place between = SegmentChain::between(chain_.last_place(), head_.session->place());
+  PlacedTensor& cotangent = cotangents.tensor(chain_.size(), rows, head_.input_shape, between);
+  run_head(x, inputs[1], rows, outputs[0], &cotangent, run, cancel);
+  PlacedTensor gradient = over(outputs[1], rows, inputs_[0].shape);
+  chain_.backward(std::move(passes), cotangent, rows, gradient, cotangents, run, cancel);
 }
 
 }  // namespace tr0n

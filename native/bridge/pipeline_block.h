@@ -31,6 +31,7 @@ class PipelineBlock final : public BlockModel {
   bool on_device() const override {
     return chain_.on_device() || (head_.session && head_.session->device() != nullptr);
   }
+  Place place() const override { return place_; }
   const std::vector<RowInput>& inputs() const override { return inputs_; }
   const std::vector<std::string>& output_names() const override { return outputs_; }
   std::unique_ptr<State> make_state() const override;
@@ -44,16 +45,16 @@ class PipelineBlock final : public BlockModel {
   struct Kept;
   bool records() const { return head_.session && !head_.gradient.empty(); }
   /// Runs all segments, with tapes where a gradient is wanted.
-  SegmentChain::Passes forward(const float* x, size_t rows, const CancellableRun& run,
-                               const CancelToken& cancel) const {
-    const std::vector<int64_t>* row = head_.session ? &head_.input_shape : nullptr;
-    return chain_.forward(x, rows, records(), row, run, cancel);
-  }
-  void run_head(const float* x, const float* condition, size_t rows, float* energies, float* gradient,
-                const CancellableRun& run, const CancelToken& cancel) const;
+  SegmentChain::Passes forward(const float* z, size_t rows, const CancellableRun& run,
+                               const CancelToken& cancel) const;
+  /// `gradient` is null where only energies are wanted.
+  void run_head(const PlacedTensor& x, const float* condition, size_t rows, float* energies,
+                PlacedTensor* gradient, const CancellableRun& run, const CancelToken& cancel) const;
+  PlacedTensor over(const float* data, size_t rows, const std::vector<int64_t>& row) const;
 
   SegmentChain chain_;
   PipelineHead head_;
+  Place place_;
   std::vector<RowInput> inputs_;
   std::vector<std::string> outputs_;
 };

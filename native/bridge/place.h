@@ -26,4 +26,7 @@ struct Place {
   bool operator!=(const Place& other) const { return !(*this == other); }
 };
 
+/// The place, or the host's memory instead of one that has no addresses.
+inline Place in_memory(const Place& place) { return place.kind == Place::Kind::runtime ? Place{} : place; }
+
 }  // namespace tr0n

@@ -36,8 +36,15 @@ std::vector<std::vector<int64_t>> PullbackBlock::output_shapes(const float* cons
 void PullbackBlock::run(const float* const* inputs, size_t rows, const std::vector<RowOutput>&,
                         float* const* outputs, State& state, const CancellableRun& run,
                         const CancelToken& cancel) const {
-  chain_.backward(chain_.forward(inputs[0], rows, true, &inputs_[1].shape, run, cancel), inputs[1], rows,
-                  outputs[0], static_cast<Kept&>(state).cotangents, run, cancel);
+  const auto over = [&, where = place()](const float* data, const RowInput& row) {
+    PlacedTensor tensor = PlacedTensor::over(data, {}, where);
+    batch_shape(rows, row.shape, tensor.shape);
+    return tensor;
+  };
+  const PlacedTensor z = over(inputs[0], inputs_[0]), cotangent = over(inputs[1], inputs_[1]);
+  PlacedTensor gradient = over(outputs[0], inputs_[0]);
+  chain_.backward(chain_.forward(z, rows, true, z.place, &inputs_[1].shape, run, cancel), cotangent, rows,
+                  gradient, static_cast<Kept&>(state).cotangents, run, cancel);
 }
 
 }  // namespace tr0n

@@ -21,6 +21,7 @@ class PullbackBlock final : public BlockModel {
   size_t model_bytes() const override { return chain_.model_bytes(); }
   RowCost counted() const override { return chain_.counted(); }
   bool on_device() const override { return chain_.on_device(); }
+  Place place() const override { return in_memory(chain_.place()); }
   const std::vector<RowInput>& inputs() const override { return inputs_; }
   const std::vector<std::string>& output_names() const override { return outputs_; }
   std::unique_ptr<State> make_state() const override;

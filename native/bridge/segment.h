@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/cancel.h"
+#include "bridge/placed_tensor.h"
 #include "bridge/row_cost.h"
 
 namespace tr0n {
@@ -20,10 +21,11 @@ class Segment {
    public:
     virtual ~Pass() = default;
     /// [rows, …], float32, dense.
-    virtual const float* output() const = 0;
-    virtual const std::vector<int64_t>& shape() const = 0;
-    /// gradient [rows, input] = Jᵀ·cotangent. Only of a recorded pass, and once.
-    virtual void backward(const float* cotangent, float* gradient, const CancellableRun& run,
+    virtual const PlacedTensor& output() const = 0;
+    /// gradient [rows, input] = Jᵀ·cotangent. Only of a recorded pass, and once. Both lie in the host's
+    /// memory or in the segment's place. The gradient has its shape and is written to its data; one without
+    /// any, in a runtime's place, gets a value.
+    virtual void backward(const PlacedTensor& cotangent, PlacedTensor& gradient, const CancellableRun& run,
                           const CancelToken& cancel) = 0;
   };
 
@@ -38,8 +40,12 @@ class Segment {
   /// Shape of an input row.
   virtual const std::vector<int64_t>& input_shape() const = 0;
   virtual bool has_gradient() const = 0;
-  /// `input` [rows, …] must stay as it is until the pass is gone. `record` keeps what backward() needs.
-  virtual std::unique_ptr<Pass> forward(const float* input, size_t rows, bool record,
+  /// Where it takes and leaves values without copying them. It takes and leaves them in the host's memory,
+  /// too.
+  virtual Place place() const { return {}; }
+  /// `input` [rows, …] must stay as it is until the pass is gone. `record` keeps what backward() needs. The
+  /// output is left at `out`: the host's memory or place().
+  virtual std::unique_ptr<Pass> forward(const PlacedTensor& input, size_t rows, bool record, const Place& out,
                                         const CancellableRun& run, const CancelToken& cancel) const = 0;
 };
 

@@ -9,6 +9,7 @@
 #include "bridge/host_block.h"
 #include "bridge/model_device.h"
 #include "bridge/ort_runtime.h"
+#include "bridge/placed_tensor.h"
 #include "bridge/value_info.h"
 
 namespace tr0n {
@@ -54,6 +55,7 @@ struct SessionConfig {
   ModelDeviceSettings device_settings;
 };
 
+class CancellableRun;
 struct PreparedOptions;
 
 /// A model loaded into ONNX Runtime. Runs may come from several threads at once.
@@ -89,6 +91,22 @@ class Session {
   void run_raw(const ort::RunOptions* options, const char* const* input_names,
                const ort::Value* const* inputs, size_t input_count, const char* const* output_names,
                size_t output_count, ort::Value** outputs, const CancelToken& cancel) const;
+
+  /// Where values lie that the session need not copy.
+  Place place() const { return {}; }
+  struct Feed {
+    const char* name;
+    const PlacedTensor* tensor;  ///< with the host or at place(); its value, or else its data
+  };
+  struct Fetch {
+    const char* name;
+    PlacedTensor* tensor;  ///< written to its data, which has its shape; without data it gets shape and value
+    bool anywhere = false;  ///< it is left where the session makes it, and has no other type to have
+  };
+  /// One call into the runtime, nothing checked but its status, on values with the host or at place(). It may
+  /// return before a device has finished: what is read by the place's queue comes after.
+  void run_placed(const CancellableRun& run, const Feed* feeds, size_t feed_count, const Fetch* fetches,
+                  size_t fetch_count, const CancelToken& cancel) const;
 
  private:
   Session(ort::SessionHandle handle, const SessionConfig& config, size_t model_bytes,

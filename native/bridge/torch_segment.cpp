@@ -21,16 +21,18 @@ void check_float32(const TorchModel& model, const char* side, const ValueInfo& i
 
 class TorchSegment::TorchPass final : public Segment::Pass {
  public:
-  TorchPass(const TorchSegment& segment, const float* input, size_t rows, bool record,
-            const CancelToken& cancel, bool count)
+  TorchPass(const TorchSegment& segment, const PlacedTensor& input, size_t rows, bool record,
+            const Place& out, const CancelToken& cancel, bool count)
       : segment_(segment) {
     const TorchSegmentConfig& config = segment.config_;
     TensorView view;
-    view.data = input;
+    view.data = input.data;
     view.type = ElementType::float32;
     batch_shape(rows, config.input_shape, view.shape);
     tape_ = config.model->run(&view, 1, kThreads, record, cancel, count);
     check_torch_outputs(*tape_, config.interface.outputs, config.model->name());
+    output_ = PlacedTensor::over(static_cast<const float*>(tape_->data(segment.output_)),
+                                 tape_->info(segment.output_).shape, out);
   }
 
   RowCost cost(size_t rows) const {
@@ -38,19 +40,19 @@ class TorchSegment::TorchPass final : public Segment::Pass {
     return {work.flops / static_cast<double>(rows), work.operators, 0};
   }
 
-  const float* output() const override { return static_cast<const float*>(tape_->data(segment_.output_)); }
-  const std::vector<int64_t>& shape() const override { return tape_->info(segment_.output_).shape; }
+  const PlacedTensor& output() const override { return output_; }
 
-  void backward(const float* cotangent, float* gradient, const CancellableRun&,
+  void backward(const PlacedTensor& cotangent, PlacedTensor& gradient, const CancellableRun&,
                 const CancelToken& cancel) override {
     std::vector<const float*> seeds(tape_->output_count(), nullptr);
-    seeds[segment_.output_] = cotangent;
-    tape_->backward(seeds.data(), &gradient, kThreads, cancel);
+    seeds[segment_.output_] = cotangent.data;
+    tape_->backward(seeds.data(), &gradient.data, kThreads, cancel);
   }
 
  private:
   const TorchSegment& segment_;
   std::unique_ptr<TorchTape> tape_;
+  PlacedTensor output_;
 };
 
 TorchSegment::TorchSegment(TorchSegmentConfig config) : config_(std::move(config)) {
@@ -80,14 +82,15 @@ RowCost TorchSegment::counted() const {
   return counted_;
 }
 
-std::unique_ptr<Segment::Pass> TorchSegment::forward(const float* input, size_t rows, bool record,
-                                                     const CancellableRun&, const CancelToken& cancel) const {
+std::unique_ptr<Segment::Pass> TorchSegment::forward(const PlacedTensor& input, size_t rows, bool record,
+                                                     const Place& out, const CancellableRun&,
+                                                     const CancelToken& cancel) const {
   bool count = false;
   {
     const std::lock_guard<std::mutex> lock(counted_mutex_);
     count = !is_counted_;
   }
-  auto pass = std::make_unique<TorchPass>(*this, input, rows, record, cancel, count);
+  auto pass = std::make_unique<TorchPass>(*this, input, rows, record, out, cancel, count);
   if (count) {
     const std::lock_guard<std::mutex> lock(counted_mutex_);
     counted_ = pass->cost(rows);

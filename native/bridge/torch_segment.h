@@ -30,8 +30,8 @@ class TorchSegment final : public Segment {
   RowCost counted() const override;
   const std::vector<int64_t>& input_shape() const override { return config_.input_shape; }
   bool has_gradient() const override { return true; }
-  std::unique_ptr<Pass> forward(const float* input, size_t rows, bool record, const CancellableRun& run,
-                                const CancelToken& cancel) const override;
+  std::unique_ptr<Pass> forward(const PlacedTensor& input, size_t rows, bool record, const Place& out,
+                                const CancellableRun& run, const CancelToken& cancel) const override;
 
  private:
   class TorchPass;

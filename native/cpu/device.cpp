@@ -23,6 +23,7 @@ class CpuDevice final : public Device {
   }
   void release(void* memory) noexcept override { release_aligned(memory); }
   void upload(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
+  void copy(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
   void download(void* to, const void* from, size_t bytes) override { std::memcpy(to, from, bytes); }
 
  private:

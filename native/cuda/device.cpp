@@ -71,6 +71,14 @@ void CudaDevice::synchronize() {
   parts_->queue.finished();
 }
 
+void CudaDevice::copy(void* to, const void* from, size_t bytes) {
+  if (bytes == 0) return;
+  require_no_recording("memory is copied");
+  const Current current(context_);
+  TR0N_CUDA(context_, cuMemcpyDtoDAsync_v2, reinterpret_cast<CUdeviceptr>(to),
+            reinterpret_cast<CUdeviceptr>(from), bytes, parts_->queue.stream());
+}
+
 std::unique_ptr<Recording> CudaDevice::record(const std::function<void()>& calls) {
   require_no_recording("a recording begins");
   const Current current(context_);

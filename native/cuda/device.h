@@ -29,6 +29,7 @@ class CudaDevice final : public Device {
   void download(void* to, const void* from, size_t bytes) override;
   void synchronize() override;
   void* stream() const override { return parts_->queue.stream(); }
+  void copy(void* to, const void* from, size_t bytes) override;
   std::unique_ptr<Recording> record(const std::function<void()>& calls) override;
   std::optional<Probe> probe() override;
 

@@ -47,6 +47,9 @@ class Device {
   /// device's memory: a CUstream. Null where kernels have finished when their call returns.
   virtual void* stream() const { return nullptr; }
 
+  /// From one place of the device's memory to another, after the kernels called so far; they do not overlap.
+  virtual void copy(void* to, const void* from, size_t bytes) = 0;
+
   /// Records the kernel calls that `calls` makes without executing them; it makes no others, and neither
   /// allocates nor copies. Null where the device does not offer it: the caller then calls them itself.
   virtual std::unique_ptr<Recording> record(const std::function<void()>& calls) {
