@@ -57,15 +57,23 @@ std::unique_ptr<BlockModel::State> OnnxBlock::make_state() const { return std::m
 
 std::vector<std::vector<int64_t>> OnnxBlock::output_shapes(const float* const* inputs, size_t rows,
                                                            CancelToken& cancel) const {
-  Session::Inputs named;
-  for (size_t i = 0; i < inputs_.size(); ++i) {
-    std::vector<int64_t> shape;
-    batch_shape(rows, inputs_[i].shape, shape);
-    named.push_back({inputs_[i].name, {inputs[i], ElementType::float32, std::move(shape)}});
+  cancel.throw_if_cancelled();
+  std::vector<PlacedTensor> given(inputs_.size()), made(output_names_.size());
+  std::vector<Session::Feed> feeds;
+  std::vector<Session::Fetch> fetches;
+  for (size_t i = 0; i < given.size(); ++i) {
+    given[i] = PlacedTensor::over(inputs[i], {}, place());
+    batch_shape(rows, inputs_[i].shape, given[i].shape);
+    feeds.push_back({input_pointers_[i], &given[i]});
   }
+  for (size_t k = 0; k < made.size(); ++k) {
+    made[k].place = session_->place();
+    fetches.push_back({output_pointers_[k], &made[k]});
+  }
+  session_->run_placed(CancellableRun(cancel), feeds.data(), feeds.size(), fetches.data(), fetches.size(),
+                       cancel);
   std::vector<std::vector<int64_t>> shapes;
-  for (TensorValue& value : session_->run(named, output_names_, cancel))
-    shapes.push_back(std::move(value.shape));
+  for (PlacedTensor& tensor : made) shapes.push_back(std::move(tensor.shape));
   return shapes;
 }
 

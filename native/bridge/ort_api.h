@@ -25,6 +25,7 @@ struct ValueName;
 struct Graph;
 struct Model;
 struct EpDevice;
+struct IoBinding;
 struct CudaOptions;
 
 enum class StatusCode : int {
@@ -66,6 +67,7 @@ enum class ElementType : int {
 constexpr int kTypeIsTensor = 1;
 constexpr int kDeviceAllocator = 0;
 constexpr int kDefaultMemory = 0;
+constexpr int kCpuMemory = 0;  ///< of MemoryInfoGetDeviceType
 constexpr int kLogError = 3;
 constexpr int kLogFatal = 4;
 constexpr int kOptimizeBasic = 1;
@@ -127,10 +129,18 @@ using LogFunction = void (*)(void* parameter, int severity, const char* category
   ENTRY(99, ReleaseTensorTypeAndShapeInfo, void, (TensorInfo*))                                              \
   ENTRY(100, ReleaseSessionOptions, void, (SessionOptions*))                                                 \
   ENTRY(130, AddSessionConfigEntry, Status*, (SessionOptions*, const char*, const char*))                    \
+  ENTRY(133, RunWithBinding, Status*, (RawSession*, const RunOptions*, const IoBinding*))                    \
+  ENTRY(134, CreateIoBinding, Status*, (RawSession*, IoBinding**))                                           \
+  ENTRY(135, ReleaseIoBinding, void, (IoBinding*))                                                           \
+  ENTRY(136, BindInput, Status*, (IoBinding*, const char*, const Value*))                                    \
+  ENTRY(137, BindOutput, Status*, (IoBinding*, const char*, const Value*))                                   \
+  ENTRY(138, BindOutputToDevice, Status*, (IoBinding*, const char*, const MemoryInfo*))                      \
+  ENTRY(140, GetBoundOutputValues, Status*, (const IoBinding*, Allocator*, Value***, size_t*))               \
   ENTRY(150, AddInitializer, Status*, (SessionOptions*, const char*, const Value*))                          \
   ENTRY(165, AddRunConfigEntry, Status*, (RunOptions*, const char*, const char*))                            \
   ENTRY(166, CreatePrepackedWeightsContainer, Status*, (PackedWeights**))                                    \
   ENTRY(167, ReleasePrepackedWeightsContainer, void, (PackedWeights*))                                       \
+  ENTRY(194, GetTensorMemoryInfo, Status*, (const Value*, const MemoryInfo**))                               \
   ENTRY(204, SessionOptionsAppendExecutionProvider_CUDA_V2, Status*, (SessionOptions*, const CudaOptions*))  \
   ENTRY(205, CreateCUDAProviderOptions, Status*, (CudaOptions**))                                            \
   ENTRY(206, UpdateCUDAProviderOptions, Status*,                                                             \
@@ -138,6 +148,7 @@ using LogFunction = void (*)(void* parameter, int severity, const char* category
   ENTRY(208, ReleaseCUDAProviderOptions, void, (CudaOptions*))                                               \
   ENTRY(216, SessionOptionsAppendExecutionProvider, Status*,                                                 \
         (SessionOptions*, const char*, const char* const*, const char* const*, size_t))                      \
+  ENTRY(225, MemoryInfoGetDeviceType, void, (const MemoryInfo*, int*))                                       \
   ENTRY(285, ReleaseValueName, void, (ValueName*))                                                           \
   ENTRY(287, ReleaseGraph, void, (Graph*))                                                                   \
   ENTRY(288, ReleaseModel, void, (Model*))                                                                   \
@@ -187,6 +198,11 @@ using SetLoadCancellation = Status* (*)(SessionOptions*, bool cancel);
 constexpr uint32_t kDeviceMemoryVersion = 23;
 constexpr size_t kDeviceMemoryIndex = 374;
 using GetDeviceMemory = const MemoryInfo* (*)(const EpDevice*, int kind);
+
+/// Of a later version: the memory in which a session wants its inputs and makes its outputs, in their order.
+constexpr uint32_t kSessionMemoryVersion = 23;
+constexpr size_t kInputMemoryIndex = 380, kOutputMemoryIndex = 381;
+using GetSessionMemory = Status* (*)(const RawSession*, const MemoryInfo**, size_t count);
 
 /// The same of the table for changes to models.
 struct EditorApi {

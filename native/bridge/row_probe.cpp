@@ -2,6 +2,7 @@
 #include <cstring>
 #include <random>
 
+#include "bridge/placed_copy.h"
 #include "bridge/row_runner.h"
 #include "bridge/rule_book.h"
 
@@ -42,13 +43,14 @@ constexpr double kRoundsCost = 1e9;
 /// The shape of every output from one run in which the runtime allocates them.
 void RowRunner::learn_outputs(CancelToken& cancel) {
   const size_t rows = limits_.fixed_batch > 0 ? limits_.fixed_batch : std::min(limits_.max_batch, size_t{2});
-  std::vector<HostBlock> data;
+  const Place place = model_->place();
+  std::vector<PlacedBuffer> data(model_->inputs().size());
   std::vector<const float*> inputs;
   for (const RowInput& input : model_->inputs()) {
     const std::vector<float> values = probe_rows(rows, input.size, 1);
-    data.emplace_back(values.size() * sizeof(float));
-    std::copy(values.begin(), values.end(), data.back().floats());
-    inputs.push_back(data.back().floats());
+    float* const there = data[inputs.size()].reserve(place, values.size());
+    copy_floats(there, place, values.data(), {}, values.size());
+    inputs.push_back(there);
   }
   std::vector<RowOutput> outputs;
   count_rows(rows);
@@ -114,7 +116,7 @@ class RowRunner::Probe {
       outputs.emplace_back(count * output.size * sizeof(float));
       output_data.push_back(outputs.back().floats());
     }
-    runner_.run_block(input_data.data(), 0, count, count, output_data.data(), scratch_, run_, cancel_);
+    runner_.run_block(input_data.data(), 0, count, count, output_data.data(), {}, scratch_, run_, cancel_);
     return outputs;
   }
 

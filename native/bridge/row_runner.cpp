@@ -1,9 +1,9 @@
 #include "bridge/row_runner.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/thread_pool.h"
+#include "bridge/placed_copy.h"
 
 namespace tr0n {
 
@@ -38,12 +38,6 @@ namespace {
 
 std::atomic<uint64_t> all_rows{0};
 
-float* reserve(HostBlock& block, size_t elements) {
-  const size_t bytes = elements * sizeof(float);
-  if (block.bytes() < bytes || !block.data()) block = HostBlock(bytes);
-  return block.floats();
-}
-
 }  // namespace
 
 RowRunner::Scratch RowRunner::make_scratch() const {
@@ -67,18 +61,20 @@ void RowRunner::prepare(CancelToken& cancel) {
   prepared_.store(true, std::memory_order_release);
 }
 
-void RowRunner::run(const float* const* inputs, size_t n, float* const* outputs, CancelToken& cancel) {
+void RowRunner::run(const float* const* inputs, size_t n, float* const* outputs, CancelToken& cancel,
+                    const Place& memory) {
   if (n == 0) return;
   prepare(cancel);
   cancel.throw_if_cancelled();
   ThreadPool& pool = ThreadPool::instance();
   const BlockPlan plan = plan_blocks(rule_, n, pool.size());
-  const CancellableRun run(cancel);
+  const CancellableRun run(cancel, model_->place().kind == Place::Kind::device);
   const auto one = [&](size_t block) {
     cancel.throw_if_cancelled();
     Lease scratch(*this);
     const size_t first = block * plan.rows;
-    run_block(inputs, first, std::min(plan.rows, n - first), plan.rows, outputs, *scratch, run, cancel);
+    const size_t count = std::min(plan.rows, n - first);
+    run_block(inputs, first, count, plan.rows, outputs, memory, *scratch, run, cancel);
   };
   if (rule_.one_by_one)
     for (size_t block = 0; block < plan.count; ++block) one(block);
@@ -86,20 +82,25 @@ void RowRunner::run(const float* const* inputs, size_t n, float* const* outputs,
     pool.parallel_for(plan.count, one);
 }
 
+/// Whether a block can lie where the caller's does.
+bool RowRunner::fits(const float* data, const Place& memory) const {
+  return memory == model_->place() && (!memory.is_host() || HostBlock::aligned(data));
+}
+
 void RowRunner::run_block(const float* const* inputs, size_t first, size_t count, size_t rows,
-                          float* const* outputs, Scratch& scratch, const CancellableRun& run,
-                          const CancelToken& cancel) const {
+                          float* const* outputs, const Place& memory, Scratch& scratch,
+                          const CancellableRun& run, const CancelToken& cancel) const {
   const std::vector<RowInput>& wanted = model_->inputs();
+  const Place place = model_->place();
   scratch.input_data.clear();
   scratch.output_data.clear();
   for (size_t i = 0; i < wanted.size(); ++i) {
     const size_t size = wanted[i].size;
     const float* data = inputs[i] + first * size;
-    if (count < rows || !HostBlock::aligned(data)) {
-      float* copy = reserve(scratch.inputs[i], rows * size);
-      std::memcpy(copy, data, count * size * sizeof(float));
-      for (size_t row = count; row < rows; ++row)
-        std::memcpy(copy + row * size, data + (count - 1) * size, size * sizeof(float));
+    if (count < rows || !fits(data, memory)) {
+      float* copy = scratch.inputs[i].reserve(place, rows * size);
+      copy_floats(copy, place, data, memory, count * size);
+      repeat_row(copy, place, size, count - 1, rows - count);
       data = copy;
     }
     scratch.input_data.push_back(data);
@@ -107,7 +108,7 @@ void RowRunner::run_block(const float* const* inputs, size_t first, size_t count
   for (size_t k = 0; k < outputs_.size(); ++k) {
     const size_t size = outputs_[k].size;
     float* data = outputs[k] + first * size;
-    if (count < rows || !HostBlock::aligned(data)) data = reserve(scratch.outputs[k], rows * size);
+    if (count < rows || !fits(data, memory)) data = scratch.outputs[k].reserve(place, rows * size);
     scratch.output_data.push_back(data);
   }
   count_rows(rows);
@@ -116,7 +117,7 @@ void RowRunner::run_block(const float* const* inputs, size_t first, size_t count
   for (size_t k = 0; k < outputs_.size(); ++k) {
     float* target = outputs[k] + first * outputs_[k].size;
     if (scratch.output_data[k] != target)
-      std::memcpy(target, scratch.output_data[k], count * outputs_[k].size * sizeof(float));
+      copy_floats(target, memory, scratch.output_data[k], place, count * outputs_[k].size);
   }
 }
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "bridge/block_model.h"
-#include "bridge/host_block.h"
+#include "bridge/placed_buffer.h"
 #include "bridge/row_blocks.h"
 #include "bridge/row_cost.h"
 #include "bridge/session.h"
@@ -70,13 +70,15 @@ class RowRunner {
   /// Rows that all runners of this process have run, those of probes and of padding included. For tests.
   static uint64_t rows_run();
 
-  /// inputs[i] [n, size], outputs[k] [n, output_size(k)], overwritten.
-  void run(const float* const* inputs, size_t n, float* const* outputs, CancelToken& cancel);
+  /// inputs[i] [n, size], outputs[k] [n, output_size(k)], overwritten, in the memory of a place. In the
+  /// model's own place nothing is copied and, in a device's, run() may return before the device has finished.
+  void run(const float* const* inputs, size_t n, float* const* outputs, CancelToken& cancel,
+           const Place& memory = {});
 
  private:
   /// What one block needs besides the caller's memory; kept from call to call.
   struct Scratch {
-    std::vector<HostBlock> inputs, outputs;
+    std::vector<PlacedBuffer> inputs, outputs;  ///< in the model's place
     std::vector<const float*> input_data;
     std::vector<float*> output_data;
     std::unique_ptr<BlockModel::State> state;
@@ -90,7 +92,9 @@ class RowRunner {
   void learn_outputs(CancelToken& cancel);
   static void count_rows(size_t rows);
   void run_block(const float* const* inputs, size_t first, size_t count, size_t rows, float* const* outputs,
-                 Scratch& scratch, const CancellableRun& run, const CancelToken& cancel) const;
+                 const Place& memory, Scratch& scratch, const CancellableRun& run,
+                 const CancelToken& cancel) const;
+  bool fits(const float* data, const Place& memory) const;
 
   Scratch make_scratch() const;
 

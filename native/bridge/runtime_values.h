@@ -7,10 +7,16 @@
 
 namespace tr0n {
 
-/// Values that a run made.
+class ModelDevice;
+
+/// Values that a run made, with the session, whose memory they lie in. On a device they go in its turn,
+/// together: what holds its buffers is shared by all of its sessions.
 class RuntimeValues {
  public:
-  RuntimeValues() = default;
+  /// `device` is null for the CPU's.
+  RuntimeValues(std::shared_ptr<ort::RawSession> session, std::shared_ptr<ModelDevice> device)
+      : session_(std::move(session)), device_(std::move(device)) {}
+  ~RuntimeValues();
   RuntimeValues(const RuntimeValues&) = delete;
   RuntimeValues& operator=(const RuntimeValues&) = delete;
 
@@ -20,6 +26,8 @@ class RuntimeValues {
   }
 
  private:
+  const std::shared_ptr<ort::RawSession> session_;
+  const std::shared_ptr<ModelDevice> device_;
   std::vector<ort::ValueHandle> values_;
 };
 

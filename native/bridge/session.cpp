@@ -104,33 +104,46 @@ void Session::run_raw(const ort::RunOptions* options, const char* const* input_n
   const RunGate::Turn turn(device_ ? &device_->gate() : nullptr, &cancel);
   ort::Status* status =
       api.Run(handle_.get(), options, input_names, inputs, input_count, output_names, output_count, outputs);
+  check_run(status, cancel);
+}
+
+void Session::check_run(ort::Status* status, const CancelToken& cancel) const {
   if (!status) return;
-  const ort::Failure failure = ort::take(api, status);
+  const ort::Failure failure = ort::take(Runtime::instance().api(), status);
   if (cancel.cancelled()) throw Error("ERR_ABORTED", name_ + ": the run was aborted");
   throw Error(failure.out_of_memory() ? "ERR_OUT_OF_MEMORY" : "ERR_RUN_FAILED",
               name_ + ": the run failed: " + failure.message);
 }
 
-CancellableRun::CancellableRun(CancelToken& cancel)
-    : options_([] {
-        const ort::Api& api = Runtime::instance().api();
-        ort::RunOptions* options = nullptr;
-        ort::check(api, api.CreateRunOptions(&options));
-        ort::RunOptionsHandle handle(options);
-        ort::check(api, api.RunOptionsSetRunLogSeverityLevel(options, ort::kLogFatal));
-        return handle;
-      }()),
-      hook_(cancel, [options = options_.get()] {
+namespace {
+
+ort::RunOptionsHandle run_options(bool queued) {
+  const ort::Api& api = Runtime::instance().api();
+  ort::RunOptions* options = nullptr;
+  ort::check(api, api.CreateRunOptions(&options));
+  ort::RunOptionsHandle handle(options);
+  ort::check(api, api.RunOptionsSetRunLogSeverityLevel(options, ort::kLogFatal));
+  if (queued) ort::check(api, api.AddRunConfigEntry(options, "disable_synchronize_execution_providers", "1"));
+  return handle;
+}
+
+}  // namespace
+
+CancellableRun::CancellableRun(CancelToken& cancel, bool queued)
+    : options_(run_options(false)),
+      queued_(queued ? run_options(true) : nullptr),
+      hook_(cancel, [options = options_.get(), other = queued_.get()] {
         const ort::Api& api = Runtime::instance().api();
         ort::take(api, api.RunOptionsSetTerminate(options));
+        if (other != nullptr) ort::take(api, api.RunOptionsSetTerminate(other));
       }) {}
 
-ort::ValueHandle make_value(void* data, size_t bytes, const int64_t* shape, size_t rank, ElementType type) {
+ort::ValueHandle make_value(void* data, size_t bytes, const int64_t* shape, size_t rank, ElementType type,
+                            const ort::MemoryInfo* memory) {
   Runtime& runtime = Runtime::instance();
   ort::Value* value = nullptr;
-  ort::check(runtime.api(),
-             runtime.api().CreateTensorWithDataAsOrtValue(runtime.cpu_memory(), data, bytes, shape, rank,
-                                                          static_cast<int>(type), &value));
+  ort::check(runtime.api(), runtime.api().CreateTensorWithDataAsOrtValue(memory, data, bytes, shape, rank,
+                                                                         static_cast<int>(type), &value));
   return ort::ValueHandle(value);
 }
 

@@ -93,7 +93,7 @@ class Session {
                size_t output_count, ort::Value** outputs, const CancelToken& cancel) const;
 
   /// Where values lie that the session need not copy.
-  Place place() const { return {}; }
+  Place place() const;
   struct Feed {
     const char* name;
     const PlacedTensor* tensor;  ///< with the host or at place(); its value, or else its data
@@ -109,6 +109,13 @@ class Session {
                   size_t fetch_count, const CancelToken& cancel) const;
 
  private:
+  void run_bound(const CancellableRun& run, const Feed* feeds, size_t feed_count, const Fetch* fetches,
+                 size_t fetch_count, const CancelToken& cancel) const;
+  void hand_over(std::vector<ort::ValueHandle> made, const Fetch* fetches, size_t count) const;
+  void check_run(ort::Status* status, const CancelToken& cancel) const;
+  void learn_memory();
+  const ort::MemoryInfo* memory_of(const std::vector<ValueInfo>& values,
+                                   const std::vector<const ort::MemoryInfo*>& memory, const char* name) const;
   Session(ort::SessionHandle handle, const SessionConfig& config, size_t model_bytes,
           std::shared_ptr<const PreparedOptions> options);
   std::shared_ptr<ModelDevice> device_;
@@ -116,22 +123,29 @@ class Session {
   std::string name_;
   size_t model_bytes_ = 0;
   std::vector<ValueInfo> inputs_, outputs_;
+  /// Where the session wants and makes them; null where the runtime does not tell.
+  std::vector<const ort::MemoryInfo*> input_memory_, output_memory_;
 };
 
 /// Options of one run that end it from inside when the token is cancelled.
 class CancellableRun {
  public:
-  explicit CancellableRun(CancelToken& cancel);
-  const ort::RunOptions* options() const { return options_.get(); }
+  /// `queued`: runs in a device's queue need not be waited for.
+  explicit CancellableRun(CancelToken& cancel, bool queued = false);
+  /// Of a run that nobody waits for, where this allows it, or else of one that is finished when it returns.
+  const ort::RunOptions* options(bool queued = false) const {
+    return queued && queued_ ? queued_.get() : options_.get();
+  }
 
  private:
-  ort::RunOptionsHandle options_;
+  ort::RunOptionsHandle options_, queued_;
   CancelToken::Hook hook_;
 };
 
 /// A tensor over memory that outlives it.
 ort::ValueHandle make_value(void* data, size_t bytes, const int64_t* shape, size_t rank,
-                            ort::ElementType type);
+                            ort::ElementType type,
+                            const ort::MemoryInfo* memory = ort::Runtime::instance().cpu_memory());
 /// A tensor the runtime made, in its memory. Throws ERR_MODEL_UNSUPPORTED on values that are not numeric
 /// tensors.
 TensorView value_view(ort::Value* value, const std::string& what);

@@ -111,6 +111,7 @@ Session::Session(ort::SessionHandle handle, const SessionConfig& config, size_t 
       count,
       [&](size_t i, char** name) { return api.SessionGetOutputName(session, i, runtime.allocator(), name); },
       [&](size_t i, ort::TypeInfo** type) { return api.SessionGetOutputTypeInfo(session, i, type); });
+  learn_memory();
 }
 
 }  // namespace tr0n
