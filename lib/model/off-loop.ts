@@ -1,5 +1,5 @@
 /** Passes over graphs that hold the event loop as little as their size allows: in slices, or in a thread of their own. */
-import { runsAsItIs, type Graph } from "../onnx/index.js";
+import { runsAsItIs, type Graph, type Target } from "../onnx/index.js";
 import { GraphWorker, workerFile, WorkerLost } from "./graph-worker.js";
 import { passSteps, type PassName, type PassOptions } from "./passes.js";
 import { inSlices } from "./slices.js";
@@ -36,10 +36,15 @@ export async function offLoop<P extends PassName>(
 }
 
 /**
- * A graph as sessions run it best: most come back as they are, and need not be sent anywhere for that.
+ * A graph as sessions run it best on a target: most come back as they are for the CPU, and need not be sent anywhere for that.
  *
  * @throws AbortError
  */
-export async function graphAsRun(graph: Graph, signal?: AbortSignal): Promise<Graph> {
-  return runsAsItIs(graph) ? graph : offLoop("preparing the models", "toRun", [graph], [], signal);
+export async function graphAsRun(
+  graph: Graph,
+  signal: AbortSignal | undefined,
+  target: Target = "cpu",
+): Promise<Graph> {
+  if (runsAsItIs(graph, target)) return graph;
+  return offLoop("preparing the models", "toRun", [graph], [target], signal);
 }

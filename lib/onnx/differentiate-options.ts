@@ -1,3 +1,5 @@
+import type { Target } from "./targets/target.js";
+
 /** Options of differentiation: which gradient is wanted, and in what form. */
 export interface DifferentiateOptions {
   /** Inputs to differentiate with respect to. Default: all float inputs. */
@@ -15,4 +17,6 @@ export interface DifferentiateOptions {
   prefix?: string;
   /** Accept operators that draw random numbers on the way to a differentiated output. Default false. */
   allowRandom?: boolean;
+  /** Where the result is to run: its forms are those that run there. Default "cpu", which any runtime runs. */
+  target?: Target;
 }

@@ -31,6 +31,8 @@ import { isConstantAlmostEverywhere, type InputAdjoint } from "./rules/rule.js";
 import { inferSteps, type Shapes } from "./shapes.js";
 import { normalAxis } from "./shapes/operators.js";
 import { finish, type Steps } from "./steps.js";
+import { formedSteps } from "./targets/prepare.js";
+import type { Target } from "./targets/target.js";
 import { isFloat } from "./tensors.js";
 
 /**
@@ -99,7 +101,8 @@ function* walk(
   onFailure: OnFailure,
   onNothing: () => void = () => undefined,
 ): Steps<Graph> {
-  const result = yield* preparedSteps(graph);
+  const target = options.target ?? "cpu";
+  const result = yield* preparedSteps(graph, target);
   const types = yield* inferSteps(result);
   const wrt = chosen("wrt", options.wrt, result.inputs, types);
   const outputs = chosen("outputs", options.outputs, result.outputs, types);
@@ -124,7 +127,7 @@ function* walk(
   for (const node of [...nodes].reverse()) {
     yield;
     try {
-      onNode(node, () => propagate(b, node, active, adjoints, onFailure));
+      onNode(node, () => propagate(b, node, active, adjoints, { onFailure, target }));
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
       onFailure([node], error);
@@ -143,7 +146,7 @@ function* walk(
   yield;
   removeDead(result);
   yield* declareShapes(b);
-  return yield* bothSteps(result);
+  return yield* bothSteps(yield* formedSteps(result, target), target);
 }
 
 /** Numbers that are drawn anew at every run make a gradient of one function and outputs of another. */
@@ -236,13 +239,19 @@ class Adjoints {
   }
 }
 
+/** What holds for a whole walk. */
+interface Manner {
+  readonly onFailure: OnFailure;
+  readonly target: Target;
+}
+
 /** Sends the adjoints of a node's outputs on to its inputs. */
 function propagate(
   b: Builder,
   node: Node,
   active: ReadonlySet<string>,
   adjoints: Adjoints,
-  onFailure: OnFailure,
+  manner: Manner,
 ): void {
   const grads = node.outputs.map((output) => (active.has(output) ? adjoints.take(output) : null));
   if (grads.every((grad) => grad === null)) return;
@@ -253,6 +262,7 @@ function propagate(
   const context: RuleContext = {
     b,
     node,
+    target: manner.target,
     x: node.inputs,
     captured,
     y: node.outputs[0]!,
@@ -277,14 +287,16 @@ function propagate(
       const within = new Adjoints(b);
       within.add(y, g);
       const reached = activeValues(inner, [leaf], b.shapes);
-      for (const each of inner.reverse()) propagate(b, each, reached, within, onFailure);
+      for (const each of inner.reverse()) propagate(b, each, reached, within, manner);
       return within.take(leaf);
     },
     isActive: (value) => active.has(value),
     // Whether random numbers are accepted was decided for the whole graph.
     differentiate: (body, options) =>
       finish(
-        walk(body, { ...options, allowRandom: true }, (inner, error) => onFailure([node, ...inner], error)),
+        walk(body, { ...options, target: manner.target, allowRandom: true }, (inner, error) =>
+          manner.onFailure([node, ...inner], error),
+        ),
       ),
     fail,
   };

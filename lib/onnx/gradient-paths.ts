@@ -53,7 +53,7 @@ export function* pathSteps(
   graph: Graph,
   options: { wrt?: readonly string[] | undefined; outputs?: readonly string[] | undefined } = {},
 ): Steps<GradientPath[]> {
-  const prepared = yield* preparedSteps(graph);
+  const prepared = yield* preparedSteps(graph, "cpu");
   const shapes = yield* inferSteps(prepared);
   const names = (values: readonly { name: string }[]): string[] => [
     ...new Set(values.map(({ name }) => name)),

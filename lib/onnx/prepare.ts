@@ -4,37 +4,40 @@ import { sortGraph, type Graph } from "./graph.js";
 import { inlineFunctions, inlineIfs } from "./inline.js";
 import { bothSteps, forwardSteps } from "./rewrite/index.js";
 import { finish, type Steps } from "./steps.js";
+import { targetedSteps } from "./targets/prepare.js";
+import type { Target } from "./targets/target.js";
 import { constantsToInitializers, upgradeSteps } from "./upgrade.js";
 
-/** A copy in the one spelling that the rules know. */
-export function* preparedSteps(graph: Graph): Steps<Graph> {
+/** A copy in the one spelling that the rules know, in forms for the target. */
+export function* preparedSteps(graph: Graph, target: Target): Steps<Graph> {
   const result = yield* upgradeSteps(inlineFunctions(graph));
   yield;
   sortGraph(result);
   yield;
   inlineIfs(result);
   constantsToInitializers(result);
-  return yield* forwardSteps(result);
+  return yield* forwardSteps(yield* targetedSteps(result, target));
 }
 
 /**
  * The same function with its transposed convolutions, and normalisations behind them, in the forms that gradients run in.
- * Everything else the runtime makes as fast by itself, so a graph without them comes back as it was, as does one that
- * cannot be read.
+ * Everything else the CPU's runtime makes as fast by itself, so a graph without them comes back as it was, as does one that
+ * cannot be read. For another target, in the forms that run there.
  */
-export function graphToRun(graph: Graph): Graph {
-  return finish(toRunSteps(graph));
+export function graphToRun(graph: Graph, target: Target = "cpu"): Graph {
+  return finish(toRunSteps(graph, target));
 }
 
 /** Whether {@link graphToRun} has nothing to do. */
-export function runsAsItIs(graph: Graph): boolean {
+export function runsAsItIs(graph: Graph, target: Target = "cpu"): boolean {
+  if (target !== "cpu") return false;
   return !graph.nodes.some(({ domain, opType }) => domain === "" && opType === "ConvTranspose");
 }
 
-export function* toRunSteps(graph: Graph): Steps<Graph> {
-  if (runsAsItIs(graph)) return graph;
+export function* toRunSteps(graph: Graph, target: Target = "cpu"): Steps<Graph> {
+  if (runsAsItIs(graph, target)) return graph;
   try {
-    return yield* bothSteps(yield* preparedSteps(graph));
+    return yield* bothSteps(yield* preparedSteps(graph, target), target);
   } catch (error) {
     if (!(error instanceof ModelError)) throw error;
     return graph;

@@ -151,6 +151,8 @@ export interface Case {
   secondTolerance?: number;
   /** Whether the gradient of the gradient is left out. */
   once?: boolean;
+  /** Whether the runtime has its kernel in float64 only, so that forms for GPUs have nothing to be compared with. */
+  double?: boolean;
   /** Number of batch sizes tried; default [1, 3]. */
   batches?: number[];
 }
@@ -166,6 +168,7 @@ const elemTypes = { float32: 1, float64: 11, int64: 7, bool: 9, int32: 6 } as co
  * inputs: what the rules emit has rules, and they are right.
  */
 export async function checkGradient(spec: Case): Promise<void> {
+  if (!spec.double) await checkTargets(spec);
   const kind = (spec.single ?? needsSingle(spec)) ? "float32" : "float64";
   const single = kind === "float32";
   const b = buildCase(spec, kind);
@@ -197,6 +200,44 @@ export async function checkGradient(spec: Case): Promise<void> {
     tolerance: spec.secondTolerance ?? 10 * tolerance,
   };
   await checkOrder({ ...second, directions: 3, prefix: "second_" }, points);
+}
+
+/**
+ * The forms for GPUs compute, on the CPU, what the CPU's form computes: outputs and gradients. What no target changes is not
+ * run again.
+ */
+async function checkTargets(spec: Case): Promise<void> {
+  const { graph } = buildCase(spec, "float32");
+  const wrt = Object.keys(spec.inputs).filter(
+    (name) => !spec.inputs[name]!.fixed && !spec.inputs[name]!.type,
+  );
+  const options = { wrt, outputs: graph.outputs.map(({ name }) => name) };
+  const plain = differentiateGraph(graph, options);
+  let expected: Results | undefined;
+  const next = random(seedOf(spec.name) + 7);
+  const feeds: Record<string, Feed> = {};
+  for (const [name, input] of Object.entries(spec.inputs)) {
+    const dims = input.dims.map((dim) => (typeof dim === "number" ? dim : 3));
+    feeds[name] = { dims, data: (input.values ?? spaced)(next, size(dims)), type: input.type ?? "float32" };
+  }
+  for (const target of ["cuda", "webgpu"] as const) {
+    const formed = differentiateGraph(graph, { ...options, target });
+    const lowered = formed.opsets.get("")!;
+    const same = { ...formed, opsets: plain.opsets, irVersion: plain.irVersion };
+    if (Buffer.from(encodeModel(same)).equals(encodeModel(plain))) continue;
+    if (!expected) {
+      const outputs = await runGraph(graph, feeds);
+      for (const [name, { dims, data }] of Object.entries(outputs))
+        feeds[`grad_${name}`] = { dims: [...dims], data: uniform(next, data.length, -1, 1) };
+      expected = await runGraph(plain, feeds);
+    }
+    const got = await runGraph(formed, feeds);
+    for (const [name, { dims, data }] of Object.entries(expected)) {
+      const what = `${spec.name} for ${target} at operator set ${lowered}: ${name}`;
+      assert.deepEqual([...got[name]!.dims], [...dims], what);
+      assertClose(got[name]!.data, data, 1e-5, what);
+    }
+  }
 }
 
 /** The model, its outputs called y0, y1, … */

@@ -1,6 +1,6 @@
 /** The smallest node of every operator that has a rule, in numbers of one kind: what says whether a kernel is there. */
 import type { Attributes } from "../../lib/onnx/builder.js";
-import { Builder, emptyGraph, type Graph } from "../../lib/onnx/index.js";
+import { Builder, DataType, emptyGraph, type Graph } from "../../lib/onnx/index.js";
 
 type Make = (b: Builder, float: number, input: (...dims: number[]) => string) => string;
 
@@ -31,6 +31,24 @@ const window = { kernel_shape: [2, 2] };
 const calls: [string, (opType: string) => Make][] = [
   ["Add Sub Mul Div Pow PRelu CastLike Sum Mean Max Min", of(2)],
   ["Mod", of(2, { fmod: 1 })],
+  ["ArgMax ArgMin", unary({ axis: 1 })],
+  [
+    "Equal Greater GreaterOrEqual Less LessOrEqual",
+    (opType) => (b, float, input) => b.op("Cast", [b.op(opType, [input(2, 3), input(2, 3)])], { to: float }),
+  ],
+  [
+    "And Or Xor Not",
+    (opType) => (b, float, input) => {
+      const truths = Array.from({ length: opType === "Not" ? 1 : 2 }, () =>
+        b.op("Cast", [input(2, 3)], { to: DataType.BOOL }),
+      );
+      return b.op("Cast", [b.op(opType, truths)], { to: float });
+    },
+  ],
+  [
+    "IsInf IsNaN",
+    (opType) => (b, float, input) => b.op("Cast", [b.op(opType, [input(2, 3)])], { to: float }),
+  ],
   ["MatMul Gemm", of(2, {}, 3, 3)],
   ["Einsum", of(2, { equation: "ij,jk->ik" }, 3, 3)],
   ["Concat", of(2, { axis: 1 })],
@@ -137,6 +155,6 @@ export function smallest(opType: string, float: number, opset: number): Graph {
   const input = (...dims: number[]): string => b.input(`x${inputs++}`, float, dims);
   const y = (table.get(opType) ?? unary()(opType))(b, float, input);
   b.output("y", y);
-  b.graph.outputs[0]!.elemType = float;
+  b.graph.outputs[0]!.elemType ||= float;
   return b.graph;
 }

@@ -1,5 +1,8 @@
 /** Rewrites that make graphs faster, one per file. None changes what is computed, nor any name that is a promise. */
 import type { Graph } from "../graph.js";
+import type { Target } from "../targets/target.js";
+import { pairedChannels, paddedChannels } from "./even-channels.js";
+import { evenPads } from "./even-pads.js";
 import { joinedPads } from "./joined-pads.js";
 import { biasedLinearLayer, linearLayer } from "./linear.js";
 import { normalizedConvTranspose } from "./normalized.js";
@@ -18,9 +21,19 @@ const ofPads = new Map<string, Rewrite>([
   ["Add", joinedPads],
   ["Sum", joinedPads],
 ]);
-const ofConvolutions = new Map<string, Rewrite>([
-  ["ConvTranspose", (c, node) => patches(c, node) ?? subPixel(c, node)],
-]);
+
+/**
+ * Of convolutions, by target. Patches and sub-pixels were measured on the CPU, where they spare a slow kernel; a GPU's kernels
+ * gain nothing by them. What is there for GPUs are forms that their kernels compute at all, and rightly.
+ */
+const ofConvolutions: Readonly<Record<Target, ReadonlyMap<string, Rewrite>>> = {
+  cpu: new Map([["ConvTranspose", (c, node) => patches(c, node) ?? subPixel(c, node)]]),
+  cuda: new Map([["ConvTranspose", evenPads]]),
+  webgpu: new Map([
+    ["Conv", paddedChannels],
+    ["ConvTranspose", pairedChannels],
+  ]),
+};
 
 /** Of a model before it is differentiated: forms whose gradients are fast too. Changes `graph`. */
 export function rewriteForward(graph: Graph): Graph {
@@ -33,12 +46,12 @@ export function forwardSteps(graph: Graph): Steps<Graph> {
 }
 
 /** Of a differentiated graph: forms that are faster to run, but not to differentiate. Changes `graph`. */
-export function rewriteBoth(graph: Graph): Graph {
-  return finish(bothSteps(graph));
+export function rewriteBoth(graph: Graph, target: Target = "cpu"): Graph {
+  return finish(bothSteps(graph, target));
 }
 
-export function bothSteps(graph: Graph): Steps<Graph> {
+export function bothSteps(graph: Graph, target: Target): Steps<Graph> {
   // Nearly every graph has sums: where nothing is padded, their shapes need not be found out once more.
   const padded = graph.nodes.some(({ domain, opType }) => domain === "" && opType === "Pad");
-  return rewritten(graph, new Map([...(padded ? ofPads : []), ...ofConvolutions]));
+  return rewritten(graph, new Map([...(padded ? ofPads : []), ...ofConvolutions[target]]));
 }

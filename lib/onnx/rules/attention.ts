@@ -1,7 +1,7 @@
 /** Attention, and the rotary embedding of positions that goes with it. */
 import { float, int } from "../attributes.js";
 import { DataType } from "../tensors.js";
-import { define, expanded, type RuleContext } from "./rule.js";
+import { define, expanded, type NodeContext } from "./rule.js";
 
 // softmax(scale · Q Kᵀ, capped, + mask) V per head. Q is [batch, heads, length, size], or [batch, length, heads · size];
 // K and V may have fewer heads, each for a group of Q's. Keys and values of the past come first.
@@ -54,7 +54,7 @@ define(
 );
 
 /** 1 / √(size of a head), or what the node says. */
-function scale({ b, node }: RuleContext, q: string): string {
+function scale({ b, node }: NodeContext, q: string): string {
   const given = float(node, "scale", 0);
   if (given !== 0) return b.scalar(given, q);
   const size = b.shapes.dims(q)?.[3];
@@ -63,7 +63,7 @@ function scale({ b, node }: RuleContext, q: string): string {
 }
 
 /** Scores with the mask added; of a mask of truth values, and of a causal one, what is left out counts nothing. */
-function masked({ b, x, node }: RuleContext, scores: string): string {
+function masked({ b, x, node }: NodeContext, scores: string): string {
   const never = b.scalar(-Infinity, scores);
   const mask = x[3];
   if (mask && b.shapes.elemType(mask) === DataType.BOOL) scores = b.op("Where", [mask, scores, never]);
@@ -76,7 +76,7 @@ function masked({ b, x, node }: RuleContext, scores: string): string {
 }
 
 /** The softmax over keys; 0 for a query whose mask lets no key through, as the runtime has it. */
-function shares({ b, x }: RuleContext, scores: string): string {
+function shares({ b, x }: NodeContext, scores: string): string {
   if (!x[3]) return b.op("Softmax", [scores], { axis: -1 });
   const best = b.op("ReduceMax", [scores, b.ints([-1])]);
   const none = b.op("Equal", [best, b.scalar(-Infinity, scores)]);

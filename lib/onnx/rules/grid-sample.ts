@@ -1,7 +1,7 @@
 /** GridSample: sums of gathered pixels, weighted by where the grid points between them; and AffineGrid, that makes grids. */
 import { int, string } from "../attributes.js";
 import { isStatic } from "../shapes/dims.js";
-import { define, expanded, type RuleContext } from "./rule.js";
+import { define, expanded, type NodeContext } from "./rule.js";
 
 /** A neighbour along one axis: its position and its weight. */
 type Tap = [position: string, weight: string | null];
@@ -45,7 +45,7 @@ function product<T>(lists: readonly (readonly T[])[]): T[][] {
 }
 
 /** The neighbours of the points that `at` (−1 … 1) names along an axis. */
-function taps(c: RuleContext, at: string, size: string): Tap[] {
+function taps(c: NodeContext, at: string, size: string): Tap[] {
   const { b, fail } = c;
   const mode = string(c.node, "mode", "linear");
   const count = b.castLike(b.op("Squeeze", [size]), at);
@@ -75,7 +75,7 @@ function taps(c: RuleContext, at: string, size: string): Tap[] {
 }
 
 /** Cubic convolution with a = −0.75, at a distance below or above 1. */
-function cubicWeight({ b }: RuleContext, t: string, near: boolean): string {
+function cubicWeight({ b }: NodeContext, t: string, near: boolean): string {
   const a = -0.75;
   const [p, q, r, s] = near ? [a + 2, -(a + 3), 0, 1] : [a, -5 * a, 8 * a, -4 * a];
   return [q, r, s].reduce(
@@ -85,7 +85,7 @@ function cubicWeight({ b }: RuleContext, t: string, near: boolean): string {
 }
 
 /** A position brought into the image as the padding mode says; "zeros" is masked later. */
-function padded(c: RuleContext, at: string, count: string): string {
+function padded(c: NodeContext, at: string, count: string): string {
   const { b } = c;
   const number = (value: number): string => b.scalar(value, at);
   const mode = string(c.node, "padding_mode", "zeros");
@@ -108,7 +108,7 @@ function padded(c: RuleContext, at: string, count: string): string {
 }
 
 /** The index of a whole position, and 1 where it is one (null: everywhere). */
-function within(c: RuleContext, position: string, size: string): { index: string; mask: string | null } {
+function within(c: NodeContext, position: string, size: string): { index: string; mask: string | null } {
   const { b } = c;
   const last = b.op("Sub", [size, b.ints([1])]);
   const at = b.op("Cast", [position], { to: 7 });

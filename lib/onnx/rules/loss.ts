@@ -1,7 +1,7 @@
 /** Losses, which are energies in this library. */
 import { int, string } from "../attributes.js";
 import { DataType } from "../tensors.js";
-import { define, expanded, type RuleContext } from "./rule.js";
+import { define, expanded, type NodeContext } from "./rule.js";
 
 // log-probabilities [N, C, ...], labels [N, ...], weights [C] → −w_label · log p_label, summed up or not.
 define(
@@ -16,7 +16,7 @@ define(
   }),
 );
 
-function likelihood({ b, x, node }: RuleContext, logarithms: string): string {
+function likelihood({ b, x, node }: NodeContext, logarithms: string): string {
   const labels = b.op("Cast", [x[1]!], { to: DataType.INT64 });
   const ignored = node.attributes.has("ignore_index") ? b.int(int(node, "ignore_index", 0)) : null;
   const kept = ignored && b.op("Not", [b.op("Equal", [labels, ignored])]);

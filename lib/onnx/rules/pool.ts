@@ -1,13 +1,14 @@
 /** Pooling. */
 import { int } from "../attributes.js";
 import { isStatic } from "../shapes/dims.js";
-import { define, expanded, type RuleContext } from "./rule.js";
+import { define, expanded, type NodeContext, type RuleContext } from "./rule.js";
+import { globallyAtFirst, placedAtFirst } from "./first-of-equals.js";
 import { scatterFlat } from "./movement.js";
 import { DataType } from "../tensors.js";
 import { pads, reach, slidingWindows, spread, type Windows } from "./windows.js";
 
 // The node's own indices say which element won; of equal ones it is the first, as in PyTorch.
-define("MaxPool", (c) => [() => placeAt(c, rowMajorIndices(c))]);
+define("MaxPool", (c) => [() => (c.target === "cpu" ? placeAt(c, rowMajorIndices(c)) : placedAtFirst(c))]);
 
 /** Flat positions of the winners, [N, C, ...output]. */
 function rowMajorIndices({ b, node, x, output }: RuleContext): string {
@@ -38,8 +39,10 @@ define("MaxUnpool", ({ b, g, x }) => [
   null,
 ]);
 
-define("GlobalMaxPool", ({ b, g, x }) => [
+define("GlobalMaxPool", (c) => [
   () => {
+    const { b, g, x, y } = c;
+    if (c.target !== "cpu") return globallyAtFirst(b, x[0]!, y, g);
     const rows = b.op("Reshape", [x[0]!, b.ints([0, 0, -1])]);
     const winner = b.op("ArgMax", [rows], { axis: 2, keepdims: 1 });
     const share = b.op("Reshape", [g, b.ints([0, 0, -1])]);
@@ -162,7 +165,7 @@ define(
 );
 
 /** |x|ᵖ */
-function power({ b, node }: RuleContext, x: string): string {
+function power({ b, node }: NodeContext, x: string): string {
   const p = int(node, "p", 2);
   return p === 2
     ? b.op("Mul", [x, x])
@@ -172,13 +175,13 @@ function power({ b, node }: RuleContext, x: string): string {
 }
 
 /** x^(1/p) */
-function root({ b, node }: RuleContext, x: string): string {
+function root({ b, node }: NodeContext, x: string): string {
   const p = int(node, "p", 2);
   return p === 2 ? b.op("Sqrt", [x]) : p === 1 ? x : b.op("Pow", [x, b.scalar(1 / p, x)]);
 }
 
 /** Pads so that the windows that ceil_mode adds fit. */
-function endAtLastWindow(c: RuleContext, w: Windows): void {
+function endAtLastWindow(c: NodeContext, w: Windows): void {
   const [sizes, steps] = [c.x[0]!, c.y].map((value) => c.b.shapes.dims(value)?.slice(2) ?? null);
   if (!isStatic(sizes!) || !isStatic(steps!))
     throw c.fail("how many windows there are follows from a size that is known only at run time");

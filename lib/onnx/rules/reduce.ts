@@ -1,7 +1,7 @@
 /** Reductions and the softmax family. */
 import { int } from "../attributes.js";
 import type { Builder } from "../builder.js";
-import { define, expanded, type Rule, type RuleContext } from "./rule.js";
+import { define, expanded, type NodeContext, type Rule, type RuleContext } from "./rule.js";
 
 /**
  * A reduction's rule: `f` gets the adjoint and the output with the reduced axes kept, so that both broadcast
@@ -108,7 +108,7 @@ const maxLevels = 32;
  * The product along an axis, which becomes 1: halves are multiplied until one element is left. An odd axis gets a 1, one
  * without elements two of them.
  */
-function productAlong({ b }: RuleContext, value: string, axis: number): string {
+function productAlong({ b }: NodeContext, value: string, axis: number): string {
   const size = b.shapes.dims(value)![axis];
   const levels = typeof size === "number" ? Math.ceil(Math.log2(size || 2)) : maxLevels;
   for (let level = 0; level < levels; level++) {

@@ -2,8 +2,8 @@
 import { float, int, ints, string } from "../attributes.js";
 import { same } from "../shapes/dims.js";
 import { DataType } from "../tensors.js";
-import { applyTransposed, isIdentity, zeroMap, type LinearMap } from "./linear-map.js";
-import { define, type RuleContext } from "./rule.js";
+import { applyMap, applyTransposed, isIdentity, zeroMap, type LinearMap } from "./linear-map.js";
+import { define, type NodeContext, type RuleContext } from "./rule.js";
 
 define("Resize", (c) => [() => resizeAdjoint(c), null, null, null]);
 
@@ -12,6 +12,11 @@ interface Axis {
   size: number;
   length: number;
   scale: number;
+}
+
+/** The resized image by products with constant matrices, one for each axis that changes. */
+export function resizeByMaps(c: NodeContext): string {
+  return resizedAxes(c).reduce((value, axis) => applyMap(c, value, axis.axis, axisMap(c, axis)), c.x[0]!);
 }
 
 function resizeAdjoint(c: RuleContext): string {
@@ -57,7 +62,7 @@ function wholeScales(c: RuleContext): number[] | null {
 }
 
 /** The axes that change, with their sizes before and after. */
-function resizedAxes(c: RuleContext): Axis[] {
+function resizedAxes(c: NodeContext): Axis[] {
   const { b, x, y, node, fail } = c;
   const rank = c.rank(x[0]!);
   const from = b.shapes.dims(x[0]!)!;
@@ -94,7 +99,7 @@ function repetition(map: LinearMap): number {
   return factor;
 }
 
-function axisMap(c: RuleContext, axis: Axis): LinearMap {
+function axisMap(c: NodeContext, axis: Axis): LinearMap {
   const mode = string(c.node, "mode", "nearest");
   const map = zeroMap(c, axis.length, axis.size);
   const add = (row: number, column: number, weight: number): void => {
@@ -116,7 +121,7 @@ function axisMap(c: RuleContext, axis: Axis): LinearMap {
 }
 
 /** Where output position `row` lies in the input. In float32, as rounding to the nearest element depends on it. */
-function coordinate(c: RuleContext, row: number, { size, length, scale }: Axis): number {
+function coordinate(c: NodeContext, row: number, { size, length, scale }: Axis): number {
   const f = Math.fround;
   const halfPixel = (): number => f(f(f(row + 0.5) / scale) - 0.5);
   const mode = string(c.node, "coordinate_transformation_mode", "half_pixel");
@@ -138,7 +143,7 @@ function coordinate(c: RuleContext, row: number, { size, length, scale }: Axis):
   }
 }
 
-function nearest(c: RuleContext, at: number): number {
+function nearest(c: NodeContext, at: number): number {
   switch (string(c.node, "nearest_mode", "round_prefer_floor")) {
     case "floor":
       return Math.floor(at);
@@ -159,7 +164,7 @@ function cubicKernel(d: number, a: number): number {
 }
 
 function cubic(
-  c: RuleContext,
+  c: NodeContext,
   at: number,
   { size }: Axis,
   add: (column: number, weight: number) => void,
@@ -180,7 +185,7 @@ function cubic(
  * element at the edge.
  */
 function filtered(
-  c: RuleContext,
+  c: NodeContext,
   mode: string,
   at: number,
   { size, scale }: Axis,

@@ -15,38 +15,59 @@ import { float } from "../attributes.js";
 import type { Builder } from "../builder.js";
 import type { DifferentiateOptions } from "../differentiate-options.js";
 import type { Graph, Node } from "../graph.js";
+import type { Target } from "../targets/target.js";
 
-export interface RuleContext {
+/** What rules and spellings know of a node. */
+export interface NodeContext {
   readonly b: Builder;
   readonly node: Node;
+  /** Where the graph is to run. */
+  readonly target: Target;
   /** The inputs; "" where one is left out. */
   readonly x: readonly string[];
-  /** The values that the node's bodies take from around it; their adjoints follow those of the inputs. */
-  readonly captured: readonly string[];
   /** The first output. */
   readonly y: string;
-  /** The adjoint of the first output. */
-  readonly g: string;
-  /** The adjoints of all outputs; null is zero. */
-  readonly grads: readonly (string | null)[];
   /** The name of output `i`; an optional one that the node does not make yet is asked for. */
   output(i: number): string;
   /** Dimensions of a value that the rule cannot do without. Throws ERR_NO_GRADIENT when the rank is unknown. */
   rank(value: string): number;
   /** An axis counted from the front. Throws when there is none. */
   axis(axis: number, rank: number): number;
+  /** The error for a variant that has no rule. */
+  fail(why: string): ModelError;
+}
+
+export interface RuleContext extends NodeContext {
+  /** The values that the node's bodies take from around it; their adjoints follow those of the inputs. */
+  readonly captured: readonly string[];
+  /** The adjoint of the first output. */
+  readonly g: string;
+  /** The adjoints of all outputs; null is zero. */
+  readonly grads: readonly (string | null)[];
   /** The adjoint of input `leaf` through nodes that the rule emitted itself: y = f(inputs) with the adjoint g. */
   vjp(y: string, g: string, leaf: string): string | null;
   /** Whether a value can carry an adjoint. */
   isActive(value: string): boolean;
   /** A body as a graph, differentiated. */
   differentiate(graph: Graph, options: DifferentiateOptions): Graph;
-  /** The error for a variant that has no rule. */
-  fail(why: string): ModelError;
 }
 
 export type InputAdjoint = (() => string | null) | null;
 export type Rule = (c: RuleContext) => InputAdjoint[];
+
+/**
+ * An operator in others: emits the same results again and returns as many of its outputs as it can. Throws the node's own
+ * failure for a variant that it cannot spell.
+ */
+export type Spelling = (c: NodeContext) => string | readonly (string | null)[];
+
+const spellings = new WeakMap<Rule, Spelling>();
+
+/** How the rule of an operator spells it; undefined for an operator with a rule of its own. */
+export function spellingOfRule(opType: string): Spelling | undefined {
+  const rule = rules.get(opType);
+  return rule && spellings.get(rule);
+}
 
 /** Rules by operator type. */
 export const rules = new Map<string, Rule>();
@@ -124,8 +145,8 @@ export function broadcasting(rule: Rule): Rule {
  * differentiated. For operators where that costs little, or that are too rare for a rule of their own. Of several outputs
  * `f` gives as many as it can.
  */
-export function expanded(f: (c: RuleContext) => string | readonly (string | null)[]): Rule {
-  return (c) => {
+export function expanded(f: Spelling): Rule {
+  const rule: Rule = (c) => {
     let made: readonly (string | null)[] | undefined;
     const again = (): readonly (string | null)[] => {
       if (made) return made;
@@ -146,4 +167,6 @@ export function expanded(f: (c: RuleContext) => string | readonly (string | null
       };
     });
   };
+  spellings.set(rule, f);
+  return rule;
 }

@@ -30,8 +30,9 @@ function masked(b: Builder, mask: string, g: string): string {
  * at 1, which takes every positive y to 1. Where y is NaN, and the outputs say so themselves, the adjoint is 0, or NaN in
  * blocks; PyTorch's is g.
  */
-function maskedByPositive(b: Builder, y: string, g: string): string {
-  if (!hasWholeBlocks(b, y) || !isBlocked(b, y)) return masked(b, b.op("Greater", [y, b.scalar(0, y)]), g);
+function maskedByPositive({ b, y, g, target }: RuleContext): string {
+  if (target !== "cpu" || !hasWholeBlocks(b, y) || !isBlocked(b, y))
+    return masked(b, b.op("Greater", [y, b.scalar(0, y)]), g);
   const channels = b.shapes.dims(y)![1] as number;
   const weights = b.filled(steep, [channels, 1, 1, 1], y);
   const scaled = b.op("Conv", [y, weights], { group: channels, kernel_shape: [1, 1] });
@@ -44,7 +45,7 @@ define("Cast", ({ b, g, x }) => [() => b.castLike(g, x[0]!)]);
 define("CastLike", ({ b, g, x }) => [() => b.castLike(g, x[0]!), null]);
 
 // Rectifiers. relu'(0) = 0, and y > 0 exactly where x > 0, so the input need not be kept.
-define("Relu", ({ b, g, y }) => [() => maskedByPositive(b, y, g)]);
+define("Relu", (c) => [() => maskedByPositive(c)]);
 define("ThresholdedRelu", ({ b, g, x, node }) => [
   () => masked(b, b.op("Greater", [x[0]!, b.scalar(float(node, "alpha", 1), x[0]!)]), g),
 ]);

@@ -2,7 +2,7 @@
 import { ints, string } from "../attributes.js";
 import type { Dim } from "../graph.js";
 import { isStatic } from "../shapes/dims.js";
-import type { RuleContext } from "./rule.js";
+import type { NodeContext } from "./rule.js";
 
 export interface Windows {
   /** Sizes along the spatial axes, axis by axis. */
@@ -23,7 +23,7 @@ export function pads(w: Windows): number[] {
 }
 
 /** The windows of a Conv or pool node over `x` [N, C, ...spatial]. */
-export function slidingWindows(c: RuleContext, x: string, kernelDims: readonly Dim[] | null): Windows {
+export function slidingWindows(c: NodeContext, x: string, kernelDims: readonly Dim[] | null): Windows {
   const { node } = c;
   const spatial = c.rank(x) - 2;
   const kernel = ints(node, "kernel_shape") ?? kernelDims;
@@ -50,7 +50,7 @@ export function slidingWindows(c: RuleContext, x: string, kernelDims: readonly D
 }
 
 /** Padding so that the output has ⌈size / stride⌉ elements; an odd one goes behind (upper) or in front. */
-function samePadding(c: RuleContext, w: Windows, x: string, upper: boolean): void {
+function samePadding(c: NodeContext, w: Windows, x: string, upper: boolean): void {
   w.kernel.forEach((_, i) => {
     const size = c.b.shapes.dims(x)![i + 2]!;
     const stride = w.strides[i]!;
@@ -71,7 +71,7 @@ export function distribute(w: Windows, i: number, total: number, upper: boolean)
  * [N, C, ...] with the weights [M, C / group, ...kernel].
  */
 export function spread(
-  c: RuleContext,
+  c: NodeContext,
   g: string,
   weights: string,
   group: number,
