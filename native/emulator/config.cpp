@@ -16,6 +16,8 @@ bool set(Config& config, const std::string& name, long long value) {
     config.driver_version = static_cast<int>(value);
   else if (name == "memory")
     config.memory = static_cast<uint64_t>(value);
+  else if (name == "order")
+    config.order = static_cast<int>(value);
   else if (name == "threads")
     config.threads = static_cast<int>(value);
   else if (name == "races")
@@ -35,8 +37,8 @@ bool set(Config& config, const std::string& name, long long value) {
 
 Config from_environment() {
   Config config;
-  for (const char* name : {"sm", "devices", "driver_version", "memory", "threads", "races", "initialised",
-                           "lazy", "worst", "timeout"}) {
+  for (const char* name : {"sm", "devices", "driver_version", "memory", "order", "threads", "races",
+                           "initialised", "lazy", "worst", "timeout"}) {
     std::string variable = "TR0N_EMULATOR_";
     for (const char* c = name; *c != '\0'; ++c)
       variable += static_cast<char>(std::toupper(static_cast<unsigned char>(*c)));

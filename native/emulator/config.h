@@ -10,6 +10,8 @@ struct Config {
   int devices = 1;                      ///< TR0N_EMULATOR_DEVICES
   int driver_version = 13000;           ///< TR0N_EMULATOR_DRIVER_VERSION
   uint64_t memory = uint64_t{8} << 30;  ///< TR0N_EMULATOR_MEMORY, bytes of each device
+  int order =
+      0;  ///< TR0N_EMULATOR_ORDER: of a launch's blocks; 0: theirs, 1: the reverse, others: random seeds
   int threads = 0;                ///< TR0N_EMULATOR_THREADS; 0: as many as the process may use, at most 8
   bool check_races = true;        ///< TR0N_EMULATOR_RACES=0 switches off
   bool check_initialised = true;  ///< TR0N_EMULATOR_INITIALISED=0 switches off

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <numeric>
 #include <thread>
 
 #include "emulator/config.h"
@@ -22,6 +23,32 @@ unsigned thread_count(const Launch& launch) {
   return static_cast<unsigned>(std::min<uint64_t>(threads, launch.blocks()));
 }
 
+/// Which block comes when: a device promises no order.
+class Order {
+ public:
+  explicit Order(uint64_t blocks) : blocks_(blocks) {
+    const int order = config().order;
+    if (order == 1) {
+      step_ = blocks - 1;
+      start_ = blocks - 1;
+    } else if (order > 1 && blocks > 1) {
+      uint64_t state = static_cast<uint64_t>(order) * 0x9E3779B97F4A7C15ULL;
+      state ^= state >> 29;
+      start_ = state % blocks;
+      step_ = state / blocks % blocks;
+      while (std::gcd(step_, blocks) != 1) step_ = (step_ + 1) % blocks;
+    }
+  }
+  /// A permutation: the step shares no factor with the number of blocks.
+  uint64_t operator()(uint64_t turn) const {
+    return static_cast<uint64_t>((start_ + static_cast<unsigned __int128>(turn) * step_) % blocks_);
+  }
+
+ private:
+  const uint64_t blocks_;
+  uint64_t start_ = 0, step_ = 1;
+};
+
 struct Worker {
   std::vector<Profile> profile;
   MemoryCounters counters;
@@ -31,12 +58,13 @@ struct Worker {
 void work(Launch& launch, Worker& worker, std::atomic<uint64_t>& next) {
   worker.profile.resize(launch.module->counters);
   std::vector<std::unique_ptr<Block>> resident, spare;
+  const Order order(launch.blocks());
   for (;;) {
     const uint64_t number = next.fetch_add(1);
     if (number < launch.blocks()) {
       auto block = spare.empty() ? std::make_unique<Block>() : std::move(spare.back());
       if (!spare.empty()) spare.pop_back();
-      block->start(launch, number, worker.profile.data(), &worker.counters);
+      block->start(launch, order(number), worker.profile.data(), &worker.counters);
       resident.push_back(std::move(block));
     } else if (resident.empty()) {
       return;

@@ -272,4 +272,40 @@ ret;
   }
 }
 
+TEST(control_blocks_come_in_the_order_that_is_asked_for) {
+  // Each block draws a ticket.
+  const std::string text = header() + R"(
+.global .align 4 .u32 tickets;
+.visible .entry draw(.param .u64 out)
+{
+.reg .b32 %r<3>;
+.reg .b64 %o;
+atom.global.add.u32 %r0, [tickets], 1;
+mov.u32 %r1, %ctaid.x;
+ld.param.u64 %o, [out];
+mad.wide.u32 %o, %r1, 4, %o;
+st.global.u32 [%o], %r0;
+ret;
+}
+)";
+  for (const int order : {0, 1, 2, 3, 1000}) {
+    Device device;
+    tr0n_emulator_configure("order", order);
+    const uint32_t blocks = 50;
+    const CUdeviceptr out = device.allocate(blocks * 4);
+    CHECK(device.run(device.load(text), "draw", {blocks, 1, 0}, out) == CUDA_SUCCESS);
+    const std::vector<uint32_t> turns = device.download<uint32_t>(out, blocks);
+    std::vector<bool> seen(blocks, false);
+    bool rising = true;
+    for (uint32_t block = 0; block < blocks; ++block) {
+      CHECK(turns[block] < blocks && !seen[turns[block]]);
+      seen[turns[block] % blocks] = true;
+      if (order < 2) CHECK(turns[block] == (order == 0 ? block : blocks - 1 - block));
+      rising = rising && turns[block] == block;
+    }
+    CHECK(rising == (order == 0));
+  }
+  tr0n_emulator_configure("order", 0);
+}
+
 }  // namespace tr0n::emulator::test
