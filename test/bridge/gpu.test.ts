@@ -18,7 +18,16 @@ import {
   type Emulator,
 } from "../support/devices.js";
 import { emulatorHooks } from "../support/emulator-build.js";
-import { numbers } from "../support/numbers.js";
+import {
+  classes,
+  crossEntropy,
+  image,
+  latent,
+  load,
+  objectiveOf,
+  segmentOf,
+} from "../support/bridge-pipelines.js";
+import { numbers, relativeError } from "../support/numbers.js";
 import { onnxModel } from "../support/onnx.js";
 import { finish } from "../support/process.js";
 
@@ -120,6 +129,29 @@ describe("bridge: sessions on a GPU (emulated)", function () {
       );
     }
     session.dispose();
+  });
+
+  it("keep activations between segments, and what objectives do not give, on the device", async () => {
+    const n = 4;
+    const [z, c] = [numbers(1, n * 64), numbers(2, n * classes).map(Math.abs)];
+    const results = [];
+    for (const device of ["cpu", "cuda:0"]) {
+      const generator = await segmentOf(load("gan-generator"), latent, "generator", { device });
+      const encoder = await segmentOf(load("classifier"), image, "encoder", { device });
+      const whole = await objectiveOf([generator, encoder], crossEntropy(), [classes], { device });
+      await whole.evaluate(z, c, n).promise;
+      hooks.reset();
+      results.push(await whole.evaluate(z, c, n).promise);
+      const { toDevice, toHost } = traffic();
+      const bytes = device === "cpu" ? [0, 0] : [n * (64 + classes) * 4, n * (64 + 1) * 4];
+      assert.deepEqual([toDevice, toHost], bytes, device);
+      whole.dispose();
+      for (const segment of [generator, encoder])
+        for (const session of [segment.forward, segment.recorded, segment.backward]) session?.dispose();
+    }
+    const [expected, got] = results;
+    assert.ok(relativeError(got!.energies, expected!.energies) < 1e-6, "energies");
+    assert.ok(relativeError(got!.gradients, expected!.gradients) < 1e-5, "gradients");
   });
 
   it("keep what branches contain with their node", async () => {

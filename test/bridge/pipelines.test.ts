@@ -1,87 +1,17 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { energyGraph } from "../../lib/objective/energy-graph.js";
 import type { NativeObjective, NativeOnnxSegment } from "../../lib/native/types/pipeline.js";
-import type { NativeSession } from "../../lib/native/types/models.js";
+import { compose } from "../../lib/onnx/index.js";
 import {
-  compose,
-  cutGradient,
-  decodeModel,
-  differentiateGraph,
-  encodeModel,
-  type Graph,
-} from "../../lib/onnx/index.js";
+  classes,
+  crossEntropy,
+  image,
+  latent,
+  load,
+  objectiveOf,
+  segmentOf,
+} from "../support/bridge-pipelines.js";
 import { relativeError, seeded } from "../support/numbers.js";
-import {
-  addon,
-  objectiveBlocks,
-  open,
-  rejectsCode,
-  repositoryFile,
-  sameBits,
-  throwsCode,
-} from "../support/bridge.js";
-
-const latent = [64];
-const image = [3, 32, 32];
-const classes = 10;
-const load = (name: string): Graph => decodeModel(readFileSync(repositoryFile(`models/${name}.onnx`)), name);
-const session = (graph: Graph, name: string): Promise<NativeSession> =>
-  open(encodeModel(graph), { name, threads: 1 });
-const crossEntropy = (): Graph =>
-  energyGraph(
-    { terms: [{ energy: { kind: "crossEntropy" }, weight: 1 }], condition: "probabilities" } as never,
-    ["batch", classes],
-    classes,
-    "logits",
-  );
-
-async function segmentOf(graph: Graph, inputShape: number[], name: string): Promise<NativeOnnxSegment> {
-  const [input, output] = [graph.inputs[0]!.name, graph.outputs[0]!.name];
-  const [cotangent, gradient] = [`grad_${output}`, `grad_${input}`];
-  const cut = cutGradient(
-    differentiateGraph(graph, { wrt: [input], outputs: [output] }),
-    [cotangent],
-    [gradient],
-  );
-  return {
-    name,
-    inputShape,
-    forward: await session(graph, name),
-    recorded: await session(cut.forward, name),
-    backward: await session(cut.backward, name),
-    input,
-    output,
-    saved: cut.saved,
-    cotangent,
-    gradient,
-  };
-}
-
-/** E and ∂E/∂x of the last graph, behind segments. */
-async function objective(
-  segments: NativeOnnxSegment[],
-  last: Graph,
-  inputShape: number[],
-  maxBatch = 64,
-): Promise<NativeObjective> {
-  const [input, conditionInput] = last.inputs.map(({ name }) => name) as [string, string];
-  const energyOutput = last.outputs[0]!.name;
-  const gradient = differentiateGraph(last, { wrt: [input], outputs: [energyOutput], seed: "ones" });
-  return addon.createObjective({
-    segments,
-    energy: await session(last, "energy"),
-    gradient: await session(gradient, "energy and gradient"),
-    input,
-    conditionInput,
-    energyOutput,
-    gradientOutput: `grad_${input}`,
-    inputShape,
-    conditionShape: [classes],
-    fixedBatch: 0,
-    maxBatch,
-  });
-}
+import { addon, objectiveBlocks, rejectsCode, sameBits, throwsCode } from "../support/bridge.js";
 
 describe("bridge: pipelines", function () {
   this.timeout(120_000);
@@ -99,7 +29,7 @@ describe("bridge: pipelines", function () {
     generator = await segmentOf(load("gan-generator"), latent, "generator");
     encoder = await segmentOf(load("classifier"), image, "encoder");
     const joined = compose(load("gan-generator"), load("classifier"), { image: "image" }, { prefix: "f/" });
-    whole = await objective([], compose(joined, crossEntropy(), { output: "logits" }), latent);
+    whole = await objectiveOf([], compose(joined, crossEntropy(), { output: "logits" }), latent);
   });
 
   it("give the energies and gradients of one joined graph, however they are cut", async () => {
@@ -109,7 +39,7 @@ describe("bridge: pipelines", function () {
       ["cut once", [generator], scored, image],
       ["cut twice", [generator, encoder], crossEntropy(), [classes]],
     ] as const) {
-      const cut = await objective([...segments], last, [...row]);
+      const cut = await objectiveOf([...segments], last, [...row]);
       const got = await cut.evaluate(z, c, n).promise;
       assert.ok(relativeError(got.energies, expected.energies) < 1e-5, `${name}: energies`);
       assert.ok(relativeError(got.gradients, expected.gradients) < 1e-4, `${name}: gradients`);
@@ -120,7 +50,7 @@ describe("bridge: pipelines", function () {
   });
 
   it("give every row the same bits in every split", async () => {
-    const cut = await objective([generator, encoder], crossEntropy(), [classes]);
+    const cut = await objectiveOf([generator, encoder], crossEntropy(), [classes]);
     const { gradients, energies } = await cut.evaluate(z, c, n).promise;
     for (const size of [1, 2, 5, 16]) {
       for (let first = 0; first < n; first += size) {
@@ -159,7 +89,7 @@ describe("bridge: pipelines", function () {
   });
 
   it("say which model does not fit the next", async () => {
-    const wrong = await objective([generator, { ...encoder, inputShape: [3, 16, 64] }], crossEntropy(), [
+    const wrong = await objectiveOf([generator, { ...encoder, inputShape: [3, 16, 64] }], crossEntropy(), [
       classes,
     ]);
     await rejectsCode(
@@ -184,11 +114,11 @@ describe("bridge: pipelines", function () {
     );
     const ungraded = { ...generator, recorded: null, backward: null };
     const scored = compose(load("classifier"), crossEntropy(), { output: "logits" });
-    await rejectsCode(objective([ungraded], scored, image), "ERR_INVALID_ARGUMENT", /gradient/);
+    await rejectsCode(objectiveOf([ungraded], scored, image), "ERR_INVALID_ARGUMENT", /gradient/);
   });
 
   it("can be cancelled", async () => {
-    const cut = await objective([generator, encoder], crossEntropy(), [classes]);
+    const cut = await objectiveOf([generator, encoder], crossEntropy(), [classes]);
     await cut.energy(z, c, n).promise;
     const many = 4000;
     const job = cut.evaluate(new Float32Array(many * 64), new Float32Array(many * classes), many);
