@@ -9,8 +9,14 @@ export {
   type Tr0nErrorCode,
 } from "./base/errors.js";
 export { tensor, type Tensor } from "./base/tensor.js";
-export { devices, type Device, type DeviceInfo, type Precision } from "./native/devices.js";
-export type { DeviceId } from "./native/types/devices.js";
+export {
+  devices,
+  type ComputeDevice,
+  type Device,
+  type DeviceInfo,
+  type Precision,
+} from "./native/devices.js";
+export type { DeviceId, ModelDeviceId } from "./native/types/devices.js";
 export { loadModel } from "./model/model.js";
 export { type Model, type ModelOptions, type RunOptions, type ValueInfo } from "./model/interface.js";
 export { differentiate, type DifferentiateBytesOptions } from "./onnx/index.js";

@@ -4,6 +4,7 @@ import type { Progress } from "./progress.js";
 
 /** What the command line calls options. */
 const flags: Readonly<Record<string, string>> = {
+  device: "--device",
   encoderKind: "--encoder-kind",
   generatorRange: "--generator-range",
   preprocess: '--resize and its like, or "preprocess" in a --config,',

@@ -8,7 +8,7 @@ import { flagTable, optionFlags } from "../options/flags.js";
 import type { Command } from "./command.js";
 import {
   augmentOptions,
-  deviceOptions,
+  placeOptions,
   modelOptions,
   over,
   readRun,
@@ -30,7 +30,7 @@ export const evaluateCommand: Command = {
     recipes: { type: "string", value: "LIST", help: `ways to sample (default: ${defaults.join(",")})` },
     ...flagTable(flags),
     ...augmentOptions,
-    ...deviceOptions,
+    ...placeOptions,
     out: { type: "string", short: "o", value: "FILE", help: "also write the report as JSON" },
     ...seedOptions(),
   },

@@ -8,6 +8,7 @@ import { flagTable, optionFlags } from "../options/flags.js";
 import type { Range } from "../base/range.js";
 import { TrustedLoader } from "../model/model.js";
 import type { Model } from "../model/interface.js";
+import { modelOptions as loadOptions } from "../model/interface.js";
 import { energies } from "../objective/energies/index.js";
 import type { EnergySpec } from "../objective/energy.js";
 import { orWords } from "../options/family.js";
@@ -21,6 +22,13 @@ import { boundHelp, readLatent } from "./latents.js";
 
 const { device, maxBatch, precision, seed } = documentShape.form.properties;
 const deviceFlags = optionFlags({ device, precision });
+const ownDeviceFlags = optionFlags({
+  modelDevice: {
+    ...loadOptions.form.properties.device,
+    is: "where models run whose file does not say it",
+    otherwise: "with --device",
+  },
+});
 const batchFlags = optionFlags({ maxBatch });
 
 export const modelOptions = {
@@ -52,8 +60,13 @@ export const modelOptions = {
 const kindFlags = optionFlags({ encoderKind: documentShape.form.properties.encoderKind });
 const copiesFlags = optionFlags({ copies: augmentationOptions.form.properties.copies });
 
-/** Where translator and samplers compute. */
+/** Where everything computes. */
 export const deviceOptions: Readonly<Record<string, OptionSpec>> = flagTable(deviceFlags);
+/** The same with models. */
+export const placeOptions: Readonly<Record<string, OptionSpec>> = {
+  ...deviceOptions,
+  ...flagTable(ownDeviceFlags),
+};
 
 /** What decides everything random. `otherwise`: where nobody says it. */
 export function seedOptions(otherwise?: string): Record<string, OptionSpec> {
@@ -241,11 +254,13 @@ export async function withModels<T>(
     encoder: need(args, run.encoder, "encoder", "encoder"),
   };
   const opened: Model[] = [];
+  const { modelDevice } = args.options(ownDeviceFlags);
   const loader = new TrustedLoader(args.flag("allow-code"));
   const open = async (spec: ModelSpec): Promise<Model> => {
-    const { model, format, inputShapes, simplify, allowRandom, allowCode } = spec;
+    const { model, format, device = modelDevice, inputShapes, simplify, allowRandom, allowCode } = spec;
     const loaded = await loader.load(model, {
       format,
+      device,
       inputShapes,
       simplify,
       allowRandom,

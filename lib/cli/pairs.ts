@@ -5,7 +5,16 @@ import { pairsSection } from "../config/document.js";
 import { flagTable, optionFlags } from "../options/flags.js";
 import type { Command } from "./command.js";
 import { checkMapping, latentNotes } from "./latents.js";
-import { modelOptions, need, over, readRun, seedOptions, settingOptions, withModels } from "./models.js";
+import {
+  modelOptions,
+  need,
+  over,
+  placeOptions,
+  readRun,
+  seedOptions,
+  settingOptions,
+  withModels,
+} from "./models.js";
 import { showOpening } from "./progress.js";
 
 const flags = optionFlags(pairsSection.form.properties);
@@ -18,6 +27,8 @@ export const pairsCommand: Command = {
     ...modelOptions,
     ...settingOptions,
     ...flagTable(flags),
+    device: placeOptions["device"]!,
+    "model-device": placeOptions["model-device"]!,
     out: { type: "string", short: "o", value: "DIR", help: "the folder, made where missing", required: true },
     ...seedOptions("the folder's, or a random one"),
   },
@@ -51,6 +62,7 @@ export const pairsCommand: Command = {
           encoderKind: run.encoderKind,
           preprocess: run.preprocess,
           maxBatch: run.maxBatch,
+          device: run.device,
           onOpening: showOpening(context.progress),
           signal: context.signal,
           onDecision: context.decisions.listener,

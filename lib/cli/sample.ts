@@ -17,7 +17,7 @@ import {
 } from "./conditions.js";
 import {
   augmentOptions,
-  deviceOptions,
+  placeOptions,
   modelOptions,
   need,
   over,
@@ -49,7 +49,7 @@ export const sampleCommand: Command = {
     ...samplerOptions,
     ...augmentOptions,
     ...rangeOptions,
-    ...deviceOptions,
+    ...placeOptions,
     ...seedOptions(),
   },
   run: async (args, context) => {

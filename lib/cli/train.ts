@@ -8,7 +8,7 @@ import type { Command } from "./command.js";
 import { checkMapping, latentNotes } from "./latents.js";
 import {
   augmentOptions,
-  deviceOptions,
+  placeOptions,
   modelOptions,
   need,
   over,
@@ -45,7 +45,7 @@ export const trainCommand: Command = {
     ...augmentOptions,
     ...trainingOptions,
     ...networkOptions,
-    ...deviceOptions,
+    ...placeOptions,
     ...seedOptions("random, or the checkpoint's"),
   },
   notes:

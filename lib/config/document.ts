@@ -35,8 +35,11 @@ import { sampleOptions } from "../tr0n/options.js";
 const whole = (min: number, max = Number.MAX_SAFE_INTEGER) => integer({ min, max });
 const numbers = list(number());
 
-const { format, inputShapes, allowCode, simplify, allowRandom } = modelOptions.form.properties;
-const modelProperties = { model: required(path(), "ONNX or TorchScript"), format, inputShapes, allowCode };
+const { format, device, inputShapes, allowCode, simplify, allowRandom } = modelOptions.form.properties;
+const modelProperties = {
+  model: required(path(), "ONNX or TorchScript"),
+  ...{ format, device, inputShapes, allowCode },
+};
 const modelObject = object({
   ...modelProperties,
   output: option(text(), "which output", { otherwise: "the first" }),

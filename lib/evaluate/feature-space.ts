@@ -7,7 +7,7 @@ import type { NativeRowMap } from "../native/types/pipeline.js";
 import type { NativeSession } from "../native/types/models.js";
 import { appendFeatures } from "../model/features.js";
 import type { Objective } from "../objective/objective.js";
-import type { Graph } from "../onnx/index.js";
+import type { PipelineOptions } from "../model/pipeline-links.js";
 import { openGraph } from "../model/weights.js";
 
 /** Rows of one run of the models. */
@@ -40,13 +40,14 @@ export class FeatureSpace {
           'encoderKind: "logits" or "probabilities" says so',
       );
     const owned: { dispose(): void }[] = [];
-    const open = async (graph: Graph, name: string): Promise<NativeSession> => {
+    const open: PipelineOptions["open"] = async (graph, name, device): Promise<NativeSession> => {
       const session = await openGraph(graph, {
         threads: 1,
         name,
         what: "evaluate",
         signal,
         fingerprint: true,
+        place: { ...objective.place, device },
       });
       owned.unshift(session);
       return session;

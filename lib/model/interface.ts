@@ -1,6 +1,7 @@
 /** The interface of models, the same for both formats. */
 import type { Tensor } from "../base/tensor.js";
 import { deviceOption } from "../native/devices.js";
+import type { ModelDeviceId } from "../native/types/devices.js";
 import { signal } from "../options/common.js";
 import {
   boolean,
@@ -21,11 +22,12 @@ export const modelOptions = object({
   format: option(words("onnx", "torchscript"), "format of the file", {
     otherwise: "found out from the content",
   }),
-  device: {
-    ...deviceOption,
-    is: "where the model runs",
-    more: 'For TorchScript "auto" is the CPU, and "cuda:N" a device of a libtorch that was built with CUDA.',
-  },
+  device: option(deviceOption.shape, "where the model runs, here and in whatever it is joined into", {
+    more:
+      'For TorchScript "auto" is the CPU, and "cuda:N" a device of a libtorch that was built with CUDA; it does not run on ' +
+      "webgpu.",
+    otherwise: "by itself the CPU; in a Tr0n an ONNX model runs on that one's device",
+  }),
   threads: option(integer({ min: 1, max: 1024 }), "threads for `run` and `vjp` of this model", {
     otherwise: "all that tr0n may use",
   }),
@@ -94,6 +96,8 @@ export interface Model extends Disposable {
   readonly name: string;
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
+  /** The device that it was loaded with; null where an ONNX model follows the Tr0n that it is part of. */
+  readonly device: ModelDeviceId | null;
   /**
    * Runs the model: all outputs by name. For a model with one input a single tensor is enough.
    *

@@ -1,7 +1,9 @@
 /** Loading and running the user's models. Both generator and encoder stay frozen. */
 import { check } from "../options/check.js";
-import { checkModelDevice, type Device } from "../native/devices.js";
-import { ArgumentError, ModelError, invalid } from "../base/errors.js";
+import { deviceError, type Device } from "../native/devices.js";
+import { placement, requireForModels } from "../native/placement.js";
+import type { ModelDeviceId } from "../native/types/devices.js";
+import { ArgumentError, ModelError, Tr0nError, invalid } from "../base/errors.js";
 import { runJob, throwIfAborted } from "../native/job.js";
 import { modelSource, openSource } from "./source.js";
 import { native } from "../native/binding.js";
@@ -58,9 +60,8 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
         allowCode,
       }),
     );
-    return new TorchModel(from, model);
+    return new TorchModel(from, model, device === null ? "cpu" : `cuda:${device}`);
   }
-  checkModelDevice("options.device", o.device);
   if (o.inputShapes !== undefined)
     throw new ArgumentError(
       "options.inputShapes: only for TorchScript; an ONNX model declares its own shapes",
@@ -69,16 +70,37 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
     throw new ArgumentError("options.allowCode: only for TorchScript; an ONNX model has no code to allow");
   if (head.length === 0)
     throw new ModelError("ERR_MODEL_INVALID", `${from.name}: expected an ONNX model, got an empty file`);
-  const session = await openSource(from, { ...open, what: "loadModel", signal: o.signal });
-  return new OnnxModel(from, session, threads, { simplify, allowRandom });
+  const device = await onnxDevice("options.device", o.device, o.signal);
+  try {
+    const place = { device: device ?? "cpu" };
+    const session = await openSource(from, { ...open, what: "loadModel", signal: o.signal, place });
+    return new OnnxModel(from, session, threads, { simplify, allowRandom, device });
+  } catch (error) {
+    throw deviceError("options.device", error);
+  }
+}
+
+/** The device that the option means; null where it says nothing. @throws Tr0nError ERR_DEVICE_UNAVAILABLE */
+async function onnxDevice(
+  name: string,
+  device: Device | undefined,
+  signal: AbortSignal | undefined,
+): Promise<ModelDeviceId | null> {
+  if (device === undefined) return null;
+  const place = await placement(name, device, signal);
+  requireForModels(name, place);
+  return place.models;
 }
 
 /** The number of a CUDA device of libtorch's, which knows what it has; null for the CPU. */
 function torchDevice(name: string, device: Device | undefined): number | null {
-  const cuda = typeof device === "string" ? /^cuda(?::(\d{1,2}))?$/.exec(device) : null;
-  if (cuda) return Number(cuda[1] ?? 0);
-  checkModelDevice(name, device);
-  return null;
+  if (device === "webgpu")
+    throw new Tr0nError(
+      "ERR_DEVICE_UNAVAILABLE",
+      `${name}: TorchScript does not run on "webgpu", only on the CPU and on CUDA; export the model to ONNX for that`,
+    );
+  const cuda = device === undefined ? null : /^cuda(?::(\d{1,2}))?$/.exec(device);
+  return cuda ? Number(cuda[1] ?? 0) : null;
 }
 
 /**

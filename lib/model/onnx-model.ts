@@ -12,6 +12,7 @@ import { batchFirstInfo, feed, fits, floats, kept, publicInfo, rounded } from ".
 import { runOptions, type Model, type RunOptions, type ValueInfo } from "./interface.js";
 import { moveAxis } from "./move-axis.js";
 import { native } from "../native/binding.js";
+import type { ModelDeviceId } from "../native/types/devices.js";
 import type { NativeSession } from "../native/types/models.js";
 import type { NativeTensor, NativeValueInfo } from "../native/types/values.js";
 import {
@@ -75,7 +76,11 @@ export class OnnxModel implements Model {
     private readonly session: NativeSession,
     /** Threads of a run; 0: all that tr0n may use. */
     private readonly threads: number,
-    private readonly options: { readonly simplify: boolean; readonly allowRandom: boolean },
+    private readonly options: {
+      readonly simplify: boolean;
+      readonly allowRandom: boolean;
+      readonly device: ModelDeviceId | null;
+    },
     /** For {@link withBatchFirst} and {@link withFloatEdges}. */
     private readonly view?: ModelView,
   ) {
@@ -233,6 +238,10 @@ export class OnnxModel implements Model {
     };
   }
 
+  get device(): ModelDeviceId | null {
+    return this.options.device;
+  }
+
   /** Whether it is folded by ONNX Runtime's optimiser before it is differentiated. */
   get simplify(): boolean {
     return this.options.simplify;
@@ -312,6 +321,7 @@ export class OnnxModel implements Model {
       name: `${this.name} (gradient)`,
       threads: this.threads || native().threads(),
       what: "vjp",
+      place: { device: this.device ?? "cpu" },
     });
     if (this.lifetime.disposed) session.dispose();
     this.lifetime.check();

@@ -2,6 +2,7 @@
 import { differentiateSimplified } from "./differentiate.js";
 import type { OnnxModel } from "./model.js";
 import type { NativeOnnxSegment } from "../native/types/pipeline.js";
+import type { ModelDeviceId } from "../native/types/devices.js";
 import type { NativeSession, NativeTorchModel } from "../native/types/models.js";
 import { cutSteps, type Graph } from "../onnx/index.js";
 import type { Probe } from "./output-guard.js";
@@ -18,8 +19,8 @@ export interface PipelineOptions {
   fixedBatch: number;
   /** Upper bound for the rows of one run. */
   maxBatch: number;
-  /** Opens a session with one thread, and owns it. */
-  open: (graph: Graph, name: string) => Promise<NativeSession>;
+  /** Opens a session with one thread on a device, and owns it. */
+  open: (graph: Graph, name: string, device: ModelDeviceId) => Promise<NativeSession>;
   /** Rows on which the models in it must give what they give by themselves. */
   probe: Probe;
 }
@@ -56,6 +57,7 @@ export interface GraphLink {
   readonly output: string;
   readonly within: readonly ModelWithin[];
   readonly simplify: boolean;
+  readonly device: ModelDeviceId;
 }
 
 export interface TorchLink {
@@ -69,7 +71,7 @@ export interface TorchLink {
 }
 
 export async function graphSegment(
-  { name, graph, inputShape, output, simplify }: GraphLink,
+  { name, graph, inputShape, output, simplify, device }: GraphLink,
   gradient: boolean,
   open: PipelineOptions["open"],
   signal: AbortSignal | undefined,
@@ -78,7 +80,7 @@ export async function graphSegment(
   const [cotangent, gradientOutput] = [`grad_${output}`, `grad_${input}`];
   const segment = { name, inputShape, input, output, cotangent, gradient: gradientOutput };
   const what = "preparing the models";
-  const forward = await open(await graphAsRun(graph, signal), name);
+  const forward = await open(await graphAsRun(graph, signal), name, device);
   if (!gradient) return { ...segment, forward, recorded: null, backward: null, saved: [] };
   const differentiated = await differentiateSimplified(
     graph,
@@ -86,7 +88,7 @@ export async function graphSegment(
     { name, simplify, signal },
   );
   const cut = await inSlices(what, cutSteps(differentiated.graph, [cotangent], [gradientOutput]), signal);
-  const recorded = await open(cut.forward, `${name} (recorded)`);
-  const backward = await open(cut.backward, `${name} (backward)`);
+  const recorded = await open(cut.forward, `${name} (recorded)`, device);
+  const backward = await open(cut.backward, `${name} (backward)`, device);
   return { ...segment, forward, recorded, backward, saved: cut.saved };
 }

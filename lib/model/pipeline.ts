@@ -1,5 +1,6 @@
 /**
- * Models and graphs one behind the other, of either format in any order. Neighbouring ONNX graphs become one graph; a
+ * Models and graphs one behind the other, of either format in any order. Neighbouring ONNX graphs on one device become one
+ * graph; a
  * TorchScript model stays a link of its own, whose tape waits between its forward and its backward pass.
  */
 import { keepRules } from "./block-rules.js";
@@ -15,6 +16,7 @@ import type {
   NativeRowMap,
   NativeSegment,
 } from "../native/types/pipeline.js";
+import type { ModelDeviceId } from "../native/types/devices.js";
 import type { NativeSession, NativeTorchModel } from "../native/types/models.js";
 import { roundsCoarsely, type ComposeOptions, type Dim, type Graph } from "../onnx/index.js";
 import { checkSame } from "./output-guard.js";
@@ -38,13 +40,21 @@ export class Pipeline {
   /**
    * @param batch the first dimension of what goes in: a number of rows, or a symbol
    * @param row shape of one row of what comes out now; at first of what goes in
+   * @param models where models run that were loaded without a device of their own
    * @param signal ends whatever is done to the pipeline
    */
   constructor(
     private batch: Dim,
     private row: readonly number[],
+    private readonly models: ModelDeviceId,
     private readonly signal?: AbortSignal,
   ) {}
+
+  /** Where what comes out is computed, as far as ONNX Runtime computes it. */
+  get device(): ModelDeviceId {
+    const last = this.links.at(-1);
+    return last?.kind === "graph" ? last.device : this.models;
+  }
 
   /** What comes out at the end, the batch included. */
   get dims(): Dim[] {
@@ -91,7 +101,9 @@ export class Pipeline {
     const input = graph.inputs[0]!;
     const coarse = own !== undefined && roundsCoarsely(graph);
     const simplify = own?.model.simplify ?? true;
-    const before = last?.kind === "graph" ? last : null;
+    const device = own ? (own.model.device ?? this.models) : this.device;
+    // What runs elsewhere is a session of its own.
+    const before = last?.kind === "graph" && last.device === device ? last : null;
     const from = before?.output ?? null;
     let joined = graph;
     let kept = 0;
@@ -116,6 +128,7 @@ export class Pipeline {
       output: output.name,
       within,
       simplify: simplify && (before?.simplify ?? true),
+      device,
     };
     if (before) this.links[this.links.length - 1] = link;
     else this.links.push(link);
@@ -155,7 +168,7 @@ export class Pipeline {
       return keepRules(map, facts.ruleKey);
     }
     const { graph, inputShape, output } = only;
-    const session = await open(await graphAsRun(graph, this.signal), name);
+    const session = await open(await graphAsRun(graph, this.signal), name, only.device);
     await checkLink(only, session, await probe.rows(fixedBatch), {}, probe, name);
     const facts = await this.facts([session], { fixedBatch, maxBatch });
     const map = callNative(() =>
@@ -199,9 +212,9 @@ export class Pipeline {
         { name, simplify: head.simplify, signal: this.signal },
       );
       differentiated?.();
-      gradientSession = await open(both, "energy and gradient");
+      gradientSession = await open(both, "energy and gradient", head.device);
     }
-    const energy = await open(await graphAsRun(graph, this.signal), "energy");
+    const energy = await open(await graphAsRun(graph, this.signal), "energy", head.device);
     const before = await this.segments(this.links.slice(0, -1), gradient, options);
     const { rows, result } = before;
     // Conditions have no part in what the models give. A unit vector serves every energy.

@@ -10,6 +10,7 @@ import { runJob } from "../native/job.js";
 import { ModelFolder } from "./folder.js";
 import { checkBeforeOpening } from "./outline.js";
 import { native } from "../native/binding.js";
+import { onCpu, type ModelPlace } from "../native/placement.js";
 import type { NativeSession } from "../native/types/models.js";
 import type { Owned } from "../native/types/values.js";
 import { decodeSteps, type Graph } from "../onnx/index.js";
@@ -122,17 +123,17 @@ function pathSource(source: unknown): Source {
  */
 export async function openSource(
   source: Source,
-  options: { threads: number; what: string; signal?: AbortSignal | undefined },
+  options: { threads: number; what: string; signal?: AbortSignal | undefined; place?: ModelPlace },
 ): Promise<NativeSession> {
   const given = source.native;
   await checkBeforeOpening(typeof given === "string" ? given : given.owned, source.name);
-  const { what, signal, threads } = options;
+  const { what, signal, threads, place = onCpu } = options;
   const { name } = source;
   const state = source.checked()?.state;
   const how = { name, ...(state === undefined ? {} : { state }) };
   if (await runJob(what, signal, () => native().hasExternalData(source.native, how)))
     return openGraph(await readGraph(source, signal), { ...options, name });
-  return runJob(what, signal, () => native().openSession(source.native, { ...how, threads }));
+  return runJob(what, signal, () => native().openSession(source.native, { ...how, threads, ...place }));
 }
 
 /**

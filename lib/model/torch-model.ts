@@ -6,6 +6,7 @@ import { checkVjp } from "./vjp-arguments.js";
 import { hashSource, type Source } from "./source.js";
 import { feed, floats, publicInfo } from "./values.js";
 import { runOptions, type Model, type RunOptions, type ValueInfo } from "./interface.js";
+import type { DeviceId } from "../native/types/devices.js";
 import type { NativeTorchModel } from "../native/types/models.js";
 import type { NativeValueInfo } from "../native/types/values.js";
 import type { OutputFacts } from "./output-facts.js";
@@ -28,6 +29,7 @@ export class TorchModel implements Model {
   constructor(
     private readonly source: Source,
     private readonly model: NativeTorchModel,
+    readonly device: DeviceId = "cpu",
   ) {
     this.name = source.name;
     this.inputs = model.inputs.map(publicInfo);

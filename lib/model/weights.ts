@@ -7,6 +7,7 @@ import { hashBytes } from "../base/hash.js";
 import type { ModelFolder, OpenWeightFile } from "./folder.js";
 import { checkGraph } from "./outline.js";
 import { native } from "../native/binding.js";
+import { onCpu, type ModelPlace } from "../native/placement.js";
 import type { NativeFileWeight, NativeSession } from "../native/types/models.js";
 import {
   constantsAsInputs,
@@ -152,8 +153,11 @@ export async function openGraph(
     what: string;
     signal?: AbortSignal | undefined;
     fingerprint?: boolean;
+    /** How it runs; default: on the CPU. */
+    place?: ModelPlace;
   },
 ): Promise<NativeSession> {
+  const { place = onCpu } = options;
   await checkGraph(graph, options.name, options.signal);
   const weights = fileWeights(graph);
   const packWeights = sharedProductBytes(graph) < packedApart;
@@ -164,12 +168,12 @@ export async function openGraph(
   const bytes = await inSlices(options.what, encodeSteps(named), options.signal);
   const placed = weights.map(({ name, elemType, shape, offset }) => [name, elemType, shape, offset]);
   const fingerprint = options.fingerprint
-    ? `${await hashBytes(bytes)} ${JSON.stringify(placed)} ${packWeights}`
+    ? `${await hashBytes(bytes)} ${JSON.stringify(placed)} ${packWeights}${place.device === "cpu" ? "" : ` ${JSON.stringify(place)}`}`
     : undefined;
   const session = await runJob(options.what, options.signal, () =>
     native().openSession(
       { owned: bytes },
-      { threads: options.threads, name: options.name, weights, packWeights },
+      { threads: options.threads, name: options.name, weights, packWeights, ...place },
     ),
   );
   if (fingerprint !== undefined) fingerprints.set(session, fingerprint);

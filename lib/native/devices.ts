@@ -9,10 +9,14 @@ import type { DeviceId, NativeDevice, NativeInventory } from "./types/devices.js
 
 /**
  * Where to compute. "auto" is the first GPU that can be used, else the CPU, unless the environment variable TR0N_DEVICE
- * names another device. "cuda" is the first GPU that can be used. A device that was asked for and is not there is an error;
- * the CPU never takes its place silently.
+ * names another device. "cuda" is the first GPU of NVIDIA's that can be used: models, translator and samplers compute there.
+ * "webgpu" is a GPU of any vendor, for models alone: translator and samplers compute on the CPU. A device that was asked for
+ * and is not there is an error; the CPU never takes its place silently.
  */
-export type Device = "auto" | "cpu" | "cuda" | `cuda:${number}`;
+export type Device = "auto" | "cpu" | "cuda" | `cuda:${number}` | "webgpu";
+
+/** Where a translator by itself can compute. */
+export type ComputeDevice = Exclude<Device, "webgpu">;
 
 /** @internal */
 export const precisions = words("fp32", "tf32");
@@ -25,9 +29,29 @@ export type Precision = TypeOf<typeof precisions>;
 
 /** @internal */
 export const deviceOption = option(
-  text<Device>('a device: "auto", "cpu", "cuda" or "cuda:N"', /^(auto|cpu|cuda(:[0-9]{1,4})?)$/, "Device"),
-  "where translator and samplers compute: cpu, cuda, cuda:N or auto",
-  { more: "The models run on the CPU.", default: "auto" },
+  text<Device>(
+    'a device: "auto", "cpu", "cuda", "cuda:N" or "webgpu"',
+    /^(auto|cpu|cuda(:[0-9]{1,4})?|webgpu)$/,
+    "Device",
+  ),
+  "where everything computes: cpu, cuda, cuda:N, webgpu or auto",
+  {
+    more:
+      "Models that were loaded with a device of their own keep it. On webgpu the models run; translator and samplers " +
+      "compute on the CPU.",
+    default: "auto",
+  },
+);
+
+/** @internal */
+export const computeDeviceOption = option(
+  text<ComputeDevice>(
+    'a device: "auto", "cpu", "cuda" or "cuda:N"',
+    /^(auto|cpu|cuda(:[0-9]{1,4})?)$/,
+    "ComputeDevice",
+  ),
+  "where the translator computes: cpu, cuda, cuda:N or auto",
+  { default: "auto" },
 );
 
 /** @internal */
@@ -102,44 +126,39 @@ export function memoryLimit(): number {
   return constrained > 0 && constrained < total ? constrained : total;
 }
 
+/** What an option says, or TR0N_DEVICE where it leaves that open. @throws ArgumentError for what is no device */
+export function namedDevice(name: string, value: unknown): Device {
+  const given = checkOption(deviceOption, value, name);
+  const named = checkOption(deviceOption, process.env["TR0N_DEVICE"] || undefined, "TR0N_DEVICE");
+  return given === "auto" ? named : given;
+}
+
 /**
- * The device that an option means.
+ * The device that an option means for translator and samplers.
  *
  * @throws Tr0nError ERR_DEVICE_UNAVAILABLE saying what was tried and why it does not do, ArgumentError for what is no device.
  */
 export function checkDevice(name: string, value: unknown): DeviceId {
-  const given = checkOption(deviceOption, value, name);
-  const named = checkOption(deviceOption, process.env["TR0N_DEVICE"] || undefined, "TR0N_DEVICE");
-  const wanted = given === "auto" ? named : given;
-  if (wanted === "cpu") return wanted;
+  const wanted = namedDevice(name, value);
+  if (wanted === "cpu" || wanted === "webgpu") return "cpu";
   try {
     return callNative(() => native().resolveDevice(wanted));
   } catch (error) {
-    if (!(error instanceof Tr0nError && error.code === "ERR_DEVICE_UNAVAILABLE")) throw error;
-    throw new Tr0nError(error.code, `${name}: ${error.message}; \`tr0n doctor\` tells more`, {
-      cause: error,
-    });
+    throw deviceError(name, error);
   }
+}
+
+/** The error with the name of the option that asked for the device. */
+export function deviceError(name: string, error: unknown): unknown {
+  if (!(error instanceof Tr0nError && error.code === "ERR_DEVICE_UNAVAILABLE")) return error;
+  return new Tr0nError(error.code, `${name}: ${error.message}; \`tr0n doctor\` tells more`, {
+    cause: error,
+  });
 }
 
 /** @throws ArgumentError */
 export function checkPrecision(name: string, value: unknown): Precision {
   return checkOption(precisionOption, value, name);
-}
-
-/**
- * For models, which ONNX Runtime and libtorch run.
- *
- * @throws Tr0nError ERR_DEVICE_UNAVAILABLE for a GPU, ArgumentError for what is no device
- */
-export function checkModelDevice(name: string, value: unknown): void {
-  const given = checkOption(deviceOption, value, name);
-  if (given === "auto" || given === "cpu") return;
-  throw new Tr0nError(
-    "ERR_DEVICE_UNAVAILABLE",
-    `${name}: ONNX models run on the CPU in this version, got ${JSON.stringify(value)}; omit \`device\` for the model; pass it to Tr0n.create: ` +
-      `translator and samplers run on a GPU with Tr0n.create({ device: ${JSON.stringify(value)} })`,
-  );
 }
 
 /** Opens a device, which stays open until the result is disposed of. @throws Tr0nError ERR_DEVICE_UNAVAILABLE, AbortError */

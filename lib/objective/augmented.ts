@@ -39,8 +39,10 @@ export async function augmentedObjective(
   const segments = await generator.asSegments(gradient, options);
   const graph = augmentGraph(augment, imageShape, { range });
   const objective = await makeObjective();
-  const augmentation = await open(await graphAsRun(graph, stop), "augmentation");
-  const transpose = gradient ? await open(await transposed(graph), "augmentation (backward)") : null;
+  const augmentation = await open(await graphAsRun(graph, stop), "augmentation", generator.device);
+  const transpose = gradient
+    ? await open(await transposed(graph), "augmentation (backward)", generator.device)
+    : null;
   const sessions = [...segmentSessions(segments), augmentation, ...(transpose ? [transpose] : [])];
   const facts = await generator.facts(sessions, limits);
   const config = {

@@ -2,7 +2,9 @@
 import { augmentationOptions, checkAugmentation, type Augmentation } from "./augment.js";
 import { checkChoice, checkFunction } from "../base/check.js";
 import { Decisions, type DecisionListener } from "../base/decisions.js";
-import { checkDevice, deviceOption } from "../native/devices.js";
+import { deviceOption } from "../native/devices.js";
+import { placement, requireForModels, type Placement } from "../native/placement.js";
+import { followsPlace } from "./device-hold.js";
 import { encoderKinds, type EncoderKind } from "./encoder-kind.js";
 import { checkEnergy, type Energy } from "./energy.js";
 import { checkRange, type Range } from "../base/range.js";
@@ -149,8 +151,17 @@ export function createObjective(
   options: CompositionOptions,
   signal?: AbortSignal,
   stored?: StoredKinds,
+  placed?: Placed,
 ): Promise<Objective> {
-  return joinModels(check(compositionOptions, options, { name: "options" }), signal, stored);
+  return joinModels(check(compositionOptions, options, { name: "options" }), signal, stored, placed);
+}
+
+/** Where everything computes, where that is known already. */
+interface Placed {
+  /** What messages call the option. */
+  readonly name: string;
+  readonly at: Placement;
+  readonly tf32: boolean;
 }
 
 /**
@@ -163,12 +174,25 @@ export async function joinModels(
   o: Checked<typeof compositionOptions>,
   signal?: AbortSignal,
   stored?: StoredKinds,
+  placed?: Placed,
 ): Promise<Objective> {
-  checkDevice("device", o.device);
-  const { pairEncoder } = o;
+  const { name, at, tf32 } = placed ?? {
+    ...{ name: "device", tf32: false },
+    at: await placement("device", o.device, signal),
+  };
+  const generator = loadedModel("generator", o.generator);
+  const encoder = loadedModel("encoder", o.encoder);
+  const pairEncoder =
+    o.pairEncoder === undefined || typeof o.pairEncoder === "function"
+      ? o.pairEncoder
+      : loadedModel("pairEncoder", o.pairEncoder);
+  const pairModel = typeof pairEncoder === "function" ? undefined : pairEncoder;
+  if (followsPlace([generator, encoder, pairModel])) requireForModels(name, at);
+  const decisions = new Decisions(o.onDecision);
+  if (at.told) decisions.add(at.told);
   return Objective.create({
-    generator: loadedModel("generator", o.generator),
-    encoder: loadedModel("encoder", o.encoder),
+    generator,
+    encoder,
     generatorOutput: o.generatorOutput,
     encoderOutput: o.encoderOutput,
     generatorRange: o.generatorRange,
@@ -179,12 +203,10 @@ export async function joinModels(
     energy: o.energy,
     stages: o.preprocess ?? [],
     augment: o.augment,
-    pairEncoder:
-      pairEncoder === undefined || typeof pairEncoder === "function"
-        ? pairEncoder
-        : loadedModel("pairEncoder", pairEncoder),
+    pairEncoder,
     maxBatch: o.maxBatch,
-    decisions: new Decisions(o.onDecision),
+    place: { device: at.models, tf32 },
+    decisions,
     onOpening: o.onOpening,
     signal,
   });

@@ -1,6 +1,7 @@
 /** Generator, stages, encoder and what comes behind, joined into pipelines. */
 import { latentGraph, latentTensors } from "../latent/inputs.js";
 import { Pipeline } from "../model/pipeline.js";
+import type { ModelDeviceId } from "../native/types/devices.js";
 import { elementCount, type Tensor } from "../base/tensor.js";
 import type { Assembly } from "./assembly.js";
 import { conditionGraph } from "./condition-graph.js";
@@ -16,6 +17,7 @@ export class Joining {
   constructor(
     private readonly assembly: Assembly,
     private readonly stages: readonly Stage[],
+    private readonly device: ModelDeviceId,
   ) {}
 
   /** Latents → images as the generator makes them. */
@@ -23,7 +25,7 @@ export class Joining {
     const { generator, generatorBatch, generatorOutput, imageShape, inputs, latent, latentShape } =
       this.assembly;
     const batch = generatorBatch || "batch";
-    const pipeline = new Pipeline(batch, latentShape, signal);
+    const pipeline = new Pipeline(batch, latentShape, this.device, signal);
     const split = inputs && {
       graph: latentGraph(batch, latent.dim, inputs),
       names: inputs.map(({ name }) => name),
@@ -45,7 +47,7 @@ export class Joining {
   /** Images as the generator makes them → as the encoder takes them. */
   async stagedImages(signal: AbortSignal): Promise<Pipeline> {
     const { encoder, imageShape } = this.assembly;
-    const pipeline = new Pipeline(encoder.batch || "batch", imageShape, signal);
+    const pipeline = new Pipeline(encoder.batch || "batch", imageShape, this.device, signal);
     await this.appendStages(pipeline);
     return pipeline;
   }

@@ -1,6 +1,7 @@
 /** The mapping network of a latent, opened as a pipeline of its own. */
 import { runJob } from "../native/job.js";
 import { native } from "../native/binding.js";
+import type { ModelPlace } from "../native/placement.js";
 import type { NativeRowMap } from "../native/types/pipeline.js";
 import type { Density } from "../latent/kinds/kind.js";
 import type { Model } from "../model/interface.js";
@@ -16,6 +17,7 @@ export async function openMapping(
   base: Density,
   dim: number,
   maxBatch: number,
+  place: ModelPlace,
   opened: { dispose(): void }[],
 ): Promise<NativeRowMap> {
   const model = loadedModel("mapping", mapping);
@@ -32,7 +34,7 @@ export async function openMapping(
     );
     return { data, shape: [count, ...row] };
   };
-  const pipeline = new Pipeline(fixedBatch || "batch", row);
+  const pipeline = new Pipeline(fixedBatch || "batch", row, place.device);
   await pipeline.model(model, { output: output!.name, row: [dim], prefix: "mapping/" });
   const keep = <T extends { dispose(): void }>(item: T): T => {
     opened.push(item);
@@ -44,8 +46,13 @@ export async function openMapping(
       fixedBatch,
       maxBatch,
       probe: { rows, runs: new ReferenceRuns() },
-      open: async (graph, name) =>
-        keep(await openGraph(graph, { threads: 1, name, what: "opening a session", fingerprint: true })),
+      open: async (graph, name, device) =>
+        keep(
+          await openGraph(graph, {
+            ...{ threads: 1, name, what: "opening a session", fingerprint: true },
+            place: { ...place, device },
+          }),
+        ),
     }),
   );
 }

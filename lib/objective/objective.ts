@@ -26,9 +26,11 @@ import type { Latent } from "../latent/latent.js";
 import type { LatentInput } from "../latent/inputs.js";
 import type { LatentSource } from "../latent/source.js";
 import type { LoadedModel } from "../model/model.js";
+import { onCpu, type ModelPlace } from "../native/placement.js";
 import type { NativeBlockRule, NativeObjective, NativeRowMap } from "../native/types/pipeline.js";
 import { MadeOnce } from "./made-once.js";
 import { Joining } from "./joining.js";
+import { devicesOf, holdDevice } from "./device-hold.js";
 import { Sessions, type Opening } from "./sessions.js";
 import { openMapping } from "./mapping.js";
 import { augmentedObjective } from "./augmented.js";
@@ -60,6 +62,8 @@ export class Objective {
   readonly generatorOutput: string;
   readonly encoderOutput: string;
   readonly decisions: Decisions;
+  /** Where models run that were loaded without a device of their own, and how. */
+  readonly place: ModelPlace;
   private readonly made: MadeOnce;
   private readonly joining: Joining;
   private readonly sessions: Sessions;
@@ -71,11 +75,12 @@ export class Objective {
   private constructor(
     options: ObjectiveOptions,
     private readonly assembly: Assembly,
-    mappings: readonly { dispose(): void }[],
+    opened: readonly { dispose(): void }[],
   ) {
-    this.made = new MadeOnce(mappings);
-    this.joining = new Joining(assembly, options.stages);
-    this.sessions = new Sessions(this.made, options.maxBatch);
+    this.made = new MadeOnce(opened);
+    this.place = options.place ?? onCpu;
+    this.joining = new Joining(assembly, options.stages, this.place.device);
+    this.sessions = new Sessions(this.made, options.maxBatch, this.place);
     this.generator = assembly.generator;
     this.encoder = assembly.encoder.model;
     this.stages = options.stages;
@@ -102,15 +107,18 @@ export class Objective {
    * @throws ArgumentError (ERR_SHAPE_MISMATCH where two things do not fit), ModelError, AbortError
    */
   static async create(options: ObjectiveOptions): Promise<Objective> {
-    const mappings: { dispose(): void }[] = [];
+    const { maxBatch, place = onCpu } = options;
+    const opened: { dispose(): void }[] = [];
     try {
+      const used = devicesOf(options);
+      for (const device of used) opened.push(await holdDevice(device, options));
       const assembly = await assemble(options, (mapping, base, dim) =>
-        openMapping(mapping, base, dim, options.maxBatch, mappings),
+        openMapping(mapping, base, dim, maxBatch, place, opened),
       );
       if (options.augment) checkAugmentable(assembly.imageShape);
-      return new Objective(options, assembly, mappings);
+      return new Objective(options, assembly, opened);
     } catch (error) {
-      for (const item of mappings.reverse()) item.dispose();
+      for (const item of opened.reverse()) item.dispose();
       throw error;
     }
   }

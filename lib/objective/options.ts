@@ -6,6 +6,7 @@ import type { Range } from "../base/range.js";
 import type { Tensor } from "../base/tensor.js";
 import type { Latent } from "../latent/latent.js";
 import type { LoadedModel } from "../model/model.js";
+import type { ModelPlace } from "../native/placement.js";
 import type { Augmentation } from "./augment.js";
 import type { EncoderKind } from "./encoder-kind.js";
 import type { Energy } from "./energy.js";
@@ -31,6 +32,8 @@ export interface ObjectiveOptions {
   /** The numbers of black and of white; found out where they are not given. */
   generatorRange?: Range;
   maxBatch: number;
+  /** Where models run that were loaded without a device of their own, and how; default: the CPU. */
+  place?: ModelPlace;
   /** Takes down what is decided. */
   decisions: Decisions;
   onOpening?: OnOpening | undefined;

@@ -1,6 +1,6 @@
 /** How an objective's pipelines open their sessions. */
+import type { ModelPlace } from "../native/placement.js";
 import type { NativeSession } from "../native/types/models.js";
-import type { Graph } from "../onnx/index.js";
 import type { Probe } from "../model/output-guard.js";
 import type { PipelineOptions } from "../model/pipeline-links.js";
 import { openGraph } from "../model/weights.js";
@@ -20,21 +20,22 @@ export class Sessions {
   constructor(
     private readonly made: MadeOnce,
     private readonly maxBatch: number,
+    private readonly place: ModelPlace,
   ) {}
 
   /** Sessions of the pipeline's own. */
   own({ name, fixedBatch, probe, signal }: Opening): PipelineOptions {
     const how = { threads: 1, what: "opening a session", fingerprint: true, signal };
-    const open = async (graph: Graph, session: string): Promise<NativeSession> =>
-      this.made.keep(await openGraph(graph, { ...how, name: session }));
+    const open: PipelineOptions["open"] = async (graph, session, device): Promise<NativeSession> =>
+      this.made.keep(await openGraph(graph, { ...how, name: session, place: { ...this.place, device } }));
     return { name, fixedBatch, maxBatch: this.maxBatch, open, probe };
   }
 
   /** The energies alone and with the gradient share the sessions that they have in common, by the name of `what`. */
   shared(what: string, opening: Opening): PipelineOptions {
-    const open: PipelineOptions["open"] = (graph, session) =>
+    const open: PipelineOptions["open"] = (graph, session, device) =>
       this.made.once(`${what} session: ${session}`, opening.signal, (stop) =>
-        this.own({ ...opening, signal: stop }).open(graph, session),
+        this.own({ ...opening, signal: stop }).open(graph, session, device),
       );
     return { ...this.own(opening), open };
   }

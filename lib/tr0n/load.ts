@@ -21,7 +21,7 @@ export async function loadState(path: string, models: LoadModels): Promise<State
   checkPath("path", path);
   const o = check(loadModels, models, { name: "models", prefix: "models." });
   const loader = new TrustedLoader(o.allowCode);
-  const compute = checkCompute("models.", o);
+  const { compute, placed } = await checkCompute("models.", o);
   let bytes: Uint8Array;
   try {
     bytes = await readWholeFile(path, o.signal);
@@ -74,7 +74,6 @@ export async function loadState(path: string, models: LoadModels): Promise<State
         pairEncoder: o.pairEncoder,
         maxBatch: o.maxBatch,
         onOpening: o.onOpening,
-        device: compute.device,
         onDecision: o.onDecision,
       },
       o.signal,
@@ -82,6 +81,7 @@ export async function loadState(path: string, models: LoadModels): Promise<State
         former: config.models.generatorRange === undefined,
         pairEncoderKind: config.models.pairEncoderKind,
       },
+      placed,
     );
     opened = await openDevice(compute.device, o.signal);
     const { translator, spread } = await tensors(objective, compute, o.signal);

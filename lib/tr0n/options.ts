@@ -5,13 +5,8 @@ import {
   energyShape,
   modelShape,
 } from "../objective/composition-options.js";
-import {
-  checkDevice,
-  precisionOption,
-  type Compute,
-  type Device,
-  type Precision,
-} from "../native/devices.js";
+import { precisionOption, type Compute, type Device, type Precision } from "../native/devices.js";
+import { placement, type Placement } from "../native/placement.js";
 import type { Model } from "../model/interface.js";
 import { samplerShape } from "../sampling/sampler.js";
 import { stepCount } from "../sampling/samplers/common.js";
@@ -143,10 +138,16 @@ export interface SampleProgress {
   readonly energies: Float32Array;
 }
 
-/** @throws ArgumentError, Tr0nError ERR_DEVICE_UNAVAILABLE */
-export function checkCompute(prefix: string, o: { device?: Device; precision: Precision }): Compute {
+/** Where everything computes. @throws ArgumentError, Tr0nError ERR_DEVICE_UNAVAILABLE, AbortError */
+export async function checkCompute(
+  prefix: string,
+  o: { device?: Device; precision: Precision; signal?: AbortSignal },
+): Promise<{ compute: Compute; placed: { name: string; at: Placement; tf32: boolean } }> {
+  const name = `${prefix}device`;
+  const at = await placement(name, o.device, o.signal);
+  const { precision } = o;
   return {
-    precision: o.precision,
-    device: checkDevice(`${prefix}device`, o.device),
+    compute: { precision, device: at.compute },
+    placed: { name, at, tf32: precision === "tf32" },
   };
 }

@@ -17,7 +17,7 @@ import { runJob } from "../native/job.js";
 import { requireFinite } from "../native/rows.js";
 import { latentTensors } from "../latent/inputs.js";
 import { checkMemory } from "../native/memory.js";
-import type { DeviceId } from "../native/types/devices.js";
+import type { DeviceId, ModelDeviceId } from "../native/types/devices.js";
 import { checkNoiseSize } from "../translator/noise.js";
 import type { Objective } from "../objective/objective.js";
 import { joinModels } from "../objective/composition-options.js";
@@ -65,8 +65,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
   static async create(options: Tr0nOptions): Promise<Tr0n> {
     const o = check(tr0nOptions, options, { name: "options" });
     const translator = checkTranslator(o.translator);
-    const compute = checkCompute("", o);
-    const objective = await joinModels(o, o.signal);
+    const { compute, placed } = await checkCompute("", o);
+    const objective = await joinModels(o, o.signal, undefined, placed);
     try {
       checkNoiseSize(translator.conditionNoise, objective.conditionSize);
       auxiliaryGroup("translator.auxiliary", translator.auxiliary, objective.latent);
@@ -125,6 +125,11 @@ export class Tr0n implements Disposable, AsyncDisposable {
   /** The device of translator and samplers; for "auto" the one that was chosen. */
   get device(): DeviceId {
     return this.state.compute.device;
+  }
+
+  /** The device of models that were loaded without one; for "auto" the one that was chosen. */
+  get modelDevice(): ModelDeviceId {
+    return this.objective.place.device;
   }
 
   /** How a GPU multiplies matrices. */

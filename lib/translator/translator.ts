@@ -2,9 +2,9 @@
 import { checkInteger, checkNumber, checkOptions, checkSeed, checkSignal, shapeText } from "../base/check.js";
 import {
   checkDevice,
-  deviceOption,
+  computeDeviceOption,
   precisionOption,
-  type Device,
+  type ComputeDevice,
   type Precision,
 } from "../native/devices.js";
 import { ArgumentError, FileError, Tr0nError, invalid } from "../base/errors.js";
@@ -47,7 +47,7 @@ export const translatorOptions = object(
       default: 0,
     }),
     seed: option(seedShape, "decides the first weights", { default: drawnSeed }),
-    device: deviceOption,
+    device: computeDeviceOption,
     precision: precisionOption,
   },
   ...translatorShape.form.rules,
@@ -272,7 +272,7 @@ export class Translator implements TranslatorShape, Disposable {
    */
   static fromSafetensors(
     bytes: Uint8Array,
-    options?: { bound?: number; device?: Device; precision?: Precision },
+    options?: { bound?: number; device?: ComputeDevice; precision?: Precision },
   ): Translator {
     const o = checkOptions("options", options, ["bound", "device", "precision"]);
     if (!(bytes instanceof Uint8Array)) throw invalid("bytes", "the bytes of a .safetensors file", bytes);
@@ -372,7 +372,7 @@ function openedFile(
   file: Safetensors,
   fileName: string,
   bound: number,
-  { device, precision }: { device?: Device; precision?: Precision },
+  { device, precision }: { device?: ComputeDevice; precision?: Precision },
 ): { translator: Translator; tensors: { name: string; data: Float32Array; offset: number }[] } {
   const translator = new Translator({ ...shapeOfTensors(file, fileName), bound, seed: 0, device, precision });
   try {
@@ -401,7 +401,7 @@ export async function translatorFromFile(
   file: Safetensors,
   fileName: string,
   bound: number,
-  place: { device?: Device; precision?: Precision },
+  place: { device?: ComputeDevice; precision?: Precision },
   signal?: AbortSignal,
 ): Promise<Translator> {
   const { translator, tensors } = openedFile(file, fileName, bound, place);

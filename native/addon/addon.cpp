@@ -11,6 +11,7 @@
 #include "addon/objective_object.h"
 #include "addon/prior_arguments.h"
 #include "addon/process_functions.h"
+#include "addon/provider_functions.h"
 #include "addon/row_functions.h"
 #include "addon/row_map_object.h"
 #include "addon/sample_function.h"
@@ -38,6 +39,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   define_process_functions(env, exports);
   define_measure_functions(env, exports);
   define_device_functions(env, exports);
+  define_provider_functions(env, exports);
   define_block_rules(env, exports);
   exports.Set("configFields", Napi::Function::New<config_fields>(env, "configFields"));
   define_row_functions(env, exports);

@@ -128,6 +128,8 @@ using LogFunction = void (*)(void* parameter, int severity, const char* category
   ENTRY(98, ReleaseTypeInfo, void, (TypeInfo*))                                                              \
   ENTRY(99, ReleaseTensorTypeAndShapeInfo, void, (TensorInfo*))                                              \
   ENTRY(100, ReleaseSessionOptions, void, (SessionOptions*))                                                 \
+  ENTRY(125, GetAvailableProviders, Status*, (char***, int*))                                                \
+  ENTRY(126, ReleaseAvailableProviders, Status*, (char**, int))                                              \
   ENTRY(130, AddSessionConfigEntry, Status*, (SessionOptions*, const char*, const char*))                    \
   ENTRY(133, RunWithBinding, Status*, (RawSession*, const RunOptions*, const IoBinding*))                    \
   ENTRY(134, CreateIoBinding, Status*, (RawSession*, IoBinding**))                                           \

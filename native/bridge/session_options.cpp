@@ -101,7 +101,11 @@ PreparedOptions::PreparedOptions(const SessionConfig& config) {
     ort::check(api, api.AddSessionConfigEntry(raw, "session.disable_prepacking", "1"));
   // No guessing from names or first bytes: what was looked at is what is parsed.
   ort::check(api, api.AddSessionConfigEntry(raw, "session.load_model_format", "ONNX"));
-  if (config.device) config.device->append(raw, config.device_settings);
+  if (config.device) {
+    const RunGate::Turn turn(gate_of(config), config.cancel);
+    config.device->append(raw, config.device_settings);
+    device = config.device;
+  }
   if (config.weights.empty()) return;
   shared = SharedWeights::of(config.weights, config.name);
   for (const FileWeight& weight : config.weights) {
@@ -109,6 +113,12 @@ PreparedOptions::PreparedOptions(const SessionConfig& config) {
     // The session uses the memory itself, and shares what it packs of it.
     ort::check(api, api.AddInitializer(raw, weight.name.c_str(), values.back().get()));
   }
+}
+
+/// The options hold the provider, which holds the device.
+PreparedOptions::~PreparedOptions() {
+  const RunGate::Turn turn(device ? &device->gate() : nullptr, nullptr);
+  options.reset();
 }
 
 std::string model_file_name(const std::string& path, const std::string& name) {

@@ -15,9 +15,13 @@ namespace tr0n {
 struct PreparedOptions {
   /// Throws ERR_MODEL_NOT_FOUND or ERR_MODEL_INVALID where the files of weights are not as the config says.
   explicit PreparedOptions(const SessionConfig& config);
+  ~PreparedOptions();
+  PreparedOptions(const PreparedOptions&) = delete;
+  PreparedOptions& operator=(const PreparedOptions&) = delete;
   std::shared_ptr<const SharedWeights> shared;  ///< null where the config names no weights
   std::vector<ort::ValueHandle> values;         ///< of the config's weights, in that order
   ort::SessionOptionsHandle options;
+  std::shared_ptr<ModelDevice> device;  ///< of the config
 };
 
 /// How messages call the file of a model.

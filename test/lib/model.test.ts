@@ -131,7 +131,7 @@ describe("loadModel", () => {
       "ERR_INVALID_ARGUMENT",
       /only for TorchScript/,
     );
-    await rejects(loadModel(tinyGenerator(), { device: "cuda" }), "ERR_DEVICE_UNAVAILABLE");
+    await rejects(loadModel(tinyGenerator(), { device: "cuda:9999" }), "ERR_DEVICE_UNAVAILABLE");
     const signal = AbortSignal.abort(new Error("late"));
     const error = await rejects(loadModel(tinyGenerator(), { signal }), "ERR_ABORTED");
     assert.equal((error.cause as Error).message, "late");

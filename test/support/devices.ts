@@ -4,7 +4,7 @@
  * chooses it.
  */
 import { createRequire } from "node:module";
-import { cudaInventory, type Device } from "../../lib/native/devices.js";
+import { cudaInventory } from "../../lib/native/devices.js";
 import { native } from "../../lib/native/binding.js";
 import { buildEmulator, chooseEmulator, emulatorHooks, realGpu } from "./emulator-build.js";
 
@@ -85,7 +85,7 @@ export async function checkEmulator(): Promise<void> {
  * Defines a suite for every device. On the emulator it also asks, in the end, that no kernel did anything wrong and
  * that nothing is left on the device: `body` disposes of all it makes.
  */
-export function onDevices(title: string, body: (device: Device) => void): void {
+export function onDevices(title: string, body: (device: "cpu" | "cuda") => void): void {
   for (const device of ["cpu", "cuda"] as const)
     describe(`${title} (${device === "cpu" ? "cpu" : realGpu ? "cuda" : "cuda, emulated"})`, () => {
       if (device === "cuda")

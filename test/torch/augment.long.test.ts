@@ -45,7 +45,7 @@ describe("torchscript: augmented energies", function () {
     const halves = new Builder(emptyGraph("half"));
     const z = halves.input("z", DataType.FLOAT, ["batch", 64]);
     halves.output("half", halves.op("Mul", [z, halves.scalar(0.5, z)]));
-    const pipeline = new Pipeline("batch", [64]);
+    const pipeline = new Pipeline("batch", [64], "cpu");
     pipeline.graph(halves.graph, { name: "half", row: [64], prefix: "" });
     await pipeline.model(whole.objective.generator, { output: "output", row: [3, 32, 32], prefix: "" });
     const { joining } = parted.objective as unknown as { joining: { generated(): Promise<Pipeline> } };

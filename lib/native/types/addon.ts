@@ -3,7 +3,7 @@
  * errors carry one of the codes of base/errors.ts.
  */
 import type { NativeConfigField } from "./config.js";
-import type { DeviceId, NativeInventory, NativeDevice } from "./devices.js";
+import type { DeviceId, NativeInventory, NativeDevice, NativeProviders } from "./devices.js";
 import type { NativeSession, NativeSessionOptions, NativeTorchModel, NativeTorchOptions } from "./models.js";
 import type { NativeAugmentation, NativeAugmentedObjectiveConfig, NativeBlockRule, NativeLatentSource, NativeObjective, NativeObjectiveConfig, NativeRowMap, NativeRowMapConfig } from "./pipeline.js";
 import type { NativePrior } from "./prior.js";
@@ -42,6 +42,8 @@ export interface NativeBinding extends NativeRowFunctions {
   /** By kinds of devices beside the CPU. */
   deviceInventories(): readonly NativeInventory[];
   openDevice(device: DeviceId): NativeJob<NativeDevice>;
+  /** Opens ONNX Runtime and the Vulkan loader. */
+  modelProviders(): NativeJob<NativeProviders>;
   threads(): number;
   setThreads(count: number): void;
   counters(): NativeCounters;

@@ -15,6 +15,36 @@ export interface NativeDevice {
 
 export type DeviceId = "cpu" | `cuda:${number}`;
 
+/** Where models run. */
+export type ModelDeviceId = DeviceId | "webgpu";
+
+/** What runs models beside the CPU: execution providers of ONNX Runtime, found without opening a device. */
+export interface NativeProviders {
+  /** ONNX Runtime's version. */
+  readonly runtime: string;
+  readonly webgpu: {
+    /** The library through which drivers are found. */
+    readonly driver: string;
+    /** Why it cannot be used, and what to install; null where it seems to be there. */
+    readonly problem: string | null;
+    readonly adapters: readonly {
+      readonly name: string;
+      /** The version of Vulkan that its driver has. */
+      readonly vulkan: string;
+      /** A CPU that computes as a GPU would. */
+      readonly software: boolean;
+    }[];
+  };
+  readonly cuda: {
+    /** The provider's file. */
+    readonly library: string;
+    /** Named by TR0N_ORT_PROVIDER; else it belongs to ONNX Runtime. */
+    readonly plugIn: boolean;
+    /** Why it cannot be used, and what to install; null where it is there. */
+    readonly problem: string | null;
+  };
+}
+
 /** What there is of a kind of device, found without opening one. */
 export interface NativeInventory {
   readonly kind: "cuda";

@@ -1,4 +1,5 @@
 /** Models as the addon opens them: sessions of ONNX Runtime, TorchScript in libtorch. */
+import type { ModelDeviceId } from "./devices.js";
 import type { NativeInput, NativeJob, NativeTensor, NativeValueInfo } from "./values.js";
 
 export interface NativeSessionOptions {
@@ -11,7 +12,11 @@ export interface NativeSessionOptions {
   /** Inputs of the model's bytes that are constants in files: read once, and shared by all sessions on the same files. */
   weights?: readonly NativeFileWeight[];
   /** Where it runs: "cpu", "cuda:N" or "webgpu". Default "cpu". @throws ERR_DEVICE_UNAVAILABLE */
-  device?: string;
+  device?: ModelDeviceId;
+  /** Whether a GPU may round the factors of products for its tensor cores. Default false. */
+  tf32?: boolean;
+  /** Bytes of a CUDA device that values of runs may take. Default: all there are. */
+  deviceMemory?: number;
   /** Whether matrices are rearranged for the kernels of products when the session opens. Default true. */
   packWeights?: boolean;
 }

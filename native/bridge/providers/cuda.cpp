@@ -18,7 +18,6 @@ namespace {
 
 constexpr const char* kLibrary = "libonnxruntime_providers_cuda.so";
 constexpr const char* kShared = "libonnxruntime_providers_shared.so";
-constexpr const char* kOnCpu = "; models stay on the CPU with loadModel(file, { device: \"cpu\" })";
 
 std::string plug_in_library() {
   const char* library = std::getenv("TR0N_ORT_PROVIDER");
@@ -28,7 +27,7 @@ std::string plug_in_library() {
 bool there(const std::string& file) { return access(file.c_str(), R_OK) == 0; }
 
 [[noreturn]] void unavailable(const std::string& name, const std::string& why) {
-  throw Error("ERR_DEVICE_UNAVAILABLE", "\"" + name + "\" cannot run models: " + why + kOnCpu);
+  throw Error("ERR_DEVICE_UNAVAILABLE", "\"" + name + "\" cannot run models: " + why);
 }
 
 /// What both kinds of provider have: the GPU, which tr0n's kernels use as well.

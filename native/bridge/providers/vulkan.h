@@ -9,8 +9,8 @@ namespace tr0n {
 /// A physical device of a Vulkan driver.
 struct VulkanAdapter {
   std::string name;
-  std::string driver_version;  ///< of Vulkan, "1.3.274"
-  bool software = false;       ///< a CPU that computes as a GPU would
+  std::string version;    ///< of Vulkan, "1.3.274"
+  bool software = false;  ///< a CPU that computes as a GPU would
 };
 
 struct VulkanInventory {

@@ -1,6 +1,7 @@
 #include "bridge/providers/webgpu.h"
 
-#include "bridge/providers/vulkan.h"
+#include <algorithm>
+#include <cstring>
 
 namespace tr0n {
 
@@ -8,9 +9,26 @@ using ort::Runtime;
 
 namespace {
 
+/// Whether the open ONNX Runtime has the provider. Giving it to a session's options would already open the
+/// device, and write to the terminal where there is none.
+bool built_in() {
+  const ort::Api& api = Runtime::instance().api();
+  char** names = nullptr;
+  int count = 0;
+  ort::check(api, api.GetAvailableProviders(&names, &count));
+  const bool found = std::any_of(
+      names, names + count, [](const char* name) { return !std::strcmp(name, "WebGpuExecutionProvider"); });
+  ort::check(api, api.ReleaseAvailableProviders(names, count));
+  return found;
+}
+
+[[noreturn]] void unusable(const std::string& why) {
+  throw Error("ERR_DEVICE_UNAVAILABLE", "\"webgpu\" cannot be used: " + why);
+}
+
 class WebGpu final : public ModelDevice {
  public:
-  WebGpu() : ModelDevice("webgpu") {
+  explicit WebGpu(std::string adapters) : ModelDevice("webgpu"), adapters_(std::move(adapters)) {
     const ort::Api& api = Runtime::instance().api();
     ort::MemoryInfo* info = nullptr;
     // Older runtimes know the longer name only.
@@ -26,26 +44,35 @@ class WebGpu final : public ModelDevice {
     const ort::Failure failure =
         ort::take(api, api.SessionOptionsAppendExecutionProvider(options, "WebGPU", nullptr, nullptr, 0));
     if (failure)
-      throw Error(
-          "ERR_DEVICE_UNAVAILABLE",
-          "\"webgpu\" cannot be used: ONNX Runtime " + Runtime::version() +
-              " was built without its WebGPU provider; that of the package onnxruntime-node has it on "
-              "Linux x64 (TR0N_ONNXRUNTIME names another copy): " +
-              failure.message);
+      unusable("ONNX Runtime's WebGPU provider takes none of the adapters that there are (" + adapters_ +
+               "); a newer driver may have what it needs: " + failure.message);
   }
   const ort::MemoryInfo* memory_info() const override { return memory_.get(); }
 
  private:
+  const std::string adapters_;
   ort::MemoryInfoHandle memory_;
 };
 
 }  // namespace
 
+WebGpuProvider webgpu_provider() {
+  VulkanInventory vulkan = vulkan_inventory();
+  std::string problem =
+      built_in() ? vulkan.problem
+                 : "ONNX Runtime " + Runtime::version() +
+                       " was built without its WebGPU provider; that of the package "
+                       "onnxruntime-node has it on Linux x64 (TR0N_ONNXRUNTIME names another copy)";
+  return {std::move(vulkan.library), std::move(problem), std::move(vulkan.adapters)};
+}
+
 std::shared_ptr<ModelDevice> open_webgpu() {
-  const VulkanInventory found = vulkan_inventory();
-  if (!found.problem.empty())
-    throw Error("ERR_DEVICE_UNAVAILABLE", "\"webgpu\" cannot be used: " + found.problem);
-  return std::make_shared<WebGpu>();
+  const WebGpuProvider found = webgpu_provider();
+  if (!found.problem.empty()) unusable(found.problem);
+  std::string adapters;
+  for (const VulkanAdapter& adapter : found.adapters)
+    adapters += (adapters.empty() ? "" : ", ") + adapter.name;
+  return std::make_shared<WebGpu>(adapters);
 }
 
 }  // namespace tr0n
