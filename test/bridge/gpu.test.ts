@@ -135,7 +135,7 @@ describe("bridge: sessions on a GPU (emulated)", function () {
     const n = 4;
     const [z, c] = [numbers(1, n * 64), numbers(2, n * classes).map(Math.abs)];
     const results = [];
-    for (const device of ["cpu", "cuda:0"]) {
+    for (const device of ["cpu", "cuda:0"] as const) {
       const generator = await segmentOf(load("gan-generator"), latent, "generator", { device });
       const encoder = await segmentOf(load("classifier"), image, "encoder", { device });
       const whole = await objectiveOf([generator, encoder], crossEntropy(), [classes], { device });
