@@ -8,6 +8,7 @@
 #include "bridge/onnx_block.h"
 #include "bridge/pipeline_block.h"
 #include "bridge/pullback_block.h"
+#include "core/placed_objective.h"
 
 namespace tr0n::addon {
 
@@ -121,13 +122,13 @@ Napi::Value ObjectiveObject::evaluate_rows(const Napi::CallbackInfo& info, bool 
       std::vector<Chain> chains(n);
       for (size_t i = 0; i < n; ++i) chains[i].index = static_cast<uint32_t>(i);
       const EnergyDraws draws{Philox(0), chains.data(), 0};
+      PlacedObjective objective(counted->objective, nullptr);
       if (!gradient) {
-        counted->objective.energy(z.data, c.data, n, draws, energies->floats(), job.token());
+        objective.energy(z.data, c.data, n, draws, energies->floats(), job.token());
         return [energies, n](Napi::Env env) { return to_array(env, std::move(*energies), n); };
       }
       auto gradients = std::make_shared<HostBlock>(n * d * sizeof(float));
-      counted->objective.evaluate(z.data, c.data, n, draws, energies->floats(), gradients->floats(),
-                                  job.token());
+      objective.evaluate(z.data, c.data, n, draws, energies->floats(), gradients->floats(), job.token());
       return [energies, gradients, n, d](Napi::Env env) -> Napi::Value {
         Napi::Object result = Napi::Object::New(env);
         result.Set("energies", to_array(env, std::move(*energies), n));

@@ -56,7 +56,7 @@ class Reporter {
     if (!wanted) return;
     const size_t chains = progress.chains, d = d_, step = progress.step, steps = progress.steps;
     const auto energies = copy_floats(progress.energies, chains);
-    const auto latents = latents_ ? copy_floats(progress.latents, chains * d) : nullptr;
+    const auto latents = latents_ ? copy_floats(progress.latents(), chains * d) : nullptr;
     MakeValue report = [=](Napi::Env env) -> Napi::Value {
       Napi::Object object = Napi::Object::New(env);
       object.Set("step", static_cast<double>(step));

@@ -30,7 +30,8 @@ class CpuDevice final : public Device {
   const Kernels kernels_{make_linear_kernels(),   make_linear_update_kernels(), make_mixture_kernels(),
                          make_loss_kernels(),     make_condition_kernels(),     make_optimise_kernels(),
                          make_resample_kernels(), make_target_kernels(),        make_mala_kernels(),
-                         make_langevin_kernels(), make_hybrid_kernels()};
+                         make_langevin_kernels(), make_hybrid_kernels(),        make_row_kernels(),
+                         make_standard_kernels()};
 };
 
 }  // namespace

@@ -15,6 +15,8 @@ std::unique_ptr<const TargetKernels> make_target_kernels();
 std::unique_ptr<const MalaKernels> make_mala_kernels();
 std::unique_ptr<const LangevinKernels> make_langevin_kernels();
 std::unique_ptr<const HybridKernels> make_hybrid_kernels();
+std::unique_ptr<const RowKernels> make_row_kernels();
+std::unique_ptr<const StandardKernels> make_standard_kernels();
 
 /// sums [columns] = Σ_rows x [rows, columns], in double over the rows in their order.
 void column_sums(size_t rows, size_t columns, const float* x, float* sums);

@@ -73,7 +73,8 @@ class CpuResampleKernels final : public ResampleKernels {
   void choose(const Resample& a) const override {
     for_ranges(a.n, 40 * a.count + a.d, [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i) {
-        ResampleState& state = a.states[i];
+        const size_t own = a.members != nullptr ? a.members[i] : i;
+        ResampleState& state = a.states[own];
         size_t winner = a.count;
         for (size_t j = 0; j < a.count; ++j) {
           const double weight = a.log_weights[i * a.count + j];
@@ -87,14 +88,14 @@ class CpuResampleKernels final : public ResampleKernels {
           const double relative = std::exp(weight - state.largest);
           state.sum += relative;
           state.square_sum += relative * relative;
-          const double score = weight + gumbel(a.rng, a.chains[i], a.first_step + static_cast<uint32_t>(j));
+          const double score = weight + gumbel(a.rng, a.chains[own], a.first_step + static_cast<uint32_t>(j));
           if (score > state.best_score) {
             state.best_score = score;
             state.best_energy = static_cast<double>(a.energies[i * a.count + j]);
             winner = j;
           }
         }
-        if (winner < a.count) std::copy_n(a.z + (i * a.count + winner) * a.d, a.d, a.best + i * a.d);
+        if (winner < a.count) std::copy_n(a.z + (i * a.count + winner) * a.d, a.d, a.best + own * a.d);
       }
     });
   }

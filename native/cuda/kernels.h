@@ -17,13 +17,16 @@ std::unique_ptr<const TargetKernels> make_target_kernels(const Queue& queue);
 std::unique_ptr<const MalaKernels> make_mala_kernels(const Queue& queue);
 std::unique_ptr<const LangevinKernels> make_langevin_kernels(const Queue& queue);
 std::unique_ptr<const HybridKernels> make_hybrid_kernels(const Queue& queue);
+std::unique_ptr<const RowKernels> make_row_kernels(const Queue& queue);
+std::unique_ptr<const StandardKernels> make_standard_kernels(const Queue& queue);
 
 /// All of them.
 inline Kernels make_kernels(const Queue& queue) {
   return {make_linear_kernels(queue),   make_linear_update_kernels(queue), make_mixture_kernels(queue),
           make_loss_kernels(queue),     make_condition_kernels(queue),     make_optimise_kernels(queue),
           make_resample_kernels(queue), make_target_kernels(queue),        make_mala_kernels(queue),
-          make_langevin_kernels(queue), make_hybrid_kernels(queue)};
+          make_langevin_kernels(queue), make_hybrid_kernels(queue),        make_row_kernels(queue),
+          make_standard_kernels(queue)};
 }
 
 }  // namespace tr0n::cuda

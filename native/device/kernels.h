@@ -11,6 +11,8 @@
 #include "device/kernels/mixture.h"
 #include "device/kernels/optimise.h"
 #include "device/kernels/resample.h"
+#include "device/kernels/rows.h"
+#include "device/kernels/standard.h"
 #include "device/kernels/target.h"
 
 namespace tr0n {
@@ -37,6 +39,8 @@ struct Kernels {
   std::unique_ptr<const MalaKernels> mala;
   std::unique_ptr<const LangevinKernels> langevin;
   std::unique_ptr<const HybridKernels> hybrid;
+  std::unique_ptr<const RowKernels> rows;
+  std::unique_ptr<const StandardKernels> standard;
 };
 
 }  // namespace tr0n

@@ -1,6 +1,6 @@
 // Gumbel arg-max over candidates: a warp for each of n chains takes its `count` consecutive candidates
 // (numbers first_step …) into its state. z [n·count, d], energies, log_weights [n·count], states [n], best
-// [n, d].
+// [n, d]; of row i the places in chains, states and best are members[i] where there are members.
 //   score_j = ℓ_j + Gumbel_j; the largest so far wins (the first of equals), its z goes to best
 //   largest = max ℓ, sum = Σ exp(ℓ − largest), square_sum = Σ exp(2(ℓ − largest)), rescaled as largest grows
 // All in double and with the CPU's operations in the CPU's order, so that neither the device nor how
@@ -33,16 +33,18 @@ __device__ double prefix_max(double value, double before) {
 }  // namespace
 
 extern "C" __global__ void __launch_bounds__(256)
-    resample(size_t n, size_t count, size_t d, const Chain* __restrict__ chains, uint32_t first_step,
-             uint2 key, const float* __restrict__ z, const float* __restrict__ energies,
-             const double* __restrict__ log_weights, ResampleState* states, float* __restrict__ best) {
+    resample(size_t n, size_t count, size_t d, const uint32_t* __restrict__ members,
+             const Chain* __restrict__ chains, uint32_t first_step, uint2 key, const float* __restrict__ z,
+             const float* __restrict__ energies, const double* __restrict__ log_weights,
+             ResampleState* states, float* __restrict__ best) {
   const size_t row = row_of_block();
   if (row >= n) return;
   const double infinity = __longlong_as_double(0x7FF0000000000000);
   const unsigned lane = threadIdx.x;
   const bool vector = vectors_fit(d, z, best);
-  const Chain chain = chains[row];
-  ResampleState state = states[row];
+  const size_t own = members != nullptr ? members[row] : row;
+  const Chain chain = chains[own];
+  ResampleState state = states[own];
   size_t winner = count;
   for (size_t first = 0; first < count; first += kWarp) {
     const size_t j = first + lane;
@@ -73,9 +75,9 @@ extern "C" __global__ void __launch_bounds__(256)
   if (winner < count) {
     state.best_energy = static_cast<double>(energies[row * count + winner]);
     for (size_t at = 4 * lane; at < d; at += 4 * kWarp)
-      store4(best + row * d, at, d, vector, load4(z + (row * count + winner) * d, at, d, vector));
+      store4(best + own * d, at, d, vector, load4(z + (row * count + winner) * d, at, d, vector));
   }
-  if (lane == 0) states[row] = state;
+  if (lane == 0) states[own] = state;
 }
 
 }  // namespace tr0n::cuda

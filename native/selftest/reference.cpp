@@ -139,6 +139,35 @@ PriorElement mixed_element(size_t j) {
   return element;
 }
 
+std::vector<PriorValues> every_prior(size_t d) {
+  Prior normal;
+  normal.dim = d;
+  normal.std = 1.3f;
+  Prior wide = normal, narrow = normal, uniform = normal;
+  wide.kind = narrow.kind = Prior::Kind::truncated_normal;
+  wide.bound = 2;
+  narrow.bound = 0.4f;
+  uniform.kind = Prior::Kind::uniform;
+  uniform.low = -2;
+  uniform.high = 1;
+  Prior elements = normal;
+  elements.kind = Prior::Kind::elements;
+  std::vector<PriorElement> list;
+  for (size_t j = 0; j < d; ++j) list.push_back(mixed_element(j));
+  std::vector<PriorValues> all;
+  for (const Prior& prior : {normal, wide, narrow, uniform})
+    all.emplace_back(prior, std::vector<PriorElement>());
+  all.emplace_back(elements, list);
+  return all;
+}
+
+const char* prior_name(const Prior& prior) {
+  if (prior.kind == Prior::Kind::normal) return "normal";
+  if (prior.kind == Prior::Kind::uniform) return "uniform";
+  if (prior.kind == Prior::Kind::elements) return "elements";
+  return prior.bound >= prior.std ? "truncated" : "narrow";
+}
+
 double exact_log_prior(const Prior& prior, const float* z) {
   long double sum = 0;
   const auto outside = -std::numeric_limits<double>::infinity();

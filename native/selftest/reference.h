@@ -44,6 +44,9 @@ Density exact_density(const MixtureInput& q, size_t row, const float* z);
 
 /// Elements of every kind, one after the other; all hold ±0.4.
 PriorElement mixed_element(size_t j);
+/// Priors of every kind over d dimensions.
+std::vector<PriorValues> every_prior(size_t d);
+const char* prior_name(const Prior& prior);
 /// log p(z), −infinity outside its support.
 double exact_log_prior(const Prior& prior, const float* z);
 

@@ -19,38 +19,9 @@ std::vector<Shape> shapes(bool quick) {
   return all;
 }
 
-std::vector<PriorValues> priors(size_t d) {
-  Prior normal;
-  normal.dim = d;
-  normal.std = 1.3f;
-  Prior wide = normal, narrow = normal, uniform = normal;
-  wide.kind = narrow.kind = Prior::Kind::truncated_normal;
-  wide.bound = 2;
-  narrow.bound = 0.4f;
-  uniform.kind = Prior::Kind::uniform;
-  uniform.low = -2;
-  uniform.high = 1;
-  Prior elements = normal;
-  elements.kind = Prior::Kind::elements;
-  std::vector<PriorElement> list;
-  for (size_t j = 0; j < d; ++j) list.push_back(mixed_element(j));
-  std::vector<PriorValues> all;
-  for (const Prior& prior : {normal, wide, narrow, uniform})
-    all.emplace_back(prior, std::vector<PriorElement>());
-  all.emplace_back(elements, list);
-  return all;
-}
-
-const char* name_of(const Prior& prior) {
-  if (prior.kind == Prior::Kind::normal) return "normal";
-  if (prior.kind == Prior::Kind::uniform) return "uniform";
-  if (prior.kind == Prior::Kind::elements) return "elements";
-  return prior.bound >= prior.std ? "truncated" : "narrow";
-}
-
 std::string name_of(const Shape& shape, const Prior& prior, double alpha, bool own_stds) {
   return "n " + std::to_string(shape.n) + ", K " + std::to_string(shape.components) + ", d " +
-         std::to_string(shape.d) + ", " + name_of(prior) + ", α " + std::to_string(alpha).substr(0, 4) +
+         std::to_string(shape.d) + ", " + prior_name(prior) + ", α " + std::to_string(alpha).substr(0, 4) +
          (own_stds ? ", stds of each component" : "");
 }
 
@@ -131,7 +102,7 @@ namespace {
 
 /// With stds of each component under the first prior only: they have nothing to do with the prior.
 std::vector<PriorValues> priors_for(size_t d, bool own_stds) {
-  std::vector<PriorValues> all = priors(d);
+  std::vector<PriorValues> all = every_prior(d);
   if (own_stds) all.resize(1);
   return all;
 }
@@ -294,12 +265,21 @@ SELFTEST(resample) {
         for (size_t j = 0; j < s.d; ++j)
           exact.best.push_back(winner < s.count ? z[(i * s.count + winner) * s.d + j] : -1.0f);
       }
-      // In one call, or the first candidates in one and the rest in another.
+      // In one call, or the first candidates in one and the rest in another, each chain at a place of its
+      // own.
       const auto on = [&](Device& device, size_t first) {
+        const size_t places = first > 0 ? s.n + 3 : s.n;
+        std::vector<uint32_t> members(s.n);
+        std::vector<Chain> placed(places);
+        for (size_t i = 0; i < s.n; ++i) {
+          members[i] = static_cast<uint32_t>(first > 0 ? places - 1 - i : i);
+          placed[members[i]] = who[i];
+        }
         Array<ResampleState> states(
-            device, std::vector<ResampleState>(s.n, {-kInfinity, kInfinity, -kInfinity, 0, 0}));
-        Array<float> best(device, std::vector<float>(s.n * s.d, -1.0f));
-        const Array<Chain> chain(device, who);
+            device, std::vector<ResampleState>(places, {-kInfinity, kInfinity, -kInfinity, 0, 0}));
+        Array<float> best(device, std::vector<float>(places * s.d, -1.0f));
+        const Array<Chain> chain(device, placed);
+        const Array<uint32_t> own(device, members);
         for (const auto& [from, to] : {std::make_pair(size_t{0}, first), std::make_pair(first, s.count)}) {
           const size_t part = to - from;
           if (part == 0) continue;
@@ -313,19 +293,22 @@ SELFTEST(resample) {
             }
           const Array<float> points(device, z_part), e(device, e_part);
           const Array<double> w(device, w_part);
-          device.kernels().resample->choose({s.n, part, s.d, chain.data(), static_cast<uint32_t>(5 + from),
-                                             rng, points.data(), e.data(), w.data(), states.data(),
-                                             best.data()});
+          device.kernels().resample->choose({s.n, part, s.d, first > 0 ? own.data() : nullptr, chain.data(),
+                                             static_cast<uint32_t>(5 + from), rng, points.data(), e.data(),
+                                             w.data(), states.data(), best.data()});
         }
         Result result;
-        for (const ResampleState& state : states.values()) {
+        const std::vector<ResampleState> seen = states.values();
+        const std::vector<float> winners = best.values();
+        for (const uint32_t member : members) {
+          const ResampleState& state = seen[member];
           result.score.push_back(state.best_score);
           result.energy.push_back(state.best_energy);
           result.largest.push_back(state.largest);
           result.sum.push_back(state.sum);
           result.square_sum.push_back(state.square_sum);
+          for (size_t j = 0; j < s.d; ++j) result.best.push_back(winners[member * s.d + j]);
         }
-        result.best = best.values();
         return result;
       };
       const Result got = on(test.device, 0), cpu = on(test.cpu, 0), split = on(test.device, s.count * 2 / 3);

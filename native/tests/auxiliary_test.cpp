@@ -159,7 +159,7 @@ TEST(auxiliary_starts_are_the_heads) {
             seen = true;
             for (size_t i = 0; i < 6; ++i)
               for (size_t j = 0; j < size; ++j)
-                CHECK(p.latents[3 * i + begin + j] == mixture.y[i / 3 * size + j]);
+                CHECK(p.latents()[3 * i + begin + j] == mixture.y[i / 3 * size + j]);
           });
           CHECK(seen);
         }

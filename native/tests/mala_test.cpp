@@ -3,11 +3,11 @@
 #include <cmath>
 #include <cstdio>
 
-#include "core/math/normal_quantile.h"
 #include "core/prior/draw.h"
 #include "core/prior/standard_latent.h"
 #include "core/sampling/mala_scale.h"
 #include "core/sampling/sampler.h"
+#include "device/kernels/normal_quantile.h"
 #include "tests/check.h"
 
 using namespace tr0n;
@@ -158,7 +158,7 @@ TEST(standard_coordinates_of_a_prior_are_standard_normal) {
     std::vector<float> z(n * 4), u(n * 4);
     draw_prior(prior, 5, 0, 0, n, Purpose::prior, z.data());
     const std::vector<float> drawn = z;
-    const StandardLatent standard(prior);
+    const StandardLatent standard(cpu_device(), prior);
     standard.to_standard(n, z.data(), u.data());
     for (size_t j = 0; j < 4; ++j) {
       double mean = 0, square = 0, fourth = 0, low = 1e30, high = -1e30;
@@ -193,7 +193,7 @@ TEST(pulled_back_gradients_against_differences) {
                                         {-2, 0.5f, -2.0078125f, -1.9921875f}};
   Prior prior = prior_of(Prior::Kind::elements, 4);
   prior.elements = elements.data();
-  const StandardLatent standard(prior);
+  const StandardLatent standard(cpu_device(), prior);
   // E = Σ b_j z_j: the target without w·½‖u‖² is λE + (w − 1)·Σ_bounded [U_p − ½u²], in double here.
   const float slopes[4] = {2, -1, 8, 300};
   const auto target = [&](const double* u, double lambda, double w) {

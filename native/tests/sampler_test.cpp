@@ -185,7 +185,7 @@ TEST(energies_belong_to_the_latents) {
       };
       const SampleResult result = f.run(objective, config, 5, 0, 0, 3, [&](const SampleProgress& p) {
         steps.push_back(p.step);
-        verify(p.latents, p.energies, p.chains);
+        verify(p.latents(), p.energies, p.chains);
       });
       CHECK(
           (steps == (kernel == Transition::none ? std::vector<size_t>{0} : std::vector<size_t>{0, 1, 2, 3})));
@@ -450,7 +450,7 @@ TEST(groups_follow_their_own_rules) {
     config.start = kernel == Transition::hybrid ? Start::mode : Start::prior;
     std::vector<float> first;
     const SampleResult held = f.run(objective, config, 2, 0, 0, 3, [&](const SampleProgress& p) {
-      if (p.step == 0) first.assign(p.latents, p.latents + 12);
+      if (p.step == 0) first.assign(p.latents(), p.latents() + 12);
     });
     for (size_t i = 0; i < 6; ++i)
       CHECK(held.latents[2 * i] != first[2 * i] && held.latents[2 * i + 1] == first[2 * i + 1]);
@@ -472,7 +472,7 @@ TEST(groups_draw_numbers_of_their_own) {
   constexpr size_t n = 4000;
   std::vector<float> first;
   const SampleResult moved = f.run(objective, config, n, 0, 0, 1, [&](const SampleProgress& p) {
-    if (p.step == 0) first.assign(p.latents, p.latents + 2 * n);
+    if (p.step == 0) first.assign(p.latents(), p.latents() + 2 * n);
   });
   double variance[2] = {}, covariance = 0;
   for (size_t i = 0; i < n; ++i) {

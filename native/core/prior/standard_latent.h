@@ -1,7 +1,7 @@
 #pragma once
 #include <cstddef>
-#include <vector>
 
+#include "device/buffer.h"
 #include "device/kernels/prior.h"
 
 namespace tr0n {
@@ -18,16 +18,13 @@ namespace tr0n {
 ///   U(u) = λ·E(T(u)) + w·½‖u‖² + (w − 1)·Σ_bounded [U_p(z_j) − ½u_j²],
 /// w the prior's weight and U_p = −log p without its constant: where w is 1, the prior's in u.
 ///
-/// Its sums are of a chain's dimensions alone, in double. Everything is in the host's memory, where the
-/// models take latents and leave gradients.
+/// Its sums are of a chain's dimensions alone, in double. Everything is in the device's memory.
 class StandardLatent {
  public:
-  explicit StandardLatent(const Prior& prior);
+  StandardLatent(Device& device, const Prior& prior);
 
-  /// z [n, d] = T(u).
+  /// As the kernels of device/kernels/standard.h.
   void from_standard(size_t n, const float* u, float* z) const;
-  /// u [n, d] of z, and z moved to T(u) by the rounding between them. What lies on (or within 1e-7 of the
-  /// mass of) a bound, where u would be infinite, comes to |u| = 3.
   void to_standard(size_t n, float* z, float* u) const;
 
   struct Weights {
@@ -40,24 +37,9 @@ class StandardLatent {
                  float* target_energies, float* gradients) const;
 
  private:
-  /// One dimension's T.
-  struct Coordinate {
-    enum class Kind { normal, truncated, uniform } kind;
-    double centre, scale;  ///< mean and std; of uniforms the middle and half the width
-    double bound;          ///< truncated: b
-    double tail, mass;     ///< truncated: Φ(−b), 1 − 2Φ(−b)
-
-    double latent(double u) const;
-    double standard(double z) const;
-    double slope(double u, double z) const;  ///< dz/du
-  };
-  const Coordinate& of(size_t j) const { return coordinates_[coordinates_.size() == 1 ? 0 : j]; }
-  size_t cost() const;  ///< of a row, for the thread pool
-
-  size_t d_;
-  bool identity_;                        ///< the prior is N(0, I)
-  bool affine_;                          ///< all dimensions are normal
-  std::vector<Coordinate> coordinates_;  ///< one, or [d]
+  const StandardKernels& kernels_;
+  Mirror<StandardCoordinate> coordinates_;  ///< one, or [d]
+  StandardView view_;
 };
 
 }  // namespace tr0n

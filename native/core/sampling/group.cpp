@@ -1,7 +1,5 @@
 #include "core/sampling/group.h"
 
-#include <algorithm>
-
 namespace tr0n {
 
 SamplerGroup::SamplerGroup(SamplerRun& run, const UpdateGroup& update, size_t begin, size_t points,
@@ -25,23 +23,17 @@ SamplerGroup::SamplerGroup(SamplerRun& run, const UpdateGroup& update, size_t be
 }
 
 void SamplerGroup::take_latents() {
-  for (size_t i = 0; i < run_.n; ++i)
-    std::copy_n(run_.z.host() + i * run_.d + begin_, size_, z_.host() + i * size_);
-  z_.push();
+  run_.kernels.rows->copy({run_.n, size_, run_.z.device() + begin_, run_.d, nullptr, 0, 1, z_.data(), size_});
 }
 
 void SamplerGroup::give_latents() {
-  z_.pull();
-  for (size_t i = 0; i < run_.n; ++i)
-    std::copy_n(z_.host() + i * size_, size_, run_.z.host() + i * run_.d + begin_);
+  run_.kernels.rows->copy({run_.n, size_, z_.data(), size_, nullptr, 0, 1, run_.z.device() + begin_, run_.d});
 }
 
 void SamplerGroup::take_gradients(const float* rows) {
-  for (size_t i = 0; i < run_.n; ++i)
-    std::copy_n(rows + i * run_.d + begin_, size_, gradients_.host() + i * size_);
-  gradients_.push();
+  run_.kernels.rows->copy({run_.n, size_, rows + begin_, run_.d, nullptr, 0, 1, gradients_.data(), size_});
   run_.kernels.target->gradient({prior_.view(), run_.config.fidelity, run_.config.prior_weight, run_.n,
-                                 z_.device(), nullptr, nullptr, gradients_.device()});
+                                 z_.data(), nullptr, nullptr, gradients_.data()});
 }
 
 void SamplerGroup::move(size_t t, const float* gradients, float* x) {

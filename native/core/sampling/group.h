@@ -17,11 +17,11 @@ class SamplerGroup {
   size_t begin() const { return begin_; }
   size_t size() const { return size_; }
   const UpdateGroup& update() const { return update_; }
-  float* latents() { return z_.device(); }                  ///< [n, size]
-  const float* gradients() { return gradients_.device(); }  ///< [n, size], the target's
+  float* latents() { return z_.data(); }                  ///< [n, size]
+  const float* gradients() { return gradients_.data(); }  ///< [n, size], the target's
 
   void take_latents();  ///< out of the run's
-  void give_latents();  ///< into the run's, the host's copy
+  void give_latents();  ///< into the run's
   /// This group's columns of ∂E/∂z [n, d], turned into the target's gradient at latents().
   void take_gradients(const float* rows);
   /// Step t (from 1) of one point a dimension, by ∂E/∂z [n, d].
@@ -39,8 +39,7 @@ class SamplerGroup {
   const size_t begin_, size_, moved_;  ///< moved_: numbers of a chain that move
   const uint32_t noise_block_;
   const DevicePrior prior_;
-  Mirror<float> z_, gradients_;
-  Buffer<float> momenta_, second_moments_, scratch_;
+  Buffer<float> z_, gradients_, momenta_, second_moments_, scratch_;
 };
 
 /// The groups of run.config, one behind the other. Of an auxiliary head's y there is one point in any case.

@@ -86,6 +86,7 @@ void start_parts(SamplerRun& run, std::vector<std::unique_ptr<Blend>>& blends, c
   if (run.config.start == Start::prior) {
     start_chains(run);
     const float logit = 0;
+    run.z.pull();
     for (size_t i = 0; i < run.n; ++i) start(i, run.z.host() + i * run.d, &logit);
   } else {
     const std::vector<float> logits = run.mixture().logits();
@@ -96,6 +97,7 @@ void start_parts(SamplerRun& run, std::vector<std::unique_ptr<Blend>>& blends, c
         start(i, means.data(), logits.data() + b * components);
     }
   }
+  if (!points.empty()) run.z.push();
   for (const auto& blend : blends) {
     blend->push();
     blend->combine();
@@ -108,7 +110,7 @@ void start_parts(SamplerRun& run, std::vector<std::unique_ptr<Blend>>& blends, c
 void run_hybrid(SamplerRun& run) {
   const size_t steps = run.config.steps;
   const size_t components = run.config.start == Start::prior ? 1 : run.mixture().view().components;
-  std::vector<float> gradients(run.n * run.d);
+  Buffer<float> gradients(run.device, run.n * run.d);
   std::vector<std::unique_ptr<SamplerGroup>> groups = make_groups(run, components);
   std::vector<std::unique_ptr<Blend>> blends;
   Points points;
@@ -119,18 +121,20 @@ void run_hybrid(SamplerRun& run) {
       blends.push_back(std::make_unique<Blend>(run, *group, components));
   }
   start_parts(run, blends, points);
-  run.require_finite_latents(0);
+  run.check_latents(0);
 
   for (size_t t = 1; t <= steps; ++t) {
-    run.evaluate(run.all(run.z.host()), run.energies.host(), gradients.data(), static_cast<uint32_t>(t));
+    run.evaluate(run.all(run.z.device()), run.energies.device(), gradients.data(), static_cast<uint32_t>(t));
+    run.observe();
     run.require_finite_energies(t - 1);
     run.report(t - 1);
     run.cancel.throw_if_cancelled();
     for (const auto& blend : blends) blend->move(t, gradients.data());
     for (SamplerGroup* point : points) point->move_latents(t, gradients.data());
-    run.require_finite_latents(t);
+    run.check_latents(t);
   }
-  run.energy(run.all(run.z.host()), run.energies.host());
+  run.energy(run.all(run.z.device()), run.energies.device());
+  run.observe();
   run.require_finite_energies(steps);
   run.report(steps);
 }

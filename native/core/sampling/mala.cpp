@@ -8,15 +8,15 @@ namespace tr0n {
 
 Mala::Mala(SamplerRun& run, const std::vector<double>& log_steps)
     : run_(run),
-      standard_(run.prior),
+      standard_(run.device, run.prior),
       weights_{
           run.config.fidelity, run.config.prior_weight,
           run.config.max_drift == SamplerConfig::kAuto ? default_max_drift(run.d) : run.config.max_drift},
       u_(run.device, run.n * run.d),
       drift_(run.device, run.n * run.d),
       proposal_(run.device, run.n * run.d),
+      proposal_z_(run.device, run.n * run.d),
       proposal_drift_(run.device, run.n * run.d),
-      proposal_z_(run.n * run.d),
       proposal_energies_(run.device, run.n),
       target_energies_(run.device, run.n),
       targets_(run.device, run.n),
@@ -25,25 +25,22 @@ Mala::Mala(SamplerRun& run, const std::vector<double>& log_steps)
   for (size_t i = 0; i < run.n; ++i) states_.host()[i] = {0, log_steps[i / run.request.count], 0};
 }
 
-void Mala::to_target(Mirror<float>& u, const float* z, const float* energies, Mirror<float>& gradients) {
-  standard_.pull_back(weights_, run_.n, u.host(), z, energies, target_energies_.host(), gradients.host());
-  target_energies_.push();
-  gradients.push();
-  run_.kernels.target->gradient({standard_prior_, 1, weights_.prior, run_.n, u.device(),
-                                 target_energies_.device(), targets_.device(), gradients.device()});
+void Mala::to_target(const float* u, const float* z, const float* energies, float* gradients) {
+  standard_.pull_back(weights_, run_.n, u, z, energies, target_energies_.data(), gradients);
+  run_.kernels.target->gradient(
+      {standard_prior_, 1, weights_.prior, run_.n, u, target_energies_.data(), targets_.device(), gradients});
 }
 
 void Mala::run(size_t done) {
   const SamplerConfig& config = run_.config;
   const size_t n = run_.n, d = run_.d;
-  float* const z = run_.z.host();
-  standard_.to_standard(n, z, u_.host());
-  u_.push();
-  run_.evaluate(run_.all(z), run_.energies.host(), drift_.host());
+  float* const z = run_.z.device();
+  standard_.to_standard(n, z, u_.data());
+  run_.evaluate(run_.all(z), run_.energies.device(), drift_.data());
+  run_.observe();
   run_.require_finite_energies(done);
-  run_.require_finite("an element of its gradient", drift_.host(), d, done);
-  run_.energies.push();
-  to_target(u_, z, run_.energies.host(), drift_);
+  run_.require_finite("an element of its gradient", drift_.data(), d, done);
+  to_target(u_.data(), z, run_.energies.device(), drift_.data());
   targets_.pull();
   for (size_t i = 0; i < n; ++i) states_.host()[i].energy = targets_.host()[i];
   states_.push();
@@ -52,21 +49,18 @@ void Mala::run(size_t done) {
   for (size_t t = done + 1; t <= done + config.steps; ++t) {
     run_.cancel.throw_if_cancelled();
     const uint32_t step = static_cast<uint32_t>(t);
-    run_.kernels.mala->propose({n, d, states_.device(), run_.chains.device(), step, run_.rng, u_.device(),
-                                drift_.device(), proposal_.device()});
-    proposal_.pull();
-    standard_.from_standard(n, proposal_.host(), proposal_z_.data());
-    run_.evaluate(run_.all(proposal_z_.data()), proposal_energies_.host(), proposal_drift_.host());
-    proposal_energies_.push();
-    to_target(proposal_, proposal_z_.data(), proposal_energies_.host(), proposal_drift_);
+    run_.kernels.mala->propose({n, d, states_.device(), run_.chains.device(), step, run_.rng, u_.data(),
+                                drift_.data(), proposal_.data()});
+    standard_.from_standard(n, proposal_.data(), proposal_z_.data());
+    run_.evaluate(run_.all(proposal_z_.data()), proposal_energies_.data(), proposal_drift_.data());
+    to_target(proposal_.data(), proposal_z_.data(), proposal_energies_.data(), proposal_drift_.data());
     const double adapt = config.adapt == Adapt::chain ? std::pow(static_cast<double>(t), -0.6) : 0;
     run_.kernels.mala->accept({n, d, run_.chains.device(), step, run_.rng, adapt, config.target_accept,
-                               proposal_.device(), proposal_drift_.device(), proposal_energies_.device(),
-                               targets_.device(), states_.device(), u_.device(), drift_.device(),
+                               proposal_.data(), proposal_drift_.data(), proposal_energies_.data(),
+                               targets_.device(), states_.device(), u_.data(), drift_.data(),
                                run_.energies.device()});
-    u_.pull();
-    standard_.from_standard(n, u_.host(), z);
-    run_.energies.pull();
+    standard_.from_standard(n, u_.data(), z);
+    run_.observe();
     run_.report(t);
   }
   states_.pull();

@@ -23,15 +23,18 @@ double effective_size(const ResampleState& state) {
 }
 
 /// Chains that look at candidates. Each sees its candidates in their order, in however many calls: what it
-/// has seen stays when more are asked for.
+/// has seen stays when more are asked for. Their states and winners lie in the device's memory; the host says
+/// which chains look at which candidates, 16 bytes a candidate, and reads states where it decides by them.
 class Candidates {
  public:
-  Candidates(SamplerRun& run, size_t rows_per_call)
+  /// For at most `capacity` members.
+  Candidates(SamplerRun& run, size_t rows_per_call, size_t capacity)
       : run_(run),
         rows_per_call_(rows_per_call),
-        chunk_states_(run.device, rows_per_call_),
-        chunk_chains_(run.device, rows_per_call_),
-        chunk_best_(run.device, rows_per_call_ * run.d),
+        chains_(run.device, capacity),
+        states_(run.device, capacity),
+        best_(run.device, capacity * run.d),
+        looking_(run.device, rows_per_call_),
         row_chains_(run.device, rows_per_call_),
         row_conditions_(run.device, rows_per_call_),
         row_steps_(run.device, rows_per_call_),
@@ -40,10 +43,16 @@ class Candidates {
         log_weights_(run.device, rows_per_call_) {}
 
   size_t add(Chain chain, uint32_t condition) {
-    members_.push_back({chain, condition});
-    states_.push_back({-kInfinity, kInfinity, -kInfinity, 0, 0});
-    best_.resize(best_.size() + run_.d);
-    return members_.size() - 1;
+    const size_t member = conditions_.size();
+    conditions_.push_back(condition);
+    chains_.host()[member] = chain;
+    states_.host()[member] = {-kInfinity, kInfinity, -kInfinity, 0, 0};
+    return member;
+  }
+  /// After the last add().
+  void ready() {
+    chains_.push(conditions_.size());
+    states_.push(conditions_.size());
   }
 
   /// Members look at candidates from … to − 1.
@@ -62,82 +71,67 @@ class Candidates {
       look(members.data() + begin, std::min(rows_per_call_, members.size() - begin), number, 1, false);
   }
 
-  const ResampleState& state(size_t member) const { return states_[member]; }
-  const float* best(size_t member) const { return best_.data() + member * run_.d; }
+  /// Brings the states to the host: of all members, or of one.
+  void read_states() { states_.pull(conditions_.size()); }
+  void read_state(size_t member) { states_.pull(1, member); }
+  /// As it was read.
+  const ResampleState& state(size_t member) const { return states_.host()[member]; }
+  const float* best() const { return best_.data(); }  ///< [members, d] in the device's memory
 
  private:
-  struct Member {
-    Chain chain;
-    uint32_t condition;
-  };
-
   /// `count` members look at `range` candidates from number `first`: fresh ones, or where their chains are.
   void look(const size_t* members, size_t count, size_t first, size_t range, bool drawn = true) {
     const size_t rows = count * range, d = run_.d;
     for (size_t i = 0; i < count; ++i) {
       const size_t member = members[i];
-      chunk_states_.host()[i] = states_[member];
-      chunk_chains_.host()[i] = members_[member].chain;
-      std::copy_n(best(member), d, chunk_best_.host() + i * d);
+      looking_.host()[i] = static_cast<uint32_t>(member);
       for (size_t j = 0; j < range; ++j) {
-        row_chains_.host()[i * range + j] = members_[member].chain;
-        row_conditions_.host()[i * range + j] = members_[member].condition;
+        row_chains_.host()[i * range + j] = chains_.host()[member];
+        row_conditions_.host()[i * range + j] = conditions_[member];
         row_steps_.host()[i * range + j] = static_cast<uint32_t>(first + j);
       }
     }
-    chunk_states_.push(count);
-    chunk_chains_.push(count);
-    chunk_best_.push(count * d);
+    looking_.push(count);
     row_chains_.push(rows);
     row_conditions_.push(rows);
     row_steps_.push(rows);
 
     if (!drawn) {
-      for (size_t i = 0; i < count; ++i) {
-        std::copy_n(run_.z.host() + members[i] * d, d, z_.host() + i * d);
-        energies_.host()[i] = run_.energies.host()[members[i]];
-      }
-      z_.push(rows * d);
+      run_.kernels.rows->copy({rows, d, run_.z.device(), d, looking_.device(), 0, 1, z_.data(), d});
+      run_.kernels.rows->copy(
+          {rows, 1, run_.energies.device(), 1, looking_.device(), 0, 1, energies_.data(), 1});
     } else {
       run_.kernels.resample->candidates(
           {run_.mixture().view(), run_.device_prior.view(), run_.config.prior_fraction,
-           row_conditions_.device(), row_chains_.device(), row_steps_.device(), rows, run_.rng, z_.device()});
-      z_.pull(rows * d);
-      run_.energy({z_.host(), row_conditions_.host(), row_chains_.host(), rows}, energies_.host());
+           row_conditions_.device(), row_chains_.device(), row_steps_.device(), rows, run_.rng, z_.data()});
+      run_.energy({z_.data(), row_conditions_.device(), row_conditions_.host(), row_chains_.host(), rows},
+                  energies_.data());
     }
-    energies_.push(rows);
-    weigh(members, count, first, range);
+    weigh(count, first, range);
   }
 
   /// Takes candidates z_ with energies_ into the states.
-  void weigh(const size_t* members, size_t count, size_t first, size_t range) {
+  void weigh(size_t count, size_t first, size_t range) {
     const size_t rows = count * range, d = run_.d;
     const SamplerConfig& config = run_.config;
     run_.kernels.resample->weights({run_.mixture().view(), run_.device_prior.view(), config.prior_fraction,
                                     config.fidelity, config.prior_weight, row_conditions_.device(), rows,
-                                    z_.device(), energies_.device(), log_weights_.data()});
-    run_.kernels.resample->choose({count, range, d, chunk_chains_.device(), static_cast<uint32_t>(first),
-                                   run_.rng, z_.device(), energies_.device(), log_weights_.data(),
-                                   chunk_states_.device(), chunk_best_.device()});
-    chunk_states_.pull(count);
-    chunk_best_.pull(count * d);
-    for (size_t i = 0; i < count; ++i) {
-      states_[members[i]] = chunk_states_.host()[i];
-      std::copy_n(chunk_best_.host() + i * d, d, best_.data() + members[i] * d);
-    }
+                                    z_.data(), energies_.data(), log_weights_.data()});
+    run_.kernels.resample->choose({count, range, d, looking_.device(), chains_.device(),
+                                   static_cast<uint32_t>(first), run_.rng, z_.data(), energies_.data(),
+                                   log_weights_.data(), states_.device(), best_.data()});
   }
 
   SamplerRun& run_;
   const size_t rows_per_call_;
-  std::vector<Member> members_;
-  std::vector<ResampleState> states_;
-  std::vector<float> best_;  ///< [members, d]
-  Mirror<ResampleState> chunk_states_;
-  Mirror<Chain> chunk_chains_;
-  Mirror<float> chunk_best_;
+  std::vector<uint32_t> conditions_;  ///< [members]
+  Mirror<Chain> chains_;
+  Mirror<ResampleState> states_;
+  Buffer<float> best_;
+  Mirror<uint32_t> looking_;  ///< members of one call
   Mirror<Chain> row_chains_;
   Mirror<uint32_t> row_conditions_, row_steps_;
-  Mirror<float> z_, energies_;
+  Buffer<float> z_, energies_;
   Buffer<double> log_weights_;
 };
 
@@ -157,6 +151,7 @@ class Pilots {
       }
       pilots_.push_back(std::move(pilots));
     }
+    candidates.ready();
   }
 
   const std::vector<size_t>& of(size_t condition) const { return pilots_[condition]; }
@@ -169,6 +164,7 @@ class Pilots {
       std::vector<size_t> members;
       for (const size_t b : open) members.insert(members.end(), pilots_[b].begin(), pilots_[b].end());
       candidates_.advance(members, from, to);
+      candidates_.read_states();
       for (const size_t b : open) sizes[b] = static_cast<uint32_t>(to);
       if (to >= largest) return;
       const auto enough = [&](size_t b) { return mean_effective_size(pilots_[b]) >= run_.config.min_ess; };
@@ -197,8 +193,9 @@ Candidates all_chains(SamplerRun& run) {
                           static_cast<double>(std::max(config.candidates, config.max_candidates));
   const size_t rows =
       all_rows < static_cast<double>(run.rows_per_call) ? static_cast<size_t>(all_rows) : run.rows_per_call;
-  Candidates candidates(run, rows);
+  Candidates candidates(run, rows, run.n + run.request.condition_count * config.pilot_chains);
   for (size_t i = 0; i < run.n; ++i) candidates.add(run.chains.host()[i], run.conditions.host()[i]);
+  candidates.ready();
   return candidates;
 }
 
@@ -222,14 +219,17 @@ void look_at_all(SamplerRun& run, Candidates& candidates, const std::vector<bool
 /// it.
 void look_further(SamplerRun& run, Candidates& candidates) {
   const size_t most = candidate_numbers(run.config);
+  candidates.read_states();
   for (size_t i = 0; i < run.n; ++i) {
     const size_t size = run.result.candidates[i / run.request.count];
-    for (size_t from = size; candidates.state(i).best_score == -kInfinity && from < most; from += size)
+    for (size_t from = size; candidates.state(i).best_score == -kInfinity && from < most; from += size) {
       candidates.advance({i}, from, std::min(from + size, most));
+      candidates.read_state(i);
+    }
   }
 }
 
-/// Chains go to the winner among their candidates.
+/// Chains go to the winner among their candidates, by the states as they were read.
 void take_best(SamplerRun& run, const Candidates& candidates) {
   for (size_t i = 0; i < run.n; ++i) {
     const ResampleState& state = candidates.state(i);
@@ -237,10 +237,9 @@ void take_best(SamplerRun& run, const Candidates& candidates) {
       run.diverged("none of " + std::to_string(candidate_numbers(run.config)) +
                        " candidates has a finite energy inside the prior's support",
                    i, 0);
-    std::copy_n(candidates.best(i), run.d, run.z.host() + i * run.d);
     run.energies.host()[i] = static_cast<float>(state.best_energy);
   }
-  run.z.push();
+  run.kernels.rows->copy({run.n, run.d, candidates.best(), run.d, nullptr, 0, 1, run.z.device(), run.d});
   run.energies.push();
 }
 
@@ -280,6 +279,7 @@ void resample_again(SamplerRun& run, size_t round) {
   const size_t first = round * (candidate_numbers(run.config) + 1);
   candidates.look_here(everyone, first);
   look_at_all(run, candidates, std::vector<bool>(run.n, false), first + 1);
+  candidates.read_states();
   take_best(run, candidates);
 }
 

@@ -43,7 +43,11 @@ SamplerRun::SamplerRun(Objective& run_objective, const Translator* run_translato
       conditions(device, n),
       z(device, n * d),
       energies(device, n),
-      progress_(run_progress) {
+      progress_(run_progress),
+      conditioned_(run_objective, device, run_request.conditions, run_request.condition_count),
+      not_finite_(device, 1) {
+  not_finite_.host()[0] = kNone;
+  not_finite_.push();
   for (size_t i = 0; i < n; ++i) {
     const size_t condition = i / request.count;
     chains.host()[i] = {request.streams[condition], request.first + static_cast<uint32_t>(i % request.count)};
@@ -72,55 +76,72 @@ const ConditionMixture& SamplerRun::mixture() {
   return *mixture_;
 }
 
-const float* SamplerRun::expand(const uint32_t* of_row, size_t rows) {
-  const size_t m = objective.condition_size();
-  if (expanded_.size() < rows * m) expanded_.resize(rows * m);
-  for (size_t i = 0; i < rows; ++i)
-    std::copy_n(request.conditions + of_row[i] * m, m, expanded_.data() + i * m);
-  return expanded_.data();
-}
-
-void SamplerRun::energy(const Rows& rows, float* out, uint32_t draw) {
+void SamplerRun::ask(const ObjectiveRows& rows, float* out, float* gradients, uint32_t draw) {
   for (size_t begin = 0; begin < rows.count; begin += rows_per_call) {
     cancel.throw_if_cancelled();
     const size_t count = std::min(rows_per_call, rows.count - begin);
-    objective.energy(rows.latents + begin * d, expand(rows.conditions + begin, count), count,
-                     {rng, rows.chains + begin, draw}, out + begin, cancel);
-    result.forwards += count;
+    const ObjectiveRows part = rows.part(begin, count, d);
+    conditioned_.evaluate(part, {rng, part.chains, draw}, out + begin,
+                          gradients == nullptr ? nullptr : gradients + begin * d, cancel);
+    (gradients == nullptr ? result.forwards : result.gradients) += count;
   }
   cancel.throw_if_cancelled();
 }
 
-void SamplerRun::evaluate(const Rows& rows, float* out, float* gradients, uint32_t draw) {
-  for (size_t begin = 0; begin < rows.count; begin += rows_per_call) {
-    cancel.throw_if_cancelled();
-    const size_t count = std::min(rows_per_call, rows.count - begin);
-    objective.evaluate(rows.latents + begin * d, expand(rows.conditions + begin, count), count,
-                       {rng, rows.chains + begin, draw}, out + begin, gradients + begin * d, cancel);
-    result.gradients += count;
-  }
-  cancel.throw_if_cancelled();
+void SamplerRun::energy(const ObjectiveRows& rows, float* out, uint32_t draw) {
+  ask(rows, out, nullptr, draw);
 }
 
-void SamplerRun::require_finite(const char* what, const float* values, size_t size, size_t step) const {
-  for (size_t i = 0; i < n * size; ++i)
-    if (!std::isfinite(values[i]))
-      diverged(std::string(what) + " is " + std::to_string(values[i]), i / size, step);
+void SamplerRun::evaluate(const ObjectiveRows& rows, float* out, float* gradients, uint32_t draw) {
+  ask(rows, out, gradients, draw);
+}
+
+void SamplerRun::check_latents(size_t step) {
+  kernels.rows->not_finite({n, d, z.device(), not_finite_.device()});
+  unlooked_ = step;
+  if (device.host_memory()) throw_found_latents();
+}
+
+void SamplerRun::throw_found_latents() {
+  if (!unlooked_) return;
+  const size_t step = *std::exchange(unlooked_, std::nullopt);
+  not_finite_.pull();
+  throw_found("an element of its latent", z.device(), d, step);
+}
+
+void SamplerRun::require_finite(const char* what, const float* values, size_t size, size_t step) {
+  kernels.rows->not_finite({n, size, values, not_finite_.device()});
+  not_finite_.pull();
+  throw_found(what, values, size, step);
+}
+
+void SamplerRun::throw_found(const char* what, const float* values, size_t size, size_t step) {
+  const size_t chain = not_finite_.host()[0];
+  if (chain == kNone) return;
+  std::vector<float> row(size);
+  device.download(row.data(), values + chain * size, size * sizeof(float));
+  const auto bad = std::find_if(row.begin(), row.end(), [](float x) { return !std::isfinite(x); });
+  diverged(std::string(what) + " is " + std::to_string(*bad), chain, step);
+}
+
+void SamplerRun::observe() {
+  throw_found_latents();
+  energies.pull();
 }
 
 void SamplerRun::require_finite_energies(size_t step) const {
-  require_finite("its energy", energies.host(), 1, step);
-}
-void SamplerRun::require_finite_latents(size_t step) const {
-  require_finite("an element of its latent", z.host(), d, step);
+  const float* const first = energies.host();
+  const float* const bad = std::find_if(first, first + n, [](float x) { return !std::isfinite(x); });
+  if (bad != first + n)
+    diverged("its energy is " + std::to_string(*bad), static_cast<size_t>(bad - first), step, *bad);
 }
 
-void SamplerRun::diverged(const std::string& what, size_t chain, size_t step) const {
+void SamplerRun::diverged(const std::string& what, size_t chain, size_t step,
+                          std::optional<float> energy) const {
   std::vector<float> trace;
   for (size_t at = chain / request.count; at < result.trace.size(); at += request.condition_count)
     trace.push_back(result.trace[at]);
-  const float energy = energies.host()[chain];
-  if (trace.size() <= step && !std::isfinite(energy)) trace.push_back(energy);
+  if (energy && trace.size() <= step) trace.push_back(*energy);
   throw Error("ERR_DIVERGED",
               "sampling diverged at step " + std::to_string(step) + " in chain " + std::to_string(chain) +
                   " (condition " + std::to_string(chain / request.count) + ", sample " +
@@ -141,7 +162,10 @@ void SamplerRun::report(size_t step) {
   const size_t rounds = config.start == Start::resample && kernel == Transition::mala ? config.rounds : 1;
   progress.steps = kernel == Transition::none ? 0 : rounds * config.steps;
   progress.energies = energies.host();
-  progress.latents = z.host();
+  progress.latents = [this] {
+    z.pull();
+    return static_cast<const float*>(z.host());
+  };
   progress.chains = n;
   progress_(progress);
 }

@@ -1,9 +1,11 @@
 #pragma once
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/prior/prior_elements.h"
 #include "core/prior/standard_latent.h"
+#include "core/sampling/conditioned_objective.h"
 #include "core/sampling/sampler.h"
 #include "core/translator/condition_mixture.h"
 #include "device/buffer.h"
@@ -35,48 +37,56 @@ class SamplerRun {
 
   Mirror<Chain> chains;         ///< [n]
   Mirror<uint32_t> conditions;  ///< [n], row of request.conditions
-  Mirror<float> z;              ///< [n, d], where the chains are; the host's copy is current between phases
-  Mirror<float> energies;       ///< [n], the objective's at z; likewise
+  Mirror<float> z;              ///< [n, d], where the chains are; the device's copy is current between phases
+  Mirror<float> energies;       ///< [n], the objective's at z; likewise, the host's after observe()
   SampleResult result;
 
   /// q(z|c) of the request's conditions, computed at the first call.
   const ConditionMixture& mixture();
 
-  /// Rows whose energies the objective is asked for.
-  struct Rows {
-    const float* latents;        ///< [count, d]
-    const uint32_t* conditions;  ///< [count], rows of request.conditions
-    const Chain* chains;         ///< [count]
-    size_t count;
-  };
-  /// All chains, at `latents` [n, d].
-  Rows all(const float* latents) const { return {latents, conditions.host(), chains.host(), n}; }
+  /// All chains, at `latents` [n, d] in the device's memory.
+  ObjectiveRows all(const float* latents) const {
+    return {latents, conditions.device(), conditions.host(), chains.host(), n};
+  }
 
   /// The draw of an energy's random numbers that every chain keeps for the whole run. What compares or weighs
   /// energies of one chain needs it: candidates, both ends of a proposal, the results.
   static constexpr uint32_t kKeptDraw = 0;
 
   /// The objective's energies [count], in calls of bounded size, with draw number `draw` of its random
-  /// numbers.
-  void energy(const Rows& rows, float* out, uint32_t draw = kKeptDraw);
+  /// numbers. What is read and written lies in the device's memory.
+  void energy(const ObjectiveRows& rows, float* out, uint32_t draw = kKeptDraw);
   /// As energy(), and ∂E/∂z [count, d].
-  void evaluate(const Rows& rows, float* out, float* gradients, uint32_t draw = kKeptDraw);
+  void evaluate(const ObjectiveRows& rows, float* out, float* gradients, uint32_t draw = kKeptDraw);
 
-  /// Throw ERR_DIVERGED naming the first chain for which something of it is not finite.
+  /// Has the device look at the latents after step `step`. What it finds is known, and thrown, at the next
+  /// observe(); at once where the host shares its memory.
+  void check_latents(size_t step);
+  /// Waits for the device and brings the energies to the host: a number a chain, and one for what
+  /// check_latents() has found.
+  void observe();
+  /// Throw ERR_DIVERGED naming the first chain for which something of it is not finite: of its energy, as
+  /// observed, or of `size` numbers of it in the device's memory, which is waited for.
   void require_finite_energies(size_t step) const;
-  void require_finite_latents(size_t step) const;
-  void require_finite(const char* what, const float* values, size_t size, size_t step) const;
-  [[noreturn]] void diverged(const std::string& what, size_t chain, size_t step) const;
+  void require_finite(const char* what, const float* values, size_t size, size_t step);
+  /// `energy`: of that chain, where that is what is wrong.
+  [[noreturn]] void diverged(const std::string& what, size_t chain, size_t step,
+                             std::optional<float> energy = std::nullopt) const;
 
-  /// Takes the energies into the trace and tells the caller.
+  /// Takes the energies, as observed, into the trace and tells the caller.
   void report(size_t step);
 
  private:
-  const float* expand(const uint32_t* of_row, size_t rows);
+  void ask(const ObjectiveRows& rows, float* out, float* gradients, uint32_t draw);
+  void throw_found_latents();
+  void throw_found(const char* what, const float* values, size_t size, size_t step);
 
   const std::function<void(const SampleProgress&)>& progress_;
   std::unique_ptr<ConditionMixture> mixture_;
-  std::vector<float> expanded_;  ///< a condition for every row of one call
+  ConditionedObjective conditioned_;
+  static constexpr uint32_t kNone = 0xFFFFFFFF;
+  Mirror<uint32_t> not_finite_;     ///< [1], the first row of what was looked at last
+  std::optional<size_t> unlooked_;  ///< the step of a check_latents() whose finding is not known yet
 };
 
 /// Phases, one file each. A start leaves z and, where it knows them, energies.
@@ -105,17 +115,16 @@ class Mala {
   void finish();
 
  private:
-  /// From E and ∂E/∂z at z = T(u): U into targets_ and D(u) in the gradients' place, both on the device.
-  void to_target(Mirror<float>& u, const float* z, const float* energies, Mirror<float>& gradients);
+  /// From E and ∂E/∂z at z = T(u): U into targets_ and D(u) in the gradients' place.
+  void to_target(const float* u, const float* z, const float* energies, float* gradients);
 
   SamplerRun& run_;
   const StandardLatent standard_;
   const StandardLatent::Weights weights_;
   Prior standard_prior_;     ///< N(0, I)
-  Mirror<float> u_, drift_;  ///< [n, d], where the chains are
-  Mirror<float> proposal_, proposal_drift_;
-  std::vector<float> proposal_z_;  ///< [n, d]
-  Mirror<float> proposal_energies_, target_energies_;
+  Buffer<float> u_, drift_;  ///< [n, d], where the chains are
+  Buffer<float> proposal_, proposal_z_, proposal_drift_;
+  Buffer<float> proposal_energies_, target_energies_;
   Mirror<double> targets_;
   Mirror<MalaState> states_;
 };

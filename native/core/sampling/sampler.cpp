@@ -33,7 +33,8 @@ void run_chains(SamplerRun& run, const std::vector<double>& log_steps) {
       break;
   }
   const bool energies_known = start_chains(run);
-  if (!energies_known) run.energy(run.all(run.z.host()), run.energies.host());
+  if (!energies_known) run.energy(run.all(run.z.device()), run.energies.device());
+  run.observe();
   run.require_finite_energies(0);
   for (size_t round = 1; resamples && round < config.rounds; ++round) resample_again(run, round);
   run.report(0);
@@ -80,6 +81,7 @@ SampleResult sample(Objective& objective, const Translator* translator, const Pr
   SamplerRun run(objective, translator, prior, config, request, cancel, progress);
   if (run.n == 0) return std::move(run.result);
   run_chains(run, first_log_steps(run, run.result));
+  run.z.pull();
   run.result.latents.assign(run.z.host(), run.z.host() + run.n * run.d);
   run.result.energies.assign(run.energies.host(), run.energies.host() + run.n);
   return std::move(run.result);

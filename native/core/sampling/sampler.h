@@ -39,7 +39,7 @@ struct SampleRequest {
 struct SampleProgress {
   size_t step = 0, steps = 0;       ///< step 0: the start is ready; all rounds together
   const float* energies = nullptr;  ///< [B·count], the objective's energy (without λ and prior) at latents
-  const float* latents = nullptr;   ///< [B·count, d]
+  std::function<const float*()> latents;  ///< [B·count, d], brought from the device when it is called
   size_t chains = 0;
 };
 

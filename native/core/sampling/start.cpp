@@ -26,6 +26,7 @@ void start_at_modes(SamplerRun& run) {
 void start_at_auxiliary(SamplerRun& run) {
   const auto [begin, size] = run.auxiliary;
   if (size == 0) return;
+  run.z.pull();
   for (size_t i = 0; i < run.n; ++i)
     std::copy_n(run.mixture().auxiliary(run.conditions.host()[i]), size, run.z.host() + i * run.d + begin);
   run.z.push();
@@ -35,6 +36,7 @@ void start_at_auxiliary(SamplerRun& run) {
 /// no step, and the generator has never seen such a latent.
 void move_inside_support(SamplerRun& run) {
   if (!run.prior.bounded()) return;
+  run.z.pull();
   for (size_t i = 0; i < run.n; ++i) run.prior.move_inside(run.z.host() + i * run.d);
   run.z.push();
 }
@@ -56,7 +58,6 @@ bool start_chains(SamplerRun& run) {
       run.kernels.mixture->draw({run.mixture().view(), run.conditions.device(), run.chains.device(), run.n, 0,
                                  Purpose::candidate_component, Purpose::candidate_normal, run.rng,
                                  run.z.device()});
-      run.z.pull();
       start_at_auxiliary(run);
       break;
     case Start::prior:
@@ -78,7 +79,7 @@ bool start_chains(SamplerRun& run) {
       run.z.push();
       break;
   }
-  run.require_finite_latents(0);
+  run.check_latents(0);
   if (run.config.start != Start::prior) move_inside_support(run);
   return false;
 }

@@ -81,7 +81,7 @@ void RelaxedDraw::gradients(const Mixtures& q, const float* dz, double scale, do
 RelaxedLoss::RelaxedLoss(Device& device, const TranslatorConfig& sizes, Objective& objective, size_t capacity,
                          size_t auxiliary_begin, double temperature, uint64_t seed)
     : device_(device),
-      objective_(objective),
+      objective_(objective, nullptr),
       auxiliary_{auxiliary_begin, sizes.auxiliary},
       rng_(seed),
       draw_(capacity, sizes.components, sizes.latent, temperature, seed),

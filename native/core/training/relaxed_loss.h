@@ -5,7 +5,7 @@
 
 #include "base/cancel.h"
 #include "base/rng.h"
-#include "core/objective.h"
+#include "core/placed_objective.h"
 #include "core/translator/auxiliary_place.h"
 #include "core/translator/pass.h"
 #include "device/device.h"
@@ -62,7 +62,7 @@ class RelaxedLoss final : public MixtureLoss {
 
  private:
   Device& device_;
-  Objective& objective_;
+  PlacedObjective objective_;  ///< for the host's memory
   const AuxiliaryPlace auxiliary_;
   Philox rng_;
   RelaxedDraw draw_;

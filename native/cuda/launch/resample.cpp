@@ -30,7 +30,7 @@ class CudaResampleKernels final : public ResampleKernels {
   }
 
   void choose(const Resample& a) const override {
-    queue_.launch(warps_launch(queue_, "resample", a.n), a.n, a.count, a.d, a.chains, a.first_step,
+    queue_.launch(warps_launch(queue_, "resample", a.n), a.n, a.count, a.d, a.members, a.chains, a.first_step,
                   a.rng.key(), a.z, a.energies, a.log_weights, a.states, a.best);
   }
 

@@ -47,9 +47,11 @@ struct ImportanceWeights {
 /// Gumbel arg-max over candidates: for each of n chains, its `count` consecutive candidates (numbers
 /// first_step …) in z [n·count, d], energies and log_weights [n·count] are taken into `states` [n] and the
 /// winner so far into best [n, d]. Gumbel noise by (chain, Purpose::resample, element = candidate number).
+/// Where `members` [n] are given, chain i's places in chains, states and best are members[i], no two alike.
 /// Moves n·count + n·d.
 struct Resample {
   size_t n = 0, count = 0, d = 0;
+  const uint32_t* members = nullptr;
   const Chain* chains = nullptr;
   uint32_t first_step = 0;
   Philox rng;

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "core/prior/standard_latent.h"
 #include "selftest/arrays.h"
 #include "selftest/inputs.h"
 #include "selftest/profile/workloads.h"
@@ -99,6 +100,38 @@ Workload target(size_t n, size_t d) {
           }};
 }
 
+Workload standard(size_t n, size_t d, Prior::Kind kind, const char* name) {
+  return {name, n, Precision::fp32, 0, [=](Device& device, const auto& measured) {
+            Prior prior = normal_prior(d);
+            prior.kind = kind;
+            prior.std = 1.5f;
+            prior.bound = 2;
+            const StandardLatent coordinates(device, prior);
+            const Array<float> u(device, normals(n * d, 1)), energies(device, normals(n, 2));
+            Array<float> z(device, n * d), gradients(device, normals(n * d, 3)), targets(device, n);
+            measured([&] {
+              coordinates.from_standard(n, u.data(), z.data());
+              coordinates.pull_back({1, 0.5, 10}, n, u.data(), z.data(), energies.data(), targets.data(),
+                                    gradients.data());
+            });
+          }};
+}
+
+Workload moved_rows(size_t n, size_t d) {
+  return {"rows copied, added and checked", n, Precision::fp32, 0, [=](Device& device, const auto& measured) {
+            const Array<float> from(device, normals(n * d, 1));
+            const Array<uint32_t> index(device, integers(n, 2, static_cast<uint32_t>(n)));
+            Array<float> to(device, n * d), sums(device, std::vector<float>(n / 4 * d));
+            Array<uint32_t> first(device, std::vector<uint32_t>{0xFFFFFFFF});
+            measured([&] {
+              const RowKernels& rows = *device.kernels().rows;
+              rows.copy({n, d, from.data(), d, index.data(), 0, 1, to.data(), d});
+              rows.add_groups({n, d, 0, 4, from.data(), sums.data()});
+              rows.not_finite({n, d, to.data(), first.data()});
+            });
+          }};
+}
+
 Workload hybrid(size_t n, size_t components, size_t d) {
   return {"hybrid update", n, Precision::fp32, 0, [=](Device& device, const auto& measured) {
             const size_t size = n * components * d;
@@ -147,7 +180,7 @@ Workload resampling(const Sizes& sizes, size_t n) {
                                             steps.data(), all, rng(), z.data()});
               kernels.resample->weights({q.view(), normal_prior(d), 0.1, 1, 1, rows.data(), all, z.data(),
                                          energies.data(), weights.data()});
-              kernels.resample->choose({n, kCandidates, d, of_chains.data(), 0, rng(), z.data(),
+              kernels.resample->choose({n, kCandidates, d, nullptr, of_chains.data(), 0, rng(), z.data(),
                                         energies.data(), weights.data(), states.data(), best.data()});
             });
           }};
@@ -217,6 +250,9 @@ std::vector<Workload> sampler_updates(const Sizes& sizes, size_t n) {
           adam(n, d),
           metropolis(n, d),
           target(n, d),
+          standard(n, d, Prior::Kind::normal, "standard coordinates"),
+          standard(n, d, Prior::Kind::truncated_normal, "standard coordinates, truncated"),
+          moved_rows(n, d),
           hybrid(n, sizes.components, d),
           resampling(sizes, n),
           mixture(sizes, n),
