@@ -60,6 +60,7 @@ Napi::Value inventories(const Napi::CallbackInfo& info) {
 Napi::Function DeviceObject::define(Napi::Env env) {
   return DefineClass(env, "NativeDevice",
                      {InstanceMethod<&DeviceObject::probe>("probe", napi_enumerable),
+                      InstanceMethod<&DeviceObject::memory>("memory", napi_enumerable),
                       InstanceMethod<&DeviceObject::dispose_it>("dispose", napi_enumerable)});
 }
 
@@ -90,6 +91,22 @@ Napi::Value DeviceObject::probe(const Napi::CallbackInfo& info) {
         Napi::Object result = Napi::Object::New(env);
         result.Set("kernels", static_cast<double>(found->kernels));
         result.Set("images", images);
+        return result;
+      };
+    };
+    return Environment::of(info.Env()).start({}, Napi::Value(), work);
+  });
+}
+
+Napi::Value DeviceObject::memory(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto work = [device = live()](Job&) -> MakeValue {
+      const auto found = device->reference->get().memory();
+      if (!found) return [](Napi::Env env) { return env.Null(); };
+      return [found](Napi::Env env) -> Napi::Value {
+        Napi::Object result = Napi::Object::New(env);
+        result.Set("free", static_cast<double>(found->free));
+        result.Set("total", static_cast<double>(found->total));
         return result;
       };
     };

@@ -25,6 +25,7 @@ class DeviceObject : public NativeObject<DeviceObject, CountedDevice> {
 
  private:
   Napi::Value probe(const Napi::CallbackInfo& info);
+  Napi::Value memory(const Napi::CallbackInfo& info);
   void dispose_it(const Napi::CallbackInfo& info) { dispose(info); }
 };
 

@@ -110,6 +110,13 @@ std::optional<Probe> CudaDevice::probe() {
   return result;
 }
 
+std::optional<DeviceMemory> CudaDevice::memory() {
+  const Current current(context_);
+  size_t free = 0, total = 0;
+  TR0N_CUDA(context_, cuMemGetInfo_v2, &free, &total);
+  return DeviceMemory{free, total};
+}
+
 std::shared_ptr<CudaDevice> cuda_device(int index) {
   static std::mutex mutex;
   static auto* devices = new std::map<int, std::weak_ptr<CudaDevice>>;

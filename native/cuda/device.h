@@ -32,6 +32,7 @@ class CudaDevice final : public Device {
   void copy(void* to, const void* from, size_t bytes) override;
   std::unique_ptr<Recording> record(const std::function<void()>& calls) override;
   std::optional<Probe> probe() override;
+  std::optional<DeviceMemory> memory() override;
 
   const Context& context() const { return context_; }
   const DeviceQueue& queue() const { return parts_->queue; }

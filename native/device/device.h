@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,6 +23,12 @@ class Recording {
 struct Probe {
   std::map<std::string, std::string> images;  ///< what was loaded, by file: "sm_89", "compute_80 (PTX)"
   size_t kernels = 0;                         ///< that were found in them
+};
+
+/// Bytes of a device's memory.
+struct DeviceMemory {
+  uint64_t free = 0;  ///< that nobody has now, other processes included
+  uint64_t total = 0;
 };
 
 /// A place that has memory and an implementation of device/kernels.h. Core code reaches a device only through
@@ -60,6 +67,9 @@ class Device {
   /// Loads every kernel of this build, runs the smallest one and checks its numbers. Throws what goes wrong,
   /// ERR_KERNEL_FAILED where the numbers are not right. Nothing where there is nothing to load.
   virtual std::optional<Probe> probe() { return std::nullopt; }
+
+  /// Of memory of its own, as the driver tells it; nothing where that is the host's.
+  virtual std::optional<DeviceMemory> memory() { return std::nullopt; }
 };
 
 /// The CPU, always there. Defined in cpu/.

@@ -202,6 +202,9 @@ onDevices("opening a device", (device) => {
     assert.equal(native().counters().openGpus, device === "cpu" ? 0 : 1);
     const probe = await opened.probe().promise;
     assert.equal(probe === null, device === "cpu");
+    const memory = await opened.memory().promise;
+    assert.equal(memory === null, device === "cpu");
+    if (memory) assert.ok(memory.free > 0 && memory.free <= memory.total, JSON.stringify(memory));
     const translator = new Translator({ condition: 3, latent: 2, device, seed: 1 });
     assert.equal(translator.device, wanted);
     opened.dispose();

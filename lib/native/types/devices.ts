@@ -10,6 +10,8 @@ export interface NativeDevice {
     /** By file: "sm_89" or "compute_80 (PTX)". */
     readonly images: Readonly<Record<string, string>>;
   } | null>;
+  /** Bytes of its own memory as the driver tells them; null where that is the host's. */
+  memory(): NativeJob<{ readonly free: number; readonly total: number } | null>;
   dispose(): void;
 }
 
