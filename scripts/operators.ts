@@ -5,7 +5,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { constantOperators, rules } from "../lib/onnx/rules/index.js";
+import { hasForm, poorOnWebgpu } from "../lib/onnx/targets/forms.js";
+import { hasKernel, kernelSets, kernelsOf } from "../lib/onnx/targets/kernels.js";
 import { canonicalOpset, oldestOpset } from "../lib/onnx/upgrade.js";
+import { formNames } from "./operators/forms.js";
 
 const page = fileURLToPath(new URL("../docs/operators.md", import.meta.url));
 
@@ -42,6 +45,41 @@ const notes: Record<string, string> = {
   "TopK Unique": "of the values; the indices are constant",
 };
 
+/** What became of the forms on WebGPU: scripts/operators/webgpu.ts writes it. */
+const webgpuForms = JSON.parse(
+  readFileSync(new URL("operators/webgpu-forms.json", import.meta.url), "utf8"),
+) as Record<string, string>;
+
+/** Forms that are not taken on a target, and what is instead. */
+const insteadOf: Record<"cuda" | "webgpu", Record<string, string>> = {
+  cuda: {
+    "ConvTranspose with uneven pads": "even pads, then cut",
+    "MaxPool with indices": "the first of equals by comparisons",
+  },
+  webgpu: {
+    "Conv of 6 channels to 4": "channels padded to 8",
+    "ConvTranspose in groups of 1": "a second channel of zeros",
+    "MaxPool with indices": "the first of equals by comparisons",
+    "Resize with antialias": "products with constant matrices",
+  },
+};
+
+/** In which operator sets a target runs an operator, and what is done where it does not. */
+function support(target: "cuda" | "webgpu", opType: string): string {
+  const sets = kernelSets(target, opType);
+  const poor = target === "webgpu" && poorOnWebgpu.has(opType);
+  if (hasKernel(target, opType, canonicalOpset) && !poor) return sets || "as Cast";
+  if (hasForm(target, opType)) return "spelled out";
+  return sets === "" ? "CPU" : sets;
+}
+
+function formRow(name: string): string {
+  const cuda = insteadOf.cuda[name];
+  const webgpu = insteadOf.webgpu[name];
+  const said: Record<string, string> = { runs: "runs", cpu: "CPU", fails: "fails", wrong: "wrong" };
+  return `| ${name} | runs | ${cuda ?? "listed"} | ${said[webgpuForms[name]!]!}${webgpu ? `: ${webgpu}` : ""} |`;
+}
+
 /** The page as it should be. */
 export function operatorsPage(): string {
   const noteOf = new Map<string, string>();
@@ -50,7 +88,12 @@ export function operatorsPage(): string {
       if (!rules.has(name)) throw new Error(`there is a note on ${name}, which has no rule`);
       noteOf.set(name, note);
     }
-  const rows = [...rules.keys()].sort().map((name) => `| ${name} | ${noteOf.get(name) ?? ""} |`);
+  const rows = [...rules.keys()]
+    .sort()
+    .map(
+      (name) =>
+        `| ${name} | ${noteOf.get(name) ?? ""} | ${support("cuda", name)} | ${support("webgpu", name)} |`,
+    );
   return `# Operators
 
 Made by \`npx tsx scripts/operators.ts\` from the rules in lib/onnx/rules; do not edit.
@@ -61,9 +104,25 @@ stops a gradient, before anything runs.
 
 ## With a gradient (${rules.size})
 
-| operator | notes |
-| --- | --- |
+The columns cuda and webgpu tell in which operator sets the provider has a kernel. Graphs for them are brought back to operator
+set ${canonicalOpset} where they can be. "Spelled out": the graph gets other operators instead, which run there. "CPU": the
+node falls to the CPU. On the CPU everything runs.
+
+- webgpu: ${kernelsOf("webgpu")}, with the CPU's numbers (scripts/operators/webgpu.ts). That is not a GPU.
+- cuda: ${kernelsOf("cuda")}. Nothing of it was run (scripts/operators/cuda.ts).
+
+| operator | notes | cuda | webgpu |
+| --- | --- | --- | --- |
 ${rows.join("\n")}
+
+## Forms
+
+What gradients and rewrites emit beyond an operator's plainest use, and what is taken where it does not run. Of WebGPU
+${[...poorOnWebgpu].map(([name, why]) => `${name} (${why})`).join(", ")} are spelled out although there are kernels.
+
+| form | cpu | cuda | webgpu |
+| --- | --- | --- | --- |
+${formNames.map(formRow).join("\n")}
 
 ## Constant almost everywhere (${constantOperators.size})
 

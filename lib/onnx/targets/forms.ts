@@ -35,6 +35,13 @@ export function formOf(target: Target, node: Node, opset: number, shapes: Shapes
   return hasKernel(target, node.opType, opset) ? null : spelling;
 }
 
+/** Whether an operator can be spelled out in others that a target runs. */
+export function hasForm(target: Target, opType: string): boolean {
+  // It is spelled by the node's own indices, which only differentiation can use.
+  if (opType === "Unique" || (opType === "Acos" && !hasKernel(target, "Asin", 18))) return false;
+  return forms.has(opType) || spellingOfRule(opType) !== undefined;
+}
+
 /** Whether a node works on the numbers of a network; whole numbers are shapes and indices, which may stay on the CPU. */
 function isComputed(node: Node, shapes: Shapes): boolean {
   const types = [node.inputs[0], node.outputs[0]].map((name) => shapes.elemType(name ?? ""));
@@ -145,7 +152,10 @@ define("Or", ({ b, x }) => b.op("Not", [b.op("And", [b.op("Not", [x[0]!]), b.op(
 define("Sin", ({ b, x: [x] }) => wave(b, x!, 0));
 define("Cos", ({ b, x: [x] }) => wave(b, x!, 0.5));
 define("Tan", ({ b, x: [x] }) => b.op("Div", [wave(b, x!, 0), wave(b, x!, 0.5)]));
-define("Acos", ({ b, x: [x] }) => b.op("Sub", [b.scalar(Math.PI / 2, x!), b.op("Asin", [x!])]));
+define("Acos", ({ b, x: [x], target, fail }) => {
+  if (!hasForm(target, "Acos")) throw fail("there is no Asin either");
+  return b.op("Sub", [b.scalar(Math.PI / 2, x!), b.op("Asin", [x!])]);
+});
 
 /** π in parts, of which products with small whole numbers are exact. */
 const partsOfPi = [3.140625, 0.0009670257568359375, 6.2771141529083252e-7];

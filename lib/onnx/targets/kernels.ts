@@ -1,5 +1,4 @@
 /** Which operators a target runs, as far as a table tells: what forms are chosen by, and what is told before anything runs. */
-import type { Node } from "../graph.js";
 import { cudaKernels } from "./cuda-kernels.js";
 import type { KernelTable } from "./kernel-table.js";
 import type { Target } from "./target.js";
@@ -25,9 +24,17 @@ const tables: Readonly<Record<Exclude<Target, "cpu">, Ranges>> = {
   webgpu: read(webgpuKernels),
 };
 
+/** Operators for which the runtime itself puts others, on every target. */
+const inlined = new Set(["CastLike"]);
+
+/** What the table of a target is of. */
+export function kernelsOf(target: Exclude<Target, "cpu">): string {
+  return target === "cuda" ? cudaKernels.of : webgpuKernels.of;
+}
+
 /** Whether a target has a kernel for a standard operator in models of an operator set. Of the CPU everything is believed. */
 export function hasKernel(target: Target, opType: string, opset: number): boolean {
-  if (target === "cpu") return true;
+  if (target === "cpu" || inlined.has(opType)) return true;
   return (tables[target].get(opType) ?? []).some(([from, to]) => opset >= from && opset <= to);
 }
 
@@ -36,9 +43,4 @@ export function kernelSets(target: Exclude<Target, "cpu">, opType: string): stri
   return (tables[target].get(opType) ?? [])
     .map(([from, to]) => (from === to ? `${from}` : `${from}–${to}`))
     .join(", ");
-}
-
-/** Operators that only select or reshape, or that no provider need run: they are not worth a kernel of their own. */
-export function isStandard(node: Node): boolean {
-  return node.domain === "" || node.domain === "ai.onnx";
 }

@@ -9,7 +9,7 @@ import type { Steps } from "../steps.js";
 import { DataType } from "../tensors.js";
 
 /** The operator set of the forms for GPUs. */
-export const loweredOpset = 18;
+const loweredOpset = 18;
 
 /** Operators of newer sets, which have no older spelling of the same name. */
 const introduced: ReadonlyMap<string, number> = new Map(

@@ -10,7 +10,7 @@ import type { Steps } from "../steps.js";
 import type { Target } from "./target.js";
 
 /** The spelling wanted for a node; null to leave it as it is. */
-export type Choice = (node: Node, shapes: Shapes) => Spelling | null;
+type Choice = (node: Node, shapes: Shapes) => Spelling | null;
 
 /** A spelling may use operators that are spelled out themselves, so deep. */
 const rounds = 4;
