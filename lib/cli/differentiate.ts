@@ -1,7 +1,7 @@
 import { checkWritable } from "../base/atomic-write.js";
 import { differentiateSimplified } from "../model/differentiate.js";
 import { modelSource, readGraph } from "../model/source.js";
-import { gradientPaths, isFloat, type ValueInfo } from "../onnx/index.js";
+import { gradientPaths, isFloat, targets, type ValueInfo } from "../onnx/index.js";
 import { writeModel } from "../model/write.js";
 import type { Command } from "./command.js";
 import { withoutPath } from "./inspect.js";
@@ -24,6 +24,11 @@ export const differentiateCommand: Command = {
       value: "N",
       help: "fix a symbolic batch to N rows (default: it stays symbolic)",
     },
+    device: {
+      type: "string",
+      value: "KIND",
+      help: "cpu, cuda or webgpu: take operators and forms that ONNX Runtime runs there (default: cpu, which runs anywhere)",
+    },
     "no-simplify": { type: "boolean", help: "do not fold the model by ONNX Runtime's optimiser first" },
     "allow-random": {
       type: "boolean",
@@ -45,7 +50,7 @@ export const differentiateCommand: Command = {
     await checkWritable(out);
     const { graph: result, kept } = await differentiateSimplified(
       graph,
-      { wrt, outputs, allowRandom: args.flag("allow-random") },
+      { wrt, outputs, allowRandom: args.flag("allow-random"), target: args.choice("device", targets) },
       { name: path, simplify: !args.flag("no-simplify"), batch, signal },
     );
     const { bytes, external } = await writeModel(out, result, { signal });

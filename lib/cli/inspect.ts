@@ -1,11 +1,18 @@
 import { formatOf, loadModel, type TorchModel } from "../model/model.js";
 import type { ValueInfo as ModelValue } from "../model/interface.js";
 import { modelSource, readGraph } from "../model/source.js";
+import { ModelError } from "../base/errors.js";
 import {
+  differentiateGraph,
+  graphToRun,
   inspectGraph,
   isVacuous,
+  tabledPlacement,
   typeName,
   type GradientPath,
+  type Graph,
+  type GraphPlacement,
+  type Target,
   type GraphSummary,
   type ValueInfo,
 } from "../onnx/index.js";
@@ -30,6 +37,11 @@ export const inspectCommand: Command = {
     },
     outputs: { type: "string", value: "y", help: "outputs it is taken of (default: all float outputs)" },
     "no-simplify": { type: "boolean", help: "look at the model as it is, not as ONNX Runtime folds it" },
+    device: {
+      type: "string",
+      value: "KIND",
+      help: "cuda or webgpu: tell which nodes of the model and of its gradient would fall to the CPU there",
+    },
     "allow-code": {
       type: "boolean",
       help: "trust the TorchScript file: its code may do more than compute",
@@ -38,7 +50,7 @@ export const inspectCommand: Command = {
   notes:
     "Of an ONNX model nothing is run: operations and memory follow from shapes, two operations for each multiply-add and one for each " +
     "element of anything else. A symbolic batch counts as one row. Memory is that of values alive at the same time in the " +
-    "file's order; weights are listed apart. " +
+    "file's order; weights are listed apart. --device goes by tables of kernels (docs/operators.md), so it needs no GPU. " +
     "TorchScript declares no shapes: it is run on a few rows of zeros to find them, once its operators are known to only compute.",
   run: async (args, { signal }) => {
     const path = args.positionals[0]!;
@@ -52,6 +64,8 @@ export const inspectCommand: Command = {
       : await simplifyGraph(graph, path, signal);
     const options = { wrt: args.list("wrt"), outputs: args.list("outputs") };
     const summary = inspectGraph(graph, simplified.graph, options);
+    const device = args.choice("device", gpus);
+    const placement = device && placements(simplified.graph, device, options);
     const inputs = summary.inputs.map(value);
     const outputs = summary.outputs.map(value);
     const rows = (values: typeof inputs): string[][] =>
@@ -61,7 +75,14 @@ export const inspectCommand: Command = {
         shape ? `[${shape.join(", ")}]` : "unknown shape",
       ]);
     return {
-      json: { file: path, ...summary, inputs, outputs, simplified: simplified.kept === null },
+      json: {
+        file: path,
+        ...summary,
+        inputs,
+        outputs,
+        simplified: simplified.kept === null,
+        ...(placement ? { placement } : {}),
+      },
       text: [
         `${path}: ONNX, opset ${summary.opset}, ${summary.parameters.toLocaleString("en")} parameters`,
         "",
@@ -77,14 +98,55 @@ export const inspectCommand: Command = {
         ...costLines(summary.cost),
         "",
         ...gradientLines(summary),
+        ...(placement ? ["", ...placementLines(placement)] : []),
       ].join("\n"),
     };
   },
 };
 
+const gpus = ["cuda", "webgpu"] as const;
+
+/** Where a model's nodes would run, forwards and with the gradient; null for a gradient that there is not. */
+interface Placements {
+  device: Target;
+  forward: GraphPlacement;
+  withGradient: GraphPlacement | null;
+}
+
+function placements(
+  graph: Graph,
+  device: Target,
+  options: { wrt?: string[]; outputs?: string[] },
+): Placements {
+  const forward = tabledPlacement(graphToRun(graph, device), device);
+  try {
+    const both = differentiateGraph(graph, { ...options, allowRandom: true, target: device });
+    return { device, forward, withGradient: tabledPlacement(both, device) };
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    return { device, forward, withGradient: null };
+  }
+}
+
+function placementLines({ device, forward, withGradient }: Placements): string[] {
+  const lines = (what: string, { nodes, onCpu, failing, copies }: GraphPlacement): string[] => {
+    const told = [...onCpu, ...failing];
+    if (told.length === 0) return [`On ${device}, ${what}: all of ${nodes} nodes run there.`];
+    return [
+      `On ${device}, ${what}: ${onCpu.length} of ${nodes} nodes fall to the CPU, with ${copies} copies in each run` +
+        (failing.length > 0 ? `; ${failing.length} cannot run at all` : ""),
+      ...told.map(
+        ({ opType, name, heavy, why }) =>
+          `  ${opType} ${JSON.stringify(name)}: ${why}${heavy ? "; heavy" : ""}`,
+      ),
+    ];
+  };
+  return [...lines("forward", forward), ...(withGradient ? lines("forward and gradient", withGradient) : [])];
+}
+
 /** libtorch differentiates all of its operators; what stops a gradient are the model's own detach() and no_grad(). */
 async function inspectTorchScript(path: string, args: Arguments, signal: AbortSignal): Promise<Result> {
-  for (const option of ["wrt", "outputs"] as const)
+  for (const option of ["wrt", "outputs", "device"] as const)
     if (args.text(option) !== undefined)
       throw args.wrong(option, "an ONNX model to look at", `${path}, which is TorchScript`);
   using model = (await loadModel(path, { allowCode: args.flag("allow-code"), signal })) as TorchModel;

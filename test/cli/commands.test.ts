@@ -4,7 +4,7 @@ import { copyFile, mkdir, readFile, readdir, stat, writeFile } from "node:fs/pro
 import { writeImages } from "../../lib/image/grid.js";
 import { readImage } from "../../lib/image/read.js";
 import { loadModel } from "../../lib/model/model.js";
-import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
+import { Builder, DataType, decodeModel, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import { tensor } from "../../lib/base/tensor.js";
 import { tr0n, workplace } from "../support/cli.js";
 
@@ -123,6 +123,43 @@ describe("command line, commands", () => {
     const { out } = await tr0n(["inspect", place.path("f.onnx")]);
     assert.match(out, /opset 17, 26 parameters/);
     assert.match(out, /image +float32 +\[batch, 3, 1, 2\]/);
+  });
+
+  it("inspect and differentiate for a GPU", async () => {
+    interface Placed {
+      nodes: number;
+      onCpu: { opType: string; heavy: boolean; why: string }[];
+      copies: number;
+    }
+    const given = await done(["inspect", place.path("f.onnx"), "--device", "webgpu"]);
+    const { forward, withGradient } = given["placement"] as { forward: Placed; withGradient: Placed };
+    assert.deepEqual([forward.onCpu, forward.copies, withGradient.onCpu], [[], 0, []]);
+    assert.ok(withGradient.nodes > forward.nodes);
+    const b = new Builder(emptyGraph("det"));
+    b.output("y", b.op("Tanh", [b.op("Asinh", [b.input("x", 1, ["batch", 3])])]));
+    await writeFile(place.path("asinh.onnx"), encodeModel(b.graph));
+    const { out } = await tr0n(["inspect", place.path("asinh.onnx"), "--device", "cuda"]);
+    assert.match(
+      out,
+      /On cuda, forward: 1 of 2 nodes fall to the CPU, with 1 copies in each run\n {2}Asinh ".*": cuda has no kernel/,
+    );
+    assert.match(
+      (await tr0n(["inspect", place.path("asinh.onnx"), "--device", "webgpu"])).out,
+      /On webgpu, forward: all of 2/,
+    );
+    const wrong = await tr0n(["inspect", place.path("f.onnx"), "--device", "tpu"]);
+    assert.match(wrong.error, /--device: expected one of cuda, webgpu, got "tpu"/);
+
+    const formed = [
+      "differentiate",
+      place.path("f.onnx"),
+      "-o",
+      place.path("webgpu.onnx"),
+      "--device",
+      "webgpu",
+    ];
+    assert.deepEqual((await done(formed))["outputs"], ["logits", "grad_image"]);
+    assert.equal(decodeModel(await readFile(place.path("webgpu.onnx"))).opsets.get(""), 18);
   });
 
   it("differentiate", async () => {
