@@ -1,5 +1,7 @@
 /** What a pipeline is made of: links, each an ONNX graph or a TorchScript model, and how they run as segments. */
 import { differentiateSimplified } from "./differentiate.js";
+import type { Decision } from "../base/decisions.js";
+import type { MaxBatch } from "./batch-size.js";
 import type { OnnxModel } from "./model.js";
 import type { NativeOnnxSegment } from "../native/types/pipeline.js";
 import type { ModelDeviceId } from "../native/types/devices.js";
@@ -18,7 +20,9 @@ export interface PipelineOptions {
   /** Rows that its models were exported for; 0 where that is open. */
   fixedBatch: number;
   /** Upper bound for the rows of one run. */
-  maxBatch: number;
+  maxBatch: MaxBatch;
+  /** Told what "auto" came to. */
+  decided?: (decision: Decision) => void;
   /** Opens a session with one thread on a device, and owns it. */
   open: (graph: Graph, name: string, device: ModelDeviceId) => Promise<NativeSession>;
   /** Rows on which the models in it must give what they give by themselves. */

@@ -155,12 +155,12 @@ export class Pipeline {
    * @throws ModelError ERR_OUTPUTS_DIFFER where a model gives something else here than by itself
    */
   async rowMap(options: PipelineOptions): Promise<NativeRowMap> {
-    const { name, fixedBatch, maxBatch, open, probe } = options;
+    const { name, fixedBatch, open, probe } = options;
     const [only] = this.links;
     if (this.links.length !== 1 || only?.kind !== "graph") {
       const { segments, rows, last } = await this.segments(this.links, false, options);
-      const facts = await this.facts(segmentSessions(segments), { fixedBatch, maxBatch });
-      const map = callNative(() => native().createRowMap({ name, segments, fixedBatch, maxBatch, ...facts }));
+      const facts = await this.facts(segmentSessions(segments), options);
+      const map = callNative(() => native().createRowMap({ name, segments, fixedBatch, ...facts }));
       if (last) {
         const [got] = await runJob("checking models", this.signal, () => map.run(rows.data, rows.shape[0]!));
         await checkSame({ data: got!.data, shape: last.result.shape }, last.result, last);
@@ -170,7 +170,7 @@ export class Pipeline {
     const { graph, inputShape, output } = only;
     const session = await open(await graphAsRun(graph, this.signal), name, only.device);
     await checkLink(only, session, await probe.rows(fixedBatch), {}, probe, name);
-    const facts = await this.facts([session], { fixedBatch, maxBatch });
+    const facts = await this.facts([session], options);
     const map = callNative(() =>
       native().createRowMap({
         session,
@@ -178,7 +178,6 @@ export class Pipeline {
         inputShape,
         outputs: [output],
         fixedBatch,
-        maxBatch,
         ...facts,
       }),
     );
@@ -199,7 +198,7 @@ export class Pipeline {
     options: PipelineOptions,
     differentiated?: () => void,
   ): Promise<NativeObjective> {
-    const { name, fixedBatch, maxBatch, open, probe } = options;
+    const { name, fixedBatch, open, probe } = options;
     const head = this.links.at(-1);
     if (head?.kind !== "graph") throw new Tr0nError("ERR_INTERNAL", `${name}: it does not end in an energy`);
     const { graph, inputShape, output: energyOutput } = head;
@@ -231,7 +230,7 @@ export class Pipeline {
       ...(gradientSession ? [gradientSession] : []),
       ...segmentSessions(before.segments),
     ];
-    const facts = await this.facts(sessions, { fixedBatch, maxBatch });
+    const facts = await this.facts(sessions, options);
     const objective = callNative(() =>
       native().createObjective({
         segments: before.segments,
@@ -244,7 +243,6 @@ export class Pipeline {
         inputShape,
         conditionShape: [conditionSize],
         fixedBatch,
-        maxBatch,
         ...facts,
       }),
     );
@@ -256,10 +254,10 @@ export class Pipeline {
   /** What decides in which blocks rows run through all links, of which these are the sessions. */
   facts(
     sessions: readonly NativeSession[],
-    limits: { fixedBatch: number; maxBatch: number },
-  ): Promise<NativeRowFacts> {
+    { name, fixedBatch, maxBatch, decided }: PipelineOptions,
+  ): Promise<NativeRowFacts & { maxBatch: number }> {
     return rowFacts({
-      ...limits,
+      ...{ name, fixedBatch, maxBatch, decided },
       signal: this.signal,
       sessions,
       graphs: this.links.flatMap((link) => (link.kind === "graph" ? [link.graph] : [])),

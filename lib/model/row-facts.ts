@@ -1,4 +1,6 @@
 /** What decides in which blocks the rows of a pipeline run: what a row costs, and the name of a rule found earlier. */
+import type { Decision } from "../base/decisions.js";
+import { batchSize, type MaxBatch } from "./batch-size.js";
 import { recallRules, ruleKey } from "./block-rules.js";
 import type { NativeRowFacts, NativeSegment } from "../native/types/pipeline.js";
 import type { NativeSession } from "../native/types/models.js";
@@ -20,23 +22,28 @@ export async function rowFacts(run: {
   sessions: readonly NativeSession[];
   torch: readonly (string | undefined)[];
   rest: unknown;
+  /** What messages call the pipeline. */
+  name: string;
   fixedBatch: number;
-  maxBatch: number;
+  maxBatch: MaxBatch;
+  decided?: ((decision: Decision) => void) | undefined;
   signal?: AbortSignal | undefined;
-}): Promise<NativeRowFacts> {
-  const { graphs, fixedBatch, maxBatch } = run;
+}): Promise<NativeRowFacts & { maxBatch: number }> {
+  const { graphs, fixedBatch } = run;
   // There is nothing to decide.
-  if (fixedBatch > 0 || maxBatch === 1) return {};
+  if (fixedBatch > 0) return { maxBatch: fixedBatch };
+  const maxBatch = await batchSize(run.name, run.maxBatch, run.sessions, run);
+  if (maxBatch === 1) return { maxBatch };
   let [rowFlops, callNodes, weightBytes] = [0, 0, 0];
   for (const graph of graphs) {
     rowFlops += (await countedFlops(graph, run.signal)) ?? unknownFlops;
     callNodes += graph.nodes.length;
     weightBytes += graphWeightBytes(graph);
   }
-  const facts = { rowFlops, callNodes, weightBytes };
+  const facts = { rowFlops, callNodes, weightBytes, maxBatch };
   const parts = [...run.sessions.map(sessionFingerprint), ...run.torch];
   if (parts.includes(undefined)) return facts;
-  const key = ruleKey([parts, run.rest, maxBatch, facts]);
+  const key = ruleKey([parts, run.rest, maxBatch, { rowFlops, callNodes, weightBytes }]);
   await recallRules(key);
   return { ...facts, ruleKey: key };
 }

@@ -17,10 +17,12 @@ import {
   fillExternal,
   inlineExternal,
   placeExternal,
+  rowBytesSteps,
   sharedProductBytes,
   tensorBytes,
   type Graph,
 } from "../onnx/index.js";
+import { rememberMemory } from "./batch-size.js";
 import { inSlices } from "./slices.js";
 import { checkedLocation, checkedWeights } from "./checked-file.js";
 
@@ -155,6 +157,8 @@ export async function openGraph(
     fingerprint?: boolean;
     /** How it runs; default: on the CPU. */
     place?: ModelPlace;
+    /** Find out what a row's values take: batchSize() will ask. */
+    measure?: boolean;
   },
 ): Promise<NativeSession> {
   const { place = onCpu } = options;
@@ -177,5 +181,9 @@ export async function openGraph(
     ),
   );
   if (fingerprint !== undefined) fingerprints.set(session, fingerprint);
+  if (options.measure) {
+    const { bytes: rowBytes } = await inSlices(options.what, rowBytesSteps(graph), options.signal);
+    rememberMemory(session, { device: place.device, rowBytes });
+  }
   return session;
 }

@@ -16,6 +16,6 @@ export function checkMemory(what: string, bytes: number): void {
     );
 }
 
-function gigabytes(bytes: number): string {
+export function gigabytes(bytes: number): string {
   return `${(bytes / 1e9).toPrecision(3)} GB`;
 }

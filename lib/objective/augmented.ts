@@ -34,8 +34,7 @@ export async function augmentedObjective(
   makeObjective: () => Promise<NativeObjective>,
   stop: AbortSignal,
 ): Promise<NativeObjective> {
-  const { fixedBatch, maxBatch, open } = options;
-  const limits = { fixedBatch, maxBatch };
+  const { fixedBatch, open } = options;
   const segments = await generator.asSegments(gradient, options);
   const graph = augmentGraph(augment, imageShape, { range });
   const objective = await makeObjective();
@@ -44,7 +43,7 @@ export async function augmentedObjective(
     ? await open(await transposed(graph), "augmentation (backward)", generator.device)
     : null;
   const sessions = [...segmentSessions(segments), augmentation, ...(transpose ? [transpose] : [])];
-  const facts = await generator.facts(sessions, limits);
+  const facts = await generator.facts(sessions, options);
   const config = {
     generator: segments,
     imageShape,
@@ -52,7 +51,7 @@ export async function augmentedObjective(
     augment: augmentation,
     transpose,
     objective,
-    ...limits,
+    fixedBatch,
     ...facts,
   };
   const augmented = callNative(() => native().createAugmentedObjective(config));

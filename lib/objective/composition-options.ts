@@ -18,6 +18,7 @@ import { checkStages, type Stage } from "./stages.js";
 import { check } from "../options/check.js";
 import {
   byHand,
+  either,
   integer,
   notInFile,
   number,
@@ -120,8 +121,10 @@ export const compositionOptions = object({
         "With crossEntropy() a function gives probabilities.",
     },
   ),
-  maxBatch: option(integer({ min: 1, max: 4096 }), "rows of one run of a model", {
-    more: "Does not change results.",
+  maxBatch: option(either(integer({ min: 1, max: 4096 }), words("auto")), "rows of one run of a model", {
+    more:
+      'Does not change results on the CPU. "auto": as many as fit into the memory that the device has free, by what the values of a row ' +
+      "take with the gradient's; 64 where the device does not tell (WebGPU).",
     default: 64,
   }),
   device: deviceOption,

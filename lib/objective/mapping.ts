@@ -6,6 +6,7 @@ import type { NativeRowMap } from "../native/types/pipeline.js";
 import type { Density } from "../latent/kinds/kind.js";
 import type { Model } from "../model/interface.js";
 import { loadedModel } from "../model/model.js";
+import type { MaxBatch } from "../model/batch-size.js";
 import { ReferenceRuns } from "../model/output-guard.js";
 import { Pipeline } from "../model/pipeline.js";
 import { knownElementCount, type Tensor } from "../base/tensor.js";
@@ -16,7 +17,7 @@ export async function openMapping(
   mapping: Model,
   base: Density,
   dim: number,
-  maxBatch: number,
+  maxBatch: MaxBatch,
   place: ModelPlace,
   opened: { dispose(): void }[],
 ): Promise<NativeRowMap> {
@@ -49,7 +50,13 @@ export async function openMapping(
       open: async (graph, name, device) =>
         keep(
           await openGraph(graph, {
-            ...{ threads: 1, name, what: "opening a session", fingerprint: true },
+            ...{
+              threads: 1,
+              name,
+              what: "opening a session",
+              fingerprint: true,
+              measure: maxBatch === "auto",
+            },
             place: { ...place, device },
           }),
         ),

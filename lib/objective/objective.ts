@@ -80,7 +80,9 @@ export class Objective {
     this.made = new MadeOnce(opened);
     this.place = options.place ?? onCpu;
     this.joining = new Joining(assembly, options.stages, this.place.device);
-    this.sessions = new Sessions(this.made, options.maxBatch, this.place);
+    this.sessions = new Sessions(this.made, options.maxBatch, this.place, (told) =>
+      options.decisions.add(told),
+    );
     this.generator = assembly.generator;
     this.encoder = assembly.encoder.model;
     this.stages = options.stages;

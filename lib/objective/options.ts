@@ -1,4 +1,5 @@
 /** What an objective is made of. */
+import type { MaxBatch } from "../model/batch-size.js";
 import type { Decisions } from "../base/decisions.js";
 import type { Images } from "../base/image.js";
 import type { OnOpening } from "../base/opening.js";
@@ -31,7 +32,7 @@ export interface ObjectiveOptions {
   pairEncoderKind?: EncoderKind;
   /** The numbers of black and of white; found out where they are not given. */
   generatorRange?: Range;
-  maxBatch: number;
+  maxBatch: MaxBatch;
   /** Where models run that were loaded without a device of their own, and how; default: the CPU. */
   place?: ModelPlace;
   /** Takes down what is decided. */

@@ -1,4 +1,6 @@
 /** How an objective's pipelines open their sessions. */
+import type { Decision } from "../base/decisions.js";
+import type { MaxBatch } from "../model/batch-size.js";
 import type { ModelPlace } from "../native/placement.js";
 import type { NativeSession } from "../native/types/models.js";
 import type { Probe } from "../model/output-guard.js";
@@ -19,16 +21,19 @@ export interface Opening {
 export class Sessions {
   constructor(
     private readonly made: MadeOnce,
-    private readonly maxBatch: number,
+    private readonly maxBatch: MaxBatch,
     private readonly place: ModelPlace,
+    private readonly decided: (decision: Decision) => void,
   ) {}
 
   /** Sessions of the pipeline's own. */
   own({ name, fixedBatch, probe, signal }: Opening): PipelineOptions {
-    const how = { threads: 1, what: "opening a session", fingerprint: true, signal };
+    const measure = this.maxBatch === "auto";
+    const how = { threads: 1, what: "opening a session", fingerprint: true, measure, signal };
     const open: PipelineOptions["open"] = async (graph, session, device): Promise<NativeSession> =>
       this.made.keep(await openGraph(graph, { ...how, name: session, place: { ...this.place, device } }));
-    return { name, fixedBatch, maxBatch: this.maxBatch, open, probe };
+    const { maxBatch, decided } = this;
+    return { name, fixedBatch, maxBatch, decided, open, probe };
   }
 
   /** The energies alone and with the gradient share the sessions that they have in common, by the name of `what`. */

@@ -1,4 +1,5 @@
 /** What a graph costs, from its shapes alone: nothing runs. */
+import { fixBatch } from "./batch.js";
 import { ints, string } from "./attributes.js";
 import { nodeReads, sortGraph, subgraphs, type Graph, type Node } from "./graph.js";
 import { inlineFunctions } from "./inline.js";
@@ -55,6 +56,21 @@ export function* graphFlops(graph: Graph): Steps<{ flops: number; uncounted: boo
     uncounted ||= flops === null && (heavy.has(node.opType) || subgraphs(node).length > 0);
   }
   return { flops: total, uncounted };
+}
+
+/**
+ * {@link GraphCost.peakBytes} of one row, whatever batch a graph is declared for, and whether sizes of some values are not
+ * known and not part of it.
+ */
+export function* rowBytesSteps(graph: Graph): Steps<{ bytes: number; complete: boolean }> {
+  const ready = yield* upgradeSteps(inlineFunctions(fixBatch(graph, 1).graph));
+  yield;
+  sortGraph(ready);
+  const shapes = yield* inferSteps(ready);
+  const complete = ready.nodes.every(({ outputs }) =>
+    outputs.every((name) => name === "" || valueBytes(name, shapes) !== null),
+  );
+  return { bytes: peak(ready, shapes), complete };
 }
 
 /** Bytes of all constants, those in other files included. */

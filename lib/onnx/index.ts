@@ -52,7 +52,7 @@ export {
   type GradientPath,
   type GradientStop,
 } from "./gradient-paths.js";
-export { graphCost, graphFlops, graphWeightBytes, type GraphCost } from "./cost.js";
+export { graphCost, graphFlops, graphWeightBytes, rowBytesSteps, type GraphCost } from "./cost.js";
 export { inferShapes, Shapes, type TensorType } from "./shapes.js";
 export { inspectGraph, type GraphSummary } from "./inspect.js";
 export { upgradeGraph } from "./upgrade.js";

@@ -38,9 +38,10 @@ describe("command line, usage", () => {
   });
 
   it("says how many rows of a model run at once", async () => {
-    const run = async (line: Record<string, string>): Promise<number | undefined> =>
+    const run = async (line: Record<string, string>): Promise<number | "auto" | undefined> =>
       (await readRun(new Arguments("sample", line, []))).maxBatch;
     assert.equal(await run({ "max-batch": "7" }), 7);
+    assert.equal(await run({ "max-batch": "auto" }), "auto");
     assert.equal(await run({}), undefined);
   });
 

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { loadModel, Tr0n, type Decision } from "../../lib/index.js";
+import { batchSize, fittingRows, rememberMemory } from "../../lib/model/batch-size.js";
+import { openGraph } from "../../lib/model/weights.js";
+import { memoryLimit } from "../../lib/native/devices.js";
+import { Builder, DataType, emptyGraph, finish, rowBytesSteps, type Graph } from "../../lib/onnx/index.js";
+import { tinyEncoder, tinyGenerator } from "../support/tiny.js";
+
+/** z [N, 4] → [N, size] → [N, 1]: the middle is what takes memory. */
+function wide(size: number): Graph {
+  const b = new Builder(emptyGraph("wide"));
+  const z = b.input("z", DataType.FLOAT, ["batch", 4]);
+  const shape = b.constant([1, size / 4], [2], DataType.INT64);
+  b.output(
+    "y",
+    b.op("ReduceSum", [b.op("Tile", [z, shape]), b.constant([1], [1], DataType.INT64)], { keepdims: 1 }),
+  );
+  return b.graph;
+}
+
+describe("the rows of one run", () => {
+  it("are the largest power of two that fits", () => {
+    assert.equal(fittingRows(1000, 1, 64), 64);
+    assert.equal(fittingRows(1000, 100, 64), 8);
+    assert.equal(fittingRows(100, 100, 64), 1);
+    assert.equal(fittingRows(99, 100, 64), 0);
+    assert.equal(fittingRows(0, 0, 64), 0);
+    assert.equal(fittingRows(100, 0, 64), 64);
+  });
+
+  it("follow from what a row's values take", async () => {
+    const { bytes, complete } = finish(rowBytesSteps(wide(4096)));
+    assert.ok(complete);
+    assert.equal(bytes, 4 * (4 + 4096 + 1), "input, middle and output, all alive at the end");
+    const graph = wide(4096);
+    const session = await openGraph(graph, { name: "wide", threads: 1, what: "a test", measure: true });
+    const told: Decision[] = [];
+    const decided = (decision: Decision): number => told.push(decision);
+    assert.equal(await batchSize("wide", "auto", [session], { decided }), 64);
+    assert.equal(await batchSize("wide", 7, [session], { decided }), 7);
+    assert.equal(told.length, 1);
+    assert.match(told[0]!.reason, /a row of wide takes about .*cpu has/);
+    session.dispose();
+  });
+
+  it("are refused where not one fits, with the bytes that it needs and that there are", async () => {
+    const session = await openGraph(wide(4096), { name: "wide", threads: 1, what: "a test" });
+    rememberMemory(session, { device: "cpu", rowBytes: memoryLimit() });
+    await assert.rejects(batchSize("wide", "auto", [session], {}), (error: Error & { code?: string }) => {
+      assert.equal(error.code, "ERR_OUT_OF_MEMORY");
+      assert.match(
+        error.message,
+        /wide: a single row needs about .* \(\d+ bytes\), and cpu has .* \(\d+ bytes\)/,
+      );
+      return true;
+    });
+    session.dispose();
+  });
+
+  it("change nothing about the samples", async () => {
+    const rows: Float32Array[] = [];
+    for (const maxBatch of [3, "auto"] as const) {
+      using generator = await loadModel(tinyGenerator());
+      using encoder = await loadModel(tinyEncoder());
+      const told: Decision[] = [];
+      using tr0n = await Tr0n.create({
+        ...{ generator, encoder, encoderKind: "logits", maxBatch, seed: 1, device: "cpu" },
+        onDecision: (decision) => told.push(decision),
+      });
+      const z = await tr0n.drawPrior(20, { seed: 2 });
+      rows.push((await tr0n.encode(z)).data as Float32Array);
+      assert.equal(
+        told.some(({ option }) => option === "maxBatch"),
+        maxBatch === "auto",
+      );
+    }
+    assert.deepEqual(rows[0], rows[1]);
+  });
+});
