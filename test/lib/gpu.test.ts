@@ -1,0 +1,147 @@
+/**
+ * Tr0n with models and samplers on one GPU that is not there: kernels on the emulated driver, models on the plug-in provider
+ * of native/emulator/provider, in one stream. test/lib/sampler-matrix.long.test.ts has every sampler with every energy on it.
+ */
+import assert from "node:assert/strict";
+import {
+  augmentation,
+  loadModel,
+  sampler,
+  Tr0n,
+  type Model,
+  type Sampler,
+  type Samples,
+} from "../../lib/index.js";
+import {
+  checkEmulator,
+  emulator,
+  gpusClosed,
+  realGpu,
+  requireGpu,
+  type Emulator,
+} from "../support/devices.js";
+import { close, rejects, tinyEncoder, tinyGenerator } from "../support/tiny.js";
+
+const training = { pairs: 200, epochs: 2, batchSize: 32, seed: 3 };
+const count = 8;
+const [launchFailed, outOfMemory] = [719, 2];
+
+describe("Tr0n with its models on a GPU (emulated)", function () {
+  this.timeout(120_000);
+  let hooks: Emulator;
+  let generator: Model;
+  let encoder: Model;
+  before(async function () {
+    requireGpu(this);
+    if (realGpu) this.skip();
+    hooks = emulator()!;
+    hooks.reset();
+    generator = await loadModel(tinyGenerator());
+    encoder = await loadModel(tinyEncoder({ scale: 2 }));
+  });
+  after(async () => {
+    for (const model of [generator, encoder]) model?.[Symbol.dispose]();
+    await checkEmulator();
+  });
+  const create = (device: "cpu" | "cuda", augment = false) =>
+    Tr0n.create({
+      generator,
+      encoder,
+      seed: 1,
+      device,
+      ...(augment ? { augment: augmentation.policy({ copies: 2 }) } : {}),
+    });
+  const draw = (tr0n: Tr0n, chosen: Sampler): Promise<Samples> =>
+    tr0n.sample({ class: [2, 0] }, { count: count / 2, seed: 7, sampler: chosen });
+  const runs = () => (JSON.parse(hooks.provider()) as { runs: number }).runs;
+
+  const trained = async (device: "cpu" | "cuda", augment = false): Promise<Tr0n> => {
+    const tr0n = await create(device, augment);
+    await tr0n.train(training);
+    return tr0n;
+  };
+
+  for (const augment of [false, true])
+    it(`computes what the CPU computes, in one stream${augment ? ", augmented" : ""}`, async () => {
+      const before = runs();
+      using cpu = await trained("cpu", augment);
+      assert.equal(runs(), before);
+      using gpu = await trained("cuda", augment);
+      assert.deepEqual([gpu.device, gpu.modelDevice], ["cuda:0", "cuda:0"]);
+      close(gpu.translator!.native.values(), cpu.translator!.native.values(), 1e-3, "parameters");
+      const [got, expected] = [
+        await draw(gpu, sampler.mala({ steps: 3 })),
+        await draw(cpu, sampler.mala({ steps: 3 })),
+      ];
+      close(got.latents.data, expected.latents.data, 2e-3, "latents");
+      close(got.images.data, expected.images.data, 2e-3, "images");
+      const { runs: all, deferred, left } = JSON.parse(hooks.provider()) as Record<string, number>;
+      assert.ok(deferred! > 20 && all! > deferred!, `${all} runs, ${deferred} deferred`);
+      assert.deepEqual(left, []);
+    });
+
+  // The mistakes are made in the double: models run in a stream of their own, or write there, without an event.
+  for (const mistake of ["own-stream", "late-outputs"] as const)
+    it(`shows a missing synchronisation: ${mistake}`, async () => {
+      const chosen = sampler.langevin({ steps: 2 });
+      {
+        using gpu = await trained("cuda");
+        const expected = await draw(gpu, chosen);
+        hooks.plant(mistake, 1);
+        const noticed = await draw(gpu, chosen).then(
+          (got) =>
+            got.latents.data.some((value, i) => value !== expected.latents.data[i]) || hooks.violations() > 0,
+          () => true,
+        );
+        hooks.plant(mistake, 0);
+        assert.ok(noticed, "nobody noticed");
+      }
+      await gpusClosed();
+      hooks.reset();
+      using again = await trained("cuda");
+      await draw(again, chosen);
+      assert.equal(hooks.violations(), 0, hooks.report());
+    });
+
+  it("is lost in the middle of a run: a typed error, and everything else goes on", async () => {
+    using cpu = await trained("cpu");
+    const chosen = sampler.mala({ steps: 3 });
+    const expected = await draw(cpu, chosen);
+    // In the translator, in the candidates' energies, and in a step.
+    for (const nth of [3, 40, 70]) {
+      {
+        using gpu = await trained("cuda");
+        hooks.fail("@work", nth, launchFailed, 0);
+        await rejects(draw(gpu, chosen), "ERR_KERNEL_FAILED", /cuda:0: .*CUDA_ERROR_LAUNCH_FAILED/);
+        hooks.failNone();
+        await rejects(draw(gpu, chosen), "ERR_DEVICE_LOST", /cuda:0 cannot be used any more/);
+        const meanwhile = await draw(cpu, chosen);
+        assert.deepEqual(meanwhile.latents.data, expected.latents.data);
+      }
+      await gpusClosed();
+    }
+    using fresh = await trained("cuda");
+    close((await draw(fresh, chosen)).latents.data, expected.latents.data, 2e-3, "latents");
+  });
+
+  it("runs out of memory at any allocation: a typed error, and works on", async () => {
+    using gpu = await trained("cuda");
+    const chosen = sampler.mala({ steps: 2 });
+    const expected = await draw(gpu, chosen);
+    let failures = 0;
+    for (let nth = 1; ; nth += 1 + (nth >> 2)) {
+      hooks.fail("cuMemAlloc*", nth, outOfMemory, 1);
+      const ended = draw(gpu, chosen);
+      const failed = await ended.then(
+        () => false,
+        () => true,
+      );
+      hooks.failNone();
+      if (!failed) break;
+      failures++;
+      await rejects(ended, "ERR_OUT_OF_MEMORY");
+      assert.deepEqual((await draw(gpu, chosen)).latents.data, expected.latents.data);
+    }
+    assert.ok(failures > 3, `${failures}`);
+  });
+});
