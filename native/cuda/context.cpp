@@ -62,7 +62,7 @@ void Context::require_usable() const {
   const std::lock_guard lock(mutex_);
   if (!loss_.empty())
     throw Error("ERR_DEVICE_LOST", name_ + " cannot be used any more since it failed (" + loss_ +
-                                       "); dispose of everything on it to open it anew");
+                                       "); dispose of everything on it and restart the process");
 }
 
 Current::Current(const Context& context) : context_(context) {

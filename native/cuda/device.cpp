@@ -30,6 +30,8 @@ CudaDevice::CudaDevice(int index) : context_(index) {
 
 CudaDevice::~CudaDevice() {
   const Current current(context_, std::nothrow);
+  // What kernels and copies still use is not let go under them.
+  context_.api().cuStreamSynchronize(parts_->queue.stream());
   parts_.reset();
   open_count.fetch_sub(1);
 }

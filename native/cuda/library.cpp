@@ -5,24 +5,12 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
-#include <string_view>
 #include <vector>
 
 #include "base/error.h"
 
 namespace tr0n::cuda {
 namespace {
-
-/// Functions that came after 11.0, or that nothing depends on: who calls them looks first.
-bool optional(std::string_view name) {
-  for (const char* other :
-       {"cuGetProcAddress_v2", "cuDeviceGetUuid_v2", "cuDeviceGetDefaultMemPool", "cuMemAllocAsync",
-        "cuMemAllocFromPoolAsync", "cuMemFreeAsync", "cuMemPoolSetAttribute", "cuMemPoolGetAttribute",
-        "cuMemPoolTrimTo", "cuFuncGetName", "cuGraphInstantiateWithFlags", "cuGraphUpload",
-        "cuLaunchCooperativeKernel", "cuThreadExchangeStreamCaptureMode"})
-    if (name == other) return true;
-  return false;
-}
 
 std::string last_problem() {
   const char* text = dlerror();
@@ -36,7 +24,7 @@ void judge(Library& library) {
     library.version = 0;
   std::string missing;
 #define TR0N_CUDA_FUNCTION(name, parameters) \
-  if (library.api.name == nullptr && !optional(#name)) missing += missing.empty() ? #name : ", " #name;
+  if (library.api.name == nullptr && needed(#name)) missing += missing.empty() ? #name : ", " #name;
   TR0N_CUDA_FUNCTIONS(TR0N_CUDA_FUNCTION)
 #undef TR0N_CUDA_FUNCTION
   if (library.version < kOldestDriver)
@@ -73,6 +61,52 @@ std::mutex mutex;
 const Library* opened = nullptr;  // never freed: jobs may outlive static destruction
 
 }  // namespace
+
+bool needed(std::string_view function) {
+  for (const char* name : {"cuInit",
+                           "cuDriverGetVersion",
+                           "cuGetErrorName",
+                           "cuGetErrorString",
+                           "cuDeviceGetCount",
+                           "cuDeviceGet",
+                           "cuDeviceGetName",
+                           "cuDeviceGetAttribute",
+                           "cuDeviceTotalMem_v2",
+                           "cuDevicePrimaryCtxRetain",
+                           "cuDevicePrimaryCtxRelease_v2",
+                           "cuCtxPushCurrent_v2",
+                           "cuCtxPopCurrent_v2",
+                           "cuMemGetInfo_v2",
+                           "cuMemAlloc_v2",
+                           "cuMemFree_v2",
+                           "cuMemHostAlloc",
+                           "cuMemFreeHost",
+                           "cuMemcpyHtoDAsync_v2",
+                           "cuMemcpyDtoHAsync_v2",
+                           "cuMemcpyDtoDAsync_v2",
+                           "cuMemsetD8Async",
+                           "cuStreamCreate",
+                           "cuStreamDestroy_v2",
+                           "cuStreamSynchronize",
+                           "cuStreamBeginCapture_v2",
+                           "cuStreamEndCapture",
+                           "cuEventCreate",
+                           "cuEventDestroy_v2",
+                           "cuEventRecord",
+                           "cuEventSynchronize",
+                           "cuModuleLoadDataEx",
+                           "cuModuleUnload",
+                           "cuModuleGetFunction",
+                           "cuFuncGetAttribute",
+                           "cuFuncSetAttribute",
+                           "cuOccupancyMaxActiveBlocksPerMultiprocessor",
+                           "cuLaunchKernel",
+                           "cuGraphLaunch",
+                           "cuGraphExecDestroy",
+                           "cuGraphDestroy"})
+    if (function == name) return true;
+  return false;
+}
 
 const Library& library() {
   const std::lock_guard lock(mutex);

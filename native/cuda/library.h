@@ -1,11 +1,12 @@
 #pragma once
 #include <string>
+#include <string_view>
 
 #include "cuda/driver_api.h"
 
 namespace tr0n::cuda {
 
-/// The driver's functions by their symbols. Those that a driver of version 11.0 lacks may be null.
+/// The driver's functions by their symbols. Those that are not needed() may be null.
 struct DriverApi {
 #define TR0N_CUDA_FUNCTION(name, parameters) name##_t name = nullptr;
   TR0N_CUDA_FUNCTIONS(TR0N_CUDA_FUNCTION)
@@ -13,6 +14,9 @@ struct DriverApi {
 };
 
 constexpr int kOldestDriver = 11000;  ///< the first that compiles PTX 7.0 for sm_80
+
+/// Whether a driver is refused that lacks this function: it is called without a look whether it is there.
+bool needed(std::string_view function);
 
 /// What became of opening the driver's library.
 struct Library {

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "cuda/kernels.h"
 #include "cuda/launch/rows.h"
 
@@ -12,9 +14,14 @@ class CudaConditionKernels final : public ConditionKernels {
   void noise(const ConditionNoise& a) const override {
     if (a.kind == ConditionNoiseKind::none && a.out == a.c) return;
     if (a.kind == ConditionNoiseKind::covariance) {
-      queue_.launch(
-          {"condition_noise_covariance", {block_count(a.m, 32), block_count(a.n, 16), 1}, {128, 1, 1}},
-          a.factor, a.n, a.m, a.chains, a.step, a.rng.key(), a.c, a.out);
+      // The grid's second side is short: more rows go in several launches.
+      constexpr size_t most = size_t{16} * 0xFFFF;
+      for (size_t first = 0; first < a.n; first += most) {
+        const size_t n = std::min(most, a.n - first);
+        queue_.launch(
+            {"condition_noise_covariance", {block_count(a.m, 32), block_count(n, 16), 1}, {128, 1, 1}},
+            a.factor, n, a.m, a.chains + first, a.step, a.rng.key(), a.c + first * a.m, a.out + first * a.m);
+      }
       return;
     }
     // No noise is noise of scale 0: a copy.

@@ -1,3 +1,4 @@
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -145,4 +146,37 @@ TEST(faults_every_call_of_the_driver_fails_once) {
     CHECK(work());
     CHECK(emulator()->violations() == 0);
   }
+}
+
+TEST(faults_a_driver_that_has_what_is_called_will_do) {
+  if (emulator() == nullptr) return;
+  const auto before = std::make_unique<cuda::DriverApi>(cuda::driver_api());
+  cuda::DriverApi api = *before;
+#define TR0N_CUDA_FUNCTION(name, parameters) \
+  if (!cuda::needed(#name) && std::string(#name) != "cuGraphInstantiateWithFlags") api.name = nullptr;
+  TR0N_CUDA_FUNCTIONS(TR0N_CUDA_FUNCTION)
+#undef TR0N_CUDA_FUNCTION
+  cuda::inject(api);
+  CHECK(cuda::library().usable && work());
+  api.cuStreamSynchronize = nullptr;
+  cuda::inject(api);
+  CHECK(!cuda::library().usable);
+  CHECK(cuda::library().problem.find("lacks cuStreamSynchronize") != std::string::npos);
+  cuda::inject(*before);
+  CHECK(emulator()->leaks() == 0 && emulator()->violations() == 0);
+}
+
+TEST(faults_what_kernels_use_is_not_let_go_under_them) {
+  if (emulator() == nullptr) return;
+  uint64_t before = 0;
+  {
+    const auto device = cuda::cuda_device(0);
+    Buffer<float> in(*device, kComputed), out(*device, kComputed);
+    in.fill(2);
+    probe(*device, out.data(), in.data());
+    before = emulator()->calls("cuStreamSynchronize");
+  }
+  // Before page-locked memory, modules and graphs go, and once more before the memory.
+  CHECK(emulator()->calls("cuStreamSynchronize") == before + 2);
+  CHECK(emulator()->leaks() == 0 && emulator()->violations() == 0);
 }

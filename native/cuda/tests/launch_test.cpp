@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "cuda/device.h"
+#include "cuda/kernels.h"
 #include "device/buffer.h"
 #include "tests/check.h"
 
@@ -17,6 +18,26 @@ std::string message_of(const std::function<void()>& body) {
   }
   return "";
 }
+
+/// Where nothing runs: what was launched, and over how many rows where that is the second argument.
+class WrittenQueue final : public cuda::Queue {
+ public:
+  cuda::Workspace workspace(size_t) const override { return {nullptr, {}}; }
+  void zero(void*, size_t) const override {}
+  int compute_capability() const override { return 80; }
+  int multiprocessors() const override { return 4; }
+  size_t max_shared_bytes() const override { return 49152; }
+  int resident_blocks(const char*, unsigned, unsigned) const override { return 1; }
+  mutable std::vector<cuda::Launch> launches;
+  mutable std::vector<size_t> rows;
+
+ private:
+  void submit(const cuda::Launch& shape, const void* const* values, const size_t* sizes,
+              size_t count) const override {
+    launches.push_back(shape);
+    if (count > 1 && sizes[1] == sizeof(size_t)) rows.push_back(*static_cast<const size_t*>(values[1]));
+  }
+};
 
 }  // namespace
 
@@ -53,4 +74,18 @@ TEST(launch_refuses_what_does_not_fit_the_kernel) {
   });
   CHECK(text.find("cuLaunchKernel") != std::string::npos && text.find("tr0n_probe") != std::string::npos &&
         text.find("CUDA_ERROR_INVALID_VALUE") != std::string::npos);
+}
+
+TEST(launch_covariance_noise_of_many_conditions_keeps_within_a_grid) {
+  constexpr size_t n = 2'500'000;
+  const WrittenQueue queue;
+  const ConditionNoise noise{ConditionNoiseKind::covariance, 0, nullptr, n, 40, nullptr, 0, Philox(1)};
+  cuda::make_condition_kernels(queue)->noise(noise);
+  size_t rows = 0;
+  for (size_t i = 0; i < queue.launches.size(); ++i) {
+    CHECK(queue.launches[i].grid.y <= 0xFFFF && queue.launches[i].grid.x == 2);
+    CHECK(size_t{16} * queue.launches[i].grid.y >= queue.rows[i]);
+    rows += queue.rows[i];
+  }
+  CHECK(queue.launches.size() == 3 && rows == n);
 }
