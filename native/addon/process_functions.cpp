@@ -14,6 +14,7 @@
 #include "base/thread_pool.h"
 #include "bridge/model_device.h"
 #include "bridge/ort_runtime.h"
+#include "bridge/placed_tensor.h"
 #include "bridge/torch_runtime.h"
 #include "device/registry.h"
 
@@ -97,6 +98,14 @@ Napi::Value counters(const Napi::CallbackInfo& info) {
   return object;
 }
 
+Napi::Value crossed_bytes(const Napi::CallbackInfo& info) {
+  const Crossings bytes = crossings();
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("toDevice", static_cast<double>(bytes.to_device));
+  object.Set("toHost", static_cast<double>(bytes.to_host));
+  return object;
+}
+
 /// Gives freed memory back to the system where the allocator can.
 void trim(const Napi::CallbackInfo&) {
   TorchRuntime::trim();
@@ -142,6 +151,7 @@ void define_process_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("threads", Napi::Function::New<threads>(env, "threads"));
   exports.Set("setThreads", Napi::Function::New<set_threads>(env, "setThreads"));
   exports.Set("counters", Napi::Function::New<counters>(env, "counters"));
+  exports.Set("crossings", Napi::Function::New<crossed_bytes>(env, "crossings"));
   exports.Set("trim", Napi::Function::New<trim>(env, "trim"));
   exports.Set("setExternalMemory", Napi::Function::New<set_external_memory>(env, "setExternalMemory"));
   exports.Set("philox", Napi::Function::New<philox>(env, "philox"));

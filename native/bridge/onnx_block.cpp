@@ -73,6 +73,7 @@ std::vector<std::vector<int64_t>> OnnxBlock::output_shapes(const float* const* i
   session_->run_placed(CancellableRun(cancel), feeds.data(), feeds.size(), fetches.data(), fetches.size(),
                        cancel);
   std::vector<std::vector<int64_t>> shapes;
+  shapes.reserve(made.size());
   for (PlacedTensor& tensor : made) shapes.push_back(std::move(tensor.shape));
   return shapes;
 }

@@ -8,7 +8,9 @@ import {
   decodeModel,
   differentiateGraph,
   encodeModel,
+  targetOf,
   type Graph,
+  type Target,
 } from "../../lib/onnx/index.js";
 import { addon, open, repositoryFile } from "./bridge.js";
 
@@ -17,8 +19,12 @@ export const image = [3, 32, 32];
 export const classes = 10;
 export const load = (name: string): Graph =>
   decodeModel(readFileSync(repositoryFile(`models/${name}.onnx`)), name);
-const session = (graph: Graph, name: string, options: NativeSessionOptions): Promise<NativeSession> =>
-  open(encodeModel(graph), { name, threads: 1, ...options });
+/** How a part is opened; its graphs have the forms of the device's target, or of another. */
+export interface Opening extends NativeSessionOptions {
+  target?: Target;
+}
+const session = (graph: Graph, name: string, { device }: Opening): Promise<NativeSession> =>
+  open(encodeModel(graph), { name, threads: 1, ...(device && { device }) });
 export const crossEntropy = (): Graph =>
   energyGraph(
     { terms: [{ energy: { kind: "crossEntropy" }, weight: 1 }], condition: "probabilities" } as never,
@@ -27,16 +33,18 @@ export const crossEntropy = (): Graph =>
     "logits",
   );
 
+const formsFor = ({ target, device }: Opening): Target => target ?? targetOf(device ?? "cpu");
+
 export async function segmentOf(
   graph: Graph,
   inputShape: number[],
   name: string,
-  options: NativeSessionOptions = {},
+  options: Opening = {},
 ): Promise<NativeOnnxSegment> {
   const [input, output] = [graph.inputs[0]!.name, graph.outputs[0]!.name];
   const [cotangent, gradient] = [`grad_${output}`, `grad_${input}`];
   const cut = cutGradient(
-    differentiateGraph(graph, { wrt: [input], outputs: [output] }),
+    differentiateGraph(graph, { wrt: [input], outputs: [output], target: formsFor(options) }),
     [cotangent],
     [gradient],
   );
@@ -59,11 +67,16 @@ export async function objectiveOf(
   segments: NativeOnnxSegment[],
   last: Graph,
   inputShape: number[],
-  { maxBatch = 64, ...options }: NativeSessionOptions & { maxBatch?: number } = {},
+  { maxBatch = 64, ...options }: Opening & { maxBatch?: number } = {},
 ): Promise<NativeObjective> {
   const [input, conditionInput] = last.inputs.map(({ name }) => name) as [string, string];
   const energyOutput = last.outputs[0]!.name;
-  const gradient = differentiateGraph(last, { wrt: [input], outputs: [energyOutput], seed: "ones" });
+  const gradient = differentiateGraph(last, {
+    wrt: [input],
+    outputs: [energyOutput],
+    seed: "ones",
+    target: formsFor(options),
+  });
   const sessions = {
     energy: await session(last, "energy", options),
     gradient: await session(gradient, "energy and gradient", options),

@@ -47,6 +47,8 @@ export interface NativeBinding extends NativeRowFunctions {
   threads(): number;
   setThreads(count: number): void;
   counters(): NativeCounters;
+  /** Bytes of models' values that went between the host and devices since the process began. */
+  crossings(): { toDevice: number; toHost: number };
   /** The rules that this process knows whose keys begin so. */
   blockRules(prefix: string): NativeBlockRule[];
   /** Rules that were found elsewhere; what is known already stands. A rule that does not fit its runner is not used. */

@@ -1,0 +1,144 @@
+/**
+ * Where values of pipelines lie: nothing crosses between neighbours in one place, between two places only what lies between
+ * them does, and the numbers are the CPU's whatever the places.
+ */
+import assert from "node:assert/strict";
+import type { NativeObjective } from "../../lib/native/types/pipeline.js";
+import { decodeModel, type Graph, type Target } from "../../lib/onnx/index.js";
+import { mlp } from "../support/bridge-models.js";
+import { classes, crossEntropy, load, objectiveOf, segmentOf } from "../support/bridge-pipelines.js";
+import { addon, sameBits } from "../support/bridge.js";
+import { checkEmulator, emulator, gpusClosed, realGpu, requireGpu } from "../support/devices.js";
+import { relativeError, seeded } from "../support/numbers.js";
+import { requireWebGpu } from "../support/webgpu.js";
+
+/** A generator and a classifier; rows of latents and of images. */
+interface Models {
+  generator: Graph;
+  encoder: Graph;
+  latent: number[];
+  image: number[];
+}
+type Devices = [generator: string, encoder: string, energy: string];
+
+/** Blocks have 8 rows at most: 11 rows are two blocks, padded to 16. */
+const [n, padded, block] = [11, 16, 8];
+const size = (row: number[]) => row.reduce((a, b) => a * b, 1);
+
+async function pipeline(models: Models, devices: Devices, target?: Target): Promise<NativeObjective> {
+  const { generator, encoder, latent, image } = models;
+  const [first, second, last] = devices.map((device) => ({ device, ...(target && { target }) }));
+  return objectiveOf(
+    [
+      await segmentOf(generator, latent, "generator", first),
+      await segmentOf(encoder, image, "encoder", second),
+    ],
+    crossEntropy(),
+    [classes],
+    { ...last, maxBatch: block },
+  );
+}
+
+async function crossed<T>(work: () => Promise<T>): Promise<{ result: T; toDevice: number; toHost: number }> {
+  const before = addon.crossings();
+  const result = await work();
+  const after = addon.crossings();
+  return { result, toDevice: after.toDevice - before.toDevice, toHost: after.toHost - before.toHost };
+}
+
+describe("bridge: places of values", function () {
+  this.timeout(120_000);
+  const numbers = seeded(5);
+  const c = Float32Array.from({ length: n * classes }, (_, i) =>
+    i % classes === ((i * 7) % 10) >> 0 ? 1 : 0,
+  );
+
+  /** Numbers as the CPU's in the target's forms, and floats that cross for the rows. */
+  async function check(
+    models: Models,
+    devices: Devices,
+    target: Target,
+    floats: { toDevice: number; toHost: number },
+    close: (got: Float32Array, wanted: Float32Array, what: string) => void,
+  ) {
+    const z = numbers.normals(n * size(models.latent));
+    const here = await pipeline(models, ["cpu", "cpu", "cpu"], target);
+    const expected = await crossed(() => here.evaluate(z, c, n).promise);
+    assert.deepEqual([expected.toDevice, expected.toHost], [0, 0]);
+    const there = await pipeline(models, devices, target);
+    await there.evaluate(z, c, n).promise; // the first learns the outputs' shapes
+    const got = await crossed(() => there.evaluate(z, c, n).promise);
+    assert.deepEqual([got.toDevice / 4, got.toHost / 4], [floats.toDevice, floats.toHost], devices.join());
+    for (const name of ["energies", "gradients"] as const)
+      close(got.result[name], expected.result[name], `${name}: ${devices.join()}`);
+    const alone = await there.energy(z, c, n).promise;
+    close(alone, await here.energy(z, c, n).promise, `energies alone: ${devices.join()}`);
+    for (const made of [here, there]) made.dispose();
+  }
+
+  describe("on a GPU (emulated)", () => {
+    const demo: Models = {
+      generator: load("gan-generator"),
+      encoder: load("classifier"),
+      latent: [64],
+      image: [3, 32, 32],
+    };
+    const [latent, image] = [64, 3 * 32 * 32];
+    before(function () {
+      requireGpu(this);
+      if (realGpu) this.skip();
+      emulator()!.reset();
+    });
+    after(() => checkEmulator());
+    const traffic = () => JSON.parse(emulator()!.traffic()) as { toDevice: number; toHost: number };
+
+    it("are the caller's alone where all models are there, and padding stays there", async () => {
+      const floats = { toDevice: n * (latent + classes), toHost: n * (1 + latent) };
+      await check(demo, ["cuda:0", "cuda:0", "cuda:0"], "cuda", floats, sameBits);
+    });
+
+    it("are what lies between two places, where they differ", async () => {
+      const between = padded * (image + classes);
+      await check(demo, ["cpu", "cuda:0", "cpu"], "cuda", { toDevice: between, toHost: between }, sameBits);
+      const first = padded * (latent + image);
+      await check(demo, ["cuda:0", "cpu", "cpu"], "cuda", { toDevice: first, toHost: first }, sameBits);
+    });
+
+    it("are counted as the driver counts copies", async () => {
+      const there = await pipeline(demo, ["cpu", "cuda:0", "cuda:0"], "cuda");
+      const z = numbers.normals(n * latent);
+      await there.evaluate(z, c, n).promise;
+      emulator()!.reset();
+      const { toDevice, toHost } = await crossed(() => there.evaluate(z, c, n).promise);
+      const copied = traffic();
+      assert.deepEqual([copied.toDevice, copied.toHost], [toDevice, toHost]);
+      assert.equal(toHost / 4, padded * (1 + image));
+      there.dispose();
+      await gpusClosed();
+    });
+  });
+
+  describe("on WebGPU", () => {
+    const small: Models = {
+      generator: decodeModel(mlp(6, 9, 12), "generator"),
+      encoder: decodeModel(mlp(12, 9, classes), "encoder"),
+      latent: [6],
+      image: [12],
+    };
+    const near = (got: Float32Array, wanted: Float32Array, what: string) =>
+      assert.ok(relativeError(got, wanted) < 1e-4, what);
+    before(function () {
+      return requireWebGpu(this);
+    });
+
+    it("go from model to model without the host", async () => {
+      const floats = { toDevice: padded * (6 + classes), toHost: padded * (1 + 6) };
+      await check(small, ["webgpu", "webgpu", "webgpu"], "webgpu", floats, near);
+    });
+
+    it("come to the host where a model is on the CPU", async () => {
+      const first = padded * (6 + 12);
+      await check(small, ["webgpu", "cpu", "cpu"], "webgpu", { toDevice: first, toHost: first }, near);
+    });
+  });
+});
