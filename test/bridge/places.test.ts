@@ -8,7 +8,7 @@ import { decodeModel, type Graph, type Target } from "../../lib/onnx/index.js";
 import { mlp } from "../support/bridge-models.js";
 import { classes, crossEntropy, load, objectiveOf, segmentOf } from "../support/bridge-pipelines.js";
 import { addon, sameBits } from "../support/bridge.js";
-import { checkEmulator, emulator, gpusClosed, realGpu, requireGpu } from "../support/devices.js";
+import { checkEmulator, emulator, realGpu, requireGpu } from "../support/devices.js";
 import { relativeError, seeded } from "../support/numbers.js";
 import { requireWebGpu } from "../support/webgpu.js";
 
@@ -28,15 +28,15 @@ const size = (row: number[]) => row.reduce((a, b) => a * b, 1);
 async function pipeline(models: Models, devices: Devices, target?: Target): Promise<NativeObjective> {
   const { generator, encoder, latent, image } = models;
   const [first, second, last] = devices.map((device) => ({ device, ...(target && { target }) }));
-  return objectiveOf(
-    [
-      await segmentOf(generator, latent, "generator", first),
-      await segmentOf(encoder, image, "encoder", second),
-    ],
-    crossEntropy(),
-    [classes],
-    { ...last, maxBatch: block },
-  );
+  const segments = [
+    await segmentOf(generator, latent, "generator", first),
+    await segmentOf(encoder, image, "encoder", second),
+  ];
+  const made = await objectiveOf(segments, crossEntropy(), [classes], { ...last, maxBatch: block });
+  // The objective holds them.
+  for (const { forward, recorded, backward } of segments)
+    for (const session of [forward, recorded, backward]) session?.dispose();
+  return made;
 }
 
 async function crossed<T>(work: () => Promise<T>): Promise<{ result: T; toDevice: number; toHost: number }> {
@@ -114,7 +114,6 @@ describe("bridge: places of values", function () {
       assert.deepEqual([copied.toDevice, copied.toHost], [toDevice, toHost]);
       assert.equal(toHost / 4, padded * (1 + image));
       there.dispose();
-      await gpusClosed();
     });
   });
 

@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { cudaInventory } from "../../lib/native/devices.js";
 import { native } from "../../lib/native/binding.js";
 import { buildEmulator, chooseEmulator, emulatorHooks, realGpu } from "./emulator-build.js";
+import { kept } from "./kept-gpus.js";
 
 export { emulatorLibrary, realGpu } from "./emulator-build.js";
 
@@ -63,9 +64,11 @@ export function requireGpu(context: Mocha.Context): void {
   context.skip();
 }
 
+const openGpus = (): number => native().counters().openGpus - kept.gpus;
+
 /** Resolves when no GPU is open in this process. */
 export async function gpusClosed(): Promise<void> {
-  for (let i = 0; i < 500 && native().counters().openGpus > 0; i++) {
+  for (let i = 0; i < 500 && openGpus() > 0; i++) {
     global.gc?.();
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
@@ -76,7 +79,7 @@ export async function checkEmulator(): Promise<void> {
   if (!hooks || missing !== undefined) return;
   if (hooks.violations() > 0) throw new Error(`the emulator reports ${hooks.report()}`);
   await gpusClosed();
-  const open = native().counters().openGpus;
+  const open = openGpus();
   if (open > 0) throw new Error(`${open} GPU is still open: something was not disposed of`);
   if (hooks.leaks() > 0) throw new Error(`left on the device: ${hooks.report()}`);
 }
