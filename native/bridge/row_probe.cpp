@@ -116,7 +116,7 @@ class RowRunner::Probe {
       outputs.emplace_back(count * output.size * sizeof(float));
       output_data.push_back(outputs.back().floats());
     }
-    runner_.run_block(input_data.data(), 0, count, count, output_data.data(), {}, scratch_, run_, cancel_);
+    runner_.run_block({input_data.data(), output_data.data(), {}}, 0, count, count, scratch_, run_, cancel_);
     return outputs;
   }
 

@@ -4,6 +4,7 @@
 
 #include "base/thread_pool.h"
 #include "bridge/placed_copy.h"
+#include "device/device.h"
 
 namespace tr0n {
 
@@ -66,20 +67,59 @@ void RowRunner::run(const float* const* inputs, size_t n, float* const* outputs,
   if (n == 0) return;
   prepare(cancel);
   cancel.throw_if_cancelled();
+  const CancellableRun run(cancel, model_->place().kind == Place::Kind::device);
+  if (rule_.one_by_one) return run_in_turn({inputs, outputs, memory}, n, run, cancel);
   ThreadPool& pool = ThreadPool::instance();
   const BlockPlan plan = plan_blocks(rule_, n, pool.size());
-  const CancellableRun run(cancel, model_->place().kind == Place::Kind::device);
-  const auto one = [&](size_t block) {
+  pool.parallel_for(plan.count, [&](size_t block) {
     cancel.throw_if_cancelled();
     Lease scratch(*this);
     const size_t first = block * plan.rows;
-    const size_t count = std::min(plan.rows, n - first);
-    run_block(inputs, first, count, plan.rows, outputs, memory, *scratch, run, cancel);
-  };
-  if (rule_.one_by_one)
-    for (size_t block = 0; block < plan.count; ++block) one(block);
-  else
-    pool.parallel_for(plan.count, one);
+    run_block({inputs, outputs, memory}, first, std::min(plan.rows, n - first), plan.rows, *scratch, run,
+              cancel);
+  });
+}
+
+/// Blocks on a device, which shares its memory with others: where it does not suffice, blocks have half the
+/// rows from then on. What has been computed stays.
+void RowRunner::run_in_turn(const Arrays& arrays, size_t n, const CancellableRun& run,
+                            const CancelToken& cancel) {
+  BlockRule rule = rule_;
+  rule.max_rows = std::min(rule.max_rows, most_rows_.load());
+  size_t rows = plan_blocks(rule, n, 1).rows;
+  for (size_t first = 0; first < n;) {
+    cancel.throw_if_cancelled();
+    const size_t count = std::min(rows, n - first);
+    try {
+      Lease scratch(*this);
+      run_block(arrays, first, count, rows, *scratch, run, cancel);
+      first += count;
+    } catch (const Error& error) {
+      if (error.code() != "ERR_OUT_OF_MEMORY") throw;
+      if (rows <= rule.granularity) throw Error(error.code(), error.what() + memory_text(rows));
+      rows = std::max(rule.granularity, rows / 2);
+      most_rows_.store(rows);
+      const std::lock_guard<std::mutex> lock(scratch_mutex_);
+      scratches_.clear();  // of the larger blocks
+    }
+  }
+}
+
+/// What is known of the memory that a block wants and that there is.
+std::string RowRunner::memory_text(size_t rows) const {
+  size_t floats = 0;
+  for (const RowInput& input : model_->inputs()) floats += rows * input.size;
+  for (const RowOutput& output : outputs_) floats += rows * output.size;
+  std::string text = ". The smallest block, of " + std::to_string(rows) + (rows == 1 ? " row" : " rows") +
+                     ", does not fit: it wants " + std::to_string(floats * sizeof(float)) +
+                     " bytes for inputs and outputs and more for what lies between them, beside " +
+                     std::to_string(model_->model_bytes()) + " of weights";
+  const Place place = model_->place();
+  const auto memory = place.is_host() ? std::nullopt : place.device->memory();
+  if (memory)
+    text += "; " + std::to_string(memory->free) + " of " + std::to_string(memory->total) + " bytes of " +
+            place.device->name() + " are free";
+  return text;
 }
 
 /// Whether a block can lie where the caller's does.
@@ -87,9 +127,9 @@ bool RowRunner::fits(const float* data, const Place& memory) const {
   return memory == model_->place() && (!memory.is_host() || HostBlock::aligned(data));
 }
 
-void RowRunner::run_block(const float* const* inputs, size_t first, size_t count, size_t rows,
-                          float* const* outputs, const Place& memory, Scratch& scratch,
+void RowRunner::run_block(const Arrays& arrays, size_t first, size_t count, size_t rows, Scratch& scratch,
                           const CancellableRun& run, const CancelToken& cancel) const {
+  const auto& [inputs, outputs, memory] = arrays;
   const std::vector<RowInput>& wanted = model_->inputs();
   const Place place = model_->place();
   scratch.input_data.clear();

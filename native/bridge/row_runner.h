@@ -1,6 +1,7 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -58,6 +59,7 @@ class RowRunner {
       : model_(std::move(model)), limits_(limits) {}
 
   const BlockModel& model() const { return *model_; }
+  Place place() const { return model_->place(); }
   size_t output_count() const { return model_->output_names().size(); }
 
   /// Learns the outputs' shapes and the block rule by running the model, once; run() does so by itself.
@@ -91,9 +93,16 @@ class RowRunner {
   bool allows(const BlockRule& rule) const;
   void learn_outputs(CancelToken& cancel);
   static void count_rows(size_t rows);
-  void run_block(const float* const* inputs, size_t first, size_t count, size_t rows, float* const* outputs,
-                 const Place& memory, Scratch& scratch, const CancellableRun& run,
-                 const CancelToken& cancel) const;
+  /// What run() got.
+  struct Arrays {
+    const float* const* inputs;
+    float* const* outputs;
+    Place memory;
+  };
+  void run_in_turn(const Arrays& arrays, size_t n, const CancellableRun& run, const CancelToken& cancel);
+  void run_block(const Arrays& arrays, size_t first, size_t count, size_t rows, Scratch& scratch,
+                 const CancellableRun& run, const CancelToken& cancel) const;
+  std::string memory_text(size_t rows) const;
   bool fits(const float* data, const Place& memory) const;
 
   Scratch make_scratch() const;
@@ -105,6 +114,8 @@ class RowRunner {
   std::atomic<bool> prepared_{false};
   std::vector<RowOutput> outputs_;
   BlockRule rule_;
+  /// Of a block on a device whose memory did not suffice for more.
+  std::atomic<size_t> most_rows_{std::numeric_limits<size_t>::max()};
 
   std::mutex scratch_mutex_;
   std::vector<std::unique_ptr<Scratch>> scratches_;
