@@ -1,10 +1,14 @@
 #include "bridge/augmented_objective.h"
 
 #include <algorithm>
+#include <cstring>
 #include <functional>
 
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "bridge/placed_buffer.h"
+#include "bridge/placed_copy.h"
+#include "device/device.h"
 
 namespace tr0n {
 
@@ -12,12 +16,6 @@ namespace {
 
 /// Images of one buffer, in floats: 64 MiB.
 constexpr size_t kBufferedFloats = size_t{1} << 24;
-
-float* reserve(HostBlock& block, size_t elements) {
-  const size_t bytes = elements * sizeof(float);
-  if (block.bytes() < bytes || !block.data()) block = HostBlock(bytes);
-  return block.floats();
-}
 
 std::unique_ptr<RowRunner> runner(std::shared_ptr<const BlockModel> model, const RowLimits& limits) {
   return model ? std::make_unique<RowRunner>(std::move(model), limits) : nullptr;
@@ -41,10 +39,13 @@ void check_size(const RowRunner& part, const char* what, size_t got, size_t expe
 }  // namespace
 
 struct AugmentedObjective::Workspace {
-  HostBlock images, image_gradients;                                 // [chains, image]
-  HostBlock parameters, conditions, energies;                        // [rows, …]
-  HostBlock copies, augmented, augmented_gradients, copy_gradients;  // [rows, image]
-  std::vector<double> energy_sums;                                   // [chains]
+  PlacedBuffer images, image_gradients;                                 // [chains, image]
+  PlacedBuffer parameters, conditions, energies;                        // [rows, …]
+  PlacedBuffer copies, augmented, augmented_gradients, copy_gradients;  // [rows, image]
+  PlacedBuffer energy_sums;                                             // [chains], two floats' room each
+  PlacedBuffer zeros;                                                   // [image]
+  bool has_zeros = false;
+  std::vector<float> drawn;  // parameters on their way
 };
 
 class AugmentedObjective::Lease {
@@ -79,9 +80,25 @@ struct AugmentedObjective::Call {
   float* gradients;  ///< null where only energies are wanted
 };
 
+namespace {
+
+Place common_place(const AugmentedParts& parts) {
+  Place place = parts.generator->place();
+  if (parts.objective->device() != place.device) return {};
+  for (const BlockModel* part : {parts.pullback.get(), parts.augment.get(), parts.transpose.get()})
+    if (part != nullptr && part->place() != place) return {};
+  return place;
+}
+
+Device& device_of(const Place& place) { return place.is_host() ? cpu_device() : *place.device; }
+
+}  // namespace
+
 AugmentedObjective::AugmentedObjective(AugmentedParts parts, const AugmentationPolicy& policy,
                                        const RowLimits& generator_limits, size_t max_batch)
     : policy_(policy),
+      memory_(common_place(parts)),
+      compute_(device_of(memory_)),
       generator_(runner(std::move(parts.generator), generator_limits.part("/generator"))),
       pullback_(runner(std::move(parts.pullback), generator_limits.part("/pullback"))),
       augment_(runner(std::move(parts.augment), own_limits(generator_limits, max_batch, "/augment"))),
@@ -129,17 +146,52 @@ void AugmentedObjective::run(const Call& call, CancelToken& cancel) {
     evaluate_chains(call, first, std::min(group, call.n - first), *workspace, cancel);
 }
 
+/// Zeros for rows × width floats.
+void AugmentedObjective::clear(float* to, size_t rows, size_t width, Workspace& workspace) const {
+  if (memory_.is_host()) {
+    std::memset(to, 0, rows * width * sizeof(float));
+    return;
+  }
+  float* const zeros = workspace.zeros.reserve(memory_, std::max(image_size_, size_t{2}));
+  if (!workspace.has_zeros) {
+    const std::vector<float> none(std::max(image_size_, size_t{2}), 0.0f);
+    copy_floats(zeros, memory_, none.data(), {}, none.size());
+    workspace.has_zeros = true;
+  }
+  CopyRows fill;
+  fill.n = rows;
+  fill.width = fill.to_stride = width;
+  fill.from = zeros;
+  fill.repeats = rows;
+  fill.to = to;
+  compute_.kernels().rows->copy(fill);
+}
+
+/// Rows row … row + rows − 1 of `from` with every row `copies` times.
+void AugmentedObjective::spread(const float* from, size_t width, size_t row, size_t rows, float* to) const {
+  CopyRows copy;
+  copy.n = rows;
+  copy.width = copy.from_stride = copy.to_stride = width;
+  copy.from = from;
+  copy.first = row;
+  copy.repeats = policy_.copies;
+  copy.to = to;
+  compute_.kernels().rows->copy(copy);
+}
+
 /// Chains first … first + count − 1. Sums run over the copies in their order, however the rows are cut.
 void AugmentedObjective::evaluate_chains(const Call& call, size_t first, size_t count, Workspace& workspace,
                                          CancelToken& cancel) {
+  const RowKernels& kernels = *compute_.kernels().rows;
   const float* z = call.z + first * latent_size();
-  float* images = reserve(workspace.images, count * image_size_);
-  generator_->run(&z, count, &images, cancel);
-  workspace.energy_sums.assign(count, 0.0);
+  float* images = workspace.images.reserve(memory_, count * image_size_);
+  generator_->run(&z, count, &images, cancel, memory_);
+  float* const sums = workspace.energy_sums.reserve(memory_, 2 * count);
+  clear(sums, count, 2, workspace);
   float* gradients = nullptr;
   if (call.gradients != nullptr) {
-    gradients = reserve(workspace.image_gradients, count * image_size_);
-    std::fill_n(gradients, count * image_size_, 0.0f);
+    gradients = workspace.image_gradients.reserve(memory_, count * image_size_);
+    clear(gradients, count, image_size_, workspace);
   }
   // Enough rows for every thread's largest block, where the images are not too large for that.
   const BlockRule rule =
@@ -150,14 +202,20 @@ void AugmentedObjective::evaluate_chains(const Call& call, size_t first, size_t 
   for (size_t row = 0; row < rows; row += slab)
     evaluate_copies(call, first, row, std::min(slab, rows - row), workspace, cancel);
 
-  const double share = 1 / static_cast<double>(policy_.copies);
-  for (size_t i = 0; i < count; ++i)
-    call.energies[first + i] = static_cast<float>(workspace.energy_sums[i] * share);
+  Scale mean;
+  mean.count = count;
+  mean.factor = 1 / static_cast<double>(policy_.copies);
+  mean.wide_from = reinterpret_cast<const double*>(sums);
+  mean.to = call.energies + first;
+  kernels.scale(mean);
   if (gradients == nullptr) return;
-  for (size_t i = 0; i < count * image_size_; ++i) gradients[i] *= static_cast<float>(share);
+  mean.count = count * image_size_;
+  mean.wide_from = nullptr;
+  mean.from = mean.to = gradients;
+  kernels.scale(mean);
   const float* inputs[] = {z, gradients};
   float* out = call.gradients + first * latent_size();
-  pullback_->run(inputs, count, &out, cancel);
+  pullback_->run(inputs, count, &out, cancel, memory_);
 }
 
 /// Rows row … row + rows − 1 of the chains from first_chain on, A rows a chain: adds their energies and their
@@ -165,47 +223,52 @@ void AugmentedObjective::evaluate_chains(const Call& call, size_t first, size_t 
 void AugmentedObjective::evaluate_copies(const Call& call, size_t first_chain, size_t row, size_t rows,
                                          Workspace& workspace, CancelToken& cancel) {
   const size_t copies = policy_.copies, m = condition_size(), image = image_size_;
-  float* parameters = reserve(workspace.parameters, rows * kAugmentationParameters);
-  float* conditions = reserve(workspace.conditions, rows * m);
-  float* energies = reserve(workspace.energies, rows);
-  float* originals = reserve(workspace.copies, rows * image);
-  float* augmented = reserve(workspace.augmented, rows * image);
-  const float* images = workspace.images.floats();
-  const auto fill = [&](size_t i) {
-    const size_t chain = (row + i) / copies, global = first_chain + chain;
-    draw_augmentation(policy_, call.draws.rng, call.draws.chains[global], call.draws.step, (row + i) % copies,
-                      parameters + i * kAugmentationParameters);
-    std::copy_n(call.c + global * m, m, conditions + i * m);
-    std::copy_n(images + chain * image, image, originals + i * image);
+  float* parameters = workspace.parameters.reserve(memory_, rows * kAugmentationParameters);
+  float* conditions = workspace.conditions.reserve(memory_, rows * m);
+  float* energies = workspace.energies.reserve(memory_, rows);
+  float* originals = workspace.copies.reserve(memory_, rows * image);
+  float* augmented = workspace.augmented.reserve(memory_, rows * image);
+  // Drawn by the host: a few numbers a copy.
+  float* drawn = parameters;
+  if (!memory_.is_host()) {
+    workspace.drawn.resize(rows * kAugmentationParameters);
+    drawn = workspace.drawn.data();
+  }
+  const auto draw = [&](size_t i) {
+    const size_t chain = first_chain + (row + i) / copies;
+    draw_augmentation(policy_, call.draws.rng, call.draws.chains[chain], call.draws.step, (row + i) % copies,
+                      drawn + i * kAugmentationParameters);
   };
-  ThreadPool& pool = ThreadPool::instance();
-  pool.parallel_for(rows, std::ref(fill));
+  ThreadPool::instance().parallel_for(rows, std::ref(draw));
+  if (drawn != parameters) copy_floats(parameters, memory_, drawn, {}, rows * kAugmentationParameters);
+  spread(call.c + first_chain * m, m, row, rows, conditions);
+  spread(workspace.images.data(memory_), image, row, rows, originals);
   const float* to_augment[] = {originals, parameters};
-  augment_->run(to_augment, rows, &augmented, cancel);
+  augment_->run(to_augment, rows, &augmented, cancel, memory_);
 
-  float* copy_gradients = nullptr;
+  AddGroups sum;
+  sum.n = rows;
+  sum.width = 1;
+  sum.first = row;
+  sum.repeats = copies;
+  sum.from = energies;
+  sum.wide_sums = reinterpret_cast<double*>(workspace.energy_sums.data(memory_)) + row / copies;
   if (call.gradients == nullptr) {
     objective_->energy(augmented, conditions, rows, call.draws, energies, cancel);
-  } else {
-    float* cotangents = reserve(workspace.augmented_gradients, rows * image);
-    copy_gradients = reserve(workspace.copy_gradients, rows * image);
-    objective_->evaluate(augmented, conditions, rows, call.draws, energies, cotangents, cancel);
-    const float* to_transpose[] = {parameters, cotangents};
-    transpose_->run(to_transpose, rows, &copy_gradients, cancel);
+    compute_.kernels().rows->add_groups(sum);
+    return;
   }
-  const size_t first = row / copies, last = (row + rows - 1) / copies;
-  const auto add = [&](size_t k) {
-    const size_t chain = first + k;
-    const size_t begin = std::max(chain * copies, row), end = std::min((chain + 1) * copies, row + rows);
-    float* sum = copy_gradients == nullptr ? nullptr : workspace.image_gradients.floats() + chain * image;
-    for (size_t i = begin; i < end; ++i) {
-      workspace.energy_sums[chain] += static_cast<double>(energies[i - row]);
-      if (sum == nullptr) continue;
-      const float* part = copy_gradients + (i - row) * image;
-      for (size_t j = 0; j < image; ++j) sum[j] += part[j];
-    }
-  };
-  pool.parallel_for(last - first + 1, std::ref(add));
+  float* cotangents = workspace.augmented_gradients.reserve(memory_, rows * image);
+  float* copy_gradients = workspace.copy_gradients.reserve(memory_, rows * image);
+  objective_->evaluate(augmented, conditions, rows, call.draws, energies, cotangents, cancel);
+  const float* to_transpose[] = {parameters, cotangents};
+  transpose_->run(to_transpose, rows, &copy_gradients, cancel, memory_);
+  compute_.kernels().rows->add_groups(sum);
+  sum.width = image;
+  sum.from = copy_gradients;
+  sum.wide_sums = nullptr;
+  sum.sums = workspace.image_gradients.data(memory_) + row / copies * image;
+  compute_.kernels().rows->add_groups(sum);
 }
 
 }  // namespace tr0n

@@ -33,6 +33,8 @@ class AugmentedObjective final : public Objective {
   size_t latent_size() const override { return generator_->model().inputs()[0].size; }
   size_t condition_size() const override { return objective_->condition_size(); }
   bool has_gradient() const override { return pullback_ != nullptr; }
+  /// The one that all parts work on: then images never leave it. Null where they do not.
+  Device* device() const override { return memory_.device; }
   void energy(const float* z, const float* c, size_t n, const EnergyDraws& draws, float* energies,
               CancelToken& cancel) override;
   void evaluate(const float* z, const float* c, size_t n, const EnergyDraws& draws, float* energies,
@@ -44,6 +46,8 @@ class AugmentedObjective final : public Objective {
   class Lease;
   struct Call;
 
+  void clear(float* to, size_t rows, size_t width, Workspace& workspace) const;
+  void spread(const float* from, size_t width, size_t row, size_t rows, float* to) const;
   void prepare(bool gradient, CancelToken& cancel);
   void evaluate_chains(const Call& call, size_t first, size_t count, Workspace& workspace,
                        CancelToken& cancel);
@@ -53,6 +57,8 @@ class AugmentedObjective final : public Objective {
 
   const AugmentationPolicy policy_;
   size_t image_size_ = 0;
+  Place memory_;     ///< of all arrays
+  Device& compute_;  ///< that moves and adds them: the one of their memory
   std::unique_ptr<RowRunner> generator_, pullback_, augment_, transpose_;
   std::shared_ptr<ModelObjective> objective_;
   std::mutex workspaces_mutex_;

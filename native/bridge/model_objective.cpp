@@ -8,6 +8,8 @@ ModelObjective::ModelObjective(std::shared_ptr<const BlockModel> energy,
   if (gradient &&
       (gradient->inputs()[0].size != latent_size_ || gradient->inputs()[1].size != condition_size_))
     throw Error("ERR_SHAPE_MISMATCH", gradient->name() + ": its rows are not those of " + energy->name());
+  memory_ = energy->place();
+  if (gradient && gradient->place() != memory_) memory_ = {};
   energy_ = std::make_unique<RowRunner>(std::move(energy), limits.part("/energy"));
   if (gradient) gradient_ = std::make_unique<RowRunner>(std::move(gradient), limits.part("/gradient"));
 }
@@ -26,7 +28,7 @@ void ModelObjective::energy(const float* z, const float* c, size_t n, const Ener
                             CancelToken& cancel) {
   prepare(*energy_, 1, cancel);
   const float* inputs[] = {z, c};
-  energy_->run(inputs, n, &energies, cancel);
+  energy_->run(inputs, n, &energies, cancel, memory_);
 }
 
 void ModelObjective::evaluate(const float* z, const float* c, size_t n, const EnergyDraws&, float* energies,
@@ -36,7 +38,7 @@ void ModelObjective::evaluate(const float* z, const float* c, size_t n, const En
   prepare(*gradient_, 2, cancel);
   const float* inputs[] = {z, c};
   float* outputs[] = {energies, gradients};
-  gradient_->run(inputs, n, outputs, cancel);
+  gradient_->run(inputs, n, outputs, cancel, memory_);
 }
 
 BlockRule ModelObjective::energy_rule(CancelToken& cancel) {

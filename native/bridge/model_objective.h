@@ -16,6 +16,8 @@ class ModelObjective final : public Objective {
   size_t latent_size() const override { return latent_size_; }
   size_t condition_size() const override { return condition_size_; }
   bool has_gradient() const override { return gradient_ != nullptr; }
+  /// The one that both models work on; null where they do not, and copy what each needs.
+  Device* device() const override { return memory_.device; }
   void energy(const float* z, const float* c, size_t n, const EnergyDraws& draws, float* energies,
               CancelToken& cancel) override;
   void evaluate(const float* z, const float* c, size_t n, const EnergyDraws& draws, float* energies,
@@ -28,6 +30,7 @@ class ModelObjective final : public Objective {
  private:
   void prepare(RowRunner& runner, size_t outputs, CancelToken& cancel) const;
   size_t latent_size_ = 0, condition_size_ = 0;
+  Place memory_;
   std::unique_ptr<RowRunner> energy_, gradient_;
 };
 

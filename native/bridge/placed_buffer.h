@@ -25,6 +25,8 @@ class PlacedBuffer {
     }
     return device_->data();
   }
+  /// What reserve() gave last.
+  float* data(const Place& place) { return place.is_host() ? host_.floats() : device_->data(); }
 
  private:
   HostBlock host_;

@@ -4,10 +4,11 @@
  */
 import assert from "node:assert/strict";
 import type { NativeObjective } from "../../lib/native/types/pipeline.js";
+import type { ModelDeviceId } from "../../lib/native/types/devices.js";
 import { decodeModel, type Graph, type Target } from "../../lib/onnx/index.js";
 import { mlp } from "../support/bridge-models.js";
 import { classes, crossEntropy, load, objectiveOf, segmentOf } from "../support/bridge-pipelines.js";
-import { addon, sameBits } from "../support/bridge.js";
+import { addon, rejectsCode, sameBits } from "../support/bridge.js";
 import { checkEmulator, emulator, realGpu, requireGpu } from "../support/devices.js";
 import { relativeError, seeded } from "../support/numbers.js";
 import { requireWebGpu } from "../support/webgpu.js";
@@ -19,7 +20,15 @@ interface Models {
   latent: number[];
   image: number[];
 }
-type Devices = [generator: string, encoder: string, energy: string];
+type Devices = [generator: ModelDeviceId, encoder: ModelDeviceId, energy: ModelDeviceId];
+
+/** Little enough for a device that compiles shaders. */
+const small: Models = {
+  generator: decodeModel(mlp(6, 9, 12), "generator"),
+  encoder: decodeModel(mlp(12, 9, classes), "encoder"),
+  latent: [6],
+  image: [12],
+};
 
 /** Blocks have 8 rows at most: 11 rows are two blocks, padded to 16. */
 const [n, padded, block] = [11, 16, 8];
@@ -27,12 +36,12 @@ const size = (row: number[]) => row.reduce((a, b) => a * b, 1);
 
 async function pipeline(models: Models, devices: Devices, target?: Target): Promise<NativeObjective> {
   const { generator, encoder, latent, image } = models;
-  const [first, second, last] = devices.map((device) => ({ device, ...(target && { target }) }));
+  const opening = (i: 0 | 1 | 2) => ({ device: devices[i], ...(target && { target }) });
   const segments = [
-    await segmentOf(generator, latent, "generator", first),
-    await segmentOf(encoder, image, "encoder", second),
+    await segmentOf(generator, latent, "generator", opening(0)),
+    await segmentOf(encoder, image, "encoder", opening(1)),
   ];
-  const made = await objectiveOf(segments, crossEntropy(), [classes], { ...last, maxBatch: block });
+  const made = await objectiveOf(segments, crossEntropy(), [classes], { ...opening(2), maxBatch: block });
   // The objective holds them.
   for (const { forward, recorded, backward } of segments)
     for (const session of [forward, recorded, backward]) session?.dispose();
@@ -93,8 +102,15 @@ describe("bridge: places of values", function () {
     const traffic = () => JSON.parse(emulator()!.traffic()) as { toDevice: number; toHost: number };
 
     it("are the caller's alone where all models are there, and padding stays there", async () => {
-      const floats = { toDevice: n * (latent + classes), toHost: n * (1 + latent) };
-      await check(demo, ["cuda:0", "cuda:0", "cuda:0"], "cuda", floats, sameBits);
+      await check(demo, ["cuda:0", "cuda:0", "cuda:0"], "cuda", { toDevice: 0, toHost: 0 }, sameBits);
+      const there = await pipeline(demo, ["cuda:0", "cuda:0", "cuda:0"]);
+      const z = numbers.normals(n * latent);
+      await there.evaluate(z, c, n).promise;
+      emulator()!.reset();
+      await there.evaluate(z, c, n).promise;
+      const { toDevice, toHost } = traffic();
+      assert.deepEqual([toDevice / 4, toHost / 4], [n * (latent + classes), n * (1 + latent)]);
+      there.dispose();
     });
 
     it("are what lies between two places, where they differ", async () => {
@@ -117,13 +133,57 @@ describe("bridge: places of values", function () {
     });
   });
 
+  describe("on a GPU (emulated) without memory", () => {
+    before(function () {
+      requireGpu(this);
+      if (realGpu) this.skip();
+      emulator()!.reset();
+    });
+    afterEach(() => emulator()!.failNone());
+    after(() => checkEmulator());
+
+    it("are computed in blocks of half the rows, whichever allocation fails", async () => {
+      const there = await pipeline(small, ["cuda:0", "cuda:0", "cuda:0"]);
+      const z = numbers.normals(n * 6);
+      const expected = await there.evaluate(z, c, n).promise;
+      let failures = 0;
+      for (let nth = 1; nth < 100; nth++) {
+        const fresh = await pipeline(small, ["cuda:0", "cuda:0", "cuda:0"]);
+        await fresh.evaluate(z.subarray(0, 6), c.subarray(0, classes), 1).promise;
+        const before = addon.rowsRun();
+        const calls = emulator()!.calls("cuMemAlloc*");
+        emulator()!.fail("cuMemAlloc*", nth, 2, 0);
+        const got = await fresh.evaluate(z, c, n).promise;
+        emulator()!.failNone();
+        const rows = addon.rowsRun() - before;
+        for (const name of ["energies", "gradients"] as const)
+          assert.ok(relativeError(got[name], expected[name]) < 1e-5, `${name}, allocation ${nth}`);
+        fresh.dispose();
+        // Our own memory tries again after it has given back what it keeps.
+        if (rows !== padded) failures++;
+        if (emulator()!.calls("cuMemAlloc*") - calls < nth) break;
+      }
+      assert.ok(failures > 3, `${failures} allocations`);
+      there.dispose();
+    });
+
+    it("say what is wanted and what is free where not even a row fits", async () => {
+      const there = await pipeline(small, ["cuda:0", "cuda:0", "cuda:0"]);
+      const [z, one] = [numbers.normals(n * 6), c.subarray(0, classes)];
+      const expected = (await there.evaluate(z.subarray(0, 6), one, 1).promise).energies;
+      emulator()!.fail("cuMemAlloc*", 5, 2, 1); // behind what the caller's arrays take
+      await rejectsCode(
+        there.evaluate(z, c, n).promise,
+        "ERR_OUT_OF_MEMORY",
+        /smallest block, of 1 row, does not fit: it wants \d+ bytes .*; \d+ of \d+ bytes of cuda:0 are free/,
+      );
+      emulator()!.failNone();
+      sameBits((await there.evaluate(z.subarray(0, 6), one, 1).promise).energies, expected, "afterwards");
+      there.dispose();
+    });
+  });
+
   describe("on WebGPU", () => {
-    const small: Models = {
-      generator: decodeModel(mlp(6, 9, 12), "generator"),
-      encoder: decodeModel(mlp(12, 9, classes), "encoder"),
-      latent: [6],
-      image: [12],
-    };
     const near = (got: Float32Array, wanted: Float32Array, what: string) =>
       assert.ok(relativeError(got, wanted) < 1e-4, what);
     before(function () {
