@@ -117,7 +117,7 @@ export async function measured(): Promise<{
   return { operators: bySets(runs), forms: found };
 }
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+async function writeTables(): Promise<void> {
   const { operators, forms } = await measured();
   const file = fileURLToPath(new URL("../../lib/onnx/targets/webgpu-kernels.ts", import.meta.url));
   const head = ["Made by scripts/operators/webgpu.ts, which runs each; do not edit."];
@@ -126,3 +126,6 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
   execFileSync("npx", ["prettier", "--write", file]);
   writeFileSync(new URL("webgpu-forms.json", import.meta.url), `${JSON.stringify(forms, null, 2)}\n`);
 }
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href)
+  void writeTables();

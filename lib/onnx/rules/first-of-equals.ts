@@ -31,8 +31,11 @@ export function placedAtFirst(c: RuleContext): string {
     const picked = b.op("Where", [hit, stack, b.scalar(0, stack)]);
     return c.vjp(b.op("ReduceSum", [picked, b.ints([2])], { keepdims: 0 }), g, x[0]!)!;
   }
-  const axes = w.kernel.map((_, i) => i + 3);
-  const images = b.reshape(shares, [-1, area, ...axes.map((axis) => b.sizes(shares, [axis]))]);
+  const sizes = w.kernel.map((_, i) => {
+    const size = b.shapes.dims(y)?.[i + 2];
+    return typeof size === "number" ? size : b.sizes(y, [i + 2]);
+  });
+  const images = b.reshape(shares, [-1, area, ...sizes]);
   const one = new Float64Array(area * area);
   for (let i = 0; i < area; i++) one[i * area + i] = 1;
   const weights = b.constantLike(one, [area, 1, ...w.kernel], g);
