@@ -23,6 +23,7 @@ import {
   inputScaling,
   randomNodes,
   roundsCoarsely,
+  targetOf,
   valueBounds,
   wholeRanges,
   type BatchAxes,
@@ -314,7 +315,7 @@ export class OnnxModel implements Model {
     const { simplify, allowRandom } = this.options;
     const { graph: differentiated, kept } = await differentiateSimplified(
       graph,
-      { wrt, outputs: [...seeded], allowRandom },
+      { wrt, outputs: [...seeded], allowRandom, target: targetOf(this.device ?? "cpu") },
       { name: this.name, simplify },
     );
     const session = await openGraph(differentiated, {

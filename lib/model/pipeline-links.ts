@@ -6,7 +6,7 @@ import type { OnnxModel } from "./model.js";
 import type { NativeOnnxSegment } from "../native/types/pipeline.js";
 import type { ModelDeviceId } from "../native/types/devices.js";
 import type { NativeSession, NativeTorchModel } from "../native/types/models.js";
-import { cutSteps, type Graph } from "../onnx/index.js";
+import { cutSteps, targetOf, type Graph } from "../onnx/index.js";
 import type { Probe } from "./output-guard.js";
 import type { ModelWithin } from "./pipeline-guard.js";
 import { graphAsRun } from "./off-loop.js";
@@ -84,11 +84,12 @@ export async function graphSegment(
   const [cotangent, gradientOutput] = [`grad_${output}`, `grad_${input}`];
   const segment = { name, inputShape, input, output, cotangent, gradient: gradientOutput };
   const what = "preparing the models";
-  const forward = await open(await graphAsRun(graph, signal), name, device);
+  const target = targetOf(device);
+  const forward = await open(await graphAsRun(graph, signal, target), name, device);
   if (!gradient) return { ...segment, forward, recorded: null, backward: null, saved: [] };
   const differentiated = await differentiateSimplified(
     graph,
-    { wrt: [input], outputs: [output] },
+    { wrt: [input], outputs: [output], target },
     { name, simplify, signal },
   );
   const cut = await inSlices(what, cutSteps(differentiated.graph, [cotangent], [gradientOutput]), signal);

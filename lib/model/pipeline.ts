@@ -18,7 +18,7 @@ import type {
 } from "../native/types/pipeline.js";
 import type { ModelDeviceId } from "../native/types/devices.js";
 import type { NativeSession, NativeTorchModel } from "../native/types/models.js";
-import { roundsCoarsely, type ComposeOptions, type Dim, type Graph } from "../onnx/index.js";
+import { roundsCoarsely, targetOf, type ComposeOptions, type Dim, type Graph } from "../onnx/index.js";
 import { checkSame } from "./output-guard.js";
 import { observed, type ModelWithin } from "./pipeline-guard.js";
 import { rowFacts, segmentSessions } from "./row-facts.js";
@@ -168,7 +168,11 @@ export class Pipeline {
       return keepRules(map, facts.ruleKey);
     }
     const { graph, inputShape, output } = only;
-    const session = await open(await graphAsRun(graph, this.signal), name, only.device);
+    const session = await open(
+      await graphAsRun(graph, this.signal, targetOf(only.device)),
+      name,
+      only.device,
+    );
     await checkLink(only, session, await probe.rows(fixedBatch), {}, probe, name);
     const facts = await this.facts([session], options);
     const map = callNative(() =>
@@ -203,17 +207,18 @@ export class Pipeline {
     if (head?.kind !== "graph") throw new Tr0nError("ERR_INTERNAL", `${name}: it does not end in an energy`);
     const { graph, inputShape, output: energyOutput } = head;
     const [input, conditionInput] = graph.inputs.map((value) => value.name) as [string, string];
+    const target = targetOf(head.device);
     let gradientSession: NativeSession | null = null;
     if (gradient) {
       const { graph: both } = await differentiateSimplified(
         graph,
-        { wrt: [input], outputs: [energyOutput], seed: "ones" },
+        { wrt: [input], outputs: [energyOutput], seed: "ones", target },
         { name, simplify: head.simplify, signal: this.signal },
       );
       differentiated?.();
       gradientSession = await open(both, "energy and gradient", head.device);
     }
-    const energy = await open(await graphAsRun(graph, this.signal), "energy", head.device);
+    const energy = await open(await graphAsRun(graph, this.signal, target), "energy", head.device);
     const before = await this.segments(this.links.slice(0, -1), gradient, options);
     const { rows, result } = before;
     // Conditions have no part in what the models give. A unit vector serves every energy.

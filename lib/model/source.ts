@@ -13,7 +13,8 @@ import { native } from "../native/binding.js";
 import { onCpu, type ModelPlace } from "../native/placement.js";
 import type { NativeSession } from "../native/types/models.js";
 import type { Owned } from "../native/types/values.js";
-import { decodeSteps, type Graph } from "../onnx/index.js";
+import { decodeSteps, targetOf, type Graph } from "../onnx/index.js";
+import { graphAsRun } from "./off-loop.js";
 import { inSlices } from "./slices.js";
 import type { CheckedFile } from "./checked-file.js";
 import { maxModelBytes, openGraph, resolveExternal, tooLarge } from "./weights.js";
@@ -119,7 +120,8 @@ function pathSource(source: unknown): Source {
 
 /**
  * Opens the model as it is, where the runtime would survive it. One with weights in other files is read here: the runtime
- * would open whatever it names, and map it, and whoever shortened a file would end this process.
+ * would open whatever it names, and map it, and whoever shortened a file would end this process. One for a device is opened in
+ * the form that its provider runs.
  */
 export async function openSource(
   source: Source,
@@ -131,6 +133,10 @@ export async function openSource(
   const { name } = source;
   const state = source.checked()?.state;
   const how = { name, ...(state === undefined ? {} : { state }) };
+  if (place.device !== "cpu") {
+    const graph = await graphAsRun(await readGraph(source, signal), signal, targetOf(place.device));
+    return openGraph(graph, { ...options, name });
+  }
   if (await runJob(what, signal, () => native().hasExternalData(source.native, how)))
     return openGraph(await readGraph(source, signal), { ...options, name });
   return runJob(what, signal, () => native().openSession(source.native, { ...how, threads, ...place }));

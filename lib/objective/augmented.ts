@@ -8,7 +8,7 @@ import { graphAsRun } from "../model/off-loop.js";
 import { native } from "../native/binding.js";
 import { callNative } from "../native/job.js";
 import type { NativeObjective } from "../native/types/pipeline.js";
-import { removeDead, type Graph } from "../onnx/index.js";
+import { removeDead, targetOf, type Graph, type Target } from "../onnx/index.js";
 import type { Range } from "../base/range.js";
 import { augmentGraph, nativeAugmentation, type Augmentation } from "./augment.js";
 
@@ -36,11 +36,12 @@ export async function augmentedObjective(
 ): Promise<NativeObjective> {
   const { fixedBatch, open } = options;
   const segments = await generator.asSegments(gradient, options);
+  const target = targetOf(generator.device);
   const graph = augmentGraph(augment, imageShape, { range });
   const objective = await makeObjective();
-  const augmentation = await open(await graphAsRun(graph, stop), "augmentation", generator.device);
+  const augmentation = await open(await graphAsRun(graph, stop, target), "augmentation", generator.device);
   const transpose = gradient
-    ? await open(await transposed(graph), "augmentation (backward)", generator.device)
+    ? await open(await transposed(graph, target), "augmentation (backward)", generator.device)
     : null;
   const sessions = [...segmentSessions(segments), augmentation, ...(transpose ? [transpose] : [])];
   const facts = await generator.facts(sessions, options);
@@ -62,10 +63,10 @@ export async function augmentedObjective(
  * (parameters, grad_augmented) → grad_image of an augmentation. It is an affine function of the image, so its gradient
  * needs no image.
  */
-async function transposed(graph: Graph): Promise<Graph> {
+async function transposed(graph: Graph, target: Target): Promise<Graph> {
   const { graph: gradient } = await differentiateSimplified(
     graph,
-    { wrt: ["image"], outputs: ["augmented"], keepOutputs: false },
+    { wrt: ["image"], outputs: ["augmented"], keepOutputs: false, target },
     { name: "augmentation", simplify: true },
   );
   gradient.inputs = gradient.inputs.filter(({ name }) => name !== "image");
