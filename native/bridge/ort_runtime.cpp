@@ -89,7 +89,20 @@ Runtime::Runtime(const std::string& path) {
 
 bool Failure::out_of_memory() const {
   for (const char* phrase :
-       {"bad_alloc", "Failed to allocate memory", "out of memory", "Cannot allocate memory"})
+       {"bad_alloc", "Failed to allocate memory", "out of memory", "Cannot allocate memory",
+        // Of GPUs: a limit that was set, Vulkan's and WebGPU's own words.
+        "is smaller than requested bytes", "OUT_OF_DEVICE_MEMORY", "OUT_OF_HOST_MEMORY", "Out of memory"})
+    if (message.find(phrase) != std::string::npos) return true;
+  return false;
+}
+
+bool Failure::device_lost() const {
+  // WebGPU's words, then CUDA's numbers of errors after which a context is of no use.
+  for (const char* phrase :
+       {"evice lost", "evice is lost", "DEVICE_LOST", "evice was lost", "CUDA failure 214",
+        "CUDA failure 220", "CUDA failure 700", "CUDA failure 702", "CUDA failure 709", "CUDA failure 710",
+        "CUDA failure 714", "CUDA failure 715", "CUDA failure 716", "CUDA failure 717", "CUDA failure 718",
+        "CUDA failure 719", "CUDA failure 999"})
     if (message.find(phrase) != std::string::npos) return true;
   return false;
 }

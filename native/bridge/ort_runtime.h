@@ -54,6 +54,8 @@ struct Failure {
   explicit operator bool() const { return code != StatusCode::ok; }
   /// The runtime could not get memory: it has no status code of its own for that.
   bool out_of_memory() const;
+  /// The GPU failed; nor has it one for that.
+  bool device_lost() const;
 };
 
 /// Releases the status. A null status is success.

@@ -143,11 +143,11 @@ CudaProvider cuda_provider() {
   found.library = folder + kLibrary;
   for (const char* file : {kLibrary, kShared})
     if (!there(folder + file)) {
-      found.problem =
-          "ONNX Runtime's CUDA provider is missing: \"" + folder + file +
-          "\" is not there. On Linux x64 the package onnxruntime-node installs it with `npm rebuild "
-          "onnxruntime-node --onnxruntime-node-install=cuda12`; else TR0N_ONNXRUNTIME names an ONNX "
-          "Runtime that has it, or TR0N_ORT_PROVIDER a plug-in provider library";
+      found.problem = "ONNX Runtime's CUDA provider is missing: \"" + folder + file +
+                      "\" is not there. On Linux x64 the package onnxruntime-node installs it with "
+                      "`ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node`; else TR0N_ONNXRUNTIME "
+                      "names an ONNX "
+                      "Runtime that has it, or TR0N_ORT_PROVIDER a plug-in provider library";
       break;
     }
   return found;

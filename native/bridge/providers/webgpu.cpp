@@ -54,10 +54,19 @@ class WebGpu final : public ModelDevice {
   ort::MemoryInfoHandle memory_;
 };
 
+/// What the provider computes over.
+VulkanInventory drivers() {
+#ifdef __APPLE__
+  return {"Metal", "", {{"the GPU of this Mac", "", false}}};
+#else
+  return vulkan_inventory();
+#endif
+}
+
 }  // namespace
 
 WebGpuProvider webgpu_provider() {
-  VulkanInventory vulkan = vulkan_inventory();
+  VulkanInventory vulkan = drivers();
   std::string problem =
       built_in() ? vulkan.problem
                  : "ONNX Runtime " + Runtime::version() +
