@@ -7,10 +7,12 @@ export const doctorCommand: Command = {
   name: "doctor",
   summary: "Lists and tries what tr0n computes with, and says why a GPU is not used.",
   usage: "[--device cuda]",
-  options: { device: { ...deviceOptions["device"]!, help: "a device that must work: cpu, cuda or cuda:N" } },
+  options: {
+    device: { ...deviceOptions["device"]!, help: "a device that must work: cpu, cuda, cuda:N or webgpu" },
+  },
   notes:
     "Looks for the CUDA driver (TR0N_CUDA_DRIVER names another library), opens every GPU, loads all kernels and runs one; " +
-    "opens ONNX Runtime and the TorchScript module. Exit code 0: what is there works, and so does the device that was " +
+    "opens ONNX Runtime, what runs models on GPUs (WebGPU, CUDA) and the TorchScript module. Exit code 0: what is there works, and so does the device that was " +
     "asked for. 1: something is there and does not work.",
   run: async (args, { signal }) => {
     const { device } = readDevice(args);

@@ -4,7 +4,8 @@ import { checkDevice, cudaInventory, devices, openDevice, type Device, type Devi
 import { Tr0nError } from "../base/errors.js";
 import { runJob } from "./job.js";
 import { native, torchModulePath } from "./binding.js";
-import type { DeviceId, NativeInventory } from "./types/devices.js";
+import { modelProviders, placement } from "./placement.js";
+import type { DeviceId, ModelDeviceId, NativeInventory, NativeProviders } from "./types/devices.js";
 
 /** One thing that was looked at. */
 interface Finding {
@@ -46,8 +47,8 @@ export function inventory(): Inventory {
 }
 
 /**
- * Looks at the CUDA driver, the kernels of this build, every GPU, ONNX Runtime and the TorchScript module, and runs a
- * small kernel on each GPU.
+ * Looks at the CUDA driver, the kernels of this build, every GPU, ONNX Runtime with its providers for GPUs and the TorchScript
+ * module, and runs a small kernel on each GPU.
  *
  * @param wanted a device that must be usable
  * @throws AbortError
@@ -65,12 +66,19 @@ export async function diagnose(wanted?: Device, signal?: AbortSignal): Promise<D
       ? await runtimeFinding("TorchScript", () => native().openTorch(), signal)
       : missing("TorchScript", `${torchModulePath()} is not there: npm run build:torchscript makes it`),
   ];
+  findings.push(...(await providerFindings(trials, signal)));
   const auto = attempt(() => checkDevice("TR0N_DEVICE", "auto"));
   findings.push(
     typeof auto === "string"
       ? { name: 'device "auto"', state: "ok", text: `is ${auto}${whyNoGpu(auto, cuda, trials)}` }
       : { name: 'device "auto"', state: "failed", text: auto.message },
   );
+  const models = await attemptModels("TR0N_DEVICE", "auto", signal);
+  findings.push({
+    name: 'device "auto" for models',
+    state: models.problem === null ? "ok" : "failed",
+    text: models.problem ?? `is ${models.device}${models.reason}`,
+  });
   if (wanted !== undefined) {
     const found = attempt(() => checkDevice("device", wanted));
     const problem =
@@ -78,8 +86,16 @@ export async function diagnose(wanted?: Device, signal?: AbortSignal): Promise<D
     findings.push({
       name: `device ${JSON.stringify(wanted)}`,
       state: problem ? "failed" : "ok",
-      text: problem ?? `is ${found as DeviceId}`,
+      text: problem ?? `is ${found as DeviceId} for translator and samplers`,
     });
+    if (!problem && wanted !== "cpu") {
+      const placed = await attemptModels("device", wanted, signal);
+      findings.push({
+        name: `device ${JSON.stringify(wanted)} for models`,
+        state: placed.problem === null ? "ok" : "failed",
+        text: placed.problem ?? `is ${placed.device}`,
+      });
+    }
   }
   return {
     findings,
@@ -107,6 +123,64 @@ async function tryDevice(device: DeviceInfo, signal: AbortSignal | undefined): P
   } catch (error) {
     if (!(error instanceof Tr0nError) || error.code === "ERR_ABORTED") throw error;
     return failed(error.message);
+  }
+}
+
+/** What runs models beside the CPU, each opened where it is there. */
+async function providerFindings(
+  trials: readonly DeviceTrial[],
+  signal: AbortSignal | undefined,
+): Promise<Finding[]> {
+  let found: NativeProviders;
+  try {
+    found = await modelProviders(signal);
+  } catch (error) {
+    if (!(error instanceof Tr0nError) || error.code === "ERR_ABORTED") throw error;
+    return []; // there is no ONNX Runtime, which is said elsewhere
+  }
+  const { webgpu, cuda } = found;
+  const adapters = webgpu.adapters
+    .map(({ name, vulkan, software }) => `${name} (${software ? "software" : "hardware"}, Vulkan ${vulkan})`)
+    .join(", ");
+  const webgpuName = "models on WebGPU";
+  const gpu = trials.find(({ problem }) => problem === null)?.device.id;
+  const cudaName = `models on CUDA${cuda.plugIn ? ", by a plug-in" : ""}`;
+  return [
+    webgpu.problem === null
+      ? await tryProvider(webgpuName, "webgpu", `${webgpu.driver}: ${adapters}`, signal)
+      : missing(webgpuName, webgpu.problem),
+    cuda.problem !== null
+      ? missing(cudaName, cuda.problem)
+      : gpu === undefined
+        ? missing(cudaName, `${cuda.library} is there, but no CUDA device that can be used`)
+        : await tryProvider(cudaName, gpu, `${cuda.library}, on ${gpu}`, signal),
+  ];
+}
+
+async function tryProvider(
+  name: string,
+  device: ModelDeviceId,
+  what: string,
+  signal: AbortSignal | undefined,
+): Promise<Finding> {
+  const problem = await runJob(name, signal, () => native().tryModelDevice(device));
+  return problem === null
+    ? { name, state: "ok", text: what }
+    : { name, state: "failed", text: `${what}: ${problem}` };
+}
+
+/** What a device's name means for models. */
+async function attemptModels(
+  name: string,
+  wanted: Device,
+  signal: AbortSignal | undefined,
+): Promise<{ device: ModelDeviceId; reason: string; problem: string | null }> {
+  try {
+    const { models, told, problem } = await placement(name, wanted, signal);
+    return { device: models, reason: told === null ? "" : `: ${told.reason}`, problem };
+  } catch (error) {
+    if (!(error instanceof Tr0nError) || error.code === "ERR_ABORTED") throw error;
+    return { device: "cpu", reason: "", problem: error.message };
   }
 }
 

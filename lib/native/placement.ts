@@ -32,7 +32,7 @@ export interface Placement {
 const gpuFiles = ["/dev/dri", "/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg", "/dev/kfd"];
 
 /** What runs models here. Looked up anew at every call: drivers come and go with the environment. */
-function modelProviders(signal?: AbortSignal): Promise<NativeProviders> {
+export function modelProviders(signal?: AbortSignal): Promise<NativeProviders> {
   return runJob("looking for GPUs", signal, () => native().modelProviders());
 }
 
@@ -54,7 +54,31 @@ export async function placement(name: string, value: unknown, signal?: AbortSign
   }
   if (wanted !== "auto") return { ...alone, problem: await cudaProblem(compute, signal) };
   if (compute === "cpu" && !gpuFiles.some((path) => existsSync(path))) return alone;
-  return { ...alone, ...chosenForModels(compute, await modelProviders(signal)) };
+  const found = await modelProviders(signal);
+  return { ...alone, ...chosenForModels(compute, await tried(found, compute, signal)) };
+}
+
+/** What is there, where it also works: nobody asked for it, so that a broken library must not end the call. */
+async function tried(
+  { runtime, webgpu, cuda }: NativeProviders,
+  compute: DeviceId,
+  signal: AbortSignal | undefined,
+): Promise<NativeProviders> {
+  const problem = (device: ModelDeviceId): Promise<string | null> =>
+    runJob(`trying ${device}`, signal, () => native().tryModelDevice(device));
+  const usable = compute !== "cpu" && cuda.problem === null;
+  const cudaProblem = usable ? await problem(compute) : cuda.problem;
+  const needed = webgpu.problem === null && !(usable && cudaProblem === null) && hardware(webgpu);
+  const webgpuProblem = needed ? await problem("webgpu") : webgpu.problem;
+  return {
+    runtime,
+    webgpu: { ...webgpu, problem: webgpuProblem },
+    cuda: { ...cuda, problem: cudaProblem },
+  };
+}
+
+function hardware({ adapters }: NativeProviders["webgpu"]): NativeProviders["webgpu"]["adapters"][0] | undefined {
+  return adapters.find(({ software }) => !software);
 }
 
 /** Why models cannot run on a CUDA device; null where they can, as far as one sees without trying. */
@@ -78,12 +102,12 @@ export function chosenForModels(
   compute: DeviceId,
   { webgpu, cuda }: NativeProviders,
 ): Pick<Placement, "models" | "told"> {
-  const hardware = webgpu.adapters.find(({ software }) => !software);
+  const adapter = hardware(webgpu);
   const [models, why]: [ModelDeviceId, string] =
     compute !== "cpu" && cuda.problem === null
       ? [compute, `ONNX Runtime's provider for it is there (${cuda.library})`]
-      : webgpu.problem === null && hardware
-        ? ["webgpu", `there is ${hardware.name}`]
+      : webgpu.problem === null && adapter
+        ? ["webgpu", `there is ${adapter.name}`]
         : ["cpu", "no other device can be used"];
   const others = [
     ...(models === compute && compute !== "cpu"

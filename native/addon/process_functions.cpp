@@ -92,9 +92,10 @@ Napi::Value counters(const Napi::CallbackInfo& info) {
       {"rowMaps", Kind::row_map},  {"torchModels", Kind::torch_model},
       {"devices", Kind::device},   {"jobs", Kind::job}};
   for (const auto& [name, kind] : kinds) object.Set(name, live_count(kind).load());
-  int open = open_runtime_devices();
+  int open = 0;
   for (const DeviceKind* kind : device_kinds()) open += kind->open_count();
   object.Set("openGpus", open);
+  object.Set("runtimeDevices", open_runtime_devices());
   return object;
 }
 

@@ -6,6 +6,7 @@
 #include "bridge/ort_runtime.h"
 #include "bridge/providers/cuda.h"
 #include "bridge/providers/webgpu.h"
+#include "bridge/session_options.h"
 
 namespace tr0n::addon {
 namespace {
@@ -56,10 +57,32 @@ Napi::Value model_providers(const Napi::CallbackInfo& info) {
   });
 }
 
+/// Resolves with why models cannot run there, null where they can.
+Napi::Value try_model_device(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto work = [name = read_text(info[0], "device")](Job& job) -> MakeValue {
+      std::string problem;
+      try {
+        SessionConfig config;
+        config.name = name;
+        config.cancel = &job.token();
+        config.device = open_model_device(name);
+        const PreparedOptions options(config);
+      } catch (const Error& error) {
+        if (error.code() != "ERR_DEVICE_UNAVAILABLE") throw;
+        problem = error.what();
+      }
+      return [problem](Napi::Env env) -> Napi::Value { return text_or_null(env, problem); };
+    };
+    return Environment::of(info.Env()).start({}, Napi::Value(), work);
+  });
+}
+
 }  // namespace
 
 void define_provider_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("modelProviders", Napi::Function::New<model_providers>(env, "modelProviders"));
+  exports.Set("tryModelDevice", Napi::Function::New<try_model_device>(env, "tryModelDevice"));
 }
 
 }  // namespace tr0n::addon

@@ -3,7 +3,7 @@
 
 namespace tr0n::addon {
 
-/// modelProviders of NativeBinding.
+/// modelProviders and tryModelDevice of NativeBinding.
 void define_provider_functions(Napi::Env env, Napi::Object exports);
 
 }  // namespace tr0n::addon

@@ -3,7 +3,7 @@
  * errors carry one of the codes of base/errors.ts.
  */
 import type { NativeConfigField } from "./config.js";
-import type { DeviceId, NativeInventory, NativeDevice, NativeProviders } from "./devices.js";
+import type { DeviceId, NativeInventory, ModelDeviceId, NativeDevice, NativeProviders } from "./devices.js";
 import type { NativeSession, NativeSessionOptions, NativeTorchModel, NativeTorchOptions } from "./models.js";
 import type { NativeAugmentation, NativeAugmentedObjectiveConfig, NativeBlockRule, NativeLatentSource, NativeObjective, NativeObjectiveConfig, NativeRowMap, NativeRowMapConfig } from "./pipeline.js";
 import type { NativePrior } from "./prior.js";
@@ -24,6 +24,8 @@ export interface NativeCounters {
   jobs: number;
   /** GPUs that are open in this process. They are closed a moment after the last object on them is gone. */
   openGpus: number;
+  /** Devices that are open and that only ONNX Runtime knows: WebGPU's. */
+  runtimeDevices: number;
 }
 
 export interface NativeBinding extends NativeRowFunctions {
@@ -44,6 +46,8 @@ export interface NativeBinding extends NativeRowFunctions {
   openDevice(device: DeviceId): NativeJob<NativeDevice>;
   /** Opens ONNX Runtime and the Vulkan loader. */
   modelProviders(): NativeJob<NativeProviders>;
+  /** Opens what runs models on a device; resolves with why that does not work, null where it does. */
+  tryModelDevice(device: ModelDeviceId): NativeJob<string | null>;
   threads(): number;
   setThreads(count: number): void;
   counters(): NativeCounters;
