@@ -76,7 +76,7 @@ describe("bridge: sessions on WebGPU", function () {
         const { y } = await session.run({ x: { data: new Float32Array(3), shape: [1, 3] } }).promise;
         session.dispose();
         await new Promise((resolve) => setTimeout(resolve, 200));
-        console.log(y.data.length, native().counters().openGpus);
+        console.log(y.data.length, native().counters().runtimeDevices);
       }`;
     const { code, stdout, stderr } = await finish(process.execPath, [...moduleScript, script]);
     assert.equal(stdout, "2 0\n2 0\n2 0\n", stderr);

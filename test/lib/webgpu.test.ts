@@ -1,5 +1,6 @@
 /** Models on WebGPU behind the whole product: what the CPU computes, within rounding. */
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import {
   loadModel,
   sampler,
@@ -8,7 +9,9 @@ import {
   type OpeningProgress,
   type Tr0nOptions,
 } from "../../lib/index.js";
-import { native } from "../../lib/native/binding.js";
+import { native, packageRoot } from "../../lib/native/binding.js";
+import { chosenForModels } from "../../lib/native/placement.js";
+import type { NativeProviders } from "../../lib/native/types/devices.js";
 import { finish } from "../support/process.js";
 import { close, rejects, tinyEncoder, tinyGenerator } from "../support/tiny.js";
 import { requireWebGpu } from "../support/webgpu.js";
@@ -59,6 +62,31 @@ describe("Tr0n with models on WebGPU", function () {
     close(got.gradients, expected.gradients, 1e-4);
   });
 
+  it("gives the outputs and gradients of the demo's models within 1e-4 of the CPU's", async () => {
+    const file = (name: string): string => join(packageRoot, "models", `${name}.onnx`);
+    using gan = await loadModel(file("gan-generator"));
+    using classifier = await loadModel(file("classifier"));
+    const n = 2;
+    const of = async (device: "cpu" | "webgpu") => {
+      using tr0n = await create({ generator: gan, encoder: classifier, device, maxBatch: n });
+      const z = (await tr0n.drawPrior(n, { seed: 1 })).data as Float32Array;
+      const c = new Float32Array(n * tr0n.conditionSize).fill(1 / tr0n.conditionSize);
+      return (await tr0n.objective.native(true)).evaluate(z, c, n).promise;
+    };
+    const [got, expected] = [await of("webgpu"), await of("cpu")];
+    close(got.energies, expected.energies, 1e-4);
+    close(got.gradients, expected.gradients, 1e-4);
+    using there = await loadModel(file("vae-decoder"), { device: "webgpu" });
+    using here = await loadModel(file("vae-decoder"));
+    const size = here.inputs[0]!.shape[1]!;
+    const latents = {
+      data: Float32Array.from({ length: n * size }, (_, i) => Math.sin(i)),
+      shape: [n, size],
+    };
+    const [a, b] = [await there.run(latents), await here.run(latents)];
+    for (const name of Object.keys(b)) close(a[name]!.data, b[name]!.data, 1e-4);
+  });
+
   it("a model that was loaded with a device keeps it", async () => {
     using own = await loadModel(tinyEncoder({ scale: 2 }), { device: "webgpu" });
     using kept = await loadModel(tinyGenerator(), { device: "cpu" });
@@ -93,6 +121,62 @@ describe("Tr0n with models on WebGPU", function () {
       await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal(native().counters().sessions, sessions);
   });
+});
+
+describe("the device of models that auto takes", () => {
+  const adapter = (software: boolean) => ({
+    name: software ? "SwiftShader" : "Radeon",
+    vulkan: "1.3.0",
+    software,
+  });
+  const providers = (webgpu: string | null, software: boolean, cuda: string | null): NativeProviders => ({
+    runtime: "1.30.0",
+    webgpu: {
+      driver: "libvulkan.so.1",
+      problem: webgpu,
+      adapters: webgpu === null ? [adapter(software)] : [],
+    },
+    cuda: { library: "libcuda_provider.so", plugIn: false, problem: cuda },
+  });
+
+  for (const [what, compute, found, models, reason] of [
+    [
+      "CUDA where its provider is there",
+      "cuda:0",
+      providers(null, false, null),
+      "cuda:0",
+      /libcuda_provider/,
+    ],
+    [
+      "WebGPU for models without it",
+      "cuda:0",
+      providers(null, false, "no file"),
+      "webgpu",
+      /Radeon.*not CUDA: no file/,
+    ],
+    ["WebGPU on hardware", "cpu", providers(null, false, null), "webgpu", /Radeon.*no such device/],
+    [
+      "no software adapter",
+      "cpu",
+      providers(null, true, null),
+      "cpu",
+      /not WebGPU: its only adapters compute in software/,
+    ],
+    ["the CPU without a driver", "cpu", providers("no driver", false, null), "cpu", /not WebGPU: no driver/],
+    [
+      "the CPU for models beside CUDA",
+      "cuda:1",
+      providers("no driver", false, "no file"),
+      "cpu",
+      /no file.*no driver/,
+    ],
+  ] as const)
+    it(`is ${what}`, () => {
+      const chosen = chosenForModels(compute, found);
+      assert.equal(chosen.models, models);
+      assert.match(chosen.told!.reason, reason);
+      assert.equal(chosen.told!.option, "device");
+    });
 });
 
 describe("WebGPU that is not there", () => {
