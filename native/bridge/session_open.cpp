@@ -62,7 +62,7 @@ std::shared_ptr<ort::RawSession> shared_handle(ort::SessionHandle handle,
   };
   auto held = std::make_shared<Held>(Held{std::move(options), std::move(device), std::move(handle)});
   ort::RawSession* raw = held->handle.get();
-  if (!held->device) return {std::move(held), raw};
+  if (!held->device) return {held, raw};
   const auto release = [held](ort::RawSession*) mutable {
     close_apart([last = std::move(held)] {
       {
