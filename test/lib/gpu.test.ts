@@ -81,6 +81,21 @@ describe("Tr0n with its models on a GPU (emulated)", function () {
       assert.deepEqual(left, []);
     });
 
+  it("leaves models on the CPU that were loaded there, and samples on the GPU", async () => {
+    using onCpu = await loadModel(tinyGenerator(), { device: "cpu" });
+    using encoderOnCpu = await loadModel(tinyEncoder({ scale: 2 }), { device: "cpu" });
+    const before = runs();
+    using mixed = await Tr0n.create({ generator: onCpu, encoder: encoderOnCpu, seed: 1, device: "cuda" });
+    await mixed.train(training);
+    using cpu = await trained("cpu");
+    const chosen = sampler.mala({ steps: 3 });
+    const [got, expected] = [await draw(mixed, chosen), await draw(cpu, chosen)];
+    close(got.latents.data, expected.latents.data, 2e-3, "latents");
+    close(got.energies, expected.energies, 2e-3, "energies");
+    assert.equal(mixed.device, "cuda:0");
+    assert.equal(runs(), before);
+  });
+
   // The mistakes are made in the double: models run in a stream of their own, or write there, without an event.
   for (const mistake of ["own-stream", "late-outputs"] as const)
     it(`shows a missing synchronisation: ${mistake}`, async () => {
