@@ -216,6 +216,23 @@ describe("bridge: sessions on a GPU (emulated)", function () {
     session.dispose();
   });
 
+  it("say that the GPU was lost in a run, and open on it again when all on it is gone", async () => {
+    const [expected] = await outputs(mlp(7, 33, 5), "cpu", [x(6)]);
+    const [one, other] = [await onGpu(mlp(7, 33, 5)), await onGpu(mlp(7, 33, 5))];
+    await one.run(x(6)).promise;
+    hooks.fail("@work", 2, 719, 0);
+    await rejectsCode(
+      one.run(x(6)).promise,
+      "ERR_DEVICE_LOST",
+      /"cuda:0" failed during a run.*CUDA failure 719/,
+    );
+    await rejectsCode(other.run(x(6)).promise, "ERR_DEVICE_LOST", /cuda:0/);
+    sameBits((await outputs(mlp(7, 33, 5), "cpu", [x(6)]))[0]!["y"]!, expected!["y"]!, "y");
+    for (const session of [one, other]) session.dispose();
+    await gpusClosed();
+    sameBits((await outputs(mlp(7, 33, 5), "cuda:0", [x(6)]))[0]!["y"]!, expected!["y"]!, "y");
+  });
+
   it("are of the GPU that is named, where there are two", async () => {
     const script = `
       const { native } = await import("./lib/native/binding.ts");

@@ -209,9 +209,8 @@ class Compute final : public ComputeInfo {
     }
   }
 
-  static void require(const Placed& tensor) {
-    if (tensor.address == 0 && tensor.description.bytes > 0)
-      throw Failure("Failed to allocate memory for " + std::to_string(tensor.description.bytes) + " bytes");
+  void require(const Placed& tensor) const {
+    if (tensor.address == 0 && tensor.description.bytes > 0) refuse_memory(gpu_, tensor.description.bytes);
   }
 
   const Shapes* shapes(const std::vector<int64_t>& key) {

@@ -81,6 +81,13 @@ void* allocate(int gpu, size_t bytes) noexcept {
   }
 }
 
+void refuse_memory(int gpu, size_t bytes) {
+  const Current current(gpu);
+  size_t available = 0, total = 0;
+  driver(cuMemGetInfo_v2(&available, &total), "cuMemAlloc");
+  throw Failure("Failed to allocate memory for " + std::to_string(bytes) + " bytes");
+}
+
 void release(void* memory) noexcept {
   Block block;
   {

@@ -59,6 +59,8 @@ class OwnStream {
 
 /// Null where the GPU has too little left, or failed.
 void* allocate(int gpu, size_t bytes) noexcept;
+/// Throws why there is no memory: the GPU failed, or has too little left.
+[[noreturn]] void refuse_memory(int gpu, size_t bytes);
 /// In the order of the stream that used it last, as pools of real providers do.
 void release(void* memory) noexcept;
 /// Memory of allocate() that a stream uses; other memory is its owner's affair.

@@ -91,9 +91,8 @@ void copy(const Value* from, Value* to, void* stream) {
   check(runtime.api.GetTensorData(from, &read));
   check(runtime.api.GetTensorMutableData(to, &write));
   if (bytes == 0) return;
-  if (read == nullptr || write == nullptr)
-    throw Failure("Failed to allocate memory for " + std::to_string(bytes) + " bytes of a copy");
   const int gpu = target >= 0 ? target : source;
+  if (read == nullptr || write == nullptr) refuse_memory(gpu, bytes);
   const Current current(gpu);
   auto handle = static_cast<CUstream>(stream);
   if (planted().stray_copies) handle = stray_stream(gpu);
