@@ -38,7 +38,8 @@ std::vector<float> copied(Device& device, const Sizes& s, size_t extra, size_t o
 
 SELFTEST(copy_rows) {
   for (const Sizes& s : sizes(test.quick))
-    for (const auto& [extra, offset] : {std::make_pair(0, 0), std::make_pair(4, 4), std::make_pair(3, 2)})
+    for (const auto& [extra, offset] :
+         {std::make_pair(0, 0), std::make_pair(4, 4), std::make_pair(3, 0), std::make_pair(3, 2)})
       for (const bool indexed : {false, true}) {
         const size_t stride = s.width + static_cast<size_t>(extra), first = 5, repeats = 3;
         const size_t count = (first + s.n) / repeats + 1, begin = static_cast<size_t>(offset);

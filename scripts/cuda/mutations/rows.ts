@@ -105,4 +105,46 @@ export const rows: readonly Mutation[] = [
     replace: "__shfl_xor_sync(0xffffffffu, own, 2)",
     what: "the wrong lane",
   },
+  {
+    file: "rows.cu",
+    find: "vectors_fit(width | from_stride | to_stride, from, to)",
+    replace: "vectors_fit(width, from, to)",
+    what: "vectors although rows begin between them",
+  },
+  {
+    file: "rows.cu",
+    find: "index[i] : (first + i) / repeats",
+    replace: "index[i] : i / repeats",
+    what: "copies that begin with the first row",
+  },
+  {
+    file: "rows.cu",
+    find: "(before + g + 1) * repeats, first + n) - first;",
+    replace: "(before + g + 1) * repeats, n) - first;",
+    what: "the last rows of groups left out",
+  },
+  {
+    file: "rows.cu",
+    find: "Sum sum = sums[g * width + j];",
+    replace: "Sum sum = 0;",
+    what: "sums begun anew",
+  },
+  {
+    file: "rows.cu",
+    find: "__fmul_rn(from[i], static_cast<float>(factor))",
+    replace: "from[i]",
+    what: "floats not scaled",
+  },
+  {
+    file: "rows.cu",
+    find: "isfinite(x.z) && isfinite(x.w)",
+    replace: "isfinite(x.z)",
+    what: "every fourth element not looked at",
+  },
+  {
+    file: "rows.cu",
+    find: "atomicMin(first, static_cast<uint32_t>(row))",
+    replace: "atomicExch(first, static_cast<uint32_t>(row))",
+    what: "the last bad row instead of the first",
+  },
 ];

@@ -188,4 +188,46 @@ export const samplers: readonly Mutation[] = [
     replace: "const PriorElement e = prior.elements[i];",
     what: "the first four elements' prior for all",
   },
+  {
+    file: "resample.cu",
+    find: "members != nullptr ? members[row] : row",
+    replace: "row",
+    what: "chains at the places of their rows",
+  },
+  {
+    file: "standard.cu",
+    find: "return standard.identity ? u :",
+    replace: "return standard.affine ? u :",
+    what: "normal dimensions left as they are",
+  },
+  {
+    file: "standard.cu",
+    find: "if (!standard.identity) z[row * d + j] = moved(standard, j, there);",
+    replace: "",
+    what: "latents not moved by the rounding of their coordinates",
+  },
+  {
+    file: "standard.cu",
+    find: "square += g * g;",
+    replace: "square += fabs(g);",
+    what: "another norm clipped",
+  },
+  {
+    file: "standard.cu",
+    find: "if (norm > max_drift) scale = max_drift / norm;",
+    replace: "scale = max_drift / norm;",
+    what: "gradients within the norm scaled up",
+  },
+  {
+    file: "standard.cu",
+    find: "correction += 0.5 * (y * y - x * x);",
+    replace: "correction += 0.5 * (y * y + x * x);",
+    what: "the wrong sign in the energy of bounded dimensions",
+  },
+  {
+    file: "standard.cu",
+    find: "const double excess = prior_weight - 1;",
+    replace: "const double excess = prior_weight;",
+    what: "the prior counted twice",
+  },
 ];
