@@ -7,7 +7,6 @@ import { createRequire } from "node:module";
 import { cudaInventory } from "../../lib/native/devices.js";
 import { native } from "../../lib/native/binding.js";
 import { buildEmulator, chooseEmulator, emulatorHooks, realGpu } from "./emulator-build.js";
-import { kept } from "./kept-gpus.js";
 
 export { emulatorLibrary, realGpu } from "./emulator-build.js";
 
@@ -64,7 +63,7 @@ export function requireGpu(context: Mocha.Context): void {
   context.skip();
 }
 
-const openGpus = (): number => native().counters().openGpus - kept.gpus;
+const openGpus = (): number => native().counters().openGpus;
 
 /** Resolves when no GPU is open in this process. */
 export async function gpusClosed(): Promise<void> {

@@ -7,7 +7,6 @@ import { existsSync } from "node:fs";
 import type { NativeSession } from "../../lib/native/types/models.js";
 import { mlp } from "./bridge-models.js";
 import { addon } from "./bridge.js";
-import { kept } from "./kept-gpus.js";
 
 const swiftShader = "/usr/lib/chromium/vk_swiftshader_icd.json";
 
@@ -21,7 +20,6 @@ export async function requireWebGpu(context: Mocha.Context): Promise<void> {
   context.timeout(120_000);
   try {
     keeper ??= await addon.openSession(mlp(3, 5, 2), { device: "webgpu" }).promise;
-    kept.gpus = 1;
   } catch (error) {
     if ((error as { code?: string }).code !== "ERR_DEVICE_UNAVAILABLE") throw error;
     process.stdout.write(

@@ -1,2 +1,0 @@
-/** GPUs that tests keep open until the process ends, because opening them again is dear: no leak. */
-export const kept = { gpus: 0 };
