@@ -16,6 +16,7 @@ export type Tr0nErrorCode =
   | "ERR_OUTPUTS_DIFFER" // a model's outputs in a pipeline or a gradient are not those of its run()
   | "ERR_RUNTIME_MISSING" // the addon, ONNX Runtime or libtorch cannot be loaded
   | "ERR_DEVICE_UNAVAILABLE" // the device asked for is not there
+  | "ERR_DEVICE_FALLBACK" // much of a model would run on the CPU, or not at all, on the device it is opened on
   | "ERR_KERNEL_FAILED" // a kernel on a GPU did what the GPU does not allow; the device is lost with it
   | "ERR_DEVICE_LOST" // a GPU failed: what lives on it can only be disposed of
   | "ERR_NOT_TRAINED" // sample() before train() or load()
@@ -57,7 +58,8 @@ export class ModelError extends Tr0nError {
       | "ERR_MODEL_CODE"
       | "ERR_NO_GRADIENT"
       | "ERR_RUN_FAILED"
-      | "ERR_OUTPUTS_DIFFER",
+      | "ERR_OUTPUTS_DIFFER"
+      | "ERR_DEVICE_FALLBACK",
     message: string,
     options?: { cause?: unknown },
   ) {

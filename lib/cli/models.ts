@@ -20,7 +20,7 @@ import type { Context, OptionSpec } from "./command.js";
 import { UsageError } from "./errors.js";
 import { boundHelp, readLatent } from "./latents.js";
 
-const { device, maxBatch, precision, seed } = documentShape.form.properties;
+const { allowFallback, device, maxBatch, precision, seed } = documentShape.form.properties;
 const deviceFlags = optionFlags({ device, precision });
 const ownDeviceFlags = optionFlags({
   modelDevice: {
@@ -29,7 +29,7 @@ const ownDeviceFlags = optionFlags({
     otherwise: "with --device",
   },
 });
-const batchFlags = optionFlags({ maxBatch });
+const runFlags = optionFlags({ maxBatch, allowFallback });
 
 export const modelOptions = {
   config: { type: "string", value: "FILE", help: "a configuration, JSON; other options override it" },
@@ -54,7 +54,7 @@ export const modelOptions = {
     type: "boolean",
     help: "trust the TorchScript files: their code may do more than compute",
   },
-  ...flagTable(batchFlags),
+  ...flagTable(runFlags),
 } as const satisfies Record<string, OptionSpec>;
 
 const kindFlags = optionFlags({ encoderKind: documentShape.form.properties.encoderKind });
@@ -159,7 +159,7 @@ export const settingOptions = {
  */
 export async function readRun(args: Arguments): Promise<RunConfig> {
   const device = readDevice(args);
-  const batch = args.options(batchFlags);
+  const batch = args.options(runFlags);
   const settings = readSettings(args);
   const latent = readLatent(args);
   const augment = readAugment(args);
@@ -258,6 +258,8 @@ export async function withModels<T>(
   const loader = new TrustedLoader(args.flag("allow-code"));
   const open = async (spec: ModelSpec): Promise<Model> => {
     const { model, format, device = modelDevice, inputShapes, simplify, allowRandom, allowCode } = spec;
+    // A model that follows the Tr0n's device has its leave from there.
+    const allowFallback = spec.allowFallback ?? (device === undefined ? undefined : run.allowFallback);
     const loaded = await loader.load(model, {
       format,
       device,
@@ -265,6 +267,7 @@ export async function withModels<T>(
       simplify,
       allowRandom,
       allowCode,
+      allowFallback,
       signal,
     });
     opened.push(loaded);

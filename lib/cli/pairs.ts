@@ -62,6 +62,7 @@ export const pairsCommand: Command = {
           encoderKind: run.encoderKind,
           preprocess: run.preprocess,
           maxBatch: run.maxBatch,
+          allowFallback: run.allowFallback,
           device: run.device,
           onOpening: showOpening(context.progress),
           signal: context.signal,

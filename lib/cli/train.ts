@@ -83,6 +83,7 @@ export const trainCommand: Command = {
         augment: buildAugmentation(run.augment) ?? undefined,
         translator: { ...translator, conditionNoise: noise ?? buildNoise(conditionNoise) },
         maxBatch: run.maxBatch,
+        allowFallback: run.allowFallback,
         device: run.device,
         precision: run.precision,
         seed: run.seed,

@@ -24,7 +24,7 @@ export async function loadTr0n(
   { generator, encoder, textEncoder, mapping }: RunModels,
   { signal, progress, decisions }: Context,
 ): Promise<Tr0n> {
-  const { augment, generatorRange, device, precision, maxBatch } = run;
+  const { augment, generatorRange, device, precision, maxBatch, allowFallback } = run;
   const energy = run.energy && (await energyFromSpec(run.energy));
   return Tr0n.load(path, {
     generator,
@@ -35,6 +35,7 @@ export async function loadTr0n(
     augment: buildAugmentation(augment),
     generatorRange,
     maxBatch,
+    allowFallback,
     device,
     precision,
     onOpening: showOpening(progress),

@@ -35,7 +35,8 @@ import { sampleOptions } from "../tr0n/options.js";
 const whole = (min: number, max = Number.MAX_SAFE_INTEGER) => integer({ min, max });
 const numbers = list(number());
 
-const { format, device, inputShapes, allowCode, simplify, allowRandom } = modelOptions.form.properties;
+const { format, device, inputShapes, allowCode, simplify, allowRandom, allowFallback } =
+  modelOptions.form.properties;
 const modelProperties = {
   model: required(path(), "ONNX or TorchScript"),
   ...{ format, device, inputShapes, allowCode },
@@ -45,6 +46,7 @@ const modelObject = object({
   output: option(text(), "which output", { otherwise: "the first" }),
   simplify,
   allowRandom,
+  allowFallback,
 });
 export type ModelSpec = FileTypeOf<typeof modelObject>;
 const model: Shape<string | ModelSpec, string | ModelSpec> = named("model", () =>
@@ -139,6 +141,7 @@ const document = object({
   device: deviceOption,
   precision: precisionOption,
   maxBatch: composition.maxBatch,
+  allowFallback: composition.allowFallback,
   seed: option(seedShape, "decides everything random", { otherwise: "random" }),
 });
 

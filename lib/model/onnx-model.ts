@@ -81,6 +81,8 @@ export class OnnxModel implements Model {
       readonly simplify: boolean;
       readonly allowRandom: boolean;
       readonly device: ModelDeviceId | null;
+      /** Accept heavy nodes on the CPU. */
+      readonly allowFallback: boolean;
     },
     /** For {@link withBatchFirst} and {@link withFloatEdges}. */
     private readonly view?: ModelView,
@@ -322,7 +324,7 @@ export class OnnxModel implements Model {
       name: `${this.name} (gradient)`,
       threads: this.threads || native().threads(),
       what: "vjp",
-      place: { device: this.device ?? "cpu" },
+      place: { device: this.device ?? "cpu", allowFallback: this.options.allowFallback },
     });
     if (this.lifetime.disposed) session.dispose();
     this.lifetime.check();

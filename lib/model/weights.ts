@@ -23,6 +23,7 @@ import {
   type Graph,
 } from "../onnx/index.js";
 import { rememberMemory } from "./batch-size.js";
+import { checkFallback } from "./fallback.js";
 import { inSlices } from "./slices.js";
 import { checkedLocation, checkedWeights } from "./checked-file.js";
 
@@ -161,7 +162,7 @@ export async function openGraph(
     measure?: boolean;
   },
 ): Promise<NativeSession> {
-  const { place = onCpu } = options;
+  const { allowFallback = false, ...place } = options.place ?? onCpu;
   await checkGraph(graph, options.name, options.signal);
   const weights = fileWeights(graph);
   const packWeights = sharedProductBytes(graph) < packedApart;
@@ -180,6 +181,7 @@ export async function openGraph(
       { threads: options.threads, name: options.name, weights, packWeights, ...place },
     ),
   );
+  checkFallback(session, graph, { name: options.name, device: place.device, allowFallback });
   if (fingerprint !== undefined) fingerprints.set(session, fingerprint);
   if (options.measure) {
     const { bytes: rowBytes } = await inSlices(options.what, rowBytesSteps(graph), options.signal);

@@ -2,7 +2,7 @@
 import { cpus, totalmem } from "node:os";
 import { Tr0nError } from "../base/errors.js";
 import { checkOption } from "../options/check.js";
-import { option, text, words, type TypeOf } from "../options/describe.js";
+import { boolean, option, text, words, type TypeOf } from "../options/describe.js";
 import { callNative, runJob } from "./job.js";
 import { native } from "./binding.js";
 import type { DeviceId, NativeDevice, NativeInventory } from "./types/devices.js";
@@ -52,6 +52,18 @@ export const computeDeviceOption = option(
   ),
   "where the translator computes: cpu, cuda, cuda:N or auto",
   { default: "auto" },
+);
+
+/** @internal */
+export const allowFallbackOption = option(
+  boolean(),
+  "accept that operators which do a network's work run on the CPU where the device has no kernels for them",
+  {
+    more:
+      "Each costs copies in every run. Without it such a model is refused with ERR_DEVICE_FALLBACK, which names the operators; " +
+      "`tr0n inspect --device` tells before anything runs.",
+    default: false,
+  },
 );
 
 /** @internal */

@@ -12,6 +12,8 @@ export interface ModelPlace {
   readonly device: ModelDeviceId;
   /** Whether a GPU may round the factors of products for its tensor cores. */
   readonly tf32?: boolean;
+  /** Accept that heavy nodes run on the CPU. */
+  readonly allowFallback?: boolean;
 }
 
 export const onCpu: ModelPlace = { device: "cpu" };

@@ -2,7 +2,7 @@
 import { augmentationOptions, checkAugmentation, type Augmentation } from "./augment.js";
 import { checkChoice, checkFunction } from "../base/check.js";
 import { Decisions, type DecisionListener } from "../base/decisions.js";
-import { deviceOption } from "../native/devices.js";
+import { allowFallbackOption, deviceOption } from "../native/devices.js";
 import { placement, requireForModels, type Placement } from "../native/placement.js";
 import { followsPlace } from "./device-hold.js";
 import { encoderKinds, type EncoderKind } from "./encoder-kind.js";
@@ -128,6 +128,7 @@ export const compositionOptions = object({
     default: 64,
   }),
   device: deviceOption,
+  allowFallback: allowFallbackOption,
   onDecision: option(
     byHand<DecisionListener>("DecisionListener", checkFunction),
     "called with what tr0n decided where no option said it",
@@ -208,7 +209,7 @@ export async function joinModels(
     augment: o.augment,
     pairEncoder,
     maxBatch: o.maxBatch,
-    place: { device: at.models, tf32 },
+    place: { device: at.models, tf32, allowFallback: o.allowFallback },
     decisions,
     onOpening: o.onOpening,
     signal,

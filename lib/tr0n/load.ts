@@ -73,6 +73,7 @@ export async function loadState(path: string, models: LoadModels): Promise<State
         augment: o.augment === undefined ? config.models.augment : (o.augment ?? undefined),
         pairEncoder: o.pairEncoder,
         maxBatch: o.maxBatch,
+        allowFallback: o.allowFallback,
         onOpening: o.onOpening,
         onDecision: o.onDecision,
       },

@@ -45,7 +45,7 @@ export const tr0nOptions = object({
 
 export type Tr0nOptions = TypeOf<typeof tr0nOptions>;
 
-const { generatorRange, pairEncoder, maxBatch, onOpening, onDecision, device } =
+const { generatorRange, pairEncoder, maxBatch, onOpening, onDecision, device, allowFallback } =
   compositionOptions.form.properties;
 const modelOrPath = either(path(), modelShape);
 
@@ -85,6 +85,7 @@ export const loadModels = object({
   maxBatch,
   onOpening,
   device,
+  allowFallback,
   precision: precisionOption,
   onDecision: { ...onDecision, more: "What the file says is not decided again." },
   signal,

@@ -4,12 +4,14 @@
 #include "addon/model_values.h"
 #include "bridge/model_scan.h"
 #include "bridge/opened_file.h"
+#include "bridge/session_assignment.h"
 #include "bridge/session_options.h"
 
 namespace tr0n::addon {
 Napi::Function SessionObject::define(Napi::Env env) {
   return DefineClass(env, "NativeSession",
                      {InstanceMethod<&SessionObject::run>("run", napi_enumerable),
+                      InstanceMethod<&SessionObject::assigned>("assigned", napi_enumerable),
                       InstanceMethod<&SessionObject::dispose_it>("dispose", napi_enumerable)});
 }
 
@@ -96,6 +98,26 @@ Napi::Value SessionObject::run(const Napi::CallbackInfo& info) {
       };
     };
     return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
+  });
+}
+
+Napi::Value SessionObject::assigned(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Napi::Env env = info.Env();
+    const auto counted = live();
+    const auto nodes = assignment(counted->session);
+    if (!nodes) return env.Null();
+    const Napi::Array result = Napi::Array::New(env, nodes->size());
+    for (size_t i = 0; i < nodes->size(); ++i) {
+      const AssignedNode& node = (*nodes)[i];
+      const Napi::Object entry = Napi::Object::New(env);
+      entry.Set("provider", node.provider);
+      entry.Set("name", node.name);
+      entry.Set("domain", node.domain);
+      entry.Set("opType", node.op_type);
+      result.Set(static_cast<uint32_t>(i), entry);
+    }
+    return result;
   });
 }
 

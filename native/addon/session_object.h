@@ -28,6 +28,7 @@ class SessionObject : public NativeObject<SessionObject, CountedSession> {
   static std::shared_ptr<const Session> session_from(const Napi::Value& value, const std::string& name);
 
  private:
+  Napi::Value assigned(const Napi::CallbackInfo& info);
   Napi::Value run(const Napi::CallbackInfo& info);
   void dispose_it(const Napi::CallbackInfo& info) { dispose(info); }
 };

@@ -206,6 +206,17 @@ constexpr uint32_t kSessionMemoryVersion = 23;
 constexpr size_t kInputMemoryIndex = 380, kOutputMemoryIndex = 381;
 using GetSessionMemory = Status* (*)(const RawSession*, const MemoryInfo**, size_t count);
 
+/// Of a later version: which provider got which nodes of a session's model, where the session recorded it.
+struct AssignedSubgraph;
+struct AssignedNode;
+constexpr uint32_t kAssignmentVersion = 24;
+constexpr size_t kAssignmentIndex = 407, kAssignedProviderIndex = 408, kAssignedNodesIndex = 409,
+                 kAssignedNameIndex = 410, kAssignedDomainIndex = 411, kAssignedOperatorIndex = 412;
+using GetAssignment = Status* (*)(const RawSession*, const AssignedSubgraph* const**, size_t*);
+using GetAssignedProvider = Status* (*)(const AssignedSubgraph*, const char**);
+using GetAssignedNodes = Status* (*)(const AssignedSubgraph*, const AssignedNode* const**, size_t*);
+using GetAssignedText = Status* (*)(const AssignedNode*, const char**);
+
 /// The same of the table for changes to models.
 struct EditorApi {
 #define TR0N_ORT_MEMBER(index, name, result, parameters) result(*name) parameters = nullptr;

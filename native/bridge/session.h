@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,6 +57,7 @@ struct SessionConfig {
 };
 
 class CancellableRun;
+struct AssignedNode;
 struct PreparedOptions;
 
 /// A model loaded into ONNX Runtime. Runs may come from several threads at once.
@@ -109,6 +111,7 @@ class Session {
                   size_t fetch_count, const CancelToken& cancel) const;
 
  private:
+  friend std::optional<std::vector<AssignedNode>> assignment(const Session& session);
   void run_bound(const CancellableRun& run, const Feed* feeds, size_t feed_count, const Fetch* fetches,
                  size_t fetch_count, const CancelToken& cancel) const;
   void hand_over(std::vector<ort::ValueHandle> made, const Fetch* fetches, size_t count) const;

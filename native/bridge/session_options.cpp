@@ -105,6 +105,7 @@ PreparedOptions::PreparedOptions(const SessionConfig& config) {
     const RunGate::Turn turn(gate_of(config), config.cancel);
     config.device->append(raw, config.device_settings);
     device = config.device;
+    ort::check(api, api.AddSessionConfigEntry(raw, "session.record_ep_graph_assignment_info", "1"));
   }
   if (config.weights.empty()) return;
   shared = SharedWeights::of(config.weights, config.name);

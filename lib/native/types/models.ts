@@ -63,6 +63,14 @@ export interface NativeTorchModel {
   dispose(): void;
 }
 
+interface NativeAssignedNode {
+  /** As the runtime calls it: "CPUExecutionProvider". */
+  readonly provider: string;
+  readonly name: string;
+  readonly domain: string;
+  readonly opType: string;
+}
+
 /** An ONNX Runtime session. Reference counted: dispose() waits for no one, running jobs finish first. */
 export interface NativeSession {
   readonly inputs: readonly NativeValueInfo[];
@@ -71,5 +79,7 @@ export interface NativeSession {
     inputs: Record<string, NativeInput>,
     outputs?: readonly string[],
   ): NativeJob<Record<string, NativeTensor>>;
+  /** Which of the runtime's providers got which nodes; null on the CPU, or where the runtime does not tell. */
+  assigned(): readonly NativeAssignedNode[] | null;
   dispose(): void;
 }

@@ -90,6 +90,35 @@ export function tabledPlacement(graph: Graph, target: Target): GraphPlacement {
   return { ...placed(graph, shapes, fallen), failing };
 }
 
+/**
+ * Where they run as the runtime told: `onCpu` holds the names of the nodes that it gave to the CPU. Of its own changes to the
+ * graph only the names that are left are known here.
+ */
+export function reportedPlacement(
+  graph: Graph,
+  target: Target,
+  onCpu: readonly { name: string; opType: string; domain: string }[],
+): GraphPlacement {
+  const shapes = inferShapes(graph);
+  const names = new Set(onCpu.map(({ name }) => name));
+  const fallen = new Map(
+    graph.nodes
+      .filter(({ name }) => names.has(name))
+      .map((node) => [node, "the runtime gives it to the CPU"]),
+  );
+  const known = placed(graph, shapes, fallen);
+  // Nodes that the runtime made, or named, itself.
+  const own = new Set(graph.nodes.map(({ name }) => name));
+  const others = onCpu
+    .filter((node) => !own.has(node.name) && isHeavy(node))
+    .map((node) => ({ ...node, heavy: true, why: "the runtime gives it to the CPU" }));
+  const failing = graph.nodes.flatMap((node) => {
+    const fault = fallen.has(node) ? null : faultOf(target, node, shapes);
+    return fault === null ? [] : [described(node, fault)];
+  });
+  return { ...known, onCpu: [...known.onCpu, ...others], failing };
+}
+
 function described(node: Node, why: string): FallenNode {
   const { name, opType, domain, outputs } = node;
   return { name: name || (outputs[0] ?? ""), opType, domain, heavy: isHeavy(node), why };
