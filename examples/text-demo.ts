@@ -16,6 +16,7 @@ import {
   loadTokenizer,
   sampler,
   textEncoder,
+  type Device,
   type Model,
   type Tensor,
 } from "../lib/index.js";
@@ -30,6 +31,7 @@ export interface TextDemoOptions {
   extension: string;
   out: string;
   seed: number;
+  device: Device;
   json: boolean;
   /** The path of a file in models/. */
   file: (name: string) => string;
@@ -81,6 +83,7 @@ export async function textDemo(o: TextDemoOptions): Promise<void> {
     energy: energy.cosine(),
     textEncoder: encode,
     seed: o.seed,
+    device: o.device,
   });
   const training = await tr0n.train({
     pairs,

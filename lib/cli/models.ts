@@ -20,7 +20,7 @@ import type { Context, OptionSpec } from "./command.js";
 import { UsageError } from "./errors.js";
 import { boundHelp, readLatent } from "./latents.js";
 
-const { allowFallback, device, maxBatch, precision, seed } = documentShape.form.properties;
+const { allowFallback, device, deviceMemory, maxBatch, precision, seed } = documentShape.form.properties;
 const deviceFlags = optionFlags({ device, precision });
 const ownDeviceFlags = optionFlags({
   modelDevice: {
@@ -29,7 +29,7 @@ const ownDeviceFlags = optionFlags({
     otherwise: "with --device",
   },
 });
-const runFlags = optionFlags({ maxBatch, allowFallback });
+const runFlags = optionFlags({ maxBatch, allowFallback, deviceMemory });
 
 export const modelOptions = {
   config: { type: "string", value: "FILE", help: "a configuration, JSON; other options override it" },
@@ -268,6 +268,7 @@ export async function withModels<T>(
       allowRandom,
       allowCode,
       allowFallback,
+      deviceMemory: spec.deviceMemory ?? (device === undefined ? undefined : run.deviceMemory),
       signal,
     });
     opened.push(loaded);

@@ -63,6 +63,7 @@ export const pairsCommand: Command = {
           preprocess: run.preprocess,
           maxBatch: run.maxBatch,
           allowFallback: run.allowFallback,
+          deviceMemory: run.deviceMemory,
           device: run.device,
           onOpening: showOpening(context.progress),
           signal: context.signal,

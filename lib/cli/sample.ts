@@ -28,6 +28,7 @@ import {
 } from "./models.js";
 import { readSampler, samplerOptions } from "./samplers.js";
 import { loadTr0n, needTranslator, translatorOption } from "./translators.js";
+import { deviceText, whereOf } from "./where.js";
 
 const own = object({
   count: sampleSection.form.properties.count,
@@ -80,7 +81,7 @@ export const sampleCommand: Command = {
         const conditions = conditionCount(condition);
         layout = { columns: conditions > 1 ? count : Math.ceil(Math.sqrt(count)), scale };
         gridLayout([conditions * count, ...tr0n.imageShape], layout); // before the work
-        return { device: tr0n.device, samples: await tr0n.sample(condition, options) };
+        return { device: whereOf(tr0n), samples: await tr0n.sample(condition, options) };
       } finally {
         tr0n.dispose();
       }
@@ -92,7 +93,7 @@ export const sampleCommand: Command = {
       json: context.decisions.withDecisions({
         file: out,
         ...(latents === undefined ? {} : { latents }),
-        device,
+        ...device,
         conditions: samples.ess.length,
         count,
         seed: samples.seed,
@@ -105,7 +106,7 @@ export const sampleCommand: Command = {
         warnings: samples.warnings,
       }),
       text: [
-        `${out}: ${samples.energies.length} samples, seed ${samples.seed}, ${seconds.toFixed(1)} s on ${device}`,
+        `${out}: ${samples.energies.length} samples, seed ${samples.seed}, ${seconds.toFixed(1)} s on ${deviceText(device)}`,
         ...samples.warnings.map((warning) => `warning: ${warning}`),
       ].join("\n"),
     };

@@ -18,6 +18,7 @@ import {
   withModels,
 } from "./models.js";
 import { showOpening, type Progress } from "./progress.js";
+import { deviceText, whereOf, type Where } from "./where.js";
 import { minPairs } from "../training/options.js";
 import { networkOptions, readTranslatorOptions, trainingOptions } from "./translator-options.js";
 
@@ -84,6 +85,7 @@ export const trainCommand: Command = {
         translator: { ...translator, conditionNoise: noise ?? buildNoise(conditionNoise) },
         maxBatch: run.maxBatch,
         allowFallback: run.allowFallback,
+        deviceMemory: run.deviceMemory,
         device: run.device,
         precision: run.precision,
         seed: run.seed,
@@ -98,13 +100,13 @@ export const trainCommand: Command = {
           onProgress: (p) => showTraining(context.progress, p),
         });
         await tr0n.save(out);
-        return { device: tr0n.device, report: trained };
+        return { device: whereOf(tr0n), report: trained };
       } finally {
         tr0n.dispose();
       }
     });
     return {
-      json: context.decisions.withDecisions({ translator: out, device, ...report }),
+      json: context.decisions.withDecisions({ translator: out, ...device, ...report }),
       text: describeTraining(out, device, report),
     };
   },
@@ -116,9 +118,9 @@ function showTraining(progress: Progress, p: TrainProgress): void {
     progress.update("training", p.done, p.total, `epoch ${p.epoch}/${p.epochs}, loss ${p.loss.toFixed(2)}`);
 }
 
-function describeTraining(out: string, device: string, report: TrainReport): string {
+function describeTraining(out: string, device: Where, report: TrainReport): string {
   const lines = [
-    `${out}: trained on ${report.pairs} pairs, ${report.epochs} epochs, ${report.seconds.toFixed(1)} s on ${device}, seed ${report.seed}`,
+    `${out}: trained on ${report.pairs} pairs, ${report.epochs} epochs, ${report.seconds.toFixed(1)} s on ${deviceText(device)}, seed ${report.seed}`,
     Number.isNaN(report.gap)
       ? `held-out mean squared error${Number.isNaN(report.heldOutAuxiliary) ? "" : ", weighed together"}: ${report.heldOutLoss.toFixed(4)}`
       : `held-out −log q(z|c): ${report.heldOutNll.toFixed(3)} nats, ${Math.abs(report.gap).toFixed(3)} ` +

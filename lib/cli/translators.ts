@@ -24,7 +24,7 @@ export async function loadTr0n(
   { generator, encoder, textEncoder, mapping }: RunModels,
   { signal, progress, decisions }: Context,
 ): Promise<Tr0n> {
-  const { augment, generatorRange, device, precision, maxBatch, allowFallback } = run;
+  const { augment, generatorRange, device, precision, maxBatch, allowFallback, deviceMemory } = run;
   const energy = run.energy && (await energyFromSpec(run.energy));
   return Tr0n.load(path, {
     generator,
@@ -36,6 +36,7 @@ export async function loadTr0n(
     generatorRange,
     maxBatch,
     allowFallback,
+    deviceMemory,
     device,
     precision,
     onOpening: showOpening(progress),

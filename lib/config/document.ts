@@ -35,7 +35,7 @@ import { sampleOptions } from "../tr0n/options.js";
 const whole = (min: number, max = Number.MAX_SAFE_INTEGER) => integer({ min, max });
 const numbers = list(number());
 
-const { format, device, inputShapes, allowCode, simplify, allowRandom, allowFallback } =
+const { format, device, inputShapes, allowCode, simplify, allowRandom, allowFallback, deviceMemory } =
   modelOptions.form.properties;
 const modelProperties = {
   model: required(path(), "ONNX or TorchScript"),
@@ -47,6 +47,7 @@ const modelObject = object({
   simplify,
   allowRandom,
   allowFallback,
+  deviceMemory,
 });
 export type ModelSpec = FileTypeOf<typeof modelObject>;
 const model: Shape<string | ModelSpec, string | ModelSpec> = named("model", () =>
@@ -142,6 +143,7 @@ const document = object({
   precision: precisionOption,
   maxBatch: composition.maxBatch,
   allowFallback: composition.allowFallback,
+  deviceMemory: composition.deviceMemory,
   seed: option(seedShape, "decides everything random", { otherwise: "random" }),
 });
 

@@ -16,6 +16,8 @@ interface SessionMemory {
   readonly device: ModelDeviceId;
   /** Of one row, at most. */
   readonly rowBytes: number;
+  /** Bytes that its values may take; undefined: what there is. */
+  readonly limit?: number | undefined;
 }
 
 const known = new WeakMap<NativeSession, SessionMemory>();
@@ -80,6 +82,12 @@ export async function batchSize(
   let rows = unknownRows;
   let reason = "nothing tells how much memory its device has";
   let first = true;
+  const limited = Math.min(
+    ...sessions.map((session) => {
+      const { rowBytes = 0, limit = Infinity } = known.get(session) ?? {};
+      return fittingRows(limit, rowBytes, mostRows) || 1;
+    }),
+  );
   for (const [device, bytes] of needs) {
     const memory = await memoryOf(device, signal);
     if (memory === null) continue;
@@ -94,6 +102,10 @@ export async function batchSize(
     first = false;
     rows = fit;
     reason = `a row of ${name} takes about ${gigabytes(bytes)}, and ${device} has ${gigabytes(memory.free)} to give`;
+  }
+  if (limited < rows) {
+    rows = limited;
+    reason = `deviceMemory holds so many rows of a session of ${name}`;
   }
   decided?.({ option: "maxBatch", value: String(rows), reason, certain: true });
   return rows;

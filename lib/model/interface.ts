@@ -1,6 +1,6 @@
 /** The interface of models, the same for both formats. */
 import type { Tensor } from "../base/tensor.js";
-import { allowFallbackOption, deviceOption } from "../native/devices.js";
+import { allowFallbackOption, deviceMemoryOption, deviceOption } from "../native/devices.js";
 import type { ModelDeviceId } from "../native/types/devices.js";
 import { signal } from "../options/common.js";
 import {
@@ -29,6 +29,7 @@ export const modelOptions = object({
     otherwise: "by itself the CPU; in a Tr0n an ONNX model runs on that one's device",
   }),
   allowFallback: allowFallbackOption,
+  deviceMemory: deviceMemoryOption,
   threads: option(integer({ min: 1, max: 1024 }), "threads for `run` and `vjp` of this model", {
     otherwise: "all that tr0n may use",
   }),

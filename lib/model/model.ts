@@ -28,7 +28,7 @@ export { OnnxModel, TorchModel };
  */
 export async function loadModel(source: string | URL | Uint8Array, options?: ModelOptions): Promise<Model> {
   const o = check(modelOptions, options, { name: "options", prefix: "options." });
-  const { threads = 0, simplify, allowRandom, allowCode, allowFallback } = o;
+  const { threads = 0, simplify, allowRandom, allowCode, allowFallback, deviceMemory } = o;
   const from = modelSource(source, o.baseDirectory);
   throwIfAborted("loadModel", o.signal);
 
@@ -44,7 +44,7 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
   const open = { name: from.name, threads: threads || native().threads() };
   if (found === "torchscript") {
     const device = torchDevice("options.device", o.device);
-    for (const option of ["simplify", "allowRandom", "allowFallback"] as const)
+    for (const option of ["simplify", "allowRandom", "allowFallback", "deviceMemory"] as const)
       if (options?.[option] !== undefined)
         throw new ArgumentError(`options.${option}: only for ONNX; libtorch differentiates TorchScript`);
     if (o.baseDirectory !== undefined)
@@ -72,9 +72,15 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
     throw new ModelError("ERR_MODEL_INVALID", `${from.name}: expected an ONNX model, got an empty file`);
   const device = await onnxDevice("options.device", o.device, o.signal);
   try {
-    const place = { device: device ?? "cpu", allowFallback };
+    const place = { device: device ?? "cpu", allowFallback, deviceMemory };
     const session = await openSource(from, { ...open, what: "loadModel", signal: o.signal, place });
-    return new OnnxModel(from, session, threads, { simplify, allowRandom, device, allowFallback });
+    return new OnnxModel(from, session, threads, {
+      simplify,
+      allowRandom,
+      device,
+      allowFallback,
+      deviceMemory,
+    });
   } catch (error) {
     throw deviceError("options.device", error);
   }

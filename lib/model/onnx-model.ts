@@ -83,6 +83,7 @@ export class OnnxModel implements Model {
       readonly device: ModelDeviceId | null;
       /** Accept heavy nodes on the CPU. */
       readonly allowFallback: boolean;
+      readonly deviceMemory: number | undefined;
     },
     /** For {@link withBatchFirst} and {@link withFloatEdges}. */
     private readonly view?: ModelView,
@@ -324,7 +325,7 @@ export class OnnxModel implements Model {
       name: `${this.name} (gradient)`,
       threads: this.threads || native().threads(),
       what: "vjp",
-      place: { device: this.device ?? "cpu", allowFallback: this.options.allowFallback },
+      place: { ...this.options, device: this.device ?? "cpu" },
     });
     if (this.lifetime.disposed) session.dispose();
     this.lifetime.check();

@@ -185,7 +185,7 @@ export async function openGraph(
   if (fingerprint !== undefined) fingerprints.set(session, fingerprint);
   if (options.measure) {
     const { bytes: rowBytes } = await inSlices(options.what, rowBytesSteps(graph), options.signal);
-    rememberMemory(session, { device: place.device, rowBytes });
+    rememberMemory(session, { device: place.device, rowBytes, limit: place.deviceMemory });
   }
   return session;
 }

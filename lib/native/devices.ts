@@ -2,7 +2,7 @@
 import { cpus, totalmem } from "node:os";
 import { Tr0nError } from "../base/errors.js";
 import { checkOption } from "../options/check.js";
-import { boolean, option, text, words, type TypeOf } from "../options/describe.js";
+import { boolean, integer, option, text, words, type TypeOf } from "../options/describe.js";
 import { callNative, runJob } from "./job.js";
 import { native } from "./binding.js";
 import type { DeviceId, NativeDevice, NativeInventory } from "./types/devices.js";
@@ -63,6 +63,16 @@ export const allowFallbackOption = option(
       "Each costs copies in every run. Without it such a model is refused with ERR_DEVICE_FALLBACK, which names the operators; " +
       "`tr0n inspect --device` tells before anything runs.",
     default: false,
+  },
+);
+
+/** @internal */
+export const deviceMemoryOption = option(
+  integer({ min: 2 ** 20 }),
+  "bytes of a CUDA device's memory that the values of a session may take",
+  {
+    more: "Each of a pipeline's sessions has its own. Other devices have no such limit.",
+    otherwise: "what there is",
   },
 );
 

@@ -14,6 +14,8 @@ export interface ModelPlace {
   readonly tf32?: boolean;
   /** Accept that heavy nodes run on the CPU. */
   readonly allowFallback?: boolean;
+  /** Bytes that a session's values may take. */
+  readonly deviceMemory?: number | undefined;
 }
 
 export const onCpu: ModelPlace = { device: "cpu" };

@@ -2,7 +2,7 @@
 import { augmentationOptions, checkAugmentation, type Augmentation } from "./augment.js";
 import { checkChoice, checkFunction } from "../base/check.js";
 import { Decisions, type DecisionListener } from "../base/decisions.js";
-import { allowFallbackOption, deviceOption } from "../native/devices.js";
+import { allowFallbackOption, deviceMemoryOption, deviceOption } from "../native/devices.js";
 import { placement, requireForModels, type Placement } from "../native/placement.js";
 import { followsPlace } from "./device-hold.js";
 import { encoderKinds, type EncoderKind } from "./encoder-kind.js";
@@ -129,6 +129,7 @@ export const compositionOptions = object({
   }),
   device: deviceOption,
   allowFallback: allowFallbackOption,
+  deviceMemory: deviceMemoryOption,
   onDecision: option(
     byHand<DecisionListener>("DecisionListener", checkFunction),
     "called with what tr0n decided where no option said it",
@@ -209,7 +210,7 @@ export async function joinModels(
     augment: o.augment,
     pairEncoder,
     maxBatch: o.maxBatch,
-    place: { device: at.models, tf32, allowFallback: o.allowFallback },
+    place: { device: at.models, tf32, allowFallback: o.allowFallback, deviceMemory: o.deviceMemory },
     decisions,
     onOpening: o.onOpening,
     signal,

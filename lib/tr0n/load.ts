@@ -74,6 +74,7 @@ export async function loadState(path: string, models: LoadModels): Promise<State
         pairEncoder: o.pairEncoder,
         maxBatch: o.maxBatch,
         allowFallback: o.allowFallback,
+        deviceMemory: o.deviceMemory,
         onOpening: o.onOpening,
         onDecision: o.onDecision,
       },

@@ -45,7 +45,7 @@ export const tr0nOptions = object({
 
 export type Tr0nOptions = TypeOf<typeof tr0nOptions>;
 
-const { generatorRange, pairEncoder, maxBatch, onOpening, onDecision, device, allowFallback } =
+const { generatorRange, pairEncoder, maxBatch, onOpening, onDecision, device, allowFallback, deviceMemory } =
   compositionOptions.form.properties;
 const modelOrPath = either(path(), modelShape);
 
@@ -86,6 +86,7 @@ export const loadModels = object({
   onOpening,
   device,
   allowFallback,
+  deviceMemory,
   precision: precisionOption,
   onDecision: { ...onDecision, more: "What the file says is not decided again." },
   signal,

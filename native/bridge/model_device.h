@@ -46,6 +46,10 @@ class ModelDevice {
   RunGate gate_;
 };
 
+/// What is thrown where the runtime says that a device failed; `during` is what it did, as in "during a run".
+Error lost_device(const std::string& model, const ModelDevice& device, const char* during,
+                  const ort::Failure& failure);
+
 /// The device of a name: "webgpu" or "cuda:N"; null for "cpu". Throws ERR_DEVICE_UNAVAILABLE that says what
 /// was tried, why it failed and what to install; ERR_INVALID_ARGUMENT for another name.
 std::shared_ptr<ModelDevice> open_model_device(const std::string& name);

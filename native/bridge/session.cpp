@@ -111,12 +111,7 @@ void Session::check_run(ort::Status* status, const CancelToken& cancel) const {
   if (!status) return;
   const ort::Failure failure = ort::take(Runtime::instance().api(), status);
   if (cancel.cancelled()) throw Error("ERR_ABORTED", name_ + ": the run was aborted");
-  if (device_ && failure.device_lost())
-    throw Error("ERR_DEVICE_LOST",
-                name_ + ": \"" + device_->name() +
-                    "\" failed during a run: what lives on it can only be disposed of; then the "
-                    "models can be opened again: " +
-                    failure.message);
+  if (device_ && failure.device_lost()) throw lost_device(name_, *device_, "during a run", failure);
   throw Error(failure.out_of_memory() ? "ERR_OUT_OF_MEMORY" : "ERR_RUN_FAILED",
               name_ + ": the run failed: " + failure.message);
 }

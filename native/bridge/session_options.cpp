@@ -66,6 +66,8 @@ ort::SessionHandle finish(const ort::Api& api, ort::Status* status, ort::RawSess
                                               "\" cannot be used: the GPU's driver does not offer what ONNX "
                                               "Runtime needs; a newer driver may: " +
                                               failure.message);
+  if (failure && config.device && failure.device_lost())
+    throw lost_device(config.name, *config.device, "while the model was opened on it", failure);
   if (failure)
     throw Error(load_error(failure), config.name + ": ONNX Runtime refuses the model: " + failure.message);
   register_process_exit();  // some of the library's exit handlers appear with its first session

@@ -227,6 +227,7 @@ describe("bridge: sessions on a GPU (emulated)", function () {
       /"cuda:0" failed during a run.*CUDA failure 719/,
     );
     await rejectsCode(other.run(x(6)).promise, "ERR_DEVICE_LOST", /cuda:0/);
+    await rejectsCode(onGpu(mlp(3, 5, 2)), "ERR_DEVICE_LOST", /cuda:0/);
     sameBits((await outputs(mlp(7, 33, 5), "cpu", [x(6)]))[0]!["y"]!, expected!["y"]!, "y");
     for (const session of [one, other]) session.dispose();
     await gpusClosed();
