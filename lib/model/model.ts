@@ -56,7 +56,7 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
       native().openTorchModel(from.native, {
         ...open,
         ...(inputShapes ? { inputShapes } : {}),
-        ...(device === null ? {} : { device }),
+        ...(device === null ? {} : { cudaDevice: device }),
         allowCode,
       }),
     );

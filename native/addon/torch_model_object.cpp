@@ -130,7 +130,7 @@ TorchOpening read_opening(const Napi::Value& options) {
   TorchOpening opening;
   if (absent(options)) return opening;
   const Fields fields(options, "options");
-  if (fields.has("device")) opening.device = static_cast<int>(fields.size("device", 0, 127));
+  if (fields.has("cudaDevice")) opening.device = static_cast<int>(fields.size("cudaDevice", 0, 127));
   fields.optional("allowCode", opening.trusted);
   return opening;
 }

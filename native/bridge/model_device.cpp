@@ -40,11 +40,11 @@ Error lost_device(const std::string& model, const ModelDevice& device, const cha
                   const ort::Failure& failure) {
   // A context of CUDA does not come back within its process.
   const bool cuda = device.compute_device() != nullptr;
-  return {"ERR_DEVICE_LOST", model + ": \"" + device.name() + "\" failed " + during +
-                                 ": what lives on it can only be disposed of; " +
-                                 (cuda ? "restart the process to use it again: "
-                                       : "then the models can be opened again: ") +
-                                 failure.message};
+  return {"ERR_DEVICE_LOST",
+          model + ": \"" + device.name() + "\" failed " + during +
+              ": what lives on it can only be disposed of; " +
+              (cuda ? "restart the process to use it again: " : "then the models can be opened again: ") +
+              failure.message};
 }
 
 std::shared_ptr<ModelDevice> open_model_device(const std::string& name) {

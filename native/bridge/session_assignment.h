@@ -13,8 +13,8 @@ struct AssignedNode {
   std::string name, domain, op_type;
 };
 
-/// Which provider got which nodes; nothing where the runtime does not tell: for sessions on the CPU, and by runtimes
-/// before 1.24.
+/// Which provider got which nodes; nothing where the runtime does not tell: for sessions on the CPU, and by
+/// runtimes before 1.24.
 std::optional<std::vector<AssignedNode>> assignment(const Session& session);
 
 }  // namespace tr0n

@@ -41,7 +41,7 @@ export interface NativeTorchOptions {
   /** Shapes by input, batch axis included; null where any size serves. */
   inputShapes?: Record<string, readonly (number | null)[]>;
   /** A CUDA device by libtorch's number. Default: the CPU. */
-  device?: number;
+  cudaDevice?: number;
   /** The code may do more than compute. Default false. */
   allowCode?: boolean;
 }
