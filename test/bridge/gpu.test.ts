@@ -248,6 +248,25 @@ describe("bridge: sessions on a GPU (emulated)", function () {
     assert.equal(stdout, "2 1\n2 2\nERR_DEVICE_UNAVAILABLE\n", stderr);
   });
 
+  it("say that the provider's library is missing, or is none, and leave the CPU usable", async () => {
+    const script = `
+      const { native } = await import("./lib/native/binding.ts");
+      const { mlp } = await import("./test/support/bridge-models.ts");
+      for (const device of ["cuda:0", "cpu"]) {
+        const session = await native().openSession(mlp(3, 5, 2), { device }).promise.catch(({ code, message }) => console.log(code, message));
+        if (!session) continue;
+        const { y } = await session.run({ x: { data: Float32Array.of(1, 2, 3), shape: [1, 3] } }).promise;
+        console.log(y.data.length);
+      }`;
+    for (const library of ["/nowhere/provider.so", repositoryFile("package.json")]) {
+      const { code, stdout, stderr } = await child(script, { TR0N_ORT_PROVIDER: library });
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /^ERR_DEVICE_UNAVAILABLE .*TR0N_ORT_PROVIDER/);
+      assert.ok(stdout.includes(library), stdout);
+      assert.match(stdout, /\n2\n$/);
+    }
+  });
+
   it("say that the provider's library is of another version, and leave the CPU usable", async () => {
     const script = `
       const { native } = await import("./lib/native/binding.ts");

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { NativeSession } from "../../lib/native/types/models.js";
 import { distanceConfig, longChain, mlp, squaredDistance } from "../support/bridge-models.js";
 import { addon, objectiveBlocks, open, rejectsCode, sameBits } from "../support/bridge.js";
@@ -106,5 +109,16 @@ describe("bridge: sessions on WebGPU that is not there", () => {
       { VK_ICD_FILENAMES: "/nowhere" },
       /Vulkan finds no driver: .* unset VK_ICD_FILENAMES, .*\/nowhere|libvulkan\.so\.1.*apt-get install libvulkan1/,
     );
+  });
+
+  it("say that the Vulkan loader is missing, and what to install", async () => {
+    // A file that is no library stands in the loader's place.
+    const folder = await mkdtemp(join(tmpdir(), "no-vulkan-"));
+    try {
+      await writeFile(join(folder, "libvulkan.so.1"), "no library");
+      await unavailable({ LD_LIBRARY_PATH: folder }, /libvulkan\.so\.1.*apt-get install libvulkan1/);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
   });
 });
