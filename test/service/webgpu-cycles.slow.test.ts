@@ -30,11 +30,12 @@ describe("200 Tr0ns on WebGPU, one after the other", function () {
       return process.memoryUsage().rss;
     };
     for (let i = 0; i < 40; i++) await cycle();
-    const sessions = native().counters().sessions;
     const before = await settled();
+    // What earlier tests left behind may be collected at any time.
+    const { sessions } = native().counters();
     for (let i = 0; i < 160; i++) await cycle();
     const grown = (await settled()) - before;
-    assert.equal(native().counters().sessions, sessions);
+    assert.ok(native().counters().sessions <= sessions, "sessions are left open");
     assert.ok(grown < 48 << 20, `${(grown / 2 ** 20).toFixed(1)} MiB more after 160 cycles`);
   });
 });
