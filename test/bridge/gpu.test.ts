@@ -42,6 +42,17 @@ const child = (script: string, environment: Record<string, string>) =>
     env: { ...process.env, ...environment },
   });
 
+/** Tells why the GPU does not open, then runs on the CPU. */
+const gpuThenCpu = `
+  const { native } = await import("./lib/native/binding.ts");
+  const { mlp } = await import("./test/support/bridge-models.ts");
+  for (const device of ["cuda:0", "cpu"]) {
+    const session = await native().openSession(mlp(3, 5, 2), { device }).promise.catch(({ code, message }) => console.log(code, message));
+    if (!session) continue;
+    const { y } = await session.run({ x: { data: Float32Array.of(1, 2, 3), shape: [1, 3] } }).promise;
+    console.log(y.data.length);
+  }`;
+
 /** What a session gives for each of some feeds, one after the other. */
 async function outputs(source: string | Uint8Array, device: "cpu" | "cuda:0", feeds: Feed[]) {
   const session = await open(source, { device });
@@ -249,17 +260,8 @@ describe("bridge: sessions on a GPU (emulated)", function () {
   });
 
   it("say that the provider's library is missing, or is none, and leave the CPU usable", async () => {
-    const script = `
-      const { native } = await import("./lib/native/binding.ts");
-      const { mlp } = await import("./test/support/bridge-models.ts");
-      for (const device of ["cuda:0", "cpu"]) {
-        const session = await native().openSession(mlp(3, 5, 2), { device }).promise.catch(({ code, message }) => console.log(code, message));
-        if (!session) continue;
-        const { y } = await session.run({ x: { data: Float32Array.of(1, 2, 3), shape: [1, 3] } }).promise;
-        console.log(y.data.length);
-      }`;
     for (const library of ["/nowhere/provider.so", repositoryFile("package.json")]) {
-      const { code, stdout, stderr } = await child(script, { TR0N_ORT_PROVIDER: library });
+      const { code, stdout, stderr } = await child(gpuThenCpu, { TR0N_ORT_PROVIDER: library });
       assert.equal(code, 0, stderr);
       assert.match(stdout, /^ERR_DEVICE_UNAVAILABLE .*TR0N_ORT_PROVIDER/);
       assert.ok(stdout.includes(library), stdout);
@@ -268,16 +270,7 @@ describe("bridge: sessions on a GPU (emulated)", function () {
   });
 
   it("say that the provider's library is of another version, and leave the CPU usable", async () => {
-    const script = `
-      const { native } = await import("./lib/native/binding.ts");
-      const { mlp } = await import("./test/support/bridge-models.ts");
-      for (const device of ["cuda:0", "cpu"]) {
-        const session = await native().openSession(mlp(3, 5, 2), { device }).promise.catch(({ code, message }) => console.log(code, message));
-        if (!session) continue;
-        const { y } = await session.run({ x: { data: Float32Array.of(1, 2, 3), shape: [1, 3] } }).promise;
-        console.log(y.data.length);
-      }`;
-    const { code, stdout, stderr } = await child(script, { TR0N_TEST_PROVIDER_ABI: "99" });
+    const { code, stdout, stderr } = await child(gpuThenCpu, { TR0N_TEST_PROVIDER_ABI: "99" });
     assert.equal(code, 0, stderr);
     assert.match(
       stdout,
