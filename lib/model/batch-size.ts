@@ -16,7 +16,7 @@ interface SessionMemory {
   readonly device: ModelDeviceId;
   /** Of one row, at most. */
   readonly rowBytes: number;
-  /** Bytes that its values may take; undefined: what there is. */
+  /** Bytes that its values may take on a CUDA device; undefined: what there is. */
   readonly limit?: number | undefined;
 }
 
@@ -57,6 +57,14 @@ async function memoryOf(
   }
 }
 
+function tooSmall(name: string, needed: number, where: string, free: number): Tr0nError {
+  return new Tr0nError(
+    "ERR_OUT_OF_MEMORY",
+    `${name}: a single row needs about ${gigabytes(needed)} of memory with all that is kept for it ` +
+      `(${Math.ceil(needed)} bytes), and ${where} has ${gigabytes(free)} to give (${Math.floor(free)} bytes)`,
+  );
+}
+
 /**
  * The rows of one run of a pipeline.
  *
@@ -82,30 +90,24 @@ export async function batchSize(
   let rows = unknownRows;
   let reason = "nothing tells how much memory its device has";
   let first = true;
-  const limited = Math.min(
-    ...sessions.map((session) => {
-      const { rowBytes = 0, limit = Infinity } = known.get(session) ?? {};
-      return fittingRows(limit, rowBytes, mostRows) || 1;
-    }),
-  );
   for (const [device, bytes] of needs) {
     const memory = await memoryOf(device, signal);
     if (memory === null) continue;
     const fit = fittingRows((share * memory.free) / memory.blocks, bytes, memory.most);
-    if (fit === 0)
-      throw new Tr0nError(
-        "ERR_OUT_OF_MEMORY",
-        `${name}: a single row needs about ${gigabytes(bytes)} of memory with all that is kept for it ` +
-          `(${Math.ceil(bytes)} bytes), and ${device} has ${gigabytes(memory.free)} to give (${Math.floor(memory.free)} bytes)`,
-      );
+    if (fit === 0) throw tooSmall(name, bytes, device, memory.free);
     if (!first && fit >= rows) continue;
     first = false;
     rows = fit;
     reason = `a row of ${name} takes about ${gigabytes(bytes)}, and ${device} has ${gigabytes(memory.free)} to give`;
   }
-  if (limited < rows) {
-    rows = limited;
-    reason = `deviceMemory holds so many rows of a session of ${name}`;
+  for (const session of sessions) {
+    const { device = "cpu", rowBytes = 0, limit } = known.get(session) ?? {};
+    if (limit === undefined || !device.startsWith("cuda")) continue;
+    const fit = fittingRows(limit, rowBytes, mostRows);
+    if (fit === 0) throw tooSmall(name, rowBytes, "deviceMemory", limit);
+    if (fit >= rows) continue;
+    rows = fit;
+    reason = `a row of a session of ${name} takes about ${gigabytes(rowBytes)}, and deviceMemory is ${gigabytes(limit)}`;
   }
   decided?.({ option: "maxBatch", value: String(rows), reason, certain: true });
   return rows;

@@ -2,41 +2,51 @@
 import { ModelError } from "../base/errors.js";
 import type { NativeSession } from "../native/types/models.js";
 import {
-  reportedPlacement,
+  reportedPlacementSteps,
   tabledPlacement,
   targetOf,
   type Graph,
   type GraphPlacement,
 } from "../onnx/index.js";
+import { inSlices } from "./slices.js";
 
 /** Where the nodes of an open session run: as the runtime reports it, or else as the tables of kernels tell. */
-function sessionPlacement(session: NativeSession, graph: Graph, device: string): GraphPlacement {
+async function sessionPlacement(
+  session: NativeSession,
+  graph: Graph,
+  device: string,
+  signal: AbortSignal | undefined,
+): Promise<GraphPlacement> {
   const target = targetOf(device);
   const assigned = session.assigned();
   if (assigned === null) return tabledPlacement(graph, target);
   const onCpu = assigned.filter(({ provider }) => provider === "CPUExecutionProvider");
-  return reportedPlacement(graph, target, onCpu);
+  return inSlices("opening a session", reportedPlacementSteps(graph, target, onCpu), signal);
 }
 
 /** Nodes that a message names. */
 const most = 5;
 
 /**
- * Closes and refuses a session of which heavy nodes run on the CPU, unless that is allowed, or of which nodes are known to
+ * Refuses a session of which heavy nodes run on the CPU, unless that is allowed, or of which nodes are known to
  * fail on the device.
  *
  * @throws ModelError ERR_DEVICE_FALLBACK
  */
-export function checkFallback(
+export async function checkFallback(
   session: NativeSession,
   graph: Graph,
-  { name, device, allowFallback }: { name: string; device: string; allowFallback: boolean },
-): void {
+  {
+    name,
+    device,
+    allowFallback,
+    signal,
+  }: { name: string; device: string; allowFallback: boolean; signal?: AbortSignal | undefined },
+): Promise<void> {
   if (device === "cpu") return;
-  const { onCpu, failing, copies } = sessionPlacement(session, graph, device);
+  const { onCpu, failing, copies } = await sessionPlacement(session, graph, device, signal);
   const heavy = onCpu.filter((node) => node.heavy);
   if (failing.length === 0 && (allowFallback || heavy.length === 0)) return;
-  session.dispose();
   const nodes = failing.length > 0 ? failing : heavy;
   const named = nodes
     .slice(0, most)

@@ -181,11 +181,19 @@ export async function openGraph(
       { threads: options.threads, name: options.name, weights, packWeights, ...place },
     ),
   );
-  checkFallback(session, graph, { name: options.name, device: place.device, allowFallback });
-  if (fingerprint !== undefined) fingerprints.set(session, fingerprint);
-  if (options.measure) {
-    const { bytes: rowBytes } = await inSlices(options.what, rowBytesSteps(graph), options.signal);
-    rememberMemory(session, { device: place.device, rowBytes, limit: place.deviceMemory });
+  try {
+    await checkFallback(session, graph, {
+      ...{ name: options.name, device: place.device, allowFallback },
+      signal: options.signal,
+    });
+    if (options.measure) {
+      const { bytes: rowBytes } = await inSlices(options.what, rowBytesSteps(graph), options.signal);
+      rememberMemory(session, { device: place.device, rowBytes, limit: place.deviceMemory });
+    }
+  } catch (error) {
+    session.dispose();
+    throw error;
   }
+  if (fingerprint !== undefined) fingerprints.set(session, fingerprint);
   return session;
 }

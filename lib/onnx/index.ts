@@ -75,7 +75,7 @@ export { randomNodes } from "./random.js";
 export { graphToRun, runsAsItIs, toRunSteps } from "./prepare.js";
 export { noteReader, packSteps, unpackSteps, Weights, type Parcel } from "./parcel.js";
 export { finish, type Steps } from "./steps.js";
-export { reportedPlacement, tabledPlacement, type GraphPlacement } from "./targets/placement.js";
+export { reportedPlacementSteps, tabledPlacement, type GraphPlacement } from "./targets/placement.js";
 export { targetOf, targets, type Target } from "./targets/target.js";
 export { productWeights, sharedProductBytes } from "./product-weights.js";
 

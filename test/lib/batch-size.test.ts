@@ -4,6 +4,7 @@ import { batchSize, fittingRows, rememberMemory } from "../../lib/model/batch-si
 import { openGraph } from "../../lib/model/weights.js";
 import { memoryLimit } from "../../lib/native/devices.js";
 import { Builder, DataType, emptyGraph, finish, rowBytesSteps, type Graph } from "../../lib/onnx/index.js";
+import { checkEmulator, requireGpu } from "../support/devices.js";
 import { tinyEncoder, tinyGenerator } from "../support/tiny.js";
 
 /** z [N, 4] → [N, size] → [N, 1]: the middle is what takes memory. */
@@ -55,6 +56,24 @@ describe("the rows of one run", () => {
       return true;
     });
     session.dispose();
+  });
+
+  it("are bounded by deviceMemory on CUDA, and on no other device", async function () {
+    requireGpu(this);
+    const session = await openGraph(wide(4096), { name: "wide", threads: 1, what: "a test" });
+    const told: Decision[] = [];
+    const decided = (decision: Decision): number => told.push(decision);
+    const rows = async (device: "cpu" | "webgpu" | "cuda:0", limit: number): Promise<number> => {
+      rememberMemory(session, { device, rowBytes: 1000, limit });
+      return batchSize("wide", "auto", [session], { decided });
+    };
+    assert.deepEqual([await rows("cpu", 10), await rows("webgpu", 10)], [64, 64]);
+    assert.equal(await rows("cuda:0", 2 ** 30), 1024);
+    assert.equal(await rows("cuda:0", 10_000), 8);
+    assert.match(told.at(-1)!.reason, /deviceMemory/);
+    await assert.rejects(rows("cuda:0", 10), { code: "ERR_OUT_OF_MEMORY", message: /deviceMemory/ });
+    session.dispose();
+    await checkEmulator();
   });
 
   it("change nothing about the samples", async () => {

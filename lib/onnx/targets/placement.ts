@@ -1,7 +1,8 @@
 /** Which nodes of a graph run on a target and which fall to the CPU, and what that costs. */
 import { int } from "../attributes.js";
 import { subgraphs, type Graph, type Node } from "../graph.js";
-import { inferShapes, type Shapes } from "../shapes.js";
+import { inferShapes, inferSteps, type Shapes } from "../shapes.js";
+import type { Steps } from "../steps.js";
 import { DataType, isFloat } from "../tensors.js";
 import { hasKernel } from "./kernels.js";
 import type { Target } from "./target.js";
@@ -94,12 +95,12 @@ export function tabledPlacement(graph: Graph, target: Target): GraphPlacement {
  * Where they run as the runtime told: `onCpu` holds the names of the nodes that it gave to the CPU. Of its own changes to the
  * graph only the names that are left are known here.
  */
-export function reportedPlacement(
+export function* reportedPlacementSteps(
   graph: Graph,
   target: Target,
   onCpu: readonly { name: string; opType: string; domain: string }[],
-): GraphPlacement {
-  const shapes = inferShapes(graph);
+): Steps<GraphPlacement> {
+  const shapes = yield* inferSteps(graph);
   const names = new Set(onCpu.map(({ name }) => name));
   const fallen = new Map(
     graph.nodes
