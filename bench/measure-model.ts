@@ -35,7 +35,7 @@ async function milliseconds(graph: Graph): Promise<number> {
   }
 }
 
-const read = (): Promise<Graph> => readGraphInPlace(modelSource(path));
+const read = (): Promise<Graph> => readGraphInPlace(modelSource(path), {});
 const graph = await read();
 const start = performance.now();
 const options = { seed: "ones", keepOutputs: false } as const;

@@ -46,7 +46,7 @@ export const differentiateCommand: Command = {
     const batch = args.integer("batch", 1, 2 ** 20);
     const source = modelSource(path);
     await source.head();
-    const graph = await readGraph(source, signal);
+    const graph = await readGraph(source, {}, signal);
     await checkWritable(out);
     const { graph: result, kept } = await differentiateSimplified(
       graph,

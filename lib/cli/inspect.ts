@@ -58,7 +58,7 @@ export const inspectCommand: Command = {
     if (formatOf(path, await source.head()) === "torchscript") return inspectTorchScript(path, args, signal);
     if (args.flag("allow-code"))
       throw args.wrong("allow-code", "a TorchScript model to trust", `${path}, which is ONNX`);
-    const graph = await readGraph(source, signal);
+    const graph = await readGraph(source, {}, signal);
     const simplified = args.flag("no-simplify")
       ? { graph, kept: "not asked for" }
       : await simplifyGraph(graph, path, signal);

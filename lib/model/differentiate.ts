@@ -64,7 +64,7 @@ export async function differentiateModel(
   const o = check(differentiateModelOptions, options, { name: "options", prefix: "options." });
   const from = modelSource(source, o.baseDirectory);
   const { graph } = await differentiateSimplified(
-    await readGraph(from, o.signal),
+    await readGraph(from, {}, o.signal),
     {
       wrt: o.wrt && [...o.wrt],
       outputs: o.outputs && [...o.outputs],

@@ -34,11 +34,18 @@ export const modelOptions = object({
     otherwise: "all that tr0n may use",
   }),
   inputShapes: option(
-    record(list(either(integer({ min: 1 }), nothing()), { least: 0 }), "an object of shapes by input name"),
-    "input shapes for TorchScript, which carries none: sizes by input, the batch's first, null where any serves",
+    record(
+      either(integer({ min: 1 }), list(either(integer({ min: 1 }), nothing()), { least: 0 })),
+      "an object of shapes by input name, and of sizes by the name of an axis",
+    ),
+    "sizes of inputs: by input a shape, the batch's size first, null where it stays as it is or any serves; by the name of an " +
+      "axis a number",
     {
-      more: "Whether the batch is free is found out. ONNX models declare their own.",
-      otherwise: "guessed from the model's first operators, and tried",
+      more:
+        "For an ONNX model that leaves sizes open: { height: 64, width: 64 }, or { image: [null, 3, 64, 64] }. TorchScript " +
+        "carries no shapes, nor names of axes; whether its batch is free is found out.",
+      otherwise:
+        "as an ONNX model declares them; of TorchScript guessed from the model's first operators, and tried",
     },
   ),
   simplify: option(

@@ -5,6 +5,7 @@ import { placement, requireForModels } from "../native/placement.js";
 import type { ModelDeviceId } from "../native/types/devices.js";
 import { ArgumentError, ModelError, Tr0nError, invalid } from "../base/errors.js";
 import { runJob, throwIfAborted } from "../native/job.js";
+import type { Adaptation } from "./adaptation.js";
 import { modelSource, openSource } from "./source.js";
 import { native } from "../native/binding.js";
 import { modelOptions, type Model, type ModelOptions } from "./interface.js";
@@ -51,7 +52,7 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
       throw new ArgumentError(
         "options.baseDirectory: only for ONNX; a TorchScript archive holds all weights",
       );
-    const { inputShapes } = o;
+    const inputShapes = o.inputShapes && shapesByInput(from.name, o.inputShapes);
     const model = await runJob("loadModel", o.signal, () =>
       native().openTorchModel(from.native, {
         ...open,
@@ -62,19 +63,23 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
     );
     return new TorchModel(from, model, device === null ? "cpu" : `cuda:${device}`);
   }
-  if (o.inputShapes !== undefined)
-    throw new ArgumentError(
-      "options.inputShapes: only for TorchScript; an ONNX model declares its own shapes",
-    );
   if (allowCode)
     throw new ArgumentError("options.allowCode: only for TorchScript; an ONNX model has no code to allow");
   if (head.length === 0)
     throw new ModelError("ERR_MODEL_INVALID", `${from.name}: expected an ONNX model, got an empty file`);
+  const adaptation: Adaptation = {
+    ...(o.inputShapes && Object.keys(o.inputShapes).length > 0 ? { inputShapes: o.inputShapes } : {}),
+  };
   const device = await onnxDevice("options.device", o.device, o.signal);
   try {
     const place = { device: device ?? "cpu", allowFallback, deviceMemory };
-    const session = await openSource(from, { ...open, what: "loadModel", signal: o.signal, place });
-    return new OnnxModel(from, session, threads, {
+    const opened = await openSource(from, adaptation, {
+      ...open,
+      what: "loadModel",
+      signal: o.signal,
+      place,
+    });
+    return new OnnxModel(from, opened, threads, {
       simplify,
       allowRandom,
       device,
@@ -84,6 +89,23 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
   } catch (error) {
     throw deviceError("options.device", error);
   }
+}
+
+/** Of TorchScript, which names no axes. @throws ArgumentError */
+function shapesByInput(
+  name: string,
+  shapes: NonNullable<ModelOptions["inputShapes"]>,
+): Record<string, readonly (number | null)[]> {
+  return Object.fromEntries(
+    Object.entries(shapes).map(([key, shape]) => {
+      if (typeof shape === "number")
+        throw new ArgumentError(
+          `options.inputShapes.${key}: expected the shape of an input, such as [null, 3, 64, 64], got ${shape}: ${name} is TorchScript, ` +
+            "which has no names of axes",
+        );
+      return [key, shape];
+    }),
+  );
 }
 
 /** The device that the option means; null where it says nothing. @throws Tr0nError ERR_DEVICE_UNAVAILABLE */

@@ -7,7 +7,8 @@ import { modelBarrier } from "./gradient-barrier.js";
 import { endsLinear, lastOperator, randomOperator } from "../onnx/queries.js";
 import { checkVjp } from "./vjp-arguments.js";
 import { Lifetime, abortable, runJob } from "../native/job.js";
-import { hashSource, readGraphInPlace, type Source } from "./source.js";
+import { functionChange, joinAdaptations, type Adaptation } from "./adaptation.js";
+import { hashSource, openSource, readGraphInPlace, type OpenedSource, type Source } from "./source.js";
 import { batchFirstInfo, feed, fits, floats, kept, publicInfo, rounded } from "./values.js";
 import { runOptions, type Model, type RunOptions, type ValueInfo } from "./interface.js";
 import { moveAxis } from "./move-axis.js";
@@ -71,10 +72,12 @@ export class OnnxModel implements Model {
   private readonly fed: readonly NativeValueInfo[];
   private readonly gradientSessions: Map<string, Promise<GradientSession>>;
   private hash: Promise<string> | undefined;
+  /** Made by {@link adapted}, by what was asked for; they end with this one. */
+  private readonly adaptations = new Map<string, Promise<OnnxModel>>();
 
   constructor(
     private readonly source: Source,
-    private readonly session: NativeSession,
+    private readonly opened: OpenedSource,
     /** Threads of a run; 0: all that tr0n may use. */
     private readonly threads: number,
     private readonly options: {
@@ -87,8 +90,11 @@ export class OnnxModel implements Model {
     },
     /** For {@link withBatchFirst} and {@link withFloatEdges}. */
     private readonly view?: ModelView,
+    /** Which made this one by {@link adapted}, and ends with it. */
+    private readonly maker?: OnnxModel,
   ) {
     this.name = source.name;
+    const { session } = opened;
     this.fed = session.inputs.map((value) => batchFirstInfo(value, this.inputAxis(value.name)));
     this.declaredInputs = this.fed.map((value) => this.edgeInfo(value));
     this.declaredOutputs = session.outputs.map((value) =>
@@ -96,13 +102,13 @@ export class OnnxModel implements Model {
     );
     this.inputs = this.declaredInputs.map(publicInfo);
     this.outputs = this.declaredOutputs.map(publicInfo);
-    this.lifetime = view?.of.lifetime ?? new Lifetime(`the model ${source.name}`);
+    this.lifetime = (view?.of ?? maker)?.lifetime ?? new Lifetime(`the model ${source.name}`);
     this.gradientSessions = view?.of.gradientSessions ?? new Map<string, Promise<GradientSession>>();
   }
 
   /** The same model with the batch as the first axis everywhere. It shares the sessions and ends with this one. */
   withBatchFirst(axes: BatchAxes): OnnxModel {
-    return new OnnxModel(this.source, this.session, this.threads, this.options, {
+    return new OnnxModel(this.source, this.opened, this.threads, this.options, {
       ...this.view,
       ...{ axes, of: this },
     });
@@ -110,10 +116,57 @@ export class OnnxModel implements Model {
 
   /** The same model with inputs of whole numbers taken as float32 and rounded. It shares the sessions, too. */
   withFloatEdges(): OnnxModel {
-    return new OnnxModel(this.source, this.session, this.threads, this.options, {
+    return new OnnxModel(this.source, this.opened, this.threads, this.options, {
       ...this.view,
       ...{ rounds: true, of: this },
     });
+  }
+
+  /**
+   * The same model with more done to its graph: a session of its own, which ends with this model, and the same one whenever
+   * the same is asked for.
+   *
+   * @throws what loading it so would throw
+   */
+  adapted(more: Adaptation, signal?: AbortSignal): Promise<OnnxModel> {
+    this.lifetime.check();
+    const { adaptations } = this.viewed;
+    const key = JSON.stringify([more, this.view?.axes, this.view?.rounds]);
+    let made = adaptations.get(key);
+    if (!made) {
+      made = this.openAdapted(joinAdaptations(this.opened.adaptation, more));
+      adaptations.set(key, made);
+      made.catch(() => adaptations.delete(key));
+    }
+    return abortable("adapting a model", made, signal);
+  }
+
+  /** The model that views show. */
+  private get viewed(): OnnxModel {
+    return this.view?.of.viewed ?? this;
+  }
+
+  /** The model that was loaded. */
+  private get loaded(): OnnxModel {
+    return this.viewed.maker?.loaded ?? this.viewed;
+  }
+
+  private async openAdapted(adaptation: Adaptation): Promise<OnnxModel> {
+    const { device, allowFallback, deviceMemory } = this.options;
+    const opened = await openSource(this.source, adaptation, {
+      ...{ threads: this.threads || native().threads(), what: "adapting a model" },
+      place: { device: device ?? "cpu", allowFallback, deviceMemory },
+    });
+    if (this.lifetime.disposed) opened.session.dispose();
+    this.lifetime.check();
+    const { source, threads, options, view } = this;
+    const plain = new OnnxModel(source, opened, threads, options, undefined, this);
+    return view ? new OnnxModel(source, opened, threads, options, { ...view, of: plain }) : plain;
+  }
+
+  /** What was done to it that nobody asked for. */
+  get decided(): OpenedSource["decided"] {
+    return this.opened.decided;
   }
 
   /** Whether several of its inputs can be made of one latent. */
@@ -142,7 +195,7 @@ export class OnnxModel implements Model {
     const given: Record<string, NativeTensor> = {};
     for (const [name, tensor] of Object.entries(feeds))
       given[name] = moveAxis(tensor, 0, this.inputAxis(name));
-    const outputs = floats(await runJob(what, signal, () => this.session.run(given, names)));
+    const outputs = floats(await runJob(what, signal, () => this.opened.session.run(given, names)));
     for (const [name, tensor] of Object.entries(outputs))
       outputs[name] = moveAxis(tensor, this.outputAxis(name), 0);
     return outputs;
@@ -221,7 +274,7 @@ export class OnnxModel implements Model {
    */
   async graph(signal?: AbortSignal): Promise<Graph> {
     this.lifetime.check();
-    const graph = await readGraphInPlace(this.source, signal);
+    const graph = await readGraphInPlace(this.source, this.opened.adaptation, signal);
     const first = this.view?.axes ? batchFirstGraph(graph, this.view.axes) : graph;
     return this.view?.rounds ? floatEdgesGraph(first) : first;
   }
@@ -257,14 +310,24 @@ export class OnnxModel implements Model {
   }
 
   dispose(): void {
-    if (!this.lifetime.dispose()) return;
-    this.session.dispose();
+    if (this.lifetime.dispose()) this.loaded.release();
+  }
+
+  /** Frees the sessions, and those of models made of this one. */
+  private release(): void {
+    this.opened.session.dispose();
     for (const session of this.gradientSessions.values())
       session.then(
         ({ session: opened }) => opened.dispose(),
         () => undefined,
       );
     this.gradientSessions.clear();
+    for (const model of this.adaptations.values())
+      model.then(
+        (made) => made.release(),
+        () => undefined,
+      );
+    this.adaptations.clear();
   }
 
   [Symbol.dispose](): void {
@@ -341,8 +404,9 @@ export class OnnxModel implements Model {
 
   private async computeFingerprint(): Promise<string> {
     const { source } = this;
-    if (source.folder === null) return hashSource(source);
+    const change = functionChange(this.opened.adaptation);
+    if (source.folder === null) return hashSource(source, [], change);
     const graph = await inSlices("fingerprint", decodeSteps(await source.bytes(), this.name));
-    return hashSource(source, externalFiles(graph));
+    return hashSource(source, externalFiles(graph), change);
   }
 }

@@ -35,18 +35,22 @@ interface Input {
 class Malformed extends Error {}
 
 /**
- * Refuses a model that the runtime would not survive. Anything else that is wrong with it the runtime says itself.
+ * Refuses a model that the runtime would not survive. Anything else that is wrong with it the runtime says itself. Returns the
+ * graph without the numbers of its large constants; null where it cannot be read.
  *
  * @throws ModelError ERR_MODEL_UNSUPPORTED for what nests too deeply, has too many nodes, or does not fit into memory
  */
-export async function checkBeforeOpening(source: string | Uint8Array, name: string): Promise<void> {
+export async function checkBeforeOpening(source: string | Uint8Array, name: string): Promise<Graph | null> {
   try {
     const decoding = decodeSteps(await outlined(source), name);
-    await checkGraph(await inSlices("reading a model", decoding), name);
+    const graph = await inSlices("reading a model", decoding);
+    await checkGraph(graph, name);
+    return graph;
   } catch (error) {
     if (error instanceof LimitError) throw error;
     // A file that cannot be read, or is no model: opening it will say so.
     if (!(error instanceof ModelError || error instanceof Malformed || isSystemError(error))) throw error;
+    return null;
   }
 }
 

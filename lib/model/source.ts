@@ -13,7 +13,9 @@ import { native } from "../native/binding.js";
 import { onCpu, type ModelPlace } from "../native/placement.js";
 import type { NativeSession } from "../native/types/models.js";
 import type { Owned } from "../native/types/values.js";
-import { decodeSteps, targetOf, type Graph } from "../onnx/index.js";
+import { decodeSteps, targetOf, wrongDeclaration, type Graph } from "../onnx/index.js";
+import type { Decision } from "../base/decisions.js";
+import { adaptGraph, isEmpty, type Adaptation } from "./adaptation.js";
 import { graphAsRun } from "./off-loop.js";
 import { inSlices } from "./slices.js";
 import type { CheckedFile } from "./checked-file.js";
@@ -118,63 +120,106 @@ function pathSource(source: unknown): Source {
   };
 }
 
+/** A model opened, and what was done to it. */
+export interface OpenedSource {
+  readonly session: NativeSession;
+  readonly adaptation: Adaptation;
+  /** What was done that nobody asked for, and why. */
+  readonly decided: readonly Omit<Decision, "option">[];
+}
+
 /**
- * Opens the model as it is, where the runtime would survive it. One with weights in other files is read here: the runtime
- * would open whatever it names, and map it, and whoever shortened a file would end this process. One for a device is opened in
- * the form that its provider runs.
+ * Opens the model, where the runtime would survive it. One that needs no adaptation is opened as it is. One with weights in
+ * other files is read here: the runtime would open whatever it names, and map it, and whoever shortened a file would end this
+ * process. One for a device is opened in the form that its provider runs.
+ *
+ * @param wanted what is to be done to it; wrong declarations of the file are put right without
  */
 export async function openSource(
   source: Source,
+  wanted: Adaptation,
   options: { threads: number; what: string; signal?: AbortSignal | undefined; place?: ModelPlace },
-): Promise<NativeSession> {
+): Promise<OpenedSource> {
   const given = source.native;
-  await checkBeforeOpening(typeof given === "string" ? given : given.owned, source.name);
+  const outline = await checkBeforeOpening(typeof given === "string" ? given : given.owned, source.name);
+  const wrong = outline && (await inSlices("reading a model", wrongDeclaration(outline), options.signal));
+  const adaptation: Adaptation = wrong === null ? wanted : { ...wanted, declarations: true };
+  const decided =
+    wrong === null || wanted.declarations
+      ? []
+      : [{ value: "what its file declares of shapes is left aside", reason: wrong, certain: true }];
+  return { session: await openAdapted(source, adaptation, options), adaptation, decided };
+}
+
+async function openAdapted(
+  source: Source,
+  adaptation: Adaptation,
+  options: Parameters<typeof openSource>[2],
+): Promise<NativeSession> {
   const { what, signal, threads, place = onCpu } = options;
   const { name } = source;
   const state = source.checked()?.state;
   const how = { name, ...(state === undefined ? {} : { state }) };
   if (place.device !== "cpu") {
-    const graph = await graphAsRun(await readGraph(source, signal), signal, targetOf(place.device));
-    return openGraph(graph, { ...options, name });
+    const graph = await readGraph(source, adaptation, signal);
+    return openGraph(await graphAsRun(graph, signal, targetOf(place.device)), { ...options, name });
   }
+  if (!isEmpty(adaptation))
+    return openGraph(await readGraphInPlace(source, adaptation, signal), { ...options, name });
   if (await runJob(what, signal, () => native().hasExternalData(source.native, how)))
-    return openGraph(await readGraph(source, signal), { ...options, name });
+    return openGraph(await readGraph(source, adaptation, signal), { ...options, name });
   return runJob(what, signal, () => native().openSession(source.native, { ...how, threads, ...place }));
 }
 
 /**
- * A model as a graph. Large weights that lie in other files stay there.
+ * A model as a graph, adapted. Large weights that lie in other files stay there.
  *
  * @throws ModelError when it cannot be read, has changed since it was looked at, or has over 2 GB in one file
  */
-export async function readGraph(source: Source, signal?: AbortSignal): Promise<Graph> {
+export async function readGraph(
+  source: Source,
+  adaptation: Adaptation,
+  signal?: AbortSignal,
+): Promise<Graph> {
   const graph = await decoded(await source.bytes(signal), source, signal);
-  return resolveExternal(graph, source.folder, source.name);
+  const whole = await resolveExternal(graph, source.folder, source.name);
+  return adaptGraph(whole, adaptation, source.name, signal);
 }
 
 /**
  * As {@link readGraph} for a graph that will be opened on this machine: where most of a model's file are matrices of
  * products, which nobody but the runtime looks into, they stay there too instead of going through this process.
  */
-export async function readGraphInPlace(source: Source, signal?: AbortSignal): Promise<Graph> {
+export async function readGraphInPlace(
+  source: Source,
+  adaptation: Adaptation,
+  signal?: AbortSignal,
+): Promise<Graph> {
   const bytes = await source.bytes(signal);
   const graph = await resolveExternal(await decoded(bytes, source, signal), source.folder, source.name);
   const file = source.checked();
-  return file ? leaveProducts(graph, bytes, file) : graph;
+  const left = file ? leaveProducts(graph, bytes, file) : graph;
+  return adaptGraph(left, adaptation, source.name, signal);
 }
 
 /**
  * SHA-256 of a model's bytes and then of its files of weights in the order of their names, in hex.
  *
+ * @param change what is done to it that makes it another function; null for nothing
  * @throws ModelError as the reading does
  */
-export async function hashSource(source: Source, external: readonly string[] = []): Promise<string> {
+export async function hashSource(
+  source: Source,
+  external: readonly string[] = [],
+  change: string | null = null,
+): Promise<string> {
   const hash = createHash("sha256");
   await source.eachPart((part) => hash.update(part));
   for (const location of [...external].sort())
     await source.folder!.read(location, source.name, async (file) => {
       for await (const part of parts(file, 0, file.size, source.name)) hash.update(part);
     });
+  if (change !== null) hash.update(change);
   return hash.digest("hex");
 }
 

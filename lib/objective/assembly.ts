@@ -20,7 +20,7 @@ import { tellBarrier } from "./gradient-check.js";
 import type { Latent } from "../latent/latent.js";
 import { latentTensors, type LatentInput } from "../latent/inputs.js";
 import { LatentSource, type OpenMapping } from "../latent/source.js";
-import { fits, type LoadedModel } from "../model/model.js";
+import { fits, OnnxModel, type LoadedModel } from "../model/model.js";
 import type { Model } from "../model/interface.js";
 import type { ObjectiveOptions } from "./options.js";
 import { readsRange } from "./stages.js";
@@ -74,6 +74,11 @@ export interface Assembly {
 export async function assemble(options: ObjectiveOptions, openMapping: OpenMapping): Promise<Assembly> {
   const { decisions, signal } = options;
   const { generator: model } = options;
+  for (const role of ["generator", "encoder", "pairEncoder"] as const) {
+    const loaded = options[role];
+    if (loaded instanceof OnnxModel)
+      for (const told of loaded.decided) decisions.add({ option: role, ...told });
+  }
   const output = options.generatorOutput ?? model.outputs[0]?.name ?? "";
   const search = {
     ...{ role: "generator", model, output, decisions, signal },

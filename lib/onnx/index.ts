@@ -69,6 +69,8 @@ export {
 export { inlineFunctions } from "./inline.js";
 export { batchFirstGraph, movedAxes, type BatchAxes } from "./batch-first.js";
 export { floatEdgesGraph, wholeRanges } from "./float-edges.js";
+export { soundDeclarations, wrongDeclaration } from "./adapt/declarations.js";
+export { sizedGraph, type InputShapes } from "./adapt/sizes.js";
 export { fixBatch } from "./batch.js";
 export { inputScaling, type InputScaling } from "./input-scaling.js";
 export { randomNodes } from "./random.js";

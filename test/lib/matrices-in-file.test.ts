@@ -48,7 +48,7 @@ describe("models whose matrices stay in their file", () => {
       const bytes = encodeModel(network(suffix));
       const path = join(folder, "model.onnx");
       await writeFile(path, bytes);
-      const left = checkedWeights(await readGraphInPlace(modelSource(path)));
+      const left = checkedWeights(await readGraphInPlace(modelSource(path), {}));
       assert.deepEqual(
         left.map(({ shape, path: file }) => [shape, file]),
         [0, 1].map(() => [[width, width], path]),
@@ -63,7 +63,7 @@ describe("models whose matrices stay in their file", () => {
   it("a session has nothing to do with the file any more", async () => {
     const path = join(folder, "model.onnx");
     await writeFile(path, encodeModel(network("")));
-    const graph = await readGraphInPlace(modelSource(path));
+    const graph = await readGraphInPlace(modelSource(path), {});
     const session = await openGraph(graph, { name: "model", threads: 1, what: "open" });
     const feeds = { x: { data: x.data, shape: [...x.shape] } };
     const expected = await session.run(feeds).promise;
@@ -75,7 +75,7 @@ describe("models whose matrices stay in their file", () => {
   it("a file that is gone or has become shorter is an error that names it", async () => {
     const path = join(folder, "model.onnx");
     await writeFile(path, encodeModel(network("")));
-    const graph = await readGraphInPlace(modelSource(path));
+    const graph = await readGraphInPlace(modelSource(path), {});
     const attempt = () => openGraph(graph, { name: "model", threads: 1, what: "open" });
     await copyFile(path, join(folder, "copy.onnx"));
     await truncate(path, 100_000);
@@ -93,6 +93,6 @@ describe("models whose matrices stay in their file", () => {
     b.output("z", b.op("Gather", [b.constant(table, [1000, 200], DataType.FLOAT), b.ints([3])]));
     const path = join(folder, "model.onnx");
     await writeFile(path, encodeModel(b.graph));
-    assert.deepEqual(externalWeights(await readGraphInPlace(modelSource(path))), []);
+    assert.deepEqual(externalWeights(await readGraphInPlace(modelSource(path), {})), []);
   });
 });

@@ -127,9 +127,9 @@ describe("loadModel", () => {
       /unknown option "thread"/,
     );
     await rejects(
-      loadModel(tinyGenerator(), { inputShapes: {} }),
+      loadModel(tinyGenerator(), { inputShapes: { width: 4 } }),
       "ERR_INVALID_ARGUMENT",
-      /only for TorchScript/,
+      /no axis "width"; its inputs are z \[batch, 6\]/,
     );
     await rejects(loadModel(tinyGenerator(), { device: "cuda:9999" }), "ERR_DEVICE_UNAVAILABLE");
     const signal = AbortSignal.abort(new Error("late"));
