@@ -6,7 +6,7 @@ import type { Tensor } from "../base/tensor.js";
 export interface Samples {
   /** [B·count, C, H, W], in the generator's range: all samples of the first condition, then those of the next. */
   readonly images: Images;
-  /** [B·count, d] */
+  /** [B·count, …Tr0n.latentShape]: in the shape of the generator's input, or [B·count, d]. */
   readonly latents: Tensor;
   /** [B·count], E(z, c) without prior() terms and without λ; with `augment` the mean over the chain's copies. */
   readonly energies: Float32Array;
@@ -36,7 +36,7 @@ export interface SampleStep {
   readonly steps: number;
   /** [B·count] */
   readonly energies: Float32Array;
-  /** [B·count, d], where there are images. */
+  /** [B·count, …Tr0n.latentShape], where there are images. */
   readonly latents?: Tensor;
   /** [B·count, C, H, W], every `every` steps and at the last one. */
   readonly images?: Images;

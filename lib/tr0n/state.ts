@@ -100,17 +100,18 @@ export class State {
     return this.translator;
   }
 
-  /** The rows of latents [n, d]; that their numbers are finite, requireFinite() says. @throws ArgumentError */
+  /** The rows of latents [n, d] or of the latent's shape; that their numbers are finite, requireFinite() says. @throws ArgumentError */
   latentRows(latents: Tensor): number {
     this.lifetime.check();
     checkTensor("latents", latents);
-    const [n = 0, d] = latents.shape;
-    if (latents.shape.length !== 2 || d !== this.objective.latentSize)
+    const [n = 0, ...row] = latents.shape;
+    const { latentSize, latentShape } = this.objective;
+    if (row.join() !== String(latentSize) && row.join() !== latentShape.join())
       throw new ArgumentError(
-        `latents: expected the shape [n, ${this.objective.latentSize}], got ${shapeText(latents.shape)}`,
-        {
-          code: "ERR_SHAPE_MISMATCH",
-        },
+        `latents: expected the shape ${[...new Set([latentShape.join(", "), String(latentSize)])]
+          .map((shape) => `[n, ${shape}]`)
+          .join(" or ")}, got ${shapeText(latents.shape)}`,
+        { code: "ERR_SHAPE_MISMATCH" },
       );
     if (n === 0) throw new ArgumentError("latents: expected at least one row, got none");
     return n;
@@ -122,7 +123,7 @@ export class State {
   }
 
   latentTensor(data: Float32Array): Tensor {
-    return { data, shape: [data.length / this.objective.latentSize, this.objective.latentSize] };
+    return { data, shape: [data.length / this.objective.latentSize, ...this.objective.latentShape] };
   }
 
   /** Images of latents that nobody outside has, in the generator's range. */

@@ -142,6 +142,14 @@ export class Tr0n implements Disposable, AsyncDisposable {
     return this.objective.latentSize;
   }
 
+  /**
+   * Shape of a latent without the batch: that of the generator's input, e.g. [4, 64, 64]; [d] where the latent is a product or
+   * one vector goes into every layer.
+   */
+  get latentShape(): readonly number[] {
+    return this.objective.latentShape;
+  }
+
   /** The numbers of a condition, m: classes, or the size of an embedding. */
   get conditionSize(): number {
     return this.objective.conditionSize;
@@ -267,7 +275,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Splits latents [n, d] into a tensor for each of the generator's inputs, by name. A group of latent.product() is the
+   * Splits latents [n, …latentShape] or [n, d] into a tensor for each of the generator's inputs, by name. A group of latent.product() is the
    * input of its name.
    */
   splitLatents(latents: Tensor): Record<string, Tensor> {
@@ -276,7 +284,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     return latentTensors(latents.data, n, this.objective.inputs);
   }
 
-  /** Images [n, C, H, W] of latents [n, d], in the generator's range. */
+  /** Images [n, C, H, W] of latents [n, …latentShape] or [n, d], in the generator's range. */
   async generate(latents: Tensor, options?: { signal?: AbortSignal }): Promise<Images> {
     const o = checkOptions("options", options, ["signal"]);
     checkSignal("signal", o.signal);
@@ -290,7 +298,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
   }
 
   /**
-   * The conditions [n, m] that the images of latents [n, d] satisfy, by the encoder's output: class probabilities,
+   * The conditions [n, m] that the images of latents [n, …latentShape] or [n, d] satisfy, by the encoder's output: class probabilities,
    * directions or the output itself. Where the pairEncoder is a model, it takes the encoder's place.
    */
   async encode(latents: Tensor, options?: { signal?: AbortSignal }): Promise<Tensor> {
@@ -310,7 +318,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     });
   }
 
-  /** Draws [count, d] of the prior. A seed has one endless list of draws; these begin at number `first` (default 0). */
+  /** Draws [count, …latentShape] of the prior. A seed has one endless list of draws; these begin at number `first` (default 0). */
   async drawPrior(
     count: number,
     options?: { seed?: number; first?: number; signal?: AbortSignal },
@@ -323,7 +331,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     checkMemory(`drawPrior: ${count} latents`, 2 * 4 * count * this.latentSize);
     return this.state.job("drawPrior", o.signal, async (signal) => {
       const data = await this.objective.source.draw(seed, 0, first, count, { signal });
-      return { data, shape: [count, this.latentSize] };
+      return this.state.latentTensor(data);
     });
   }
 
