@@ -23,6 +23,23 @@ import { TrainingLoop, firstCheckpoint } from "./loop.js";
 import { minPairs, type TrainSettings, type TranslatorSettings } from "./options.js";
 import { trainingWarnings, type TrainReport } from "./report.js";
 
+/** Once for each size: training again with the same one says nothing new. */
+function tellRank(
+  { decisions }: Objective,
+  { rank, hidden, components, latent }: Translator,
+  t: TranslatorSettings,
+): void {
+  if (t.rank !== undefined || rank === 0) return;
+  const value = `${rank}, means of rank ${rank} in a latent of ${latent} numbers`;
+  if (decisions.all.some((made) => made.option === "translator.rank" && made.value === value)) return;
+  decisions.add({
+    option: "translator.rank",
+    value,
+    reason: `a head of full rank had ${hidden} × ${components} × ${latent} weights`,
+    certain: true,
+  });
+}
+
 /** A translator of the right sizes for an objective, not trained. */
 async function freshTranslator(
   objective: Objective,
@@ -45,6 +62,7 @@ async function freshTranslator(
     seed,
     ...compute,
   });
+  tellRank(objective, translator, t);
   if (!initialLogStds || o.loss === "mse") return translator;
   try {
     const values = await runJob("training", signal, () => translator.native.copyValues());

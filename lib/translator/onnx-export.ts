@@ -17,12 +17,13 @@ export function translatorOnnx(shape: TranslatorShape, values: Record<string, Te
   let a = b.op("Relu", [linear(c, "shared1")]);
   for (let block = 0; block < shape.depth; block++)
     a = b.op("Add", [a, b.op("Relu", [linear(a, `shared${2 + block}`)])]);
-  let means = linear(a, "z_layer");
+  let means = shape.rank > 0 ? b.reshape(linear(a, "z_codes"), [-1, shape.rank]) : linear(a, "z_layer");
+  if (shape.rank > 0) means = linear(means, "z_basis");
   if (shape.bound > 0) means = b.op("Mul", [b.op("Tanh", [means]), b.scalar(shape.bound, means)]);
-  if (shape.deterministic) b.output("means", b.op("Reshape", [means, b.ints([0, 1, d])]));
+  if (shape.deterministic) b.output("means", b.op("Reshape", [means, b.ints([-1, 1, d])]));
   else {
     b.output("logits", linear(a, "z_mixture_logits"));
-    b.output("means", b.op("Reshape", [means, b.ints([0, k, d])]));
+    b.output("means", b.op("Reshape", [means, b.ints([-1, k, d])]));
     const stds = b.op("Add", [b.op("Exp", [tensor("z_log_stds")]), b.constant([1e-6], [], DataType.FLOAT)]);
     b.output("stds", b.op("Reshape", [stds, b.ints(shape.stds === "component" ? [k, d] : [d])]));
   }

@@ -20,6 +20,17 @@ export const stdsShape = words("shared", "component");
 
 export type Stds = TypeOf<typeof stdsShape>;
 
+/** Weights of a head of full rank from which on it has a rank by default: 64 MiB of them. */
+const mostFullWeights = 2 ** 24;
+/** Below a quarter of most hidden widths nothing was gained by more: see docs/large-systems.md. */
+const usualRank = 256;
+const otherwiseRank = "0, or 256 where a head of full rank had more than 2^24 weights";
+
+/** The default. */
+function rankFor(s: { components: number; hidden: number; latent: number }): number {
+  return s.hidden * s.components * s.latent > mostFullWeights && s.latent > usualRank ? usualRank : 0;
+}
+
 /**
  * What callers choose of a network. What depends on the models or the loss is left open.
  *
@@ -32,6 +43,14 @@ export const architecture = {
   }),
   hidden: option(size, "h, hidden width", { otherwise: "4 × the condition's size" }),
   depth: option(integer({ min: 1, max: 64 }), "residual blocks", { more: "The paper has one.", default: 1 }),
+  rank: option(
+    integer({ min: 0, max: 2 ** 20 }),
+    "numbers of a component's code, of which a shared basis makes its mean",
+    {
+      more: "The head then has h·K·r + r·d weights in the place of h·K·d, which latents of ten thousands of numbers need. 0: means of full rank.",
+      otherwise: otherwiseRank,
+    },
+  ),
   stds: option(stdsShape, "standard deviations, one vector of all components or one of each", {
     default: "shared",
   }),
@@ -72,6 +91,7 @@ export const translatorShape = object(
       from: ({ condition }: { condition: number }) => 4 * condition,
       words: "4m",
     }),
+    rank: withDefault(architecture.rank, { from: rankFor, words: otherwiseRank }),
     bound: withDefault(boundOption, 0),
     auxiliary: option(integer({ min: 0, max: 2 ** 20 }), "size of a second, regressed latent y; 0: none", {
       default: 0,
@@ -81,7 +101,11 @@ export const translatorShape = object(
       default: false,
     }),
   },
-  ({ deterministic, components, stds }) => {
+  ({ deterministic, components, stds, rank, latent }) => {
+    if (Number(rank) >= Number(latent))
+      throw new ArgumentError(
+        `rank: expected a number below the latent's size ${String(latent)}, or 0 for means of full rank, got ${String(rank)}`,
+      );
     if (deterministic && (components !== 1 || stds === "component"))
       throw new ArgumentError(
         `components: a deterministic translator has one head and no stds, so expected 1 and "shared", got ${String(components)} ` +
@@ -103,7 +127,7 @@ export function checkParameters(shape: TranslatorShape): void {
     throw new Tr0nError(
       "ERR_OUT_OF_MEMORY",
       `translator: expected at most ${maxParameters} parameters, got ${parameters} (condition ${shape.condition}, hidden ${shape.hidden}, ` +
-        `components ${shape.components}, latent ${shape.latent}); choose a smaller \`hidden\``,
+        `components ${shape.components}, latent ${shape.latent}); choose a smaller \`hidden\` or a \`rank\``,
     );
 }
 
@@ -113,7 +137,9 @@ export function parameterCount(s: TranslatorShape): number {
   return (
     linear(s.condition, s.hidden) +
     s.depth * linear(s.hidden, s.hidden) +
-    linear(s.hidden, s.components * s.latent) +
+    (s.rank > 0
+      ? linear(s.hidden, s.components * s.rank) + linear(s.rank, s.latent)
+      : linear(s.hidden, s.components * s.latent)) +
     (s.deterministic
       ? 0
       : linear(s.hidden, s.components) + (s.stds === "component" ? s.components : 1) * s.latent) +

@@ -26,19 +26,25 @@ export function shapeOfTensors(file: Safetensors, fileName: string): Omit<Transl
     return [shape[0]!, shape[1]!];
   };
   const [hidden, condition] = matrix("shared1.weight");
-  const [outputs] = matrix("z_layer.weight");
+  const coded = tensors.has(nameInFile(file, "z_codes.weight"));
+  const head = coded ? "z_codes.weight" : "z_layer.weight";
+  const [outputs] = matrix(head);
+  const [basis, rank] = coded ? matrix("z_basis.weight") : [0, 0];
   const deterministic = ![...tensors.keys()].some((name) => /^[zw]_(mixture_logits\.|log_stds$)/.test(name));
   const components = deterministic ? 1 : matrix("z_mixture_logits.weight")[0];
   if (outputs % components !== 0)
+    throw fail(`"${nameInFile(file, head)}" to have a multiple of ${components} rows, got ${outputs}`);
+  if (coded && outputs !== components * rank)
     throw fail(
-      `"${nameInFile(file, "z_layer.weight")}" to have a multiple of ${components} rows, got ${outputs}`,
+      `"${nameInFile(file, head)}" to have ${components} × ${rank} rows, the last for the columns of its basis, got ${outputs}`,
     );
   let depth = 1;
   while (tensors.has(`shared${depth + 2}.weight`)) depth++;
   const stds = tensors.get(nameInFile(file, "z_log_stds"))?.shape;
   return {
     condition,
-    latent: outputs / components,
+    latent: coded ? basis : outputs / components,
+    rank,
     components,
     hidden,
     depth,

@@ -72,7 +72,8 @@ export interface MixtureTensors {
  *
  *     a₁ = relu(W₁c + b₁);  a₂ = a₁ + relu(W₂a₁ + b₂);  logits, means and y are linear in a₂
  *
- * With `depth` n there are n such residual blocks, called shared2, shared3, …
+ * With `depth` n there are n such residual blocks, called shared2, shared3, … With a `rank` r each component has a code of r
+ * numbers, linear in the last block, and means are linear in the code: z_codes and z_basis take the place of z_layer.
  */
 export class Translator implements TranslatorShape, Disposable {
   readonly condition!: number;
@@ -80,6 +81,7 @@ export class Translator implements TranslatorShape, Disposable {
   readonly components!: number;
   readonly hidden!: number;
   readonly depth!: number;
+  readonly rank!: number;
   readonly bound!: number;
   readonly auxiliary!: number;
   readonly stds!: Stds;

@@ -65,10 +65,12 @@ Napi::Value TranslatorObject::create(const Napi::CallbackInfo& info) {
     const auto config = read_config<TranslatorConfig>(Fields(info[0], "config"));
     const uint64_t seed = read_seed(info[1], "seed");
     config.check();
-    const size_t heads = product({config.components, config.latent + 1}, "config") + config.auxiliary;
-    const size_t parameters = product(
-        {config.hidden, config.condition + product({config.depth, config.hidden + 1}, "config") + heads + 1},
-        "config");
+    const size_t heads = product({config.components, config.head_width() + 1}, "config") + config.auxiliary;
+    const size_t parameters =
+        product({config.hidden,
+                 config.condition + product({config.depth, config.hidden + 1}, "config") + heads + 1},
+                "config") +
+        product({config.rank, config.latent}, "config");
     require_memory(product({parameters, sizeof(float)}, "config"), "a translator of this size");
     Placement placement;
     placement.device = read_device(info[2], "device");
@@ -142,7 +144,7 @@ Napi::Value TranslatorObject::calibrate(const Napi::CallbackInfo& info) {
     const auto work = [=](Job&) -> MakeValue {
       const auto version = shared->current();
       std::vector<float> values = version->values();
-      turn_head(version->parameters(), "z_layer", z, values);
+      turn_head(version->parameters(), config.rank > 0 ? "z_basis" : "z_layer", z, values);
       if (!y.factors.empty()) turn_head(version->parameters(), "y_layer", y, values);
       if (!log_stds.empty()) set_log_stds(version->parameters(), log_stds, values);
       shared->set_values(std::move(values));

@@ -43,7 +43,8 @@ void finish_input(const void* context, const Part& part) {
     const size_t at = (part.row + i) * input.in + part.column;
     instruction_set().finish_input(part.columns, part.sums + i * part.stride,
                                    input.add != nullptr ? input.add + at : nullptr,
-                                   input.dx != nullptr ? input.dx + at : nullptr, input.activated + at,
+                                   input.dx != nullptr ? input.dx + at : nullptr,
+                                   input.activated != nullptr ? input.activated + at : nullptr,
                                    input.masked != nullptr ? input.masked + at : nullptr);
   }
 }

@@ -62,7 +62,16 @@ class Reference {
       const std::vector<double> u = linear("shared" + std::to_string(2 + block), a2);
       for (size_t j = 0; j < a2.size(); ++j) a2[j] += std::fmax(u[j], 0.0);
     }
-    std::vector<double> means = linear("z_layer", a2);
+    std::vector<double> means;
+    if (config_.rank == 0) {
+      means = linear("z_layer", a2);
+    } else {
+      const std::vector<double> codes = linear("z_codes", a2);
+      for (size_t k = 0; k < config_.components; ++k) {
+        const double* code = codes.data() + k * config_.rank;
+        for (const double v : linear("z_basis", {code, code + config_.rank})) means.push_back(v);
+      }
+    }
     const double bound = static_cast<double>(config_.bound);
     if (bound > 0)
       for (double& v : means) v = bound * std::tanh(v);

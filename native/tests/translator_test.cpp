@@ -43,7 +43,14 @@ TEST(translator_gradients_against_finite_differences) {
     point.deterministic = true;
     wide.component_stds = true;
     wide.depth = 2;
-    configs.insert(configs.end(), {deep, point, wide});
+    TranslatorConfig coded = config_of(3, 11, 7, 3, 2, bound), coded_wide = config_of(4, 9, 19, 5, 0, bound),
+                     coded_point = config_of(3, 11, 6, 1, 0, bound);
+    coded.rank = 2;
+    coded_wide.rank = 3;
+    coded_wide.component_stds = true;
+    coded_point.rank = 1;
+    coded_point.deterministic = true;
+    configs.insert(configs.end(), {deep, point, wide, coded, coded_wide, coded_point});
   }
   for (const TranslatorConfig& config : configs) {
     const Translator translator(cpu_device(), config, 7);
@@ -74,6 +81,24 @@ TEST(translator_gradients_against_finite_differences) {
                 config.components, loss, expected, worst);
     CHECK(worst < 2e-6);
   }
+}
+
+TEST(translator_of_a_rank_has_codes_and_a_basis) {
+  TranslatorConfig config = config_of(4, 16, 9, 2, 5, 0);
+  config.rank = 3;
+  const Translator translator(cpu_device(), config, 1);
+  const std::vector<Parameter>& parameters = translator.parameters();
+  CHECK(parameters[4].name == "z_codes.weight" && parameters[6].name == "z_basis.weight");
+  CHECK((parameters[4].shape == std::vector<size_t>{6, 16}));
+  CHECK((parameters[6].shape == std::vector<size_t>{9, 3}));
+  CHECK(parameters[8].name == "z_mixture_logits.weight" && parameters[11].name == "y_layer.weight");
+  const std::vector<float> values = translator.values();
+  float largest = 0;
+  for (size_t j = 0; j < parameters[6].size; ++j)
+    largest = std::fmax(largest, std::fabs(values[parameters[6].offset + j]));
+  CHECK(largest <= 1 / std::sqrt(3.0f) && largest > 0.4f);
+  config.rank = 9;
+  CHECK_CODE("ERR_INVALID_ARGUMENT", Translator(cpu_device(), config, 1));
 }
 
 TEST(translator_names_and_initialisation) {

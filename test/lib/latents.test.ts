@@ -4,6 +4,7 @@ import { join } from "node:path";
 import {
   DivergenceError,
   Tr0n,
+  Translator,
   energy,
   generatePairs,
   latent,
@@ -24,7 +25,7 @@ import {
   twoInputs,
 } from "../support/latents.js";
 import { assertPosterior, posterior } from "../support/posterior.js";
-import { rejects, withFolder } from "../support/tiny.js";
+import { bits, close, rejects, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
 import { numbers } from "../support/numbers.js";
 
 describe("latents of several inputs, tables and mapped latents", function () {
@@ -55,6 +56,80 @@ describe("latents of several inputs, tables and mapped latents", function () {
   const condition = { embedding: tensor([0.5, -1, 0.75], [1, 3]) };
   const c = [0.5, -1, 0.75];
   const table = tensor(numbers(9, 12), [4, 3]);
+
+  for (const row of [[6], [6, 1, 1], [3, 2], [1, 2, 3]])
+    it(`keeps the shape of the generator's input: [N, ${row.join(", ")}]`, async () => {
+      const models = {
+        generator: await open(tinyGenerator({ latent: row })),
+        encoder: await open(tinyEncoder()),
+      };
+      using tr0n = await Tr0n.create({ ...models, device: "cpu", seed: 3, encoderKind: "logits" });
+      assert.deepEqual([tr0n.latentShape, tr0n.latentSize], [row, 6]);
+      const drawn = await tr0n.drawPrior(4, { seed: 2 });
+      assert.deepEqual(drawn.shape, [4, ...row]);
+      // Numbers lie as in the input; flat rows serve as well.
+      const images = await tr0n.generate(drawn);
+      const alone = await models.generator.run(drawn);
+      close(images.data, alone["image"]!.data, 1e-6);
+      assert.equal(bits((await tr0n.generate({ data: drawn.data, shape: [4, 6] })).data), bits(images.data));
+      assert.deepEqual(tr0n.splitLatents(drawn)["z"]!.shape, [4, ...row]);
+      await rejects(
+        tr0n.generate({ data: drawn.data, shape: [4, 2, 3, 1] }),
+        "ERR_SHAPE_MISMATCH",
+        row.length > 1
+          ? /expected the shape \[n, .*\] or \[n, 6\], got \[4, 2, 3, 1\]/
+          : /expected the shape \[n, 6\], got/,
+      );
+      await tr0n.train({ pairs: 64, epochs: 1 });
+      const samples = await tr0n.sample({ class: 1 }, { count: 3, steps: 1 });
+      assert.deepEqual(samples.latents.shape, [3, ...row]);
+      for await (const step of tr0n.sampleSteps({ class: 1 }, { count: 2, steps: 1, every: 1 }))
+        assert.deepEqual(step.latents!.shape, [2, ...row]);
+    });
+
+  it("large latents have low-rank means, which is told and can be chosen", async () => {
+    const rank = (latent: number, more = {}): number => {
+      using translator = new Translator({
+        condition: 1,
+        hidden: 64,
+        components: 64,
+        latent,
+        device: "cpu",
+        ...more,
+      });
+      return translator.rank;
+    };
+    assert.deepEqual([rank(4096), rank(4097), rank(4097, { rank: 0 }), rank(5, { rank: 4 })], [0, 256, 0, 4]);
+    await rejects(
+      () => rank(5, { rank: 5 }),
+      "ERR_INVALID_ARGUMENT",
+      /rank: expected a number below the latent's size 5/,
+    );
+    const generator = await open(tinyGenerator({ latent: [4097] }));
+    const small = { hidden: 64, components: 64 };
+    for (const translator of [small, { ...small, rank: 8 }]) {
+      using tr0n = await create(generator, latent.normal(4097), {
+        encoder: await open(tinyEncoder()),
+        energy: energy.crossEntropy(),
+        encoderKind: "logits",
+        translator,
+      });
+      for (let twice = 0; twice < 2; twice++) await tr0n.train({ pairs: 32, epochs: 1, batchSize: 16 });
+      const told = tr0n.decisions.filter(({ option }) => option === "translator.rank");
+      assert.deepEqual(
+        told.map(({ value }) => value),
+        "rank" in translator ? [] : ["256, means of rank 256 in a latent of 4097 numbers"],
+      );
+      await withFolder(async (folder) => {
+        const path = join(folder, "t.safetensors");
+        await tr0n.save(path);
+        using back = await Tr0n.load(path, { generator, encoder: await open(tinyEncoder()), device: "cpu" });
+        const run = { count: 2, seed: 5, sampler: sampler.resample({ candidates: 4, steps: 1 }) };
+        const [before, after] = [await tr0n.sample({ class: 0 }, run), await back.sample({ class: 0 }, run)];
+        assert.equal(bits(after.latents.data), bits(before.latents.data));
+      });
+    }
+  });
 
   it("product: samples have the exact posterior of a linear generator", async () => {
     const prior = latent.product({ z: latent.normal(2), y: latent.normal(3, { std: 0.5 }) });

@@ -13,6 +13,8 @@ const shape = { condition: 3, latent: 5, hidden: 9, seed: 1 };
 const variants: Record<string, Omit<TranslatorOptions, "condition" | "latent">> = {
   deep: { components: 3, depth: 3, bound: 1.5, auxiliary: 2 },
   deterministic: { deterministic: true, bound: 2, auxiliary: 2 },
+  "of a rank": { components: 3, rank: 2, bound: 1.5, auxiliary: 2 },
+  "deterministic, of a rank": { deterministic: true, rank: 1 },
   "with stds of each component": { components: 3, stds: "component", bound: 1.5, auxiliary: 2 },
 };
 
@@ -58,7 +60,15 @@ onDevices("Variants of the translator", (device) => {
         const names = [...decodeSafetensors(bytes, "file").tensors.keys()];
         assert.deepEqual(names.sort(), translator.parameters.map((p) => p.name).sort());
         using back = Translator.fromSafetensors(bytes, { device });
-        for (const key of ["components", "depth", "bound", "auxiliary", "stds", "deterministic"] as const)
+        for (const key of [
+          "components",
+          "depth",
+          "rank",
+          "bound",
+          "auxiliary",
+          "stds",
+          "deterministic",
+        ] as const)
           assert.equal(back[key], translator[key], key);
         assert.equal(bits(back.native.values()), bits(translator.native.values()));
         assert.deepEqual(back.toSafetensors(), bytes);

@@ -20,8 +20,7 @@ HeldOut Trainer::held_out(const Translator& translator, const TrainerConfig& con
                           CancelToken& cancel) {
   const TranslatorConfig& sizes = translator.config();
   check_held_out(sizes, config, z, c, y, n, objective);
-  constexpr size_t rows = 1024;
-  const size_t m = sizes.condition, d = sizes.latent, capacity = std::min(rows, n);
+  const size_t m = sizes.condition, d = sizes.latent, capacity = TranslatorPass::rows_of(sizes, n);
   ConditionSampler conditions(translator.device(), config, capacity, m);
   Mirror<float> batch(translator.device(), capacity * m);
   Mirror<Chain> chains(translator.device(), capacity);

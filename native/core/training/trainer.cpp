@@ -52,7 +52,8 @@ struct Trainer::Impl {
                                                     std::min(config.batch, n), config.auxiliary_begin,
                                                     static_cast<double>(config.temperature), config.seed)
                     : nullptr),
-        fused(std::min(config.batch, n) <= target.device().kernels().linear_update->most_rows()),
+        fused(target.config().rank == 0 &&
+              std::min(config.batch, n) <= target.device().kernels().linear_update->most_rows()),
         gradients(target.device(), fused ? 0 : target.placed_count()),
         first_moment(target.device(), target.placed_count()),
         second_moment(target.device(), target.placed_count()),

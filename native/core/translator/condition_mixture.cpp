@@ -24,9 +24,8 @@ ConditionMixture::ConditionMixture(const Translator& translator, const Auxiliary
                                          ? translator.config().components * latent_
                                          : latent_),
       auxiliary_(count * place.size) {
-  constexpr size_t max_rows = 1024;
   const TranslatorConfig& config = translator.config();
-  const size_t rows = std::min(max_rows, count), m = config.condition,
+  const size_t rows = TranslatorPass::rows_of(config, count), m = config.condition,
                width = config.components * config.latent;
   TranslatorPass pass(translator, rows, TranslatorPass::Purpose::inference);
   Buffer<float> c(translator.device(), rows * m), y(translator.device(), rows * config.auxiliary),

@@ -54,7 +54,12 @@ std::vector<Parameter> parameter_layout(const TranslatorConfig& config) {
   linear("shared1", config.hidden, config.condition);
   for (size_t block = 0; block < config.depth; ++block)
     linear("shared" + std::to_string(2 + block), config.hidden, config.hidden);
-  linear("z_layer", config.components * config.latent, config.hidden);
+  if (config.rank == 0) {
+    linear("z_layer", config.components * config.latent, config.hidden);
+  } else {
+    linear("z_codes", config.components * config.rank, config.hidden);
+    linear("z_basis", config.latent, config.rank);
+  }
   if (!config.deterministic) {
     linear("z_mixture_logits", config.components, config.hidden);
     add("z_log_stds", {1, config.component_stds ? config.components : 1, config.latent});

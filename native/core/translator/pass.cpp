@@ -1,6 +1,18 @@
 #include "core/translator/pass.h"
 
+#include <algorithm>
+
 namespace tr0n {
+namespace {
+
+constexpr size_t kRows = 1024;
+constexpr size_t kMeans = size_t{1} << 26;  // numbers
+
+}  // namespace
+
+size_t TranslatorPass::rows_of(const TranslatorConfig& config, size_t n) {
+  return std::min({n, kRows, std::max<size_t>(1, kMeans / (config.components * config.latent))});
+}
 
 TranslatorPass::TranslatorPass(const Translator& translator, size_t capacity, Purpose purpose)
     : translator_(translator),
@@ -14,6 +26,8 @@ TranslatorPass::TranslatorPass(const Translator& translator, size_t capacity, Pu
       d_means_(translator.device(), means_.size()),
       d_y_(translator.device(), y_.size()),
       d_a_(translator.device(), purpose == Purpose::training ? capacity * config_.hidden : 0),
+      codes_(translator.device(), capacity * config_.components * config_.rank),
+      d_codes_(translator.device(), purpose == Purpose::training ? codes_.size() : 0),
       d_log_stds_(translator.device(), purpose == Purpose::training ? config_.log_std_count() : 0),
       rows_(translator.device(), capacity * d_log_stds_.size()),
       losses_(translator.device(), purpose == Purpose::training ? capacity : 0),
@@ -25,7 +39,7 @@ TranslatorPass::TranslatorPass(const Translator& translator, size_t capacity, Pu
     r_.emplace_back(translator.device(), block == 0 ? 0 : capacity * config_.hidden);
     d_u_.emplace_back(translator.device(), capacity * config_.hidden);
   }
-  layers_.reserve(config_.depth + 4);
+  layers_.reserve(config_.depth + 5);
   layer_gradients_.reserve(layers_.capacity());
   layer_updates_.reserve(layers_.capacity());
 }
@@ -65,15 +79,26 @@ void TranslatorPass::forward(const float* c, size_t n, float* logits, float* mea
     kernels_.linear->forward({mode(), n, &residual, 1});
     a = next;
   }
-  LinearLayer heads[3] = {layer(h, config_.components * config_.latent, z_weight(), a, means)};
-  if (config_.bound > 0) {
-    heads[0].activation = Activation::tanh_bound;
-    heads[0].bound = config_.bound;
-  }
+  const bool coded = config_.rank > 0;
+  const auto bounded = [&](LinearLayer l) {
+    if (config_.bound > 0) {
+      l.activation = Activation::tanh_bound;
+      l.bound = config_.bound;
+    }
+    return l;
+  };
+  LinearLayer heads[3] = {
+      layer(h, config_.components * config_.head_width(), z_weight(), a, coded ? codes_.data() : means)};
+  if (!coded) heads[0] = bounded(heads[0]);
   size_t count = 1;
   if (!config_.deterministic) heads[count++] = layer(h, config_.components, logits_weight(), a, logits);
   if (config_.auxiliary > 0) heads[count++] = layer(h, config_.auxiliary, y_weight(), a, y);
   kernels_.linear->forward({mode(), n, heads, count});
+  if (coded) {
+    const LinearLayer basis =
+        bounded(layer(config_.rank, config_.latent, basis_weight(), codes_.data(), means));
+    kernels_.linear->forward({mode(), n * config_.components, &basis, 1});
+  }
   if (config_.deterministic && logits != nullptr) {
     const std::vector<float> zeros(n);
     translator_.device().upload(logits, zeros.data(), n * sizeof(float));
@@ -109,7 +134,16 @@ void TranslatorPass::run(const Batch& batch, float alpha, double* loss, float* d
 /// ∂/∂uᵢ·Wᵢ.
 void TranslatorPass::backward(const Batch& batch) {
   const size_t h = config_.hidden, depth = config_.depth;
-  LinearAdjoint heads[3] = {{config_.components * config_.latent, d_means_.data(), parameter(z_weight())}};
+  const bool coded = config_.rank > 0;
+  if (coded) {
+    const LinearAdjoint basis{config_.latent, d_means_.data(), parameter(basis_weight())};
+    LinearInput codes;
+    codes.in = config_.rank;
+    codes.dx = d_codes_.data();
+    kernels_.linear->backward_input({mode(), batch.n * config_.components, &basis, 1, codes});
+  }
+  LinearAdjoint heads[3] = {{config_.components * config_.head_width(),
+                             coded ? d_codes_.data() : d_means_.data(), parameter(z_weight())}};
   size_t count = 1;
   if (!config_.deterministic)
     heads[count++] = {config_.components, d_logits_.data(), parameter(logits_weight())};
@@ -139,10 +173,15 @@ void TranslatorPass::find_layers(const Batch& batch) {
   for (size_t block = 1; block <= config_.depth; ++block)
     layers_.push_back({h, h, block_weight(block), a_[block - 1].data(), d_u_[block].data()});
   const float* a = a_[config_.depth].data();
-  layers_.push_back({h, config_.components * config_.latent, z_weight(), a, d_means_.data()});
+  const bool coded = config_.rank > 0;
+  layers_.push_back({h, config_.components * config_.head_width(), z_weight(), a,
+                     coded ? d_codes_.data() : d_means_.data()});
   if (!config_.deterministic)
     layers_.push_back({h, config_.components, logits_weight(), a, d_logits_.data()});
   if (config_.auxiliary > 0) layers_.push_back({h, config_.auxiliary, y_weight(), a, d_y_.data()});
+  if (coded)
+    layers_.push_back(
+        {config_.rank, config_.latent, basis_weight(), codes_.data(), d_means_.data(), config_.components});
 }
 
 void TranslatorPass::gradients(const Batch& batch, float alpha, double* loss, float* gradients) {
@@ -152,7 +191,12 @@ void TranslatorPass::gradients(const Batch& batch, float alpha, double* loss, fl
   for (const Layer& layer : layers_)
     layer_gradients_.push_back({layer.in, layer.out, layer.x, layer.dy, gradients + place(layer.weight),
                                 gradients + place(layer.weight + 1)});
-  kernels_.linear->backward_weight({mode(), batch.n, layer_gradients_.data(), layer_gradients_.size()});
+  // The basis, the last one, has rows of its own.
+  const size_t alike = layers_.size() - (config_.rank > 0 ? 1 : 0);
+  kernels_.linear->backward_weight({mode(), batch.n, layer_gradients_.data(), alike});
+  if (alike < layers_.size())
+    kernels_.linear->backward_weight(
+        {mode(), batch.n * layers_.back().each, layer_gradients_.data() + alike, 1});
 }
 
 void TranslatorPass::update(const Batch& batch, float alpha, double* loss, const AdamStep* step,

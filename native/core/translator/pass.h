@@ -30,6 +30,9 @@ class TranslatorPass {
   enum class Purpose { inference, training };
   TranslatorPass(const Translator& translator, size_t capacity, Purpose purpose);
 
+  /// In how many of n rows at once inference takes them: bounds the memory of activations and means.
+  static size_t rows_of(const TranslatorConfig& config, size_t n);
+
   /// logits [n, K], means [n, K, d], y [n, auxiliary] (null without an auxiliary head) from c [n, m]. The
   /// logits of a deterministic translator are 0.
   void forward(const float* c, size_t n, float* logits, float* means, float* y);
@@ -48,7 +51,8 @@ class TranslatorPass {
   void loss(const Batch& batch, float alpha, double* loss) { run(batch, alpha, loss, nullptr, false); }
   /// The same, and its gradients, placed as the parameters are; the gaps between them are not touched.
   void gradients(const Batch& batch, float alpha, double* loss, float* gradients);
-  /// The same, and one step of OptimiseLinear on parameters and moments, all placed alike.
+  /// The same, and one step of OptimiseLinear on parameters and moments, all placed alike. Not where there is
+  /// a rank: its layers have different numbers of rows, and one call takes layers over the same.
   void update(const Batch& batch, float alpha, double* loss, const AdamStep* step, const AdamArrays& arrays,
               StepTotals* totals);
 
@@ -59,9 +63,12 @@ class TranslatorPass {
   /// Of a weight among Translator::parameters(); its bias is the parameter after it.
   size_t block_weight(size_t block) const { return 2 * block; }  ///< block 0: shared1
   size_t z_weight() const { return 2 * (1 + config_.depth); }
-  size_t logits_weight() const { return z_weight() + 2; }   ///< not where deterministic
-  size_t log_stds_index() const { return z_weight() + 4; }  ///< not where deterministic
-  size_t y_weight() const { return z_weight() + (config_.deterministic ? 2 : 5); }
+  size_t basis_weight() const { return z_weight() + 2; }  ///< only where there is a rank
+  size_t logits_weight() const {                          ///< not where deterministic
+    return z_weight() + (config_.rank > 0 ? 4 : 2);
+  }
+  size_t log_stds_index() const { return logits_weight() + 2; }  ///< not where deterministic
+  size_t y_weight() const { return logits_weight() + (config_.deterministic ? 0 : 3); }
   const float* parameter(size_t index) const {
     return translator_.data() + translator_.parameters()[index].place;
   }
@@ -69,6 +76,7 @@ class TranslatorPass {
   struct Layer {
     size_t in, out, weight;
     const float *x, *dy;
+    size_t each = 1;  ///< rows for each of the batch
   };
   void find_layers(const Batch& batch);
   size_t place(size_t index) const { return translator_.parameters()[index].place; }
@@ -87,6 +95,7 @@ class TranslatorPass {
   // Training only. Adjoints share their activation's shape; u is what relu is applied to, r what it gives.
   std::vector<Buffer<float>> r_, d_u_;  ///< by block; r of block 0 is a of block 0
   Buffer<float> logits_, means_, y_, d_logits_, d_means_, d_y_, d_a_;
+  Buffer<float> codes_, d_codes_;             ///< [capacity, K, r]; d_codes_ in training only
   Buffer<float> d_log_stds_, rows_;           ///< [log-stds]; [capacity, log-stds]
   Buffer<double> losses_, auxiliary_losses_;  ///< [capacity]
   std::vector<Layer> layers_;

@@ -12,7 +12,6 @@ namespace tr0n {
 namespace {
 
 constexpr size_t kDrawn = size_t{1} << 20;  // numbers that draws hand over at once
-constexpr size_t kRows = 1024;              // rows of one pass: bounds the memory of activations
 
 size_t total(const std::vector<Parameter>& parameters) {
   return parameters.back().offset + parameters.back().size;
@@ -42,7 +41,8 @@ Translator::Translator(Device& device, const TranslatorConfig& config, uint64_t 
       std::fill_n(values, parameters_[p].size, config.initial_log_std);
       continue;
     }
-    const size_t fan_in = p < 2 ? config.condition : config.hidden;
+    const bool basis = parameters_[p].name.compare(0, 7, "z_basis") == 0;
+    const size_t fan_in = p < 2 ? config.condition : basis ? config.rank : config.hidden;
     const float limit = 1.0f / std::sqrt(static_cast<float>(fan_in));
     rng.uniform({static_cast<uint32_t>(p), 0}, 0, Purpose::init, values, parameters_[p].size);
     for (size_t i = 0; i < parameters_[p].size; ++i) values[i] = limit * (2.0f * values[i] - 1.0f);
@@ -80,7 +80,7 @@ Mixture Translator::forward(const float* c, size_t n) const {
   result.logits.resize(n * components);
   result.means.resize(n * components * d);
   result.y.resize(n * auxiliary);
-  const size_t rows = std::min(n, kRows);
+  const size_t rows = TranslatorPass::rows_of(config_, n);
   TranslatorPass pass(*this, rows, TranslatorPass::Purpose::inference);
   Buffer<float> conditions(device_, rows * config_.condition), logits(device_, rows * components),
       means(device_, rows * components * d), y(device_, rows * auxiliary);
@@ -135,7 +135,7 @@ void Translator::log_density(const float* c, const float* z, size_t n, double* o
   if (config_.deterministic)
     throw Error("ERR_INVALID_ARGUMENT",
                 "translator: a deterministic translator has no density; its points are its means");
-  const size_t rows = std::min(n, kRows), m = config_.condition, d = config_.latent;
+  const size_t rows = TranslatorPass::rows_of(config_, n), m = config_.condition, d = config_.latent;
   TranslatorPass pass(*this, rows, TranslatorPass::Purpose::inference);
   Buffer<float> conditions(device_, rows * m), latents(device_, rows * d),
       logits(device_, rows * config_.components), means(device_, rows * config_.components * d),
@@ -154,7 +154,7 @@ void Translator::log_density(const float* c, const float* z, size_t n, double* o
 
 void Translator::draw(const float* c, size_t n, size_t count, const Philox& rng, float* z,
                       CancelToken& cancel) const {
-  const size_t rows = std::min(n, kRows), d = config_.latent;
+  const size_t rows = TranslatorPass::rows_of(config_, n), d = config_.latent;
   const size_t draws = std::clamp<size_t>(kDrawn / d, 1, std::max<size_t>(1, rows * count));
   TranslatorPass pass(*this, rows, TranslatorPass::Purpose::inference);
   Buffer<float> conditions(device_, rows * config_.condition), logits(device_, rows * config_.components),
