@@ -38,7 +38,7 @@ export type { EncoderKind } from "./objective/encoder-kind.js";
 export type { Range } from "./base/range.js";
 export { energy, type Energy, type EnergyTerm } from "./objective/energy.js";
 export { augmentation, type Augmentation, type AugmentationOptions } from "./objective/augment.js";
-export { stage, type Stage, type ResizeMode } from "./objective/stages.js";
+export { stage, type PadMode, type Stage, type ResizeMode } from "./objective/stages.js";
 export {
   sampler,
   type GroupUpdate,

@@ -11,6 +11,7 @@ import {
   placeOptions,
   modelOptions,
   over,
+  ownStageOptions,
   readRun,
   seedOptions,
   withModels,
@@ -27,6 +28,7 @@ export const evaluateCommand: Command = {
   options: {
     ...translatorOption,
     ...modelOptions,
+    ...ownStageOptions,
     recipes: { type: "string", value: "LIST", help: `ways to sample (default: ${defaults.join(",")})` },
     ...flagTable(flags),
     ...augmentOptions,

@@ -12,7 +12,7 @@ import { modelOptions as loadOptions } from "../model/interface.js";
 import { energies } from "../objective/energies/index.js";
 import type { EnergySpec } from "../objective/energy.js";
 import { orWords } from "../options/family.js";
-import { stages, type Stage } from "../objective/stages/index.js";
+import { stages, type StageSpec } from "../objective/stages/index.js";
 import { textEncoder, type TextFunction } from "../condition/text-encoder.js";
 import { loadTokenizer } from "../condition/tokenizer.js";
 import type { Arguments } from "./arguments.js";
@@ -129,6 +129,9 @@ const stageFlags = Object.fromEntries(
   ]),
 );
 
+/** Stages of which a translator file does not remember all. */
+export const ownStageOptions = { stage: stageFlags["stage"]! } satisfies Record<string, OptionSpec>;
+
 /** What a translator file remembers by itself, so that only `pairs` and `train` ask for it. */
 export const settingOptions = {
   energy: {
@@ -223,8 +226,8 @@ function readRange(args: Arguments): Range | undefined {
   return [low, high];
 }
 
-function readStages(args: Arguments): Stage[] | undefined {
-  const list = flagsOfStages.flatMap((flag): Stage[] => {
+function readStages(args: Arguments): StageSpec[] | undefined {
+  const list = flagsOfStages.flatMap((flag): StageSpec[] => {
     const value = flag.value === undefined ? args.flag(flag.name) && "" : args.text(flag.name);
     if (value === undefined || value === false) return [];
     const stage = flag.read(value);

@@ -1,5 +1,6 @@
 import { buildLatent } from "../config/latent.js";
 import { energyFromSpec } from "../objective/energy.js";
+import { stagesFromSpecs } from "../objective/stages.js";
 import { generatePairs } from "../training/pairs-folder.js";
 import { pairsSection } from "../config/document.js";
 import { flagTable, optionFlags } from "../options/flags.js";
@@ -60,7 +61,7 @@ export const pairsCommand: Command = {
           latent: await buildLatent(run.latent, generator, mapping),
           generatorRange: run.generatorRange,
           encoderKind: run.encoderKind,
-          preprocess: run.preprocess,
+          preprocess: run.preprocess && (await stagesFromSpecs(run.preprocess)),
           maxBatch: run.maxBatch,
           allowFallback: run.allowFallback,
           deviceMemory: run.deviceMemory,

@@ -21,6 +21,7 @@ import {
   modelOptions,
   need,
   over,
+  ownStageOptions,
   rangeOptions,
   readRun,
   seedOptions,
@@ -43,6 +44,7 @@ export const sampleCommand: Command = {
   options: {
     ...translatorOption,
     ...modelOptions,
+    ...ownStageOptions,
     ...conditionOptions,
     out: { type: "string", short: "o", value: "FILE", help: "the picture to write, .png", required: true },
     latents: { type: "string", value: "FILE", help: "also write latents and energies, .safetensors" },

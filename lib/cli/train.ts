@@ -2,6 +2,7 @@ import { checkWritable } from "../base/atomic-write.js";
 import { buildAugmentation, buildNoise } from "../config/build.js";
 import { buildLatent } from "../config/latent.js";
 import { energyFromSpec } from "../objective/energy.js";
+import { stagesFromSpecs } from "../objective/stages.js";
 import { Tr0n } from "../tr0n/tr0n.js";
 import type { TrainProgress, TrainReport } from "../training/report.js";
 import type { Command } from "./command.js";
@@ -80,7 +81,7 @@ export const trainCommand: Command = {
         energy: run.energy && (await energyFromSpec(run.energy)),
         generatorRange: run.generatorRange,
         encoderKind: run.encoderKind,
-        preprocess: run.preprocess,
+        preprocess: run.preprocess && (await stagesFromSpecs(run.preprocess)),
         augment: buildAugmentation(run.augment) ?? undefined,
         translator: { ...translator, conditionNoise: noise ?? buildNoise(conditionNoise) },
         maxBatch: run.maxBatch,

@@ -2,6 +2,7 @@
 import { buildAugmentation } from "../config/build.js";
 import type { RunConfig } from "../config/config.js";
 import { energyFromSpec } from "../objective/energy.js";
+import { needModels, stagesFromSpecs } from "../objective/stages.js";
 import { Tr0n } from "../tr0n/tr0n.js";
 import type { Arguments } from "./arguments.js";
 import type { Context, OptionSpec } from "./command.js";
@@ -17,7 +18,7 @@ export function needTranslator(args: Arguments, run: RunConfig): string {
   return need(args, args.text("translator") ?? run.outputs?.translator, "translator", "outputs.translator");
 }
 
-/** @throws FileError ERR_FILE_MISMATCH where a configuration has another energy than the file */
+/** @throws FileError ERR_FILE_MISMATCH where a configuration has another energy, or other models as stages, than the file */
 export async function loadTr0n(
   path: string,
   run: RunConfig,
@@ -26,12 +27,15 @@ export async function loadTr0n(
 ): Promise<Tr0n> {
   const { augment, generatorRange, device, precision, maxBatch, allowFallback, deviceMemory } = run;
   const energy = run.energy && (await energyFromSpec(run.energy));
+  // Others are the file's, whatever a configuration says.
+  const { preprocess } = run;
   return Tr0n.load(path, {
     generator,
     encoder,
     textEncoder,
     mapping,
     energy,
+    preprocess: preprocess && needModels(preprocess) ? await stagesFromSpecs(preprocess) : undefined,
     augment: buildAugmentation(augment),
     generatorRange,
     maxBatch,

@@ -18,6 +18,7 @@ import {
   type TypeOf,
 } from "../options/describe.js";
 import { checkSampler, samplerShape } from "../sampling/sampler.js";
+import { describeStages } from "../objective/stages.js";
 import { recipeNames } from "./recipes.js";
 import type { Recipe } from "./recipe.js";
 
@@ -93,7 +94,7 @@ export async function checkRecipes(value: unknown, tr0n: Tr0n): Promise<readonly
     return JSON.stringify([
       models,
       await describeLatent(objective.latent),
-      objective.stages,
+      describeStages(objective.stages),
       objective.encoderOutput,
       objective.encoderKind,
     ]);

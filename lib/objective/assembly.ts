@@ -32,7 +32,7 @@ import { checkTakes, tryEncoder, type TriedEncoder, type ProbeImages } from "./e
 import { checkEnergyFits } from "./energy-check.js";
 import { generatorInputs } from "./generator-inputs.js";
 import { onlyInput, pickOutput } from "./model-ends.js";
-import { stagedShape } from "./stage-shapes.js";
+import { chainEnd, chainOf, type Link } from "./chain.js";
 import { barrierWithin, probeSeed, refuseRandom, rowsAtOnce, tryRows } from "./trial.js";
 
 /** What was found out about everything. */
@@ -47,6 +47,8 @@ export interface Assembly {
   /** Draws latents, and knows their density. */
   readonly source: LatentSource;
   readonly imageShape: readonly number[];
+  /** The stages between generator and encoder. */
+  readonly chain: readonly Link[];
   /** The numbers of black and of white. */
   readonly range: Range;
   readonly generatorOutput: string;
@@ -136,10 +138,8 @@ async function assembleBatchFirst(
     );
   step();
   const imageShape = images.tensor.shape.slice(1);
-  const shapes = [imageShape];
-  for (const [index, item] of options.stages.entries())
-    shapes.push([...stagedShape(`preprocess[${index}]`, item, shapes.at(-1)!)]);
-  const staged = shapes.at(-1)!;
+  const chain = await chainOf(options.stages, imageShape, signal);
+  const staged = chainEnd(chain, imageShape);
 
   const given = options.energy && flattenComplete(options.energy);
   const crossEntropy = given && given.condition === "probabilities";
@@ -153,11 +153,14 @@ async function assembleBatchFirst(
   const probed = concatenate([images.tensor.data, ...more]);
   if (origin === "options") tellStill(probed, elementCount(imageShape), decisions);
   const range = rangeOfImages(options, imageShape, generatorFacts, probed);
-  const ranges = stagedRanges(range, options.stages);
+  const ranges = stagedRanges(
+    range,
+    chain.map(({ stage }) => stage),
+  );
   const probe: ProbeImages = {
     imageShape,
     shape: staged,
-    images: await runStages(probed, shapes, options.stages, ranges.before, signal),
+    images: await runStages(probed, chain, ranges.before, signal),
     decisions,
   };
   const tried = await tryEncoder(
@@ -172,7 +175,7 @@ async function assembleBatchFirst(
   step();
   joinedBatch(images.fixed, tried.batch, generator, encoder);
   if (origin === "options" && isPicture(imageShape))
-    for (const problem of rangeProblems(range, options.stages, {
+    for (const problem of rangeProblems(range, chain, {
       name: encoder.name,
       scaling: tried.facts.scaling,
     }))
@@ -189,7 +192,8 @@ async function assembleBatchFirst(
     { inputs: drawn.inputs, outputs: images.tensor },
     signal,
   );
-  const barrier = generatorStop ?? tried.stop ?? own;
+  const stageStop = chain.find(({ stop }) => stop)?.stop ?? null;
+  const barrier = generatorStop ?? stageStop ?? tried.stop ?? own;
   if (barrier) tellBarrier(barrier, options.decisions);
 
   let pair: TriedEncoder | null = null;
@@ -218,6 +222,7 @@ async function assembleBatchFirst(
     inputs: plain ? null : taken,
     source,
     imageShape,
+    chain,
     range,
     generatorOutput,
     generatorBatch: images.fixed,

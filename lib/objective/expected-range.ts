@@ -2,6 +2,7 @@
 import type { Decision } from "../base/decisions.js";
 import { rangeText, sameRange, type Range } from "../base/range.js";
 import type { InputScaling } from "../onnx/index.js";
+import type { Link } from "./chain.js";
 import { stages as kinds, type Stage } from "./stages/index.js";
 import { clipStatistics } from "./stages/clip.js";
 import { ofChannel } from "./stages/kind.js";
@@ -78,11 +79,14 @@ export function stagedRanges(range: Range, stages: readonly Stage[]): { before: 
 /** What is wrong about the ranges between generator and encoder, as far as it is known. */
 export function rangeProblems(
   range: Range,
-  stages: readonly Stage[],
+  chain: readonly Link[],
   encoder: { readonly name: string; readonly scaling: InputScaling | null | undefined },
 ): Decision[] {
   const problems: Decision[] = [];
-  const { before, received } = stagedRanges(range, stages);
+  const { before, received } = stagedRanges(
+    range,
+    chain.map(({ stage }) => stage),
+  );
   const check = (who: string, scaling: InputScaling, got: Range): void => {
     const expected = expectedRange(scaling);
     if (!expected || sameRange(expected.range, got, 0.25)) return;
@@ -95,10 +99,10 @@ export function rangeProblems(
       certain: false,
     });
   };
-  for (const [index, item] of stages.entries()) {
-    const kind = kinds.of(item);
-    const scaling = kind.tellsRange && kind.scaling?.(item, before[index]!);
-    if (scaling) check(`preprocess[${index}], a stage.${item.kind},`, scaling, before[index]!);
+  for (const [index, { stage, name }] of chain.entries()) {
+    const kind = kinds.of(stage);
+    const scaling = kind.tellsRange && kind.scaling?.(stage, before[index]!);
+    if (scaling) check(name, scaling, before[index]!);
   }
   const who = `the encoder ${encoder.name}`;
   if (encoder.scaling) check(who, encoder.scaling, received);

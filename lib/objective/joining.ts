@@ -10,13 +10,10 @@ import type { FlatEnergy } from "./energy.js";
 import { energyGraph } from "./energy-graph.js";
 import { stagedRanges } from "./expected-range.js";
 import { stageGraph } from "./stage-graphs.js";
-import { stagedShape } from "./stage-shapes.js";
-import type { Stage } from "./stages.js";
 
 export class Joining {
   constructor(
     private readonly assembly: Assembly,
-    private readonly stages: readonly Stage[],
     private readonly device: ModelDeviceId,
   ) {}
 
@@ -74,13 +71,14 @@ export class Joining {
   }
 
   private async appendStages(pipeline: Pipeline): Promise<void> {
-    const { imageShape, range } = this.assembly;
-    let shape = imageShape;
-    const { before } = stagedRanges(range, this.stages);
-    for (const [index, item] of this.stages.entries()) {
-      shape = stagedShape(`preprocess[${index}]`, item, shape);
-      const graph = stageGraph(item, pipeline.dims, before[index]);
-      await pipeline.graph(graph, { name: `stage.${item.kind}`, row: shape, prefix: `stage_${index}/` });
+    const { chain, range } = this.assembly;
+    const { before } = stagedRanges(
+      range,
+      chain.map(({ stage }) => stage),
+    );
+    for (const [index, { stage, to }] of chain.entries()) {
+      const graph = stageGraph(stage, pipeline.dims, before[index]);
+      await pipeline.graph(graph, { name: `stage.${stage.kind}`, row: to, prefix: `stage_${index}/` });
     }
   }
 }

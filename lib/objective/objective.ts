@@ -79,7 +79,7 @@ export class Objective {
   ) {
     this.made = new MadeOnce(opened);
     this.place = options.place ?? onCpu;
-    this.joining = new Joining(assembly, options.stages, this.place.device);
+    this.joining = new Joining(assembly, this.place.device);
     this.sessions = new Sessions(this.made, options.maxBatch, this.place, (told) =>
       options.decisions.add(told),
     );

@@ -2,7 +2,7 @@
 import { runJob } from "../native/job.js";
 import { floats } from "../model/values.js";
 import { graphToRun } from "../onnx/index.js";
-import type { Stage } from "./stages.js";
+import type { Link } from "./chain.js";
 import { stageGraph } from "./stage-graphs.js";
 import { elementCount, type Tensor } from "../base/tensor.js";
 import type { Range } from "../base/range.js";
@@ -56,20 +56,18 @@ export function cycledRows(images: Float32Array, size: number, first: number, n:
   return rows;
 }
 
-/** Images [n, C, H, W] through stages; `shapes` are those of an image before each of them, `ranges` those of its values. */
+/** Rows through stages; `ranges` are those of their values before each of them. */
 export async function runStages(
   images: Float32Array,
-  shapes: readonly (readonly number[])[],
-  stages: readonly Stage[],
+  links: readonly Link[],
   ranges: readonly Range[],
   signal?: AbortSignal,
 ): Promise<Float32Array> {
-  const n = images.length / elementCount(shapes[0]!);
   const what = "trying the stages";
   let staged = images;
-  for (const [index, stage] of stages.entries()) {
-    const shape = [n, ...shapes[index]!];
-    const graph = graphToRun(stageGraph(stage, ["batch", ...shapes[index]!], ranges[index]!));
+  for (const [index, { stage, from }] of links.entries()) {
+    const shape = [staged.length / elementCount(from), ...from];
+    const graph = graphToRun(stageGraph(stage, ["batch", ...from], ranges[index]!));
     const session = await openGraph(graph, { threads: 1, name: `stage.${stage.kind}`, what, signal });
     try {
       const image = { data: staged, shape };

@@ -8,7 +8,7 @@ import { describeLatent, type LatentDescription } from "../latent/description.js
 import type { LoadedModel } from "../model/model.js";
 import type { Objective } from "./objective.js";
 import type { OutputFacts } from "../model/output-facts.js";
-import { readsRange, type Stage } from "./stages.js";
+import { describeStages, readsRange, type StageDescription } from "./stages.js";
 
 /** A model as files remember it. */
 export interface ModelRecord {
@@ -32,7 +32,7 @@ export interface ObjectiveRecord {
   /** What the outputs mean; absent where it makes no difference, and in files from before there was a choice. */
   readonly encoderKind?: EncoderKind;
   readonly pairEncoderKind?: EncoderKind;
-  readonly preprocess: readonly Stage[];
+  readonly preprocess: readonly StageDescription[];
   /** Absent where there is none, as in files from before there was any. */
   readonly augment?: Augmentation;
   readonly energy: unknown;
@@ -62,7 +62,7 @@ export async function objectiveRecord(objective: Objective): Promise<ObjectiveRe
     generatorRange: objective.range,
     ...(classes ? { encoderKind: objective.encoderKind } : {}),
     ...(classes && pairEncoderKind ? { pairEncoderKind } : {}),
-    preprocess: objective.stages,
+    preprocess: describeStages(objective.stages),
     ...(objective.augment ? { augment: objective.augment } : {}),
     energy: describeEnergy(objective.energy),
   };

@@ -70,6 +70,11 @@ export function rowsAtOnce(
 
 /** A model that rolls dice has no energy that a chain could go down, and no seed makes its images come again. */
 export function refuseRandom(role: string, name: string, { random }: OutputFacts): void {
+  refuseRandomOperator(role, name, random);
+}
+
+/** @param random the operator that draws, in words; null where there is none */
+export function refuseRandomOperator(role: string, name: string, random: string | null): void {
   if (random === null) return;
   throw new ModelError(
     "ERR_MODEL_UNSUPPORTED",

@@ -18,7 +18,13 @@ import { noiseFromJson, noiseToJson } from "../translator/noise.js";
 import type { NativeBlockRule } from "../native/types/pipeline.js";
 import type { Objective } from "../objective/objective.js";
 import type { PilotReport } from "../training/pilot.js";
-import { checkStages, readsRange } from "../objective/stages.js";
+import {
+  checkDescriptions,
+  describeStages,
+  readsRange,
+  withModels,
+  type Stage,
+} from "../objective/stages.js";
 import { decodeSafetensors, takeTensor, type Safetensors } from "../base/safetensors.js";
 import { checkKindName } from "../objective/composition-options.js";
 import {
@@ -216,7 +222,7 @@ function checkConfig(given: TranslatorFileConfig): TranslatorFileConfig {
       generatorRange: checkRange("generatorRange", models.generatorRange),
       encoderKind: checkKindName("encoderKind", models.encoderKind),
       pairEncoderKind: checkKindName("pairEncoderKind", models.pairEncoderKind),
-      preprocess: checkStages("preprocess", models.preprocess),
+      preprocess: checkDescriptions("preprocess", models.preprocess),
       ...(models.augment === undefined ? {} : { augment: checkAugmentation("augment", models.augment) }),
     },
     translator: {
@@ -251,6 +257,36 @@ export function restoredRange(
         "given; train it again with that",
     );
   return given;
+}
+
+/**
+ * The stages of a file, with the bytes of models from the caller's.
+ *
+ * @param given all stages again, or those alone that are models
+ * @throws Tr0nError when they are needed and not given, FileError ERR_FILE_MISMATCH when they are others
+ */
+export function restoredStages(
+  stored: TranslatorFileConfig["models"]["preprocess"],
+  given: readonly Stage[] | undefined,
+  path: string,
+): readonly Stage[] {
+  const stages = withModels(stored, given ?? []);
+  if (given === undefined && stages) return stages;
+  if (given === undefined)
+    throw new Tr0nError(
+      "ERR_INVALID_ARGUMENT",
+      `models.preprocess: ${path} was saved with a stage from stage.fromOnnx(), of which a file holds only the SHA-256; ` +
+        "give the same stage again (on the command line --stage FILE)",
+    );
+  const described = describeStages(given);
+  const models = described.every(({ kind }) => kind === "onnx");
+  const difference = models ? null : recordDifference({ preprocess: stored }, { preprocess: described });
+  if (difference !== null || !stages)
+    throw new FileError(
+      "ERR_FILE_MISMATCH",
+      `${path}: it belongs to other stages: ${difference ?? "none of those given is the model that it was trained with"}`,
+    );
+  return stages;
 }
 
 /**

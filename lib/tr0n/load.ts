@@ -6,7 +6,7 @@ import { FileError, ArgumentError, invalid } from "../base/errors.js";
 import { readWholeFile } from "../base/read-file.js";
 import { restoreLatent, type Mappings } from "../latent/description.js";
 import type { Model } from "../model/interface.js";
-import { decodeTranslatorFile, restoredEnergy, restoredRange } from "./file.js";
+import { decodeTranslatorFile, restoredEnergy, restoredRange, restoredStages } from "./file.js";
 import type { Objective } from "../objective/objective.js";
 import { createObjective } from "../objective/composition-options.js";
 import type { NativeDevice } from "../native/types/devices.js";
@@ -30,6 +30,7 @@ export async function loadState(path: string, models: LoadModels): Promise<State
   }
   const { config, tables, tensors } = decodeTranslatorFile(bytes, path);
   const energy = restoredEnergy(config.models.energy, o.energy, path);
+  const preprocess = restoredStages(config.models.preprocess, o.preprocess, path);
   native().learnBlockRules(config.blocks);
   const generatorRange = restoredRange(config.models, o.generatorRange, path);
   const owned: Model[] = [];
@@ -69,7 +70,7 @@ export async function loadState(path: string, models: LoadModels): Promise<State
         encoderKind: config.models.encoderKind,
         latent: await restoreLatent(config.models.latent, tables, mappings, path),
         energy,
-        preprocess: config.models.preprocess,
+        preprocess,
         augment: o.augment === undefined ? config.models.augment : (o.augment ?? undefined),
         pairEncoder: o.pairEncoder,
         maxBatch: o.maxBatch,

@@ -45,8 +45,17 @@ export const tr0nOptions = object({
 
 export type Tr0nOptions = TypeOf<typeof tr0nOptions>;
 
-const { generatorRange, pairEncoder, maxBatch, onOpening, onDecision, device, allowFallback, deviceMemory } =
-  compositionOptions.form.properties;
+const {
+  generatorRange,
+  preprocess,
+  pairEncoder,
+  maxBatch,
+  onOpening,
+  onDecision,
+  device,
+  allowFallback,
+  deviceMemory,
+} = compositionOptions.form.properties;
 const modelOrPath = either(path(), modelShape);
 
 /** @internal */
@@ -57,6 +66,12 @@ export const loadModels = object({
     more: "Needed only where it has parts from energy.fromOnnx().",
     otherwise: "the saved one",
   }),
+  preprocess: {
+    ...preprocess,
+    is: "the same stages as before, or those of them alone that are from stage.fromOnnx()",
+    more: "Needed only where there are any from stage.fromOnnx().",
+    otherwise: "the saved ones",
+  },
   augment: option(either(augmentationValue, nothing()), "replaces the saved augmentation; null for none", {
     otherwise: "the saved one",
   }),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Arguments } from "../../lib/cli/arguments.js";
 import { UsageError } from "../../lib/cli/errors.js";
 import { readRun } from "../../lib/cli/models.js";
+import { stage } from "../../lib/objective/stages.js";
 import { tr0n } from "../support/cli.js";
 
 const commands = [
@@ -43,6 +44,45 @@ describe("command line, usage", () => {
     assert.equal(await run({ "max-batch": "7" }), 7);
     assert.equal(await run({ "max-batch": "auto" }), "auto");
     assert.equal(await run({}), undefined);
+  });
+
+  it("has a flag for each stage, in the order in which they apply", async () => {
+    const run = async (line: Record<string, string | boolean>) =>
+      (await readRun(new Arguments("train", line, []))).preprocess;
+    assert.deepEqual(
+      await run({
+        ...{ stage: "own.onnx", "clip-preprocess": true, normalize: "0.5,2", grayscale: true, resize: "8x9" },
+        ...{ pad: "1,2,3,4:edge", crop: "4x5+1+0", channels: "2,1,0", transpose: "2,0,1", reshape: "8,-1,3" },
+      }),
+      [
+        stage.reshape([8, -1, 3]),
+        stage.transpose([2, 0, 1]),
+        stage.channels([2, 1, 0]),
+        stage.crop({ height: 4, width: 5, top: 1, left: 0 }),
+        stage.pad({ top: 1, right: 2, bottom: 3, left: 4 }, { mode: "edge" }),
+        stage.resize(8, 9),
+        stage.grayscale(),
+        stage.normalize(0.5, 2),
+        stage.clip(),
+        { kind: "onnx", model: "own.onnx" },
+      ],
+    );
+    assert.deepEqual(await run({ crop: "4x5" }), [stage.crop({ height: 4, width: 5 })]);
+    assert.deepEqual(await run({ pad: "2" }), [stage.pad(2)]);
+    assert.deepEqual(await run({ pad: "2:constant:-1" }), [stage.pad(2, { value: -1 })]);
+    const wrong = {
+      reshape: ["3,x", "-1,-1", "3,,2", "0"],
+      transpose: ["1,2", "0,0", "2.5"],
+      channels: ["-1", "a"],
+      crop: ["4", "0x4", "4x4+1", "4x4-1-1"],
+      pad: ["0", "1,2", "1:wrap", "1:edge:3", "1:constant:x", "1:constant:", "1:constant:1:2"],
+    };
+    for (const [name, values] of Object.entries(wrong))
+      for (const value of values)
+        await assert.rejects(run({ [name]: value }), (error: Error) => {
+          assert.ok(error instanceof UsageError, `${name} ${value}: ${String(error)}`);
+          return error.message.startsWith(`--${name}: expected `);
+        });
   });
 
   const wrong: [string, string[], RegExp][] = [

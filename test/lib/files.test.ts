@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import {
   energy,
   latent,
+  sampler,
   loadModel,
   stage,
   tensor,
@@ -280,6 +281,35 @@ describe("files of a Tr0n", () => {
           bits((await loaded.sample(condition, options)).latents.data),
           bits((await tr0n.sample(condition, options)).latents.data),
         );
+      });
+    });
+
+    it("need stages that are models again, and no others", async () => {
+      const b = new Builder(emptyGraph("own"));
+      b.output("y", b.op("Sin", [b.input("x", DataType.FLOAT, ["n", 3, 4, 4])]));
+      const own = stage.fromOnnx(encodeModel(b.graph));
+      const preprocess = [stage.channels([2, 1, 0]), own, stage.pad(1), stage.crop({ height: 4, width: 4 })];
+      await withFolder(async (folder) => {
+        const path = join(folder, "t.safetensors");
+        using tr0n = await create({ preprocess });
+        await tr0n.train({ pairs: 100, epochs: 1 });
+        await tr0n.save(path);
+        await rejects(
+          Tr0n.load(path, { generator, encoder }),
+          "ERR_INVALID_ARGUMENT",
+          /models.preprocess: .*stage.fromOnnx\(\).*give the same stage again/,
+        );
+        const other = stage.fromOnnx(Uint8Array.of(1));
+        for (const wrong of [[other], [own, stage.pad(1)], []])
+          await rejects(Tr0n.load(path, { generator, encoder, preprocess: wrong }), "ERR_FILE_MISMATCH");
+        const options = { count: 3, seed: 2, sampler: sampler.mala({ start: "prior", steps: 2 }) };
+        const expected = await tr0n.sample({ class: 1 }, options);
+        for (const again of [preprocess, [own]]) {
+          using loaded = await Tr0n.load(path, { generator, encoder, preprocess: again });
+          const { latents, energies } = await loaded.sample({ class: 1 }, options);
+          assert.equal(bits(latents.data), bits(expected.latents.data));
+          assert.equal(bits(energies), bits(expected.energies));
+        }
       });
     });
 

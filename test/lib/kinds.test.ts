@@ -1,6 +1,6 @@
 /** Families of kinds: each kind goes from a configuration through the library and a file, and comes back as it was. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkFile } from "../../lib/options/check.js";
 import { either } from "../../lib/options/describe.js";
@@ -27,9 +27,17 @@ import {
   type EnergySpec,
 } from "../../lib/objective/energy.js";
 import { stages } from "../../lib/objective/stages/index.js";
-import { checkStages, stageInFile } from "../../lib/objective/stages.js";
+import {
+  checkDescriptions,
+  checkStages,
+  describeStages,
+  stageInFile,
+  stagesFromSpecs,
+  withModels,
+} from "../../lib/objective/stages.js";
 import { packageRoot } from "../../lib/native/binding.js";
 import { mappingModel } from "../support/latents.js";
+import { rejects, withFolder } from "../support/tiny.js";
 
 const json = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 const noFile = { metadata: new Map<string, string>() };
@@ -132,21 +140,51 @@ describe("kinds of energies", () => {
 });
 
 describe("kinds of stages", () => {
-  it("go through configuration and library", () => {
+  it("go through configuration and library", async () => {
     const needed: Record<string, object> = {
       resize: { height: 2, width: 3 },
       normalize: { mean: 0.5, std: [1, 2, 3] },
       affine: { scale: 2 },
+      channels: { order: [2, 1, 0] },
+      crop: { height: 2, width: 3 },
+      pad: { left: 1 },
+      reshape: { shape: [3, -1] },
+      transpose: { order: [1, 0] },
     };
-    for (const { kind } of stages.all()) {
+    for (const { kind, model } of stages.all()) {
+      if (model) continue; // below
       const spec = checkFile(stageInFile, json({ kind, ...needed[kind] }));
-      const [made] = checkStages("preprocess", [spec]);
+      const [made] = await stagesFromSpecs([spec]);
       assert.deepEqual(checkStages("preprocess", json([made])), [made], kind);
+      assert.deepEqual(withModels(checkDescriptions("preprocess", json(describeStages([made!]))), []), [
+        made,
+      ]);
     }
   });
 
+  it("that are models go through configuration and library, and files know them by their hash", () =>
+    withFolder(async (folder) => {
+      const path = join(folder, "own.onnx");
+      writeFileSync(path, "not looked into here");
+      const spec = checkFile(stageInFile, { kind: "onnx", model: "own.onnx" }, (file) => join(folder, file));
+      const [made] = await stagesFromSpecs([spec]);
+      assert.deepEqual(made, stage.fromOnnx(readFileSync(path)));
+      const stored = checkDescriptions("preprocess", json(describeStages([made!, stage.clamp()])));
+      assert.deepEqual(Object.keys(stored[0]!).sort(), ["kind", "sha256"]);
+      assert.equal(withModels(stored, []), null);
+      assert.equal(withModels(stored, [stage.fromOnnx(Uint8Array.of(1))]), null);
+      assert.deepEqual(withModels(stored, [made!]), [made, stage.clamp()]);
+      assert.throws(() => checkStages("preprocess", stored), /stage made by stage.fromOnnx/);
+      await rejects(
+        stagesFromSpecs([{ kind: "onnx", model: join(folder, "none.onnx") }]),
+        "ERR_IO",
+        /none.onnx: cannot be read/,
+      );
+    }));
+
   it("are named where one is not known", () => {
-    const known = /affine.*clamp.*clip.*grayscale.*normalize.*resize/;
+    const known =
+      /affine.*channels.*clamp.*clip.*crop.*(?:fromOnnx|onnx).*grayscale.*normalize.*pad.*reshape.*resize.*transpose/;
     assert.throws(() => checkStages("preprocess", [{ kind: "blur" }]), known);
     assert.throws(() => checkFile(stageInFile, { kind: "blur" }, undefined, "preprocess[0]"), known);
     assert.deepEqual(Object.keys(stage).sort(), [...stages.names(), "scale"].sort());

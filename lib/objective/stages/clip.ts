@@ -1,6 +1,6 @@
 import { check } from "../../options/check.js";
 import { object, option } from "../../options/describe.js";
-import { defineStage, emitAffine, side } from "./kind.js";
+import { asImage, defineStage, emitAffine, imageWords, side, turns } from "./kind.js";
 import { emitNormalize, normalizing } from "./normalize.js";
 import { emitResize } from "./resize.js";
 
@@ -28,8 +28,8 @@ export const clip = defineStage({
   options: members,
   make,
   check: ({ size }: ClipStage) => make({ size }),
-  channels: () => [3],
-  shape: ({ size }, [channels]) => [channels, size, size],
+  takes: () => imageWords("3"),
+  shape: ({ size }, shape) => (asImage(shape)?.[0] === 3 ? [3, size, size] : null),
   scaling: (_, [low, high]) => {
     const { scale, offset } = normalizing(clipStatistics);
     const unit = 1 / (high - low);
@@ -49,7 +49,7 @@ export const clip = defineStage({
   },
   flag: {
     name: "clip-preprocess",
-    turn: 4,
+    turn: turns.clip,
     help: "CLIP's preprocessing: [0, 1], 224 × 224, its mean and deviation",
     read: () => make(),
   },

@@ -1,6 +1,6 @@
 import { check } from "../../options/check.js";
 import { constant, either, object, option } from "../../options/describe.js";
-import { defineStage } from "./kind.js";
+import { asImage, defineStage, imageWords, turns } from "./kind.js";
 
 export interface GrayscaleStage {
   readonly kind: "grayscale";
@@ -25,13 +25,16 @@ export const grayscale = defineStage({
   options,
   make,
   check: ({ channels }: GrayscaleStage) => make(channels),
-  channels: () => [1, 3],
-  shape: ({ channels }, [, height, width]) => [channels, height, width],
+  takes: () => imageWords("1 or 3"),
+  shape: ({ channels }, shape) => {
+    const [from, height, width] = asImage(shape) ?? [];
+    return from === 1 || from === 3 ? [channels, height!, width!] : null;
+  },
   emit: (b, x, { channels }) => {
     if (b.shapes.dims(x)?.[1] === 1) return channels === 1 ? x : b.op("Concat", [x, x, x], { axis: 1 });
     const luma = b.constantLike([0.299, 0.587, 0.114], [1, 3, 1, 1], x);
     const gray = b.sum(b.op("Mul", [x, luma]), [1], true);
     return channels === 1 ? gray : b.op("Concat", [gray, gray, gray], { axis: 1 });
   },
-  flag: { name: "grayscale", turn: 2, help: "one channel for the encoder", read: () => make() },
+  flag: { name: "grayscale", turn: turns.grayscale, help: "one channel for the encoder", read: () => make() },
 });

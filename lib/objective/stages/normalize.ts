@@ -2,7 +2,7 @@ import { ArgumentError } from "../../base/errors.js";
 import type { Builder, InputScaling } from "../../onnx/index.js";
 import { check } from "../../options/check.js";
 import { number, object, oneOrMore, required } from "../../options/describe.js";
-import { defineStage, ofChannel } from "./kind.js";
+import { defineStage, ofChannel, turns } from "./kind.js";
 
 export interface NormalizeStage {
   readonly kind: "normalize";
@@ -29,17 +29,21 @@ function make(mean: number | readonly number[], std: number | readonly number[])
 
 type Statistics = Omit<NormalizeStage, "kind">;
 
+function channelsOf({ mean, std }: Statistics): number {
+  return Math.max(mean.length, std.length);
+}
+
 /** (x − mean) / std as x · (1 / std) + (−mean / std). */
 export function emitNormalize(b: Builder, x: string, { mean, std }: Statistics): string {
-  const channels = Math.max(mean.length, std.length);
+  const channels = channelsOf({ mean, std });
   const scale = Array.from({ length: channels }, (_, i) => 1 / ofChannel(std, i));
   const offset = scale.map((s, i) => -ofChannel(mean, i) * s);
-  const shape = [1, channels, 1, 1];
+  const shape = [1, channels, ...new Array<number>((b.rank(x) ?? 4) - 2).fill(1)];
   return b.op("Add", [b.op("Mul", [x, b.constantLike(scale, shape, x)]), b.constantLike(offset, shape, x)]);
 }
 
 export function normalizing({ mean, std }: Statistics): InputScaling {
-  const channels = Math.max(mean.length, std.length);
+  const channels = channelsOf({ mean, std });
   const deviations = Array.from({ length: channels }, (_, i) => ofChannel(std, i));
   return {
     scale: deviations.map((s) => 1 / s),
@@ -53,16 +57,20 @@ export const normalize = defineStage({
   options,
   make,
   check: ({ mean, std }: NormalizeStage) => make(mean, std),
-  channels: ({ mean, std }) => {
-    const channels = Math.max(mean.length, std.length);
-    return channels > 1 ? [channels] : null;
+  takes: (stage) => {
+    const channels = channelsOf(stage);
+    return channels > 1 ? `rows [batch, ${channels}, …], their channels first` : "rows [batch, …]";
+  },
+  shape: (stage, shape) => {
+    const channels = channelsOf(stage);
+    return shape.length > 0 && (channels === 1 || shape[0] === channels) ? shape : null;
   },
   scaling: (stage) => normalizing(stage),
   tellsRange: true,
   emit: (b, x, stage) => emitNormalize(b, x, stage),
   flag: {
     name: "normalize",
-    turn: 3,
+    turn: turns.normalize,
     value: "M,S",
     help: "(x − M) / S for the encoder, x being in the generator's range",
     expected: "M,S with S > 0",

@@ -1,7 +1,7 @@
 import type { Builder } from "../../onnx/index.js";
 import { check } from "../../options/check.js";
 import { object, option, required, words } from "../../options/describe.js";
-import { defineStage, side } from "./kind.js";
+import { asImage, defineStage, imageWords, side, turns } from "./kind.js";
 
 export type ResizeMode = "linear" | "cubic" | "nearest";
 
@@ -53,11 +53,15 @@ export const resize = defineStage({
   options: members,
   make,
   check: ({ height, width, mode }: ResizeStage) => make(height, width, { mode }),
-  shape: ({ height, width }, [channels]) => [channels, height, width],
+  takes: () => imageWords("channels"),
+  shape: ({ height, width }, shape) => {
+    const image = asImage(shape);
+    return image && [image[0], height, width];
+  },
   emit: (b, x, stage) => emitResize(b, x, stage),
   flag: {
     name: "resize",
-    turn: 1,
+    turn: turns.resize,
     value: "HxW",
     help: "resize images for the encoder",
     expected: "HxW such as 224x224",
