@@ -1,5 +1,12 @@
 /** What is done to a model's graph wherever it is read from its file: plain data, applied in one order. */
-import { sizedGraph, soundDeclarations, type Graph, type InputShapes, type Steps } from "../onnx/index.js";
+import {
+  sizedGraph,
+  soundDeclarations,
+  weightSizedGraph,
+  type Graph,
+  type InputShapes,
+  type Steps,
+} from "../onnx/index.js";
 import { inSlices } from "./slices.js";
 
 /** Nothing in it: the model is as its file has it. */
@@ -8,6 +15,8 @@ export interface Adaptation {
   readonly declarations?: true;
   /** Sizes of axes that the file leaves open. */
   readonly inputShapes?: InputShapes;
+  /** Sizes that it leaves open and its weights tell. */
+  readonly weightSizes?: true;
 }
 
 interface Pass<T> {
@@ -29,6 +38,7 @@ const passes: Passes = {
     join: (before, more) => ({ ...before, ...more }),
     apply: sizedGraph,
   },
+  weightSizes: { changesFunction: false, apply: weightSizedGraph },
 };
 
 const order = Object.keys(passes) as (keyof Adaptation)[];

@@ -164,6 +164,10 @@ export class OnnxModel implements Model {
     return view ? new OnnxModel(source, opened, threads, options, { ...view, of: plain }) : plain;
   }
 
+  get givenAsBytes(): boolean {
+    return typeof this.source.native !== "string";
+  }
+
   /** What was done to it that nobody asked for. */
   get decided(): OpenedSource["decided"] {
     return this.opened.decided;

@@ -13,7 +13,14 @@ import { native } from "../native/binding.js";
 import { onCpu, type ModelPlace } from "../native/placement.js";
 import type { NativeSession } from "../native/types/models.js";
 import type { Owned } from "../native/types/values.js";
-import { decodeSteps, targetOf, wrongDeclaration, type Graph } from "../onnx/index.js";
+import {
+  decodeSteps,
+  sizesOfWeights,
+  targetOf,
+  wrongDeclaration,
+  type Graph,
+  type Steps,
+} from "../onnx/index.js";
 import type { Decision } from "../base/decisions.js";
 import { adaptGraph, isEmpty, type Adaptation } from "./adaptation.js";
 import { graphAsRun } from "./off-loop.js";
@@ -142,13 +149,35 @@ export async function openSource(
 ): Promise<OpenedSource> {
   const given = source.native;
   const outline = await checkBeforeOpening(typeof given === "string" ? given : given.owned, source.name);
-  const wrong = outline && (await inSlices("reading a model", wrongDeclaration(outline), options.signal));
-  const adaptation: Adaptation = wrong === null ? wanted : { ...wanted, declarations: true };
-  const decided =
-    wrong === null || wanted.declarations
-      ? []
-      : [{ value: "what its file declares of shapes is left aside", reason: wrong, certain: true }];
+  const needed = outline ? await inSlices("reading a model", putRight(outline), options.signal) : [];
+  const adaptation: Adaptation = { ...wanted, ...Object.fromEntries(needed.map(({ by }) => [by, true])) };
+  const decided = needed
+    .filter(({ by }) => !wanted[by])
+    .map(({ value, reason }) => ({ value, reason, certain: true }));
   return { session: await openAdapted(source, adaptation, options), adaptation, decided };
+}
+
+/** What must be done to a graph that nobody asked for; it may lack the numbers of large constants. */
+function* putRight(
+  outline: Graph,
+): Steps<{ by: "declarations" | "weightSizes"; value: string; reason: string }[]> {
+  const wrong = yield* wrongDeclaration(outline);
+  const sizes = yield* sizesOfWeights(outline);
+  const told = sizes.map(([name, axis, size]) => `axis ${axis} of ${name} is ${size}`).join(", ");
+  return [
+    ...(wrong === null
+      ? []
+      : [
+          {
+            by: "declarations" as const,
+            value: "what its file declares of shapes is left aside",
+            reason: wrong,
+          },
+        ]),
+    ...(sizes.length === 0
+      ? []
+      : [{ by: "weightSizes" as const, value: told, reason: "its weights take no other size" }]),
+  ];
 }
 
 async function openAdapted(

@@ -86,6 +86,10 @@ export class TorchModel implements Model {
     return this.hash;
   }
 
+  get givenAsBytes(): boolean {
+    return typeof this.source.native !== "string";
+  }
+
   /** False: nothing can be joined before a TorchScript model that makes several inputs of one latent. */
   readonly takesSplitLatents = false;
 

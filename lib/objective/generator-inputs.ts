@@ -10,8 +10,9 @@ import {
 } from "../latent/latent.js";
 import type { LatentInput } from "../latent/inputs.js";
 import type { LoadedModel } from "../model/model.js";
+import { sizesToPass } from "../model/missing-sizes.js";
 import { elementCount } from "../base/tensor.js";
-import { checkInput, onlyInput } from "./model-ends.js";
+import { checkInput, onlyInput, type ModelInput } from "./model-ends.js";
 
 /** The latent, N(0, I) by default, the generator's inputs made of it, and the rows that these declare (0: any number). */
 export function generatorInputs(
@@ -20,7 +21,7 @@ export function generatorInputs(
 ): [Latent, readonly LatentInput[], number] {
   if (!isProduct(given)) {
     const input = onlyInput("generator", generator);
-    const [latent, row, broadcast] = latentOfInput(generator.name, input.shape, given, "latent");
+    const [latent, row, broadcast] = latentOfInput(generator, input, given, "latent");
     return [latent, [{ name: input.name, begin: 0, size: latent.dim, row, broadcast }], input.shape[0] ?? 0];
   }
   const names = generator.inputs.map((input) => input.name);
@@ -53,7 +54,7 @@ export function generatorInputs(
         { code: "ERR_SHAPE_MISMATCH" },
       );
     batch = Math.max(batch, declared);
-    const [, row, broadcast] = latentOfInput(generator.name, input.shape, group, `latent.${name}`);
+    const [, row, broadcast] = latentOfInput(generator, input, group, `latent.${name}`);
     const at = begin;
     begin += group.dim;
     return { name, begin: at, size: group.dim, row, broadcast };
@@ -65,11 +66,12 @@ export function generatorInputs(
  * The latent of one input, the shape of a row of that, and whether w of a mapping network goes into every layer of it.
  */
 function latentOfInput(
-  name: string,
-  declared: readonly (number | null)[],
+  generator: LoadedModel,
+  { name: input, shape: declared }: ModelInput,
   given: GroupLatent | undefined,
   option: string,
 ): [GroupLatent, readonly number[], boolean] {
+  const { name } = generator;
   const layers =
     given && fillsLayers(given) && declared.length === 3 && declared[2] === given.dim && declared[1];
   if (layers) return [given, [layers, given.dim], true];
@@ -79,7 +81,8 @@ function latentOfInput(
   if (open > 1 || (open === 1 && !given))
     throw new ArgumentError(
       `${option}: the generator ${name} declares its input as ${shapeText(declared)}, which does not tell the latent's size; ` +
-        (open > 1 ? "export it with fixed sizes" : "pass latent.normal(dim) or another latent"),
+        `say it where the model is loaded, such as ${sizesToPass(generator, input)} with sizes of yours` +
+        (open > 1 ? "" : ", or pass latent.normal(dim) or another latent"),
       { code: "ERR_SHAPE_MISMATCH" },
     );
   if (known === 0)

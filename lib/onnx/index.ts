@@ -70,6 +70,7 @@ export { inlineFunctions } from "./inline.js";
 export { batchFirstGraph, movedAxes, type BatchAxes } from "./batch-first.js";
 export { floatEdgesGraph, wholeRanges } from "./float-edges.js";
 export { soundDeclarations, wrongDeclaration } from "./adapt/declarations.js";
+export { sizesOfWeights, weightSizedGraph } from "./adapt/weight-sizes.js";
 export { sizedGraph, type InputShapes } from "./adapt/sizes.js";
 export { fixBatch } from "./batch.js";
 export { inputScaling, type InputScaling } from "./input-scaling.js";

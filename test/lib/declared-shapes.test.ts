@@ -190,6 +190,31 @@ describe("inputShapes of an ONNX model", () => {
     assert.ok(energies.every(Number.isFinite));
   });
 
+  it("that are missing are told as code, without those that weights tell", async () => {
+    const create_ = async (dims: Dim[]): Promise<Tr0n> =>
+      (
+        await create(
+          decoder(dims),
+          encoder((g) => inputDims(g, [null, null, null, null])),
+        )
+      ).tr0n;
+    const told: [Dim[], RegExp][] = [
+      [
+        ["batch", "channels", "height", "width"],
+        /loadModel\(bytes, \{ inputShapes: \{ height: 64, width: 64 \} \}\)/,
+      ],
+      [["batch", 4, "batch", "width"], /\{ inputShapes: \{ sample: \[null, 4, 64, 64\] \} \}/],
+      [[null, null, null, null], /\{ inputShapes: \{ sample: \[null, 4, 64, 64\] \} \}/],
+      [
+        ["N", 4, "a b", 2],
+        /\{ inputShapes: \{ sample: \[null, 4, 64, 2\] \} \}\) with sizes of yours, or pass latent\.normal/,
+      ],
+    ];
+    for (const [dims, message] of told) await rejects(create_(dims), "ERR_SHAPE_MISMATCH", message);
+    const f = await load(encoder((g) => inputDims(g, [null, null, null, null])));
+    assert.deepEqual(f.inputs[0]!.shape, [null, 3, null, null]);
+  });
+
   it("are refused where they fit no axis and no input", async () => {
     const with_ = (inputShapes: Record<string, number | (number | null)[]>): Promise<unknown> =>
       load(decoder(["batch", 4, "height", "width"]), { inputShapes });
