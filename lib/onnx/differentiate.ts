@@ -29,9 +29,10 @@ import { bothSteps } from "./rewrite/index.js";
 import { hasRule, rules, type RuleContext } from "./rules/index.js";
 import { isConstantAlmostEverywhere, type InputAdjoint } from "./rules/rule.js";
 import { inferSteps, type Shapes } from "./shapes.js";
-import { normalAxis } from "./shapes/operators.js";
+import { normalAxis, operators } from "./shapes/operators.js";
 import { finish, type Steps } from "./steps.js";
 import { formedSteps } from "./targets/prepare.js";
+import { whyLeft } from "./targets/spell.js";
 import type { Target } from "./targets/target.js";
 import { isFloat } from "./tensors.js";
 
@@ -124,13 +125,17 @@ function* walk(
     if (options.seed !== "ones") adjoints.add(value, seedInput(b, named(name), declared.get(name)!, value));
     else if (active.has(value)) adjoints.add(value, b.filledLike(1, value));
   }
+  const failed = new Set<Node>();
   for (const node of [...nodes].reverse()) {
     yield;
     try {
       onNode(node, () => propagate(b, node, active, adjoints, { onFailure, target }));
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
-      onFailure([node], error);
+      // It may lie in another node than the one that cannot go on for it.
+      const culprit = error instanceof NodeError ? error.node : node;
+      if (!failed.has(culprit)) onFailure([culprit], error);
+      failed.add(culprit);
       for (const name of new Set(nodeReads(node)))
         if (active.has(name)) adjoints.add(name, b.filledLike(0, name));
     }
@@ -256,8 +261,10 @@ function propagate(
   const grads = node.outputs.map((output) => (active.has(output) ? adjoints.take(output) : null));
   if (grads.every((grad) => grad === null)) return;
   const needed = nodeReads(node).filter((name) => active.has(name));
-  const fail = (why: string): ModelError => noGradient(b, node, needed[0] ?? node.inputs[0] ?? "", why);
-  if (!hasRule(node)) throw fail("tr0n has no rule for this operator");
+  const fail = (why: string): ModelError =>
+    shapeless(b, node) ?? noGradient(b, node, needed[0] ?? node.inputs[0] ?? "", why);
+  if (!hasRule(node))
+    throw noGradient(b, node, needed[0] ?? "", whyLeft(node) ?? "tr0n has no rule for this operator");
   const captured = [...new Set(subgraphs(node).flatMap((body) => [...capturedNames(body)]))];
   const context: RuleContext = {
     b,
@@ -319,28 +326,78 @@ function optionalOutput(b: Builder, node: Node, index: number): string {
   return node.outputs[index]!;
 }
 
-/** Why a value's rank is unknown: the first operator on the way to it whose results nobody can tell the shape of. */
-function unknownRank(b: Builder, value: string): string {
-  const what = `the rank of "${value}" is not known`;
-  const seen = new Set<string>();
-  let node = b.maker(value);
-  while (node) {
-    const before: string | undefined = node.inputs.find(
-      (name) => name !== "" && !seen.has(name) && b.shapes.dims(name) === null,
-    );
-    if (before === undefined) break;
-    seen.add(before);
-    node = b.maker(before);
-    if (node === undefined) return `${what}, for the model does not declare the shape of "${before}"`;
+/** An error that lies in a node, though another one met it. */
+class NodeError extends ModelError {
+  constructor(
+    message: string,
+    readonly node: Node,
+  ) {
+    super("ERR_NO_GRADIENT", message);
+    this.name = "ModelError";
   }
-  return node ? `${what}, for ${describeNode(node)} has results of unknown shape` : what;
+}
+
+/** The first operator on the way to a node's inputs whose results nobody can tell the shape of, as what stops the node. */
+function shapeless(b: Builder, node: Node): ModelError | null {
+  const seen = new Set<string>();
+  const unknown = (names: readonly string[]): string | undefined =>
+    names.find((name) => name !== "" && !seen.has(name) && b.shapes.dims(name) === null);
+  let culprit: Node | undefined;
+  for (let name = unknown(nodeReads(node)); name !== undefined;) {
+    seen.add(name);
+    const maker = b.maker(name);
+    // A constant, or an input that the model does not declare the shape of.
+    if (!maker) return null;
+    culprit = maker;
+    name = unknown(nodeReads(maker));
+  }
+  if (!culprit) return null;
+  const known = culprit.domain === "" && operators.has(culprit.opType);
+  const why =
+    whyLeft(culprit) ??
+    (known
+      ? "the shapes of its results follow from numbers that are known only at run time"
+      : "tr0n does not know the operator");
+  return new NodeError(
+    `${describeNode(culprit)} (opset ${b.graph.opsets.get(culprit.domain) ?? "?"}) makes values of unknown shape, which the ` +
+      `gradient of ${describeNode(node)} needs: ${why}. ${advice(culprit)}`,
+    culprit,
+  );
+}
+
+/** Why a value's rank is unknown. */
+function unknownRank(b: Builder, value: string): string {
+  let name = value;
+  // Where an operator is to blame, it is told of itself; here it is an input.
+  for (let node = b.maker(name); node; node = b.maker(name)) {
+    const before = node.inputs.find((input) => input !== "" && b.shapes.dims(input) === null);
+    if (before === undefined) break;
+    name = before;
+  }
+  return `the rank of "${value}" is not known, for the model does not declare the shape of "${name}"`;
 }
 
 function noGradient(b: Builder, node: Node, value: string, why: string): ModelError {
   return new ModelError(
     "ERR_NO_GRADIENT",
     `${describeNode(node)} (opset ${b.graph.opsets.get(node.domain) ?? "?"}) passes no gradient on to ` +
-      `"${value}": ${why}. Export the model with other operators or with fixed sizes, or keep this part out of the ` +
-      `gradient's path with wrt and outputs`,
+      `"${value}": ${why}. ${advice(node)}`,
+  );
+}
+
+/** What a user can do about an operator. */
+function advice({ domain, opType }: Node): string {
+  const elsewhere = "or keep this part out of the gradient's path with wrt and outputs";
+  if (domain === "") return `Export the model with other operators or with fixed sizes, ${elsewhere}`;
+  if (domain === "com.microsoft.nchwc" || domain === "com.microsoft.nhwc")
+    return (
+      "ONNX Runtime saved the model for one kind of machine: use the file that it was made from, or save it with the " +
+      'graph optimization level "extended" or "basic"'
+    );
+  if (domain.startsWith("com.microsoft"))
+    return `Use the model as it was before ONNX Runtime or its tools optimized it, ${elsewhere}`;
+  return (
+    `${JSON.stringify(domain)} is no domain of standard operators: export the model with standard operators in place of ` +
+    `${opType}, or with a function of the model's own for it, ${elsewhere}`
   );
 }

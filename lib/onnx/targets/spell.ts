@@ -2,7 +2,7 @@
 import { ModelError } from "../../base/errors.js";
 import { Builder } from "../builder.js";
 import { declareShapes } from "../declare-shapes.js";
-import { describeNode, identity, removeDead, sortGraph, type Graph, type Node } from "../graph.js";
+import { describeNode, identity, onNode, removeDead, sortGraph, type Graph, type Node } from "../graph.js";
 import type { NodeContext, Spelling } from "../rules/rule.js";
 import { inferSteps, type Shapes } from "../shapes.js";
 import { normalAxis } from "../shapes/operators.js";
@@ -11,6 +11,14 @@ import type { Target } from "./target.js";
 
 /** The spelling wanted for a node; null to leave it as it is. */
 type Choice = (node: Node, shapes: Shapes) => Spelling | null;
+
+/** Why a node that has a spelling was left as it is. */
+const reasons = new WeakMap<Node, string>();
+
+/** What keeps a node from being spelled out; undefined where nothing was tried. */
+export function whyLeft(node: Node): string | undefined {
+  return reasons.get(node);
+}
 
 /** A spelling may use operators that are spelled out themselves, so deep. */
 const rounds = 4;
@@ -52,10 +60,17 @@ export function* spelledSteps(graph: Graph, target: Target, choose: Choice): Ste
 }
 
 /** The values of a node's outputs in other operators; null where they cannot be had without the node itself. */
-function spelled(b: Builder, target: Target, node: Node, spelling: Spelling): readonly string[] | null {
+export function spelled(
+  b: Builder,
+  target: Target,
+  node: Node,
+  spelling: Spelling,
+): readonly string[] | null {
   const before = b.graph.nodes.length;
-  const fail = (why: string): ModelError =>
-    new ModelError("ERR_MODEL_UNSUPPORTED", `${describeNode(node)} has no other form: ${why}`);
+  const fail = (why: string): ModelError => {
+    reasons.set(node, why);
+    return new ModelError("ERR_MODEL_UNSUPPORTED", `${describeNode(node)} has no other form: ${why}`);
+  };
   const context: NodeContext = {
     b,
     node,
@@ -79,9 +94,10 @@ function spelled(b: Builder, target: Target, node: Node, spelling: Spelling): re
   };
   let results: string | readonly (string | null)[];
   try {
-    results = spelling(context);
+    results = onNode(node, () => spelling(context));
   } catch (error) {
     if (!(error instanceof ModelError)) throw error;
+    if (!reasons.has(node)) reasons.set(node, error.message);
     return null;
   }
   const values = typeof results === "string" ? [results] : results;
@@ -94,7 +110,7 @@ function spelled(b: Builder, target: Target, node: Node, spelling: Spelling): re
 }
 
 /** A value that is made for one name takes that name. */
-function mergeIdentities(graph: Graph): void {
+export function mergeIdentities(graph: Graph): void {
   const makers = new Map<string, Node>();
   for (const node of graph.nodes) for (const output of node.outputs) makers.set(output, node);
   const uses = new Map<string, number>();
