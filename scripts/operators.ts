@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { contribOperators } from "../lib/onnx/contrib/index.js";
 import { constantOperators, rules } from "../lib/onnx/rules/index.js";
 import { hasForm, poorOnWebgpu } from "../lib/onnx/targets/forms.js";
 import { hasKernel, kernelSets, kernelsOf } from "../lib/onnx/targets/kernels.js";
@@ -137,9 +138,20 @@ Operators that draw random numbers (RandomNormal, RandomUniform, their Like form
 training mode) are refused on the way to a differentiated output, unless they are accepted: \`allowRandom\`,
 \`--allow-random\`.
 
+## Of ONNX Runtime's own (${contribOperators().length})
+
+Models that ONNX Runtime optimised and saved, or that its tools made, have operators of the domain com.microsoft (and
+SimplifiedLayerNormalization among the standard ones). These are read as the standard operators that they stand for, and so
+have gradients. Attention is not read with keys and values of the past. BiasAdd, BiasDropout, BiasSoftmax, BiasSplitGelu,
+GemmFastGelu, GroupNorm, NhwcConv, SkipGroupNorm and packed MultiHeadAttention, which ONNX Runtime does not run on CPUs,
+run that way too. Files that it saved at the level "all" hold operators for one kind of machine: save at "extended".
+
+${contribOperators().join(", ")}
+
 ## Any other operator
 
-is an error only when an adjoint reaches it: \`ERR_NO_GRADIENT\` names the node, the operator and the value.
+is an error only when an adjoint reaches it: \`ERR_NO_GRADIENT\` names the node, the operator and the value. One whose
+results have a shape that nobody can tell is named itself, and not the operator behind it that needs the shape.
 `;
 }
 

@@ -2,6 +2,7 @@
 import {
   sizedGraph,
   soundDeclarations,
+  toRunSteps,
   weightSizedGraph,
   type Graph,
   type InputShapes,
@@ -11,6 +12,8 @@ import { inSlices } from "./slices.js";
 
 /** Nothing in it: the model is as its file has it. */
 export interface Adaptation {
+  /** It has operators of the runtime's own that the runtime has no kernel for: others stand for them. */
+  readonly standard?: true;
   /** The file declares values wrongly: what runs counts. */
   readonly declarations?: true;
   /** Sizes of axes that the file leaves open. */
@@ -32,6 +35,7 @@ type Passes = { readonly [K in keyof Adaptation]-?: Pass<NonNullable<Adaptation[
 
 /** In the order in which they are applied. */
 const passes: Passes = {
+  standard: { changesFunction: false, apply: (graph) => toRunSteps(graph) },
   declarations: { changesFunction: false, apply: soundDeclarations },
   inputShapes: {
     changesFunction: false,

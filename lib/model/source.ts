@@ -15,6 +15,8 @@ import type { NativeSession } from "../native/types/models.js";
 import type { Owned } from "../native/types/values.js";
 import {
   decodeSteps,
+  describeNode,
+  needsSpelling,
   sizesOfWeights,
   targetOf,
   wrongDeclaration,
@@ -140,7 +142,7 @@ export interface OpenedSource {
  * other files is read here: the runtime would open whatever it names, and map it, and whoever shortened a file would end this
  * process. One for a device is opened in the form that its provider runs.
  *
- * @param wanted what is to be done to it; wrong declarations of the file are put right without
+ * @param wanted what is to be done to it; what a file needs to be opened is done without ({@link putRight})
  */
 export async function openSource(
   source: Source,
@@ -160,11 +162,21 @@ export async function openSource(
 /** What must be done to a graph that nobody asked for; it may lack the numbers of large constants. */
 function* putRight(
   outline: Graph,
-): Steps<{ by: "declarations" | "weightSizes"; value: string; reason: string }[]> {
+): Steps<{ by: "standard" | "declarations" | "weightSizes"; value: string; reason: string }[]> {
+  const lacking = outline.nodes.find(needsSpelling);
   const wrong = yield* wrongDeclaration(outline);
   const sizes = yield* sizesOfWeights(outline);
   const told = sizes.map(([name, axis, size]) => `axis ${axis} of ${name} is ${size}`).join(", ");
   return [
+    ...(lacking
+      ? [
+          {
+            by: "standard" as const,
+            value: "it runs in standard operators",
+            reason: `ONNX Runtime has no kernel on CPUs for ${describeNode(lacking)}`,
+          },
+        ]
+      : []),
     ...(wrong === null
       ? []
       : [

@@ -18,7 +18,8 @@ export type AttributeValue =
 const floats = new Set(
   (
     "alpha beta gamma epsilon momentum bias lambd cubic_coeff_a extrapolation_value ratio spatial_scale mean scale " +
-    "seed high low min max value value_float value_floats scales norm_coefficient softcap"
+    "seed high low min max value value_float value_floats scales norm_coefficient softcap clip activation_alpha activation_beta " +
+    "activation_gamma activation_params mask_filter_value"
   ).split(" "),
 );
 

@@ -55,6 +55,7 @@ export {
 export { graphCost, graphFlops, graphWeightBytes, rowBytesSteps, type GraphCost } from "./cost.js";
 export { inferShapes, Shapes, type TensorType } from "./shapes.js";
 export { inspectGraph, type GraphSummary } from "./inspect.js";
+export { needsSpelling } from "./contrib/index.js";
 export { upgradeGraph } from "./upgrade.js";
 export {
   DataType,

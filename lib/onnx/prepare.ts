@@ -1,5 +1,6 @@
 /** Graphs in the form that later passes and the runtime like best. */
 import { ModelError } from "../base/errors.js";
+import { needsSpelling } from "./contrib/index.js";
 import { sortGraph, type Graph } from "./graph.js";
 import { inlineFunctions, inlineIfs } from "./inline.js";
 import { bothSteps, forwardSteps } from "./rewrite/index.js";
@@ -20,8 +21,8 @@ export function* preparedSteps(graph: Graph, target: Target): Steps<Graph> {
 }
 
 /**
- * The same function with its transposed convolutions, and normalisations behind them, in the forms that gradients run in.
- * Everything else the CPU's runtime makes as fast by itself, so a graph without them comes back as it was, as does one that
+ * The same function with its transposed convolutions, and normalisations behind them, in the forms that gradients run in, and
+ * without operators of the runtime's own that have no kernel. Everything else the CPU's runtime makes as fast by itself, so a graph without them comes back as it was, as does one that
  * cannot be read. For another target, in the forms that run there.
  */
 export function graphToRun(graph: Graph, target: Target = "cpu"): Graph {
@@ -31,7 +32,9 @@ export function graphToRun(graph: Graph, target: Target = "cpu"): Graph {
 /** Whether {@link graphToRun} has nothing to do. */
 export function runsAsItIs(graph: Graph, target: Target = "cpu"): boolean {
   if (target !== "cpu") return false;
-  return !graph.nodes.some(({ domain, opType }) => domain === "" && opType === "ConvTranspose");
+  return !graph.nodes.some(
+    (node) => (node.domain === "" && node.opType === "ConvTranspose") || needsSpelling(node),
+  );
 }
 
 export function* toRunSteps(graph: Graph, target: Target = "cpu"): Steps<Graph> {

@@ -1,7 +1,7 @@
 /**
  * One spelling for all models: a graph of any operator set from 7 on is rewritten to operator set 18 or newer, so
  * that every later pass sees one form of each operator (axes as inputs, Softmax over one axis, Resize instead of
- * Upsample, …). Sources: the operator changelog of the ONNX specification, and ONNX Runtime where the
+ * Upsample, standard operators instead of the runtime's own, …). Sources: the operator changelog of the ONNX specification, and ONNX Runtime where the
  * specification of an old version leaves room.
  */
 import { ModelError } from "../base/errors.js";
@@ -17,6 +17,7 @@ import {
   type AttributeValue,
 } from "./attributes.js";
 import { mapBodies } from "./body.js";
+import { standardSteps } from "./contrib/index.js";
 import { copyGraph, describeNode, Names, onNode, withFields, type Graph, type Node } from "./graph.js";
 import { Shapes } from "./shapes.js";
 import { normalAxis } from "./shapes/operators.js";
@@ -258,7 +259,7 @@ export function* upgradeSteps(graph: Graph, target = canonicalOpset): Steps<Grap
     const result = copyGraph(graph);
     result.opsets.set("", Math.max(target, canonicalOpset));
     result.irVersion = Math.max(result.irVersion, irVersionFor(target));
-    return result;
+    return yield* standardSteps(result);
   }
   if (!(from >= oldestOpset))
     throw new ModelError(
@@ -277,7 +278,7 @@ export function* upgradeSteps(graph: Graph, target = canonicalOpset): Steps<Grap
         "ERR_MODEL_UNSUPPORTED",
         `the model's function ${f.name} is of operator set ${from}: export the model with operator set ${to}`,
       );
-  return result;
+  return yield* standardSteps(result);
 }
 
 /** Constants that are nodes become initializers, where rules look for numbers they can fold. */
