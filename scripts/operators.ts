@@ -9,6 +9,7 @@ import { constantOperators, rules } from "../lib/onnx/rules/index.js";
 import { hasForm, poorOnWebgpu } from "../lib/onnx/targets/forms.js";
 import { hasKernel, kernelSets, kernelsOf } from "../lib/onnx/targets/kernels.js";
 import { canonicalOpset, oldestOpset } from "../lib/onnx/upgrade.js";
+import { quantisedOperators } from "../lib/onnx/straight-through.js";
 import { formNames } from "./operators/forms.js";
 
 const page = fileURLToPath(new URL("../docs/operators.md", import.meta.url));
@@ -89,7 +90,10 @@ export function operatorsPage(): string {
       if (!rules.has(name)) throw new Error(`there is a note on ${name}, which has no rule`);
       noteOf.set(name, note);
     }
-  const rows = [...rules.keys()]
+  const real = [...rules.keys()].filter(
+    (name) => !constantOperators.has(name) && !quantisedOperators.has(name),
+  );
+  const rows = real
     .sort()
     .map(
       (name) =>
@@ -103,7 +107,7 @@ Models of operator set ${oldestOpset} and newer are read and differentiated in t
 their own, if that is newer. Model-local functions are inlined. \`tr0n inspect MODEL.onnx\` names every node of a model that
 stops a gradient, before anything runs.
 
-## With a gradient (${rules.size})
+## With a gradient (${real.length})
 
 The columns cuda and webgpu tell in which operator sets the provider has a kernel. Graphs for them are brought back to operator
 set ${canonicalOpset} where they can be. "Spelled out": the graph gets other operators instead, which run there. "CPU": the
@@ -147,6 +151,17 @@ GemmFastGelu, GroupNorm, NhwcConv, SkipGroupNorm and packed MultiHeadAttention, 
 run that way too. Files that it saved at the level "all" hold operators for one kind of machine: save at "extended".
 
 ${contribOperators().join(", ")}
+
+## Quantised numbers (${quantisedOperators.size})
+
+Weights behind DequantizeLinear are constants like any other, and stay as small as they are. Where numbers on the path are
+quantised, the gradient is 0 wherever there is one, so it is refused by the node's name (\`ERR_NO_GRADIENT\`) until
+\`straightThrough\` (\`--straight-through\`) is given. Then it is the straight-through gradient of quantisation-aware training: 1
+where a number lies within the range of its quantised type, and 0 where it is cut off, as in PyTorch's fake quantisation.
+Scales and zero points count as constants; products of integers have the gradient of the real product. Round and casts to
+whole numbers are the identity then, too; Floor, Ceil and Sign are not.
+
+${[...quantisedOperators].sort().join(", ")}
 
 ## Any other operator
 

@@ -5,6 +5,7 @@ import { gradientPaths, isFloat, targets, type ValueInfo } from "../onnx/index.j
 import { writeModel } from "../model/write.js";
 import type { Command } from "./command.js";
 import { withoutPath } from "./inspect.js";
+import { straightThroughFlag } from "./models.js";
 
 export const differentiateCommand: Command = {
   name: "differentiate",
@@ -34,6 +35,7 @@ export const differentiateCommand: Command = {
       type: "boolean",
       help: "accept a model that draws random numbers of its own at every run",
     },
+    "straight-through": straightThroughFlag,
   },
   notes:
     "The result is plain ONNX and runs in any runtime: grad_<input> = Σ Jᵀ · grad_<output>. External data stays outside: " +
@@ -44,13 +46,18 @@ export const differentiateCommand: Command = {
     const wrt = args.list("wrt");
     const outputs = args.list("outputs");
     const batch = args.integer("batch", 1, 2 ** 20);
+    const straightThrough = args.flag("straight-through");
     const source = modelSource(path);
     await source.head();
     const graph = await readGraph(source, {}, signal);
     await checkWritable(out);
     const { graph: result, kept } = await differentiateSimplified(
       graph,
-      { wrt, outputs, allowRandom: args.flag("allow-random"), target: args.choice("device", targets) },
+      {
+        ...{ wrt, outputs, straightThrough },
+        allowRandom: args.flag("allow-random"),
+        target: args.choice("device", targets),
+      },
       { name: path, simplify: !args.flag("no-simplify"), batch, signal },
     );
     const { bytes, external } = await writeModel(out, result, { signal });
@@ -68,6 +75,7 @@ export const differentiateCommand: Command = {
     const paths = gradientPaths(graph, {
       wrt: floats(graph.inputs, wrt),
       outputs: floats(graph.outputs, outputs),
+      straightThrough,
     });
     const lines = [
       `${out}: ${bytes.toLocaleString("en")} bytes, inputs ${json.inputs.join(", ")}; outputs ${json.outputs.join(", ")}`,

@@ -9,6 +9,7 @@ import {
   isVacuous,
   tabledPlacement,
   typeName,
+  type DifferentiateOptions,
   type GradientPath,
   type Graph,
   type GraphPlacement,
@@ -22,6 +23,7 @@ import { elementCount, type Tensor } from "../base/tensor.js";
 import { textTable } from "../base/text-table.js";
 import type { Arguments } from "./arguments.js";
 import type { Command, Result } from "./command.js";
+import { straightThroughFlag } from "./models.js";
 
 export const inspectCommand: Command = {
   name: "inspect",
@@ -46,6 +48,7 @@ export const inspectCommand: Command = {
       type: "boolean",
       help: "trust the TorchScript file: its code may do more than compute",
     },
+    "straight-through": straightThroughFlag,
   },
   notes:
     "Of an ONNX model nothing is run: operations and memory follow from shapes, two operations for each multiply-add and one for each " +
@@ -62,7 +65,8 @@ export const inspectCommand: Command = {
     const simplified = args.flag("no-simplify")
       ? { graph, kept: "not asked for" }
       : await simplifyGraph(graph, path, signal);
-    const options = { wrt: args.list("wrt"), outputs: args.list("outputs") };
+    const straightThrough = args.flag("straight-through");
+    const options = { wrt: args.list("wrt"), outputs: args.list("outputs"), straightThrough };
     const summary = inspectGraph(graph, simplified.graph, options);
     const device = args.choice("device", gpus);
     const placement = device && placements(simplified.graph, device, options);
@@ -113,11 +117,7 @@ interface Placements {
   withGradient: GraphPlacement | null;
 }
 
-function placements(
-  graph: Graph,
-  device: Target,
-  options: { wrt?: string[]; outputs?: string[] },
-): Placements {
+function placements(graph: Graph, device: Target, options: DifferentiateOptions): Placements {
   const forward = tabledPlacement(graphToRun(graph, device), device);
   try {
     const both = differentiateGraph(graph, { ...options, allowRandom: true, target: device });
@@ -149,6 +149,8 @@ async function inspectTorchScript(path: string, args: Arguments, signal: AbortSi
   for (const option of ["wrt", "outputs", "device"] as const)
     if (args.text(option) !== undefined)
       throw args.wrong(option, "an ONNX model to look at", `${path}, which is TorchScript`);
+  if (args.flag("straight-through"))
+    throw args.wrong("straight-through", "an ONNX model to look at", `${path}, which is TorchScript`);
   using model = (await loadModel(path, { allowCode: args.flag("allow-code"), signal })) as TorchModel;
   const { summary } = model;
   const values = ({ name, type, shape }: ModelValue) => ({

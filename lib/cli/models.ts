@@ -6,7 +6,7 @@ import { documentShape } from "../config/document.js";
 import { augmentationOptions } from "../objective/augment.js";
 import { flagTable, optionFlags } from "../options/flags.js";
 import type { Range } from "../base/range.js";
-import { TrustedLoader } from "../model/model.js";
+import { ModelsLoader } from "../model/model.js";
 import type { Model } from "../model/interface.js";
 import { modelOptions as loadOptions } from "../model/interface.js";
 import { energies } from "../objective/energies/index.js";
@@ -31,6 +31,12 @@ const ownDeviceFlags = optionFlags({
 });
 const runFlags = optionFlags({ maxBatch, allowFallback, deviceMemory });
 
+/** Of every ONNX model of a command. */
+export const straightThroughFlag = {
+  type: "boolean",
+  help: "take rounding for the identity in the gradient: quantised activations, Round, casts to whole numbers",
+} as const satisfies OptionSpec;
+
 export const modelOptions = {
   config: { type: "string", value: "FILE", help: "a configuration, JSON; other options override it" },
   generator: {
@@ -54,6 +60,7 @@ export const modelOptions = {
     type: "boolean",
     help: "trust the TorchScript files: their code may do more than compute",
   },
+  "straight-through": straightThroughFlag,
   ...flagTable(runFlags),
 } as const satisfies Record<string, OptionSpec>;
 
@@ -258,9 +265,21 @@ export async function withModels<T>(
   };
   const opened: Model[] = [];
   const { modelDevice } = args.options(ownDeviceFlags);
-  const loader = new TrustedLoader(args.flag("allow-code"));
+  const loader = new ModelsLoader({
+    allowCode: args.flag("allow-code"),
+    straightThrough: args.flag("straight-through"),
+  });
   const open = async (spec: ModelSpec): Promise<Model> => {
-    const { model, format, device = modelDevice, inputShapes, simplify, allowRandom, allowCode } = spec;
+    const {
+      model,
+      format,
+      device = modelDevice,
+      inputShapes,
+      simplify,
+      allowRandom,
+      straightThrough,
+      allowCode,
+    } = spec;
     // A model that follows the Tr0n's device has its leave from there.
     const allowFallback = spec.allowFallback ?? (device === undefined ? undefined : run.allowFallback);
     const loaded = await loader.load(model, {
@@ -269,6 +288,7 @@ export async function withModels<T>(
       inputShapes,
       simplify,
       allowRandom,
+      straightThrough,
       allowCode,
       allowFallback,
       deviceMemory: spec.deviceMemory ?? (device === undefined ? undefined : run.deviceMemory),
@@ -292,8 +312,13 @@ export async function withModels<T>(
         unknownWords,
       });
     }
-    if (args.flag("allow-code") && !loader.applied)
-      throw new UsageError("--allow-code: none of the models is TorchScript", args.command);
+    for (const option of loader.unused)
+      throw new UsageError(
+        option === "allowCode"
+          ? "--allow-code: none of the models is TorchScript"
+          : "--straight-through: none of the models is ONNX",
+        args.command,
+      );
     return await body(models);
   } finally {
     for (const model of opened.reverse()) model.dispose();

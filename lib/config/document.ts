@@ -35,8 +35,17 @@ import { sampleOptions } from "../tr0n/options.js";
 const whole = (min: number, max = Number.MAX_SAFE_INTEGER) => integer({ min, max });
 const numbers = list(number());
 
-const { format, device, inputShapes, allowCode, simplify, allowRandom, allowFallback, deviceMemory } =
-  modelOptions.form.properties;
+const {
+  format,
+  device,
+  inputShapes,
+  allowCode,
+  simplify,
+  allowRandom,
+  straightThrough,
+  allowFallback,
+  deviceMemory,
+} = modelOptions.form.properties;
 const modelProperties = {
   model: required(path(), "ONNX or TorchScript"),
   ...{ format, device, inputShapes, allowCode },
@@ -46,6 +55,7 @@ const modelObject = object({
   output: option(text(), "which output", { otherwise: "the first" }),
   simplify,
   allowRandom,
+  straightThrough,
   allowFallback,
   deviceMemory,
 });

@@ -23,7 +23,14 @@ export async function differentiateAsync(
   onnx: Uint8Array,
   options?: DifferentiateAsyncOptions,
 ): Promise<Uint8Array> {
-  const o = checkOptions("options", options, ["wrt", "outputs", "prefix", "allowRandom", "signal"]);
+  const o = checkOptions("options", options, [
+    "wrt",
+    "outputs",
+    "prefix",
+    "allowRandom",
+    "straightThrough",
+    "signal",
+  ]);
   const differentiation = checkedDifferentiation(o);
   checkSignal("options.signal", o.signal);
   const what = "differentiateAsync";

@@ -39,6 +39,11 @@ export const differentiateModelOptions = object({
   allowRandom: option(boolean(), "accept a model that draws random numbers of its own at every run", {
     default: false,
   }),
+  straightThrough: option(
+    boolean(),
+    "take rounding for the identity: quantised activations, Round, casts to whole numbers",
+    { default: false },
+  ),
   baseDirectory: option(path(), "for a model given as bytes: the folder of its external data", {
     more: "Links in the folder must not lead out of it.",
     otherwise: "none, a model with external data is refused",
@@ -70,6 +75,7 @@ export async function differentiateModel(
       outputs: o.outputs && [...o.outputs],
       prefix: o.prefix,
       allowRandom: o.allowRandom,
+      straightThrough: o.straightThrough,
     },
     { name: from.name, simplify: o.simplify, batch: o.batch, signal: o.signal },
   );

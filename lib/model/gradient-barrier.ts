@@ -12,9 +12,11 @@ export function graphBarrier(graph: Graph, output: string, wrt?: readonly string
 export async function modelBarrier(
   graph: Graph,
   output: string,
+  straightThrough: boolean,
   signal?: AbortSignal,
 ): Promise<GradientBarrier | null> {
-  return barrier(await inSlices("looking for gradients", pathSteps(graph, { outputs: [output] }), signal));
+  const steps = pathSteps(graph, { outputs: [output], straightThrough });
+  return barrier(await inSlices("looking for gradients", steps, signal));
 }
 
 function barrier(paths: readonly GradientPath[]): GradientBarrier | null {

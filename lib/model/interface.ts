@@ -66,6 +66,17 @@ export const modelOptions = object({
       default: false,
     },
   ),
+  straightThrough: option(
+    boolean(),
+    "take rounding for the identity in the gradient: quantised activations, Round, casts to whole numbers",
+    {
+      more:
+        "The straight-through estimator, as quantisation-aware training has it: the gradient is 0 only where a number is cut off " +
+        "by the range of its quantised type. Outputs stay those of the quantised model. Without it a gradient through quantised " +
+        "activations is refused. Only for ONNX.",
+      default: false,
+    },
+  ),
   baseDirectory: option(
     path(),
     "for an ONNX model given as bytes: the folder that its external data lies in",

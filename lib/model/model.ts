@@ -29,7 +29,7 @@ export { OnnxModel, TorchModel };
  */
 export async function loadModel(source: string | URL | Uint8Array, options?: ModelOptions): Promise<Model> {
   const o = check(modelOptions, options, { name: "options", prefix: "options." });
-  const { threads = 0, simplify, allowRandom, allowCode, allowFallback, deviceMemory } = o;
+  const { threads = 0, simplify, allowRandom, straightThrough, allowCode, allowFallback, deviceMemory } = o;
   const from = modelSource(source, o.baseDirectory);
   throwIfAborted("loadModel", o.signal);
 
@@ -45,7 +45,13 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
   const open = { name: from.name, threads: threads || native().threads() };
   if (found === "torchscript") {
     const device = torchDevice("options.device", o.device);
-    for (const option of ["simplify", "allowRandom", "allowFallback", "deviceMemory"] as const)
+    for (const option of [
+      "simplify",
+      "allowRandom",
+      "straightThrough",
+      "allowFallback",
+      "deviceMemory",
+    ] as const)
       if (options?.[option] !== undefined)
         throw new ArgumentError(`options.${option}: only for ONNX; libtorch differentiates TorchScript`);
     if (o.baseDirectory !== undefined)
@@ -82,6 +88,7 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
     return new OnnxModel(from, opened, threads, {
       simplify,
       allowRandom,
+      straightThrough,
       device,
       allowFallback,
       deviceMemory,
@@ -147,19 +154,32 @@ export function formatOf(name: string, head: Uint8Array): "onnx" | "torchscript"
   return looksLikeZip(head) ? "torchscript" : "onnx";
 }
 
-/** `allowCode` for several models at once: those that are TorchScript are loaded with it. */
-export class TrustedLoader {
-  /** Whether there was a model to which it means something. */
-  applied = false;
-  constructor(private readonly allowCode: boolean) {}
+/** What can be said for several models at once, and the format that it means something to. */
+const shared = { allowCode: "torchscript", straightThrough: "onnx" } as const;
+type SharedModelOptions = { readonly [K in keyof typeof shared]?: boolean | undefined };
+
+/** Loads several models, each with those of the {@link SharedModelOptions} that are for its format. */
+export class ModelsLoader {
+  private readonly wanted: readonly (keyof typeof shared)[];
+  private readonly formats = new Set<string>();
+
+  constructor(options: SharedModelOptions) {
+    this.wanted = (Object.keys(shared) as (keyof typeof shared)[]).filter((name) => options[name]);
+  }
+
+  /** What was asked for and meant nothing to any model so far. */
+  get unused(): readonly (keyof typeof shared)[] {
+    return this.wanted.filter((name) => !this.formats.has(shared[name]));
+  }
 
   /** @throws what loadModel throws */
   async load(source: string, options: ModelOptions): Promise<Model> {
-    if (!this.allowCode) return loadModel(source, options);
+    if (this.wanted.length === 0) return loadModel(source, options);
     const from = modelSource(source);
-    const torch = formatOf(from.name, await from.head()) === "torchscript";
-    this.applied ||= torch;
-    return loadModel(source, torch ? { ...options, allowCode: true } : options);
+    const format = formatOf(from.name, await from.head());
+    this.formats.add(format);
+    const own = this.wanted.filter((name) => shared[name] === format).map((name) => [name, true]);
+    return loadModel(source, { ...options, ...Object.fromEntries(own) });
   }
 }
 

@@ -83,6 +83,8 @@ export class OnnxModel implements Model {
     private readonly options: {
       readonly simplify: boolean;
       readonly allowRandom: boolean;
+      /** Rounding is the identity in its gradient. */
+      readonly straightThrough: boolean;
       readonly device: ModelDeviceId | null;
       /** Accept heavy nodes on the CPU. */
       readonly allowFallback: boolean;
@@ -289,7 +291,7 @@ export class OnnxModel implements Model {
     return {
       maker: lastOperator(graph, output),
       random: randomOperator(graph, output),
-      stop: await modelBarrier(graph, output, signal),
+      stop: await modelBarrier(graph, output, this.straightThrough, signal),
       scalesByBatch: graph.nodes.some(({ opType }) => opType.startsWith("DynamicQuantize")),
       rowFlops: await countedFlops(graph, signal),
       linear: endsLinear(graph, output),
@@ -306,6 +308,11 @@ export class OnnxModel implements Model {
   /** Whether it is folded by ONNX Runtime's optimiser before it is differentiated. */
   get simplify(): boolean {
     return this.options.simplify;
+  }
+
+  /** Whether rounding is the identity in its gradient. */
+  get straightThrough(): boolean {
+    return this.options.straightThrough;
   }
 
   /** @throws Tr0nError ERR_DISPOSED */
@@ -382,10 +389,10 @@ export class OnnxModel implements Model {
     const wrt = this.inputs.filter((input) => input.type === "float32").map((input) => input.name);
     if (wrt.length === 0)
       throw new ModelError("ERR_NO_GRADIENT", `${this.name}: it has no float32 input to differentiate`);
-    const { simplify, allowRandom } = this.options;
+    const { simplify, allowRandom, straightThrough } = this.options;
     const { graph: differentiated, kept } = await differentiateSimplified(
       graph,
-      { wrt, outputs: [...seeded], allowRandom, target: targetOf(this.device ?? "cpu") },
+      { wrt, outputs: [...seeded], allowRandom, straightThrough, target: targetOf(this.device ?? "cpu") },
       { name: this.name, simplify },
     );
     const session = await openGraph(differentiated, {

@@ -61,6 +61,8 @@ export interface GraphLink {
   readonly output: string;
   readonly within: readonly ModelWithin[];
   readonly simplify: boolean;
+  /** Rounding is the identity in its gradient. */
+  readonly straightThrough: boolean;
   readonly device: ModelDeviceId;
 }
 
@@ -75,7 +77,7 @@ export interface TorchLink {
 }
 
 export async function graphSegment(
-  { name, graph, inputShape, output, simplify, device }: GraphLink,
+  { name, graph, inputShape, output, simplify, straightThrough, device }: GraphLink,
   gradient: boolean,
   open: PipelineOptions["open"],
   signal: AbortSignal | undefined,
@@ -89,7 +91,7 @@ export async function graphSegment(
   if (!gradient) return { ...segment, forward, recorded: null, backward: null, saved: [] };
   const differentiated = await differentiateSimplified(
     graph,
-    { wrt: [input], outputs: [output], target },
+    { wrt: [input], outputs: [output], straightThrough, target },
     { name, simplify, signal },
   );
   const cut = await inSlices(what, cutSteps(differentiated.graph, [cotangent], [gradientOutput]), signal);

@@ -102,8 +102,11 @@ export class Pipeline {
     const coarse = own !== undefined && roundsCoarsely(graph);
     const simplify = own?.model.simplify ?? true;
     const device = own ? (own.model.device ?? this.models) : this.device;
-    // What runs elsewhere is a session of its own.
-    const before = last?.kind === "graph" && last.device === device ? last : null;
+    const link = last?.kind === "graph" ? last : null;
+    const straightThrough = own?.model.straightThrough ?? link?.straightThrough ?? false;
+    // What runs elsewhere, or is differentiated otherwise, is a session of its own.
+    const joins = link?.device === device && link.straightThrough === straightThrough;
+    const before = joins ? link : null;
     const from = before?.output ?? null;
     let joined = graph;
     let kept = 0;
@@ -120,7 +123,7 @@ export class Pipeline {
       const value = own.index === undefined ? output.name : joined.outputs[kept + own.index]!.name;
       within.push({ model: own.model, output: own.output, value, from, inputs: own.inputs ?? null, coarse });
     }
-    const link: GraphLink = {
+    const made: GraphLink = {
       kind: "graph",
       name: before ? `${before.name} → ${name}` : name,
       graph: joined,
@@ -128,10 +131,11 @@ export class Pipeline {
       output: output.name,
       within,
       simplify: simplify && (before?.simplify ?? true),
+      straightThrough,
       device,
     };
-    if (before) this.links[this.links.length - 1] = link;
-    else this.links.push(link);
+    if (before) this.links[this.links.length - 1] = made;
+    else this.links.push(made);
     this.batch = output.dims?.[0] ?? this.batch;
     this.row = row;
     output.dims = this.dims;
@@ -212,7 +216,10 @@ export class Pipeline {
     if (gradient) {
       const { graph: both } = await differentiateSimplified(
         graph,
-        { wrt: [input], outputs: [energyOutput], seed: "ones", target },
+        {
+          ...{ wrt: [input], outputs: [energyOutput], seed: "ones", target },
+          straightThrough: head.straightThrough,
+        },
         { name, simplify: head.simplify, signal: this.signal },
       );
       differentiated?.();

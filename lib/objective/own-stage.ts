@@ -31,7 +31,7 @@ export async function tryOwnStage(
   const what = "trying the stages";
   const graph = stageGraph(stage, ["batch", ...shape], undefined, name);
   refuseRandomOperator(name, "its model", randomOperator(graph, "staged"));
-  const stop = await modelBarrier(graph, "staged", signal);
+  const stop = await modelBarrier(graph, "staged", false, signal);
   const size = elementCount(shape);
   // Numbers as pixels are, no two alike.
   const rows = Float32Array.from({ length: 2 * size }, (_, i) => Math.sin(1 + i) / 2);

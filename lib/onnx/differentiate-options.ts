@@ -17,6 +17,11 @@ export interface DifferentiateOptions {
   prefix?: string;
   /** Accept operators that draw random numbers on the way to a differentiated output. Default false. */
   allowRandom?: boolean;
+  /**
+   * Take the gradient of rounding for the identity: of Round, of casts to integers and of quantised numbers, where that of what
+   * is cut off by a quantised type's range is 0. Default false: quantising is refused, and other rounding has the gradient 0.
+   */
+  straightThrough?: boolean;
   /** Where the result is to run: its forms are those that run there. Default "cpu", which any runtime runs. */
   target?: Target;
 }

@@ -12,6 +12,7 @@ import {
   Names,
   nodeReads,
   onNode,
+  operatorName,
   removeDead,
   renameValues,
   subgraphs,
@@ -26,10 +27,11 @@ import { gradientPaths, isVacuous } from "./gradient-paths.js";
 import { preparedSteps } from "./prepare.js";
 import { randomNodes } from "./random.js";
 import { bothSteps } from "./rewrite/index.js";
-import { hasRule, rules, type RuleContext } from "./rules/index.js";
+import { hasRule, ruleOf, type RuleContext } from "./rules/index.js";
 import { isConstantAlmostEverywhere, type InputAdjoint } from "./rules/rule.js";
 import { inferSteps, type Shapes } from "./shapes.js";
 import { normalAxis, operators } from "./shapes/operators.js";
+import { carries, quantisedAdvice, quantises } from "./straight-through.js";
 import { finish, type Steps } from "./steps.js";
 import { formedSteps } from "./targets/prepare.js";
 import { whyLeft } from "./targets/spell.js";
@@ -59,8 +61,8 @@ export function differentiateSteps(graph: Graph, options: DifferentiateOptions =
 }
 
 /** Zeros and nothing else are no gradient where the outputs depend on the inputs: something on the way ends it. */
-function refuseVacuous(graph: Graph, { wrt, outputs }: DifferentiateOptions): void {
-  const paths = gradientPaths(graph, { wrt, outputs });
+function refuseVacuous(graph: Graph, { wrt, outputs, straightThrough }: DifferentiateOptions): void {
+  const paths = gradientPaths(graph, { wrt, outputs, straightThrough });
   if (isVacuous(paths))
     throw new ModelError("ERR_NO_GRADIENT", paths.find(({ kind }) => kind === "stopped")!.message);
 }
@@ -118,7 +120,8 @@ function* walk(
   yield;
   const b = new Builder(result, "grad/", yield* inferSteps(result));
   yield;
-  const active = activeValues(nodes, wrt, b.shapes);
+  const manner: Manner = { onFailure, target, straightThrough: options.straightThrough === true };
+  const active = activeValues(nodes, wrt, b.shapes, manner.straightThrough);
   const adjoints = new Adjoints(b);
   for (const name of outputs) {
     const value = moved.get(name) ?? name;
@@ -129,7 +132,7 @@ function* walk(
   for (const node of [...nodes].reverse()) {
     yield;
     try {
-      onNode(node, () => propagate(b, node, active, adjoints, { onFailure, target }));
+      onNode(node, () => propagate(b, node, active, adjoints, manner));
     } catch (error) {
       if (!(error instanceof ModelError)) throw error;
       // It may lie in another node than the one that cannot go on for it.
@@ -209,15 +212,19 @@ function seedInput(b: Builder, name: string, declared: ValueInfo, value: string)
 }
 
 /** Values that depend differentiably on one of `wrt`. */
-function activeValues(nodes: readonly Node[], wrt: readonly string[], shapes: Shapes): Set<string> {
+function activeValues(
+  nodes: readonly Node[],
+  wrt: readonly string[],
+  shapes: Shapes,
+  straightThrough: boolean,
+): Set<string> {
   const active = new Set(wrt);
   for (const node of nodes) {
-    if (isConstantAlmostEverywhere(node)) continue;
+    if (isConstantAlmostEverywhere(node, straightThrough)) continue;
     if (!nodeReads(node).some((name) => active.has(name))) continue;
-    for (const output of node.outputs) {
-      const elemType = shapes.elemType(output);
-      if (output !== "" && (elemType === 0 || isFloat(elemType))) active.add(output);
-    }
+    node.outputs.forEach((output, i) => {
+      if (output !== "" && carries(node, i, shapes, straightThrough)) active.add(output);
+    });
   }
   return active;
 }
@@ -248,6 +255,7 @@ class Adjoints {
 interface Manner {
   readonly onFailure: OnFailure;
   readonly target: Target;
+  readonly straightThrough: boolean;
 }
 
 /** Sends the adjoints of a node's outputs on to its inputs. */
@@ -263,6 +271,14 @@ function propagate(
   const needed = nodeReads(node).filter((name) => active.has(name));
   const fail = (why: string): ModelError =>
     shapeless(b, node) ?? noGradient(b, node, needed[0] ?? node.inputs[0] ?? "", why);
+  if (quantises(node) && !manner.straightThrough)
+    throw noGradient(
+      b,
+      node,
+      needed[0]!,
+      "it computes with numbers that are rounded, so that its gradient is 0",
+      quantisedAdvice,
+    );
   if (!hasRule(node))
     throw noGradient(b, node, needed[0] ?? "", whyLeft(node) ?? "tr0n has no rule for this operator");
   const captured = [...new Set(subgraphs(node).flatMap((body) => [...capturedNames(body)]))];
@@ -293,7 +309,7 @@ function propagate(
       const inner = b.nodesBetween(node.inputs, y);
       const within = new Adjoints(b);
       within.add(y, g);
-      const reached = activeValues(inner, [leaf], b.shapes);
+      const reached = activeValues(inner, [leaf], b.shapes, manner.straightThrough);
       for (const each of inner.reverse()) propagate(b, each, reached, within, manner);
       return within.take(leaf);
     },
@@ -301,13 +317,15 @@ function propagate(
     // Whether random numbers are accepted was decided for the whole graph.
     differentiate: (body, options) =>
       finish(
-        walk(body, { ...options, target: manner.target, allowRandom: true }, (inner, error) =>
-          manner.onFailure([node, ...inner], error),
+        walk(
+          body,
+          { ...options, target: manner.target, straightThrough: manner.straightThrough, allowRandom: true },
+          (inner, error) => manner.onFailure([node, ...inner], error),
         ),
       ),
     fail,
   };
-  const inputs: InputAdjoint[] = rules.get(node.opType)!(context);
+  const inputs: InputAdjoint[] = ruleOf(node)(context);
   [...node.inputs, ...captured].forEach((name, i) => {
     if (!active.has(name)) return;
     const adjoint = inputs[i]?.();
@@ -352,7 +370,7 @@ function shapeless(b: Builder, node: Node): ModelError | null {
     name = unknown(nodeReads(maker));
   }
   if (!culprit) return null;
-  const known = culprit.domain === "" && operators.has(culprit.opType);
+  const known = operators.has(operatorName(culprit));
   const why =
     whyLeft(culprit) ??
     (known
@@ -360,7 +378,7 @@ function shapeless(b: Builder, node: Node): ModelError | null {
       : "tr0n does not know the operator");
   return new NodeError(
     `${describeNode(culprit)} (opset ${b.graph.opsets.get(culprit.domain) ?? "?"}) makes values of unknown shape, which the ` +
-      `gradient of ${describeNode(node)} needs: ${why}. ${advice(culprit)}`,
+      `gradient of ${describeNode(node)} needs: ${why}. ${adviceOn(culprit)}`,
     culprit,
   );
 }
@@ -377,16 +395,16 @@ function unknownRank(b: Builder, value: string): string {
   return `the rank of "${value}" is not known, for the model does not declare the shape of "${name}"`;
 }
 
-function noGradient(b: Builder, node: Node, value: string, why: string): ModelError {
+function noGradient(b: Builder, node: Node, value: string, why: string, advice = adviceOn(node)): ModelError {
   return new ModelError(
     "ERR_NO_GRADIENT",
     `${describeNode(node)} (opset ${b.graph.opsets.get(node.domain) ?? "?"}) passes no gradient on to ` +
-      `"${value}": ${why}. ${advice(node)}`,
+      `"${value}": ${why}. ${advice}`,
   );
 }
 
 /** What a user can do about an operator. */
-function advice({ domain, opType }: Node): string {
+function adviceOn({ domain, opType }: Node): string {
   const elsewhere = "or keep this part out of the gradient's path with wrt and outputs";
   if (domain === "") return `Export the model with other operators or with fixed sizes, ${elsewhere}`;
   if (domain === "com.microsoft.nchwc" || domain === "com.microsoft.nhwc")

@@ -4,12 +4,13 @@
  */
 import type { GraphProto } from "onnx-buf";
 import { bodyGraph } from "./body.js";
-import { describeNode, nodeReads, subgraphs, type Graph, type Node } from "./graph.js";
+import { describeNode, nodeReads, operatorName, subgraphs, type Graph, type Node } from "./graph.js";
 import { preparedSteps } from "./prepare.js";
 import { hasRule } from "./rules/index.js";
 import { isConstantAlmostEverywhere, sizeOnlyOperators, withoutSlope } from "./rules/rule.js";
 import { inferShapes, inferSteps, type Shapes } from "./shapes.js";
 import { finish, type Steps } from "./steps.js";
+import { carries, quantisedAdvice, quantises } from "./straight-through.js";
 import { isFloat, typeName } from "./tensors.js";
 
 export interface GradientPath {
@@ -36,23 +37,24 @@ export interface GradientStop {
   readonly unknown: boolean;
 }
 
+interface PathOptions {
+  readonly wrt?: readonly string[] | undefined;
+  readonly outputs?: readonly string[] | undefined;
+  /** As in {@link DifferentiateOptions}. */
+  readonly straightThrough?: boolean | undefined;
+}
+
 /**
  * Every pair of an input and an output.
  *
  * @param options default: all inputs and all outputs, those of whole numbers included
  */
-export function gradientPaths(
-  graph: Graph,
-  options: { wrt?: readonly string[] | undefined; outputs?: readonly string[] | undefined } = {},
-): GradientPath[] {
+export function gradientPaths(graph: Graph, options: PathOptions = {}): GradientPath[] {
   return finish(pathSteps(graph, options));
 }
 
 /** As {@link gradientPaths}. */
-export function* pathSteps(
-  graph: Graph,
-  options: { wrt?: readonly string[] | undefined; outputs?: readonly string[] | undefined } = {},
-): Steps<GradientPath[]> {
+export function* pathSteps(graph: Graph, options: PathOptions = {}): Steps<GradientPath[]> {
   const prepared = yield* preparedSteps(graph, "cpu");
   const shapes = yield* inferSteps(prepared);
   const names = (values: readonly { name: string }[]): string[] => [
@@ -62,7 +64,10 @@ export function* pathSteps(
   const paths: GradientPath[] = [];
   for (const input of options.wrt ?? names(prepared.inputs)) {
     yield;
-    const flow = new Flow(prepared, shapes, input);
+    const flow = new Flow(
+      { graph: prepared, shapes, straightThrough: options.straightThrough === true },
+      input,
+    );
     for (const output of outputs) {
       yield;
       paths.push(flow.to(output));
@@ -76,6 +81,12 @@ export function isVacuous(paths: readonly GradientPath[]): boolean {
   return paths.some(({ kind }) => kind === "stopped") && paths.every(({ kind }) => kind !== "gradient");
 }
 
+interface Explored {
+  readonly graph: Graph;
+  readonly shapes: Shapes;
+  readonly straightThrough: boolean;
+}
+
 /** What one input reaches. */
 class Flow {
   /** Values that change with it. */
@@ -84,13 +95,12 @@ class Flow {
   private readonly smooth: Set<string>;
 
   constructor(
-    private readonly graph: Graph,
-    private readonly shapes: Shapes,
+    private readonly of: Explored,
     private readonly input: string,
   ) {
     this.dependent = new Set([input]);
-    this.smooth = new Set(isReal(shapes, input) ? [input] : []);
-    spread(graph, shapes, this.dependent, this.smooth);
+    this.smooth = new Set(isReal(of.shapes, input) ? [input] : []);
+    spread(of, this.dependent, this.smooth);
   }
 
   to(output: string): GradientPath {
@@ -119,7 +129,11 @@ class Flow {
 
   /** The nodes without a rule that an adjoint of `output` meets. */
   private unruled(output: string): Node[] {
-    return this.behind(output, this.smooth, (node) => (hasRule(node) ? "pass" : "both"));
+    return this.behind(output, this.smooth, (node) => (this.passes(node) ? "pass" : "both"));
+  }
+
+  private passes(node: Node): boolean {
+    return hasRule(node) && (this.of.straightThrough || !quantises(node));
   }
 
   /** Walks back from `output` over values in `among`. */
@@ -130,7 +144,7 @@ class Flow {
   ): Node[] {
     const wanted = new Set([output]);
     const found: Node[] = [];
-    for (const node of [...this.graph.nodes].reverse()) {
+    for (const node of [...this.of.graph.nodes].reverse()) {
       if (!node.outputs.some((name) => name !== "" && wanted.has(name) && among.has(name))) continue;
       const reads = nodeReads(node).filter((name) => among.has(name));
       if (reads.length === 0) continue;
@@ -142,7 +156,7 @@ class Flow {
   }
 
   private reasons(output: string, stops: readonly Node[]): string {
-    const { shapes, graph } = this;
+    const { shapes, graph } = this.of;
     const whole = (name: string): string =>
       `${JSON.stringify(name)} holds no real numbers (${typeName(shapes.elemType(name))})`;
     if (!isReal(shapes, this.input)) return whole(this.input);
@@ -152,16 +166,25 @@ class Flow {
       return `${describeNode(node)}${opset === undefined ? "" : ` (opset ${opset})`} ${this.why(node)}`;
     });
     const more = stops.length - shown.length;
-    return shown.join("; ") + (more > 0 ? `; and ${more} more` : "");
+    const advice = this.isLifted(output) ? `. ${quantisedAdvice}` : "";
+    return shown.join("; ") + (more > 0 ? `; and ${more} more` : "") + advice;
+  }
+
+  /** Whether there is a gradient with the option `straightThrough`, and none without. */
+  private isLifted(output: string): boolean {
+    if (this.of.straightThrough) return false;
+    return new Flow({ ...this.of, straightThrough: true }, this.input).to(output).kind === "gradient";
   }
 
   private why(node: Node): string {
-    if (isConstantAlmostEverywhere(node)) return "is constant almost everywhere";
+    const { shapes, straightThrough } = this.of;
+    if (quantises(node) && hasRule(node)) return "computes with numbers that are rounded";
+    if (isConstantAlmostEverywhere(node, straightThrough)) return "is constant almost everywhere";
     if (node.opType === "If") return "has no branch that passes one on";
     if (!hasRule(node)) return "is an operator that tr0n has no rule for";
     const made = node.outputs.filter((name) => name !== "");
-    if (made.every((name) => !isReal(this.shapes, name)))
-      return `makes ${typeName(this.shapes.elemType(made[0]!))} of it`;
+    if (made.every((name) => !isReal(shapes, name)))
+      return `makes ${typeName(shapes.elemType(made[0]!))} of it`;
     return "takes it for a condition, an index or a size";
   }
 }
@@ -173,27 +196,28 @@ function isReal(shapes: Shapes, name: string): boolean {
 }
 
 /** Adds what the nodes make of values in the two sets. */
-function spread(graph: Graph, shapes: Shapes, dependent: Set<string>, smooth: Set<string>): void {
+function spread(of: Explored, dependent: Set<string>, smooth: Set<string>): void {
+  const { graph, shapes, straightThrough } = of;
   for (const node of graph.nodes) {
     if (node.domain === "" && sizeOnlyOperators.has(node.opType)) continue;
     if (!nodeReads(node).some((name) => dependent.has(name))) continue;
     const bodies = subgraphs(node);
     if (node.domain === "" && node.opType === "If") {
       const chosen = node.inputs.some((name) => dependent.has(name));
-      for (const body of bodies) spreadBranch(body, node, { graph, shapes, dependent, smooth, chosen });
+      for (const body of bodies) spreadBranch(body, node, { ...of, dependent, smooth, chosen });
       continue;
     }
-    const flat = withoutSlope.get(node.domain === "" ? node.opType : "") ?? [];
+    const flat = withoutSlope.get(operatorName(node)) ?? [];
     const slopes = node.inputs.filter((name, i) => name !== "" && !flat.includes(i));
     const passes =
-      !isConstantAlmostEverywhere(node) &&
+      !isConstantAlmostEverywhere(node, straightThrough) &&
       (slopes.some((name) => smooth.has(name)) ||
         (bodies.length > 0 && nodeReads(node).some((name) => smooth.has(name))));
-    for (const output of node.outputs) {
-      if (output === "") continue;
+    node.outputs.forEach((output, i) => {
+      if (output === "") return;
       dependent.add(output);
-      if (passes && isReal(shapes, output)) smooth.add(output);
-    }
+      if (passes && carries(node, i, shapes, straightThrough)) smooth.add(output);
+    });
   }
 }
 
@@ -201,12 +225,12 @@ function spread(graph: Graph, shapes: Shapes, dependent: Set<string>, smooth: Se
 function spreadBranch(
   body: GraphProto,
   node: Node,
-  around: { graph: Graph; shapes: Shapes; dependent: Set<string>; smooth: Set<string>; chosen: boolean },
+  around: Explored & { dependent: Set<string>; smooth: Set<string>; chosen: boolean },
 ): void {
-  const { graph, shapes, dependent, smooth, chosen } = around;
+  const { graph, shapes, straightThrough, dependent, smooth, chosen } = around;
   const branch = bodyGraph(body, { graph, valueInfo: (name) => shapes.valueInfo(name) });
   const inner = { dependent: new Set(dependent), smooth: new Set(smooth) };
-  spread(branch, inferShapes(branch), inner.dependent, inner.smooth);
+  spread({ graph: branch, shapes: inferShapes(branch), straightThrough }, inner.dependent, inner.smooth);
   branch.outputs.forEach(({ name }, i) => {
     const output = node.outputs[i];
     if (!output) return;

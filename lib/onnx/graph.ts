@@ -103,9 +103,14 @@ export function identity(from: string, to: string): Node {
   };
 }
 
+/** What tables call a node's operator: by its name, behind its domain where that is not the standard one. */
+export function operatorName({ domain, opType }: { domain: string; opType: string }): string {
+  return domain === "" ? opType : `${domain}.${opType}`;
+}
+
 /** How messages name a node: `Conv node "conv1"`, or by its first output where it has no name. */
 export function describeNode(node: Node): string {
-  const type = node.domain === "" ? node.opType : `${node.domain}.${node.opType}`;
+  const type = operatorName(node);
   return node.name !== ""
     ? `${type} node "${node.name}"`
     : `${type} node that makes "${node.outputs.find((output) => output !== "") ?? ""}"`;

@@ -92,6 +92,8 @@ export interface DifferentiateBytesOptions {
   prefix?: string;
   /** Accept a model that draws random numbers of its own on the way to a differentiated output. Default false. */
   allowRandom?: boolean;
+  /** Take the gradient of rounding and of quantised numbers for that of the identity. Default false. */
+  straightThrough?: boolean;
 }
 
 /**
@@ -100,6 +102,7 @@ export interface DifferentiateBytesOptions {
  * @param options.wrt inputs to differentiate with respect to; default all float inputs
  * @param options.outputs outputs to differentiate; default all float outputs
  * @param options.prefix in place of "grad_", as the gradient of a gradient needs
+ * @param options.straightThrough take the gradient of rounding and of quantised numbers for that of the identity
  * @param options.allowRandom accept a model that draws random numbers of its own on the way to a differentiated output
  */
 export function differentiate(onnx: Uint8Array, options: DifferentiateBytesOptions = {}): Uint8Array {
@@ -108,11 +111,11 @@ export function differentiate(onnx: Uint8Array, options: DifferentiateBytesOptio
 
 /** @throws ArgumentError */
 export function checkedDifferentiation(options: DifferentiateBytesOptions): DifferentiateBytesOptions {
-  const { wrt, outputs, prefix, allowRandom } = options;
+  const { wrt, outputs, prefix, allowRandom, straightThrough } = options;
   for (const [name, value] of Object.entries({ wrt, outputs }))
     if (value !== undefined && !(Array.isArray(value) && value.every((entry) => typeof entry === "string")))
       throw invalid(name, "an array of names", value);
   if (prefix !== undefined && (typeof prefix !== "string" || prefix === ""))
     throw invalid("prefix", "a text", prefix);
-  return { wrt, outputs, prefix, allowRandom };
+  return { wrt, outputs, prefix, allowRandom, straightThrough };
 }

@@ -55,7 +55,7 @@ const prefix = "adjoint of ";
 export function inspectGraph(
   graph: Graph,
   analysed: Graph = graph,
-  options: Pick<DifferentiateOptions, "wrt" | "outputs"> = {},
+  options: Pick<DifferentiateOptions, "wrt" | "outputs" | "straightThrough"> = {},
 ): GraphSummary {
   const counts = new Map<string, number>();
   let parameters = 0;
@@ -94,7 +94,7 @@ function nameOf(node: Node): string {
 
 function obstacles(
   graph: Graph,
-  options: Pick<DifferentiateOptions, "wrt" | "outputs">,
+  options: Pick<DifferentiateOptions, "wrt" | "outputs" | "straightThrough">,
 ): GraphSummary["withoutGradient"] {
   const byType = new Map<string, GraphSummary["withoutGradient"][number]>();
   for (const { opType, domain, node, message } of gradientObstacles(graph, { ...options, prefix })) {
@@ -107,7 +107,10 @@ function obstacles(
   return [...byType.values()];
 }
 
-function costs(graph: Graph, options: Pick<DifferentiateOptions, "wrt" | "outputs">): GraphSummary["cost"] {
+function costs(
+  graph: Graph,
+  options: Pick<DifferentiateOptions, "wrt" | "outputs" | "straightThrough">,
+): GraphSummary["cost"] {
   const row = fixBatch(graph, 1);
   const forward = graphCost(row.graph);
   let withGradient: GraphCost | null = null;

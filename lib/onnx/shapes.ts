@@ -6,13 +6,13 @@
  * that two tensors of the same run-time shape are known to be equal although nobody knows the size.
  */
 import { bodyGraph } from "./body.js";
-import { onNode, type Dim, type Graph, type Node, type ValueInfo } from "./graph.js";
+import { onNode, operatorName, type Dim, type Graph, type Node, type ValueInfo } from "./graph.js";
 import { fromFile, isStatic, toFile } from "./shapes/dims.js";
 import type { InferContext, TensorType } from "./shapes/context.js";
 import { operators } from "./shapes/operators.js";
 import { allNumbers, asBound, asSizes, maxEntries, stored, type SmallValue } from "./shapes/values.js";
 import { finish, type Steps } from "./steps.js";
-import { DataType, readNumbers, tensorDims, tensorSize } from "./tensors.js";
+import { DataType, isFloat, readNumbers, tensorDims, tensorSize } from "./tensors.js";
 
 export type { TensorType };
 
@@ -93,10 +93,11 @@ export class Shapes {
     return { name, elemType, dims: dims?.map(toFile) ?? null };
   }
 
-  /** States that `name` has the type of `like`, which may say more than was inferred. */
+  /** States that an adjoint has the shape of `like`, which may say more than was inferred. */
   adopt(name: string, like: string): void {
-    const type = this.type(like);
-    if (type.dims) this.types.set(name, type);
+    const { elemType, dims } = this.type(like);
+    const own = this.elemType(name);
+    if (dims) this.types.set(name, { elemType: own || (isFloat(elemType) ? elemType : 0), dims });
   }
 
   private derive(formula: string): string {
@@ -107,7 +108,7 @@ export class Shapes {
 
   /** Infers the outputs of one node from what is known of its inputs. */
   addNode(node: Node): void {
-    const rule = node.domain === "" ? operators.get(node.opType) : undefined;
+    const rule = operators.get(operatorName(node));
     if (rule) onNode(node, () => rule(this.context(node)));
     for (const output of node.outputs) {
       if (output === "") continue;

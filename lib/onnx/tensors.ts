@@ -42,7 +42,7 @@ export function typeName(elemType: number): string {
 
 /** The least and the greatest value of each integer type. */
 const ranges = new Map<number, readonly [bigint, bigint]>(
-  [8, 16, 32, 64].flatMap((bits) => {
+  [2, 4, 8, 16, 32, 64].flatMap((bits) => {
     const half = 1n << BigInt(bits - 1);
     return [
       [DataType[`INT${bits}` as "INT8"], [-half, half - 1n]],
@@ -50,6 +50,12 @@ const ranges = new Map<number, readonly [bigint, bigint]>(
     ] as [number, [bigint, bigint]][];
   }),
 ).set(DataType.BOOL, [0n, 1n]);
+
+/** The least and the greatest value of an integer type that float32 tells from its neighbours; null for any other. */
+export function integerRange(elemType: number): readonly [number, number] | null {
+  const range = elemType === DataType.BOOL ? undefined : ranges.get(elemType);
+  return range ? [Number(range[0]), Number(range[1])] : null;
+}
 
 export function isInteger(elemType: number): boolean {
   return elemType !== DataType.BOOL && ranges.has(elemType);
@@ -111,6 +117,12 @@ function encodeNumbers(elemType: number, data: ArrayLike<number | bigint>): Uint
     case DataType.BOOL:
     case DataType.UINT8:
       return bytesOf(Uint8Array.from(data, small));
+    case DataType.INT8:
+      return bytesOf(Int8Array.from(data, small));
+    case DataType.INT16:
+      return bytesOf(Int16Array.from(data, small));
+    case DataType.UINT16:
+      return bytesOf(Uint16Array.from(data, small));
     case DataType.FLOAT16:
       return bytesOf(Uint16Array.from(Array.from(data, Number), toFloat16));
     default:

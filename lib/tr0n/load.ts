@@ -12,7 +12,7 @@ import { createObjective } from "../objective/composition-options.js";
 import type { NativeDevice } from "../native/types/devices.js";
 import { openDevice } from "../native/devices.js";
 import { native } from "../native/binding.js";
-import { TrustedLoader, loadedModel } from "../model/model.js";
+import { ModelsLoader, loadedModel } from "../model/model.js";
 import { checkCompute, loadModels, type LoadModels } from "./options.js";
 import { State } from "./state.js";
 
@@ -20,7 +20,7 @@ import { State } from "./state.js";
 export async function loadState(path: string, models: LoadModels): Promise<State> {
   checkPath("path", path);
   const o = check(loadModels, models, { name: "models", prefix: "models." });
-  const loader = new TrustedLoader(o.allowCode);
+  const loader = new ModelsLoader(o);
   const { compute, placed } = await checkCompute("models.", o);
   let bytes: Uint8Array;
   try {
@@ -58,8 +58,10 @@ export async function loadState(path: string, models: LoadModels): Promise<State
         );
     }
     const mappings = await openMappings(o.mapping, open);
-    if (o.allowCode && !loader.applied)
-      throw new ArgumentError("models.allowCode: none of the models is given as a path to TorchScript");
+    for (const option of loader.unused)
+      throw new ArgumentError(
+        `models.${option}: none of the models is given as a path to ${option === "allowCode" ? "TorchScript" : "ONNX"}`,
+      );
     objective = await createObjective(
       {
         generator,

@@ -97,6 +97,11 @@ export const loadModels = object({
     more: "See {@link ModelOptions.allowCode}.",
     default: false,
   }),
+  straightThrough: option(
+    boolean(),
+    "take rounding for the identity in the gradient of ONNX models that are given as paths",
+    { more: "See {@link ModelOptions.straightThrough}.", default: false },
+  ),
   maxBatch,
   onOpening,
   device,

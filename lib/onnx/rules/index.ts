@@ -15,9 +15,10 @@ import "./movement.js";
 import "./normalize.js";
 import "./patches.js";
 import "./pool.js";
+import "./quantize.js";
 import "./reduce.js";
 import "./resize.js";
 import "./scatter.js";
 import "./unary.js";
 
-export { constantOperators, hasRule, rules, type Rule, type RuleContext } from "./rule.js";
+export { constantOperators, hasRule, ruleOf, rules, type Rule, type RuleContext } from "./rule.js";

@@ -14,7 +14,8 @@ import type { ModelError } from "../../base/errors.js";
 import { float } from "../attributes.js";
 import type { Builder } from "../builder.js";
 import type { DifferentiateOptions } from "../differentiate-options.js";
-import type { Graph, Node } from "../graph.js";
+import { operatorName, type Graph, type Node } from "../graph.js";
+import { roundsThrough } from "../straight-through.js";
 import type { Target } from "../targets/target.js";
 
 /** What rules and spellings know of a node. */
@@ -69,7 +70,7 @@ export function spellingOfRule(opType: string): Spelling | undefined {
   return rule && spellings.get(rule);
 }
 
-/** Rules by operator type. */
+/** Rules by {@link operatorName}. */
 export const rules = new Map<string, Rule>();
 
 /** Operators whose outputs do not depend on their inputs differentiably, or are constant almost everywhere. */
@@ -96,17 +97,34 @@ export const sizeOnlyOperators = new Set([
   "RandomUniformLike",
 ]);
 
-/** Inputs that may hold real numbers and that rules give no adjoint, by operator. */
+/** Inputs that rules give no adjoint though they may hold real numbers, or whole ones made of them, by operator. */
 export const withoutSlope: ReadonlyMap<string, readonly number[]> = new Map([
   ["CastLike", [1]],
+  ["CumSum", [1]],
+  ["DequantizeLinear", [1, 2]],
   ["Dropout", [1]],
+  ["Expand", [1]],
+  ["Gather", [1]],
+  ["GatherElements", [1]],
+  ["GatherND", [1]],
   ["OneHot", [0, 1]],
+  ["Pad", [1, 3]],
+  ["QuantizeLinear", [1, 2]],
   ["Range", [1]],
-  ["Resize", [1, 2]],
+  ["Reshape", [1]],
+  ["Resize", [1, 2, 3]],
+  ["ScatterElements", [1]],
+  ["ScatterND", [1]],
+  ["Slice", [1, 2, 3, 4]],
+  ["Tile", [1]],
+  ["TopK", [1]],
+  ["Trilu", [1]],
+  ["Where", [0]],
 ]);
 
 /** Whether a node's outputs do not depend on its inputs differentiably. */
-export function isConstantAlmostEverywhere(node: Node): boolean {
+export function isConstantAlmostEverywhere(node: Node, straightThrough: boolean): boolean {
+  if (straightThrough && roundsThrough(node)) return false;
   if (node.domain !== "") return node.domain === "ai.onnx.ml" && constantMlOperators.has(node.opType);
   return (
     constantOperators.has(node.opType) ||
@@ -116,7 +134,12 @@ export function isConstantAlmostEverywhere(node: Node): boolean {
 
 /** Whether an adjoint can pass a node, as far as its operator tells. */
 export function hasRule(node: Node): boolean {
-  return node.domain === "" && rules.has(node.opType);
+  return rules.has(operatorName(node));
+}
+
+/** @throws where {@link hasRule} says that there is none */
+export function ruleOf(node: Node): Rule {
+  return rules.get(operatorName(node))!;
 }
 
 export function define(opTypes: string, rule: Rule): void {

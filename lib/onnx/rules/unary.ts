@@ -1,6 +1,7 @@
 /** Elementwise operators of one tensor. At kinks they decide as PyTorch does. */
 import { float, int, string } from "../attributes.js";
 import type { Builder } from "../builder.js";
+import { DataType, isFloat } from "../tensors.js";
 import { blocked, hasWholeBlocks, isBlocked } from "./blocked.js";
 import { define, broadcasting, steep, type RuleContext } from "./rule.js";
 
@@ -41,7 +42,16 @@ function maskedByPositive({ b, y, g, target }: RuleContext): string {
 
 define("Identity", ({ g }) => [() => g]);
 define("Neg", ({ b, g }) => [() => b.op("Neg", [g])]);
-define("Cast", ({ b, g, x }) => [() => b.castLike(g, x[0]!)]);
+// Adjoints of integers are float32.
+define("Cast", ({ b, g, x }) => [
+  () => {
+    const from = b.shapes.elemType(x[0]!);
+    if (from === 0 || isFloat(from)) return b.castLike(g, x[0]!);
+    return b.shapes.elemType(g) === DataType.FLOAT ? g : b.op("Cast", [g], { to: DataType.FLOAT });
+  },
+]);
+// Reached with `straightThrough` alone.
+define("Round", ({ g }) => [() => g]);
 define("CastLike", ({ b, g, x }) => [() => b.castLike(g, x[0]!), null]);
 
 // Rectifiers. relu'(0) = 0, and y > 0 exactly where x > 0, so the input need not be kept.

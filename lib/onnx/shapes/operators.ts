@@ -6,6 +6,7 @@ import "./fourier.js";
 import "./loss.js";
 import "./matmul.js";
 import "./movement.js";
+import "./quantize.js";
 import "./reduce.js";
 import "./windows.js";
 
