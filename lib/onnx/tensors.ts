@@ -114,6 +114,14 @@ function encodeNumbers(elemType: number, data: ArrayLike<number | bigint>): Uint
       return bytesOf(BigInt64Array.from(Array.from(data), toInt64));
     case DataType.INT32:
       return bytesOf(Int32Array.from(data, small));
+    case DataType.INT16:
+      return bytesOf(Int16Array.from(data, small));
+    case DataType.INT8:
+      return bytesOf(Int8Array.from(data, small));
+    case DataType.UINT32:
+      return bytesOf(Uint32Array.from(data, small));
+    case DataType.UINT16:
+      return bytesOf(Uint16Array.from(data, small));
     case DataType.BOOL:
     case DataType.UINT8:
       return bytesOf(Uint8Array.from(data, small));
