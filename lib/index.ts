@@ -26,6 +26,7 @@ export {
   latent,
   type GroupLatent,
   type Latent,
+  type LabelLatent,
   type MappedLatent,
   type NormalLatent,
   type ProductLatent,

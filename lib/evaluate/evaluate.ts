@@ -8,6 +8,7 @@
  */
 import { check } from "../options/check.js";
 import { drawClasses, drawExact } from "./exact.js";
+import { insideLatents } from "../latent/outside.js";
 import { FeatureSpace } from "./feature-space.js";
 import type { Samples } from "../tr0n/samples.js";
 import type { Tr0n } from "../tr0n/tr0n.js";
@@ -112,10 +113,11 @@ async function evaluateRecipe(
     cost.gradients += drawn.evaluations.gradients;
     cost.ess.push(...drawn.ess);
     cost.acceptance.push(...drawn.acceptance);
-    const mapped = await space.map(drawn.latents.data, samples, options.signal);
+    const latents = insideLatents("latents", tr0n.objective.latent, drawn.latents.data);
+    const mapped = await space.map(latents, samples, options.signal);
     const { likeliest } = await drawClasses(mapped, samples, 0, 0, options.signal);
     const hits = likeliest.reduce((sum, guess) => sum + (guess === c ? 1 : 0), 0);
-    sets.push({ features: mapped.features, latents: drawn.latents.data, hits });
+    sets.push({ features: mapped.features, latents, hits });
   }
   options.onProgress?.({ phase: recipe.name, done: classes.length, total: classes.length });
   const total = classes.length * samples;

@@ -7,6 +7,7 @@ import type { Surroundings } from "./kinds/kind.js";
 import type { ProductLatent } from "./kinds/product.js";
 
 export { latent, type GroupLatent, type GroupLatentSpec, type Latent, type LatentSpec, type SimpleLatent };
+export type { LabelLatent } from "./kinds/label.js";
 export type { MappedLatent } from "./kinds/mapped.js";
 export type { NormalLatent } from "./kinds/normal.js";
 export type { ProductLatent } from "./kinds/product.js";
@@ -57,8 +58,13 @@ export function latentStd(prior: SimpleLatent): number {
 }
 
 /** What moves a group by default in samplers that need no density. */
-export function groupRule(prior: GroupLatent): "sgld" | "adam" {
+export function groupRule(prior: GroupLatent): "sgld" | "adam" | "kept" {
   return groups.of(prior).rule ?? "sgld";
+}
+
+/** How many classes a group's one number stands for; undefined where it is no label. */
+export function groupClasses(prior: GroupLatent): number | undefined {
+  return groups.of(prior).classes?.(prior);
 }
 
 /** Whether one draw goes into every layer of an input [batch, layers, dim]. */

@@ -102,7 +102,7 @@ async function assembleBatchFirst(
   const generatorFacts = await generator.facts(generatorOutput, signal);
   refuseRandom("generator", generator.name, generatorFacts);
   const [only] = taken;
-  const plain = taken.length === 1 && !only!.broadcast;
+  const plain = taken.length === 1 && !only!.broadcast && !only!.label;
   const latentShape = plain ? only!.row : [latent.dim];
   const step = openingStage(options.onOpening, "models", 2);
   const source = await LatentSource.create(latent, openMapping, signal);

@@ -3,12 +3,15 @@ import { shapeText } from "../base/check.js";
 import { ArgumentError, ModelError } from "../base/errors.js";
 import {
   fillsLayers,
+  groupClasses,
   isProduct,
   latent as latents,
   type GroupLatent,
   type Latent,
 } from "../latent/latent.js";
 import type { LatentInput } from "../latent/inputs.js";
+import type { LabelInput } from "../latent/labels.js";
+import { DataType } from "../onnx/index.js";
 import type { LoadedModel } from "../model/model.js";
 import { sizesToPass } from "../model/missing-sizes.js";
 import { elementCount } from "../base/tensor.js";
@@ -21,6 +24,11 @@ export function generatorInputs(
 ): [Latent, readonly LatentInput[], number] {
   if (!isProduct(given)) {
     const input = onlyInput("generator", generator);
+    if (given && groupClasses(given) !== undefined)
+      throw new ArgumentError(
+        `latent: expected a latent with numbers that can be moved, got only a label; give the other inputs of ${generator.name} ` +
+          "theirs in a latent.product()",
+      );
     const [latent, row, broadcast] = latentOfInput(generator, input, given, "latent");
     return [latent, [{ name: input.name, begin: 0, size: latent.dim, row, broadcast }], input.shape[0] ?? 0];
   }
@@ -42,11 +50,9 @@ export function generatorInputs(
   let begin = 0;
   let batch = 0;
   const inputs = Object.entries(given.groups).map(([name, group]) => {
-    const input = checkInput(
-      "generator",
-      generator,
-      generator.inputs.find((value) => value.name === name)!,
-    );
+    const found = generator.inputs.find((value) => value.name === name)!;
+    const classes = groupClasses(group);
+    const input = classes === undefined ? checkInput("generator", generator, found) : found;
     const declared = input.shape[0] ?? 0;
     if (batch > 0 && declared > 0 && batch !== declared)
       throw new ArgumentError(
@@ -54,13 +60,44 @@ export function generatorInputs(
         { code: "ERR_SHAPE_MISMATCH" },
       );
     batch = Math.max(batch, declared);
-    const [, row, broadcast] = latentOfInput(generator, input, group, `latent.${name}`);
     const at = begin;
     begin += group.dim;
+    if (classes !== undefined) {
+      const taken = labelOfInput(generator.name, input, classes, `latent.${name}`);
+      return { name, begin: at, size: 1, ...taken, broadcast: false };
+    }
+    const [, row, broadcast] = latentOfInput(generator, input, group, `latent.${name}`);
     return { name, begin: at, size: group.dim, row, broadcast };
   });
   return [given, inputs, batch];
 }
+
+/** How an input takes a class: whole numbers [N] or [N, 1], or a number for each class. */
+function labelOfInput(
+  name: string,
+  { shape, type }: ModelInput,
+  classes: number,
+  option: string,
+): { readonly row: readonly number[]; readonly label: LabelInput } {
+  const row = shape.slice(1).map((size) => size ?? classes);
+  const size = elementCount(row);
+  const elemType = labelTypes.get(type);
+  if (shape.length === 0 || elemType === undefined || (size !== 1 && size !== classes))
+    throw new ArgumentError(
+      `${option}: expected an input of the generator ${name} that takes a class of ${classes}: [N], [N, 1] or [N, ${classes}] of ` +
+        `float32, int64 or int32, got ${type} ${shapeText(shape)}; ` +
+        (size > 1 ? `latent.label(${size}) is for as many classes` : "fix it by loadModel's option inputs"),
+      { code: "ERR_SHAPE_MISMATCH" },
+    );
+  return { row, label: { classes, elemType, oneHot: size === classes } };
+}
+
+const labelTypes: ReadonlyMap<string, number> = new Map([
+  ["float32", DataType.FLOAT],
+  ["int64", DataType.INT64],
+  ["int32", DataType.INT32],
+  ["uint8", DataType.UINT8],
+]);
 
 /**
  * The latent of one input, the shape of a row of that, and whether w of a mapping network goes into every layer of it.

@@ -1,6 +1,6 @@
 /** Rows that models are tried with while it is found out what fits what. */
 import type { Change } from "../model/batch-axis.js";
-import { latent as latents, sizeFor, type Latent } from "../latent/latent.js";
+import { groupClasses, latent as latents, latentGroups, sizeFor, type Latent } from "../latent/latent.js";
 import { LatentSource } from "../latent/source.js";
 import { elementCount, knownElementCount, type Tensor } from "../base/tensor.js";
 
@@ -15,6 +15,8 @@ export function latentRows(latent: Latent | undefined, seed: number, signal: Abo
     rows: number,
     changed: boolean,
   ): Promise<Tensor | null> => {
+    const classes = latent && classesFor(latent, input);
+    if (classes !== undefined) return labelRows(row, classes, rows, changed);
     const known = knownElementCount(row);
     const given = sizeFor(latent, input);
     const open = row.filter((size) => size === null).length;
@@ -31,6 +33,29 @@ export function latentRows(latent: Latent | undefined, seed: number, signal: Abo
     if (changed) drawn.copyWithin((rows - 1) * d, rows * d);
     return { data: drawn.subarray(0, rows * d), shape: [rows, ...shape] };
   };
+}
+
+function classesFor(latent: Latent, input: string): number | undefined {
+  const group = latentGroups(latent).find(({ name }) => name === input)?.latent;
+  return group && groupClasses(group);
+}
+
+/** Rows of classes, one after the other; the last one is the first again unless it is to be another. */
+function labelRows(
+  row: readonly (number | null)[],
+  classes: number,
+  rows: number,
+  changed: boolean,
+): Tensor | null {
+  const shape = row.map((length) => length ?? classes);
+  const size = elementCount(shape);
+  if (size !== 1 && size !== classes) return null;
+  const data = new Float32Array(rows * size);
+  for (let i = 0; i < rows; i++) {
+    const number = (changed && i === rows - 1 ? rows : i) % classes;
+    data[size === 1 ? i : i * size + number] = size === 1 ? number : 1;
+  }
+  return { data, shape: [rows, ...shape] };
 }
 
 /**

@@ -47,7 +47,7 @@ export async function* sampleSteps(
       if (next) {
         if (next.step >= steps) continue; // the last step comes from the result
         const latents = next.latents && state.latentTensor(next.latents);
-        const images = latents && (await state.imagesOf(latents.data, stop.signal));
+        const images = latents && (await state.imagesOf(next.latents!, stop.signal));
         yield {
           step: next.step,
           steps,

@@ -12,6 +12,7 @@ import type { Model } from "../model/interface.js";
 import type { Compute } from "../native/devices.js";
 import { Lifetime, runJob } from "../native/job.js";
 import type { NativeDevice } from "../native/types/devices.js";
+import { outsideLatents } from "../latent/outside.js";
 import type { Objective } from "../objective/objective.js";
 import type { TranslatorSettings } from "../training/options.js";
 import type { TrainReport } from "../training/report.js";
@@ -122,7 +123,9 @@ export class State {
     return readCondition(name, condition, this, signal);
   }
 
-  latentTensor(data: Float32Array): Tensor {
+  /** Latents of samplers as callers get them. */
+  latentTensor(latents: Float32Array): Tensor {
+    const data = outsideLatents(this.objective.latent, latents);
     return { data, shape: [data.length / this.objective.latentSize, ...this.objective.latentShape] };
   }
 

@@ -16,6 +16,7 @@ import { check } from "../options/check.js";
 import { runJob } from "../native/job.js";
 import { requireFinite } from "../native/rows.js";
 import { latentTensors } from "../latent/inputs.js";
+import { insideLatents } from "../latent/outside.js";
 import { checkMemory } from "../native/memory.js";
 import type { DeviceId, ModelDeviceId } from "../native/types/devices.js";
 import { checkNoiseSize } from "../translator/noise.js";
@@ -281,7 +282,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
   splitLatents(latents: Tensor): Record<string, Tensor> {
     const n = this.state.latentRows(latents);
     checkTensor("latents", latents, { finite: true });
-    return latentTensors(latents.data, n, this.objective.inputs);
+    const data = insideLatents("latents", this.objective.latent, latents.data);
+    return latentTensors(data, n, this.objective.inputs);
   }
 
   /** Images [n, C, H, W] of latents [n, …latentShape] or [n, d], in the generator's range. */
@@ -293,7 +295,7 @@ export class Tr0n implements Disposable, AsyncDisposable {
     const { data } = copyTensor(latents);
     return this.state.job("generate", o.signal, async (signal) => {
       await requireFinite("latents", data, signal);
-      return this.state.imagesOf(data, signal);
+      return this.state.imagesOf(insideLatents("latents", this.objective.latent, data), signal);
     });
   }
 
@@ -313,7 +315,8 @@ export class Tr0n implements Disposable, AsyncDisposable {
     return this.state.job("encode", o.signal, async (signal) => {
       await requireFinite("latents", data, signal);
       const map = await this.objective.conditions(signal);
-      const [output] = await runJob("encode", signal, () => map.run({ owned: data }, n));
+      const owned = insideLatents("latents", this.objective.latent, data);
+      const [output] = await runJob("encode", signal, () => map.run({ owned }, n));
       return { data: output!.data, shape: [n, this.conditionSize] };
     });
   }

@@ -1,4 +1,5 @@
 /** MALA's step sizes for a trained translator, from short runs on conditions of the pairs held out. */
+import { keptGroups } from "../sampling/kept-groups.js";
 import type { AuxiliaryGroup } from "../translator/auxiliary.js";
 import { AbortError, Tr0nError } from "../base/errors.js";
 import { runJob } from "../native/job.js";
@@ -104,6 +105,7 @@ export async function findStepSizes(
             stepSize,
             adapt: false,
             seed: BigInt(seed),
+            groups: keptGroups(objective.latent),
           },
           starts,
         });

@@ -2,7 +2,7 @@
 import { ArgumentError, invalid } from "../base/errors.js";
 import { native } from "../native/binding.js";
 import { runJob } from "../native/job.js";
-import { latentGroups, type GroupLatent, type Latent } from "../latent/latent.js";
+import { groupClasses, latentGroups, type GroupLatent, type Latent } from "../latent/latent.js";
 import type { NativePrior } from "../native/types/prior.js";
 
 /** Which numbers of a latent are y. */
@@ -29,6 +29,10 @@ export function auxiliaryGroup(
   if (!found)
     throw new ArgumentError(
       `${option}: expected one of the latent's groups, ${groups.map((group) => group.name).join(", ")}, got ${JSON.stringify(name)}`,
+    );
+  if (groupClasses(found.latent) !== undefined)
+    throw new ArgumentError(
+      `${option}: expected a group of numbers, got ${JSON.stringify(name)}, which is a label: no number lies between two classes`,
     );
   if (groups.length === 1)
     throw new ArgumentError(

@@ -100,7 +100,9 @@ export interface GroupKind<
   /** Whether it is of use only with a mapping network. */
   readonly needsMapping?: boolean;
   /** What moves it by default in samplers that need no density. */
-  readonly rule?: "sgld" | "adam";
+  readonly rule?: "sgld" | "adam" | "kept";
+  /** How many classes its one number stands for: see labels.ts. It is then "kept". */
+  classes?(latent: L): number;
 
   /** As files remember it: JSON. */
   describe(latent: L): Stored | Promise<Stored>;

@@ -19,7 +19,7 @@ export interface NativeSamplerConfig {
 /** The next `size` dimensions of a latent, and how langevin and hybrid move them. */
 export interface NativeUpdateGroup {
   size: number;
-  rule: "sgld" | "adam" | "fixed";
+  rule: "sgld" | "adam" | "fixed" | "kept";
   learningRate?: number;
   momentum?: number;
   noise?: number;

@@ -1,6 +1,13 @@
 /** Plain Langevin dynamics: momentum SGD with noise. */
 import { ArgumentError } from "../../base/errors.js";
-import { groupBound, groupRule, isProduct, latentBound, latentGroups } from "../../latent/latent.js";
+import {
+  groupBound,
+  groupClasses,
+  groupRule,
+  isProduct,
+  latentBound,
+  latentGroups,
+} from "../../latent/latent.js";
 import type { NativeUpdateGroup } from "../../native/types/sampling.js";
 import { number, object, option, record, words, type Checked, type TypeOf } from "../../options/describe.js";
 import { defineSampler, type SamplerContext } from "../definition.js";
@@ -18,7 +25,7 @@ export const groupUpdate = object(
   {
     rule: option(words("sgld", "adam", "fixed"), "how the numbers move", {
       more: '"sgld": momentum SGD with noise; "adam": Adam (0.9, 0.999); "fixed": not at all.',
-      otherwise: '"sgld", for tables and the translator\'s auxiliary group "adam"',
+      otherwise: '"sgld", for tables and the translator\'s auxiliary group "adam", for labels "fixed"',
     }),
     learningRate: option(rate, "learning rate", {
       otherwise: `${samplers}, for "adam" ${adam.learningRate}`,
@@ -104,7 +111,15 @@ function updateGroups(
   if (!isProduct(prior) && groups.every(({ latent }) => groupRule(latent) === "sgld")) return undefined;
   return groups.map(({ name, latent: group }) => {
     const own = (name === null ? undefined : given[name]) ?? {};
-    const rule = own.rule ?? (name !== null && name === auxiliary ? "adam" : groupRule(group));
+    if (groupClasses(group) !== undefined && (own.rule ?? "fixed") !== "fixed")
+      throw new ArgumentError(
+        `groups.${name}.rule: expected "fixed" or nothing, for a label has no steps, got "${own.rule}"`,
+      );
+    const usual = groupRule(group);
+    const rule =
+      usual === "kept"
+        ? usual
+        : (own.rule ?? (name !== null && name === auxiliary && usual === "sgld" ? "adam" : usual));
     return {
       size: group.dim,
       rule,

@@ -11,6 +11,7 @@ import {
   type TypeOf,
 } from "../../options/describe.js";
 import { defineSampler, type SamplerContext } from "../definition.js";
+import { keptGroups } from "../kept-groups.js";
 import { stepSizeAt } from "../step-sizes.js";
 import { fidelity, maxSteps, start, stepCount } from "./common.js";
 
@@ -65,10 +66,11 @@ export const malaFromOneDraw = object({ ...malaOptions.form.properties, start })
  */
 export function nativeMala(
   { stepSize, maxDrift, ...rest }: Checked<typeof malaOptions>,
-  { found }: SamplerContext,
+  { found, prior }: SamplerContext,
 ): Readonly<Record<string, unknown>> {
   return {
     ...rest,
+    groups: keptGroups(prior),
     stepSize: stepSize === "auto" ? stepSizeAt(found, rest.fidelity) : stepSize,
     maxDrift: maxDrift === "auto" ? undefined : maxDrift,
   };

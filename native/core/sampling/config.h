@@ -35,9 +35,10 @@ enum class Adapt { none, chain, pilot };
 
 /// How dimensions of a latent move under Transition::langevin and hybrid.
 enum class Rule {
-  sgld,  ///< momentum SGD
-  adam,  ///< Adam (0.9, 0.999, 1e-8); of sgld's numbers `momentum` plays no part
-  fixed  ///< not at all
+  sgld,   ///< momentum SGD
+  adam,   ///< Adam (0.9, 0.999, 1e-8); of sgld's numbers `momentum` plays no part
+  fixed,  ///< not at all
+  kept    ///< not at all, nor under mala; hybrid starts with one draw of q(z|c) in the place of the means
 };
 
 template <>
@@ -65,8 +66,11 @@ struct Names<Adapt> {
 template <>
 struct Names<Rule> {
   static constexpr std::pair<const char*, Rule> all[] = {
-      {"sgld", Rule::sgld}, {"adam", Rule::adam}, {"fixed", Rule::fixed}};
+      {"sgld", Rule::sgld}, {"adam", Rule::adam}, {"fixed", Rule::fixed}, {"kept", Rule::kept}};
 };
+
+/// Whether dimensions stay as they are.
+inline bool stays(Rule rule) { return rule == Rule::fixed || rule == Rule::kept; }
 
 /// So many dimensions of a latent with their rule. Gradients are clipped per chain and group. Under
 /// Transition::hybrid none may have both of an auxiliary head's y and of z.
@@ -124,7 +128,7 @@ struct SamplerConfig {
   Adapt adapt = Adapt::chain;
   size_t pilot_steps = 50;  ///< Adapt::pilot: of each of `pilot_chains` chains
 
-  // Transition::langevin, Transition::hybrid
+  // Transition::langevin, Transition::hybrid; of Transition::mala what is kept
   std::vector<UpdateGroup> groups;  ///< of the dimensions in their order; none: one group as UpdateGroup is
   double weight_learning_rate = 5e-3;  ///< hybrid: Adam on the mixture weights' logits
 

@@ -13,7 +13,7 @@ SamplerGroup::SamplerGroup(SamplerRun& run, const UpdateGroup& update, size_t be
       prior_(run.device, run.prior, begin, update.size),
       z_(run.device, run.n * size_),
       gradients_(run.device, run.n * size_),
-      momenta_(run.device, update.rule == Rule::fixed ? 0 : run.n * moved_),
+      momenta_(run.device, stays(update.rule) ? 0 : run.n * moved_),
       second_moments_(run.device, update.rule == Rule::adam ? run.n * moved_ : 0),
       scratch_(run.device,
                update.rule == Rule::adam && (update.noise > 0 || update.bound > 0) ? run.n * moved_ : 0) {
@@ -37,7 +37,7 @@ void SamplerGroup::take_gradients(const float* rows) {
 }
 
 void SamplerGroup::move(size_t t, const float* gradients, float* x) {
-  if (update_.rule == Rule::fixed) return;
+  if (stays(update_.rule)) return;
   const auto step = static_cast<uint32_t>(t);
   const auto noise = static_cast<float>(update_.noise), bound = static_cast<float>(update_.bound);
   if (update_.rule == Rule::sgld) {
@@ -58,6 +58,10 @@ void SamplerGroup::move(size_t t, const float* gradients, float* x) {
                                    0, 0, noise, 0, bound, gradients, scratch_.data(), x});
 }
 
+bool is_point(const SamplerRun& run, size_t begin, const UpdateGroup& update) {
+  return update.rule == Rule::kept || run.auxiliary.holds(begin, update.size);
+}
+
 std::vector<std::unique_ptr<SamplerGroup>> make_groups(SamplerRun& run, size_t points) {
   std::vector<UpdateGroup> updates = run.config.groups;
   if (updates.empty()) {
@@ -67,7 +71,7 @@ std::vector<std::unique_ptr<SamplerGroup>> make_groups(SamplerRun& run, size_t p
   std::vector<std::unique_ptr<SamplerGroup>> groups;
   size_t begin = 0, block = 0;
   for (const UpdateGroup& update : updates) {
-    const size_t own = run.auxiliary.holds(begin, update.size) ? 1 : points;
+    const size_t own = is_point(run, begin, update) ? 1 : points;
     groups.push_back(std::make_unique<SamplerGroup>(run, update, begin, own, static_cast<uint32_t>(block)));
     begin += update.size;
     block += (own * update.size + 3) / 4;

@@ -42,7 +42,9 @@ class SamplerGroup {
   Buffer<float> z_, gradients_, momenta_, second_moments_, scratch_;
 };
 
-/// The groups of run.config, one behind the other. Of an auxiliary head's y there is one point in any case.
+/// Whether a group is one point a chain in any case: an auxiliary head's y, and what is kept.
+bool is_point(const SamplerRun& run, size_t begin, const UpdateGroup& update);
+/// The groups of run.config, one behind the other.
 std::vector<std::unique_ptr<SamplerGroup>> make_groups(SamplerRun& run, size_t points);
 
 }  // namespace tr0n

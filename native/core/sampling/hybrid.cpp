@@ -52,7 +52,7 @@ class Blend {
   }
   void move(size_t t, const float* gradients) {
     group_.take_gradients(gradients);
-    if (group_.update().rule == Rule::fixed) return;
+    if (stays(group_.update().rule)) return;
     run_.kernels.hybrid->gradients({run_.n, components_, group_.size(), means_.device(), weights_.device(),
                                     group_.latents(), group_.gradients(), d_means_.data(),
                                     d_weights_.data()});
@@ -77,11 +77,30 @@ class Blend {
 /// Groups that move as one vector a chain, whose start is in the run's latents.
 using Points = std::vector<SamplerGroup*>;
 
+/// What is kept begins at a draw of q(z|c); of a deterministic translator at its point.
+void draw_kept(SamplerRun& run, const Points& points) {
+  if (std::none_of(points.begin(), points.end(),
+                   [](const SamplerGroup* point) { return point->update().rule == Rule::kept; }))
+    return;
+  if (run.translator->config().deterministic) {
+    for (size_t i = 0; i < run.n; ++i)
+      std::copy_n(run.mixture().means(run.conditions.host()[i]).data(), run.d, run.z.host() + i * run.d);
+    return;
+  }
+  run.kernels.mixture->draw({run.mixture().view(), run.conditions.device(), run.chains.device(), run.n, 0,
+                             Purpose::candidate_component, Purpose::candidate_normal, run.rng,
+                             run.z.device()});
+  run.z.pull();
+}
+
 void start_parts(SamplerRun& run, std::vector<std::unique_ptr<Blend>>& blends, const Points& points) {
   const auto start = [&](size_t chain, const float* means, const float* logits) {
     for (const auto& blend : blends) blend->start(chain, means, logits);
-    for (const SamplerGroup* point : points)  // the same in all means
+    for (const SamplerGroup* point : points) {
+      if (point->update().rule == Rule::kept) continue;
+      // The same in all means.
       std::copy_n(means + point->begin(), point->size(), run.z.host() + chain * run.d + point->begin());
+    }
   };
   if (run.config.start == Start::prior) {
     start_chains(run);
@@ -89,6 +108,7 @@ void start_parts(SamplerRun& run, std::vector<std::unique_ptr<Blend>>& blends, c
     run.z.pull();
     for (size_t i = 0; i < run.n; ++i) start(i, run.z.host() + i * run.d, &logit);
   } else {
+    draw_kept(run, points);
     const std::vector<float> logits = run.mixture().logits();
     const size_t count = run.request.count, components = run.mixture().view().components;
     for (size_t b = 0; b < run.request.condition_count; ++b) {
@@ -115,7 +135,7 @@ void run_hybrid(SamplerRun& run) {
   std::vector<std::unique_ptr<Blend>> blends;
   Points points;
   for (const auto& group : groups) {
-    if (run.auxiliary.holds(group->begin(), group->size()))
+    if (is_point(run, group->begin(), group->update()))
       points.push_back(group.get());
     else
       blends.push_back(std::make_unique<Blend>(run, *group, components));

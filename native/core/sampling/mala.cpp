@@ -25,6 +25,17 @@ Mala::Mala(SamplerRun& run, const std::vector<double>& log_steps)
   for (size_t i = 0; i < run.n; ++i) states_.host()[i] = {0, log_steps[i / run.request.count], 0};
 }
 
+// Their drift is the same in both directions and has no part in whether a proposal is accepted.
+void Mala::keep_groups(float* proposal) const {
+  size_t begin = 0;
+  for (const UpdateGroup& group : run_.config.groups) {
+    if (group.rule == Rule::kept)
+      run_.kernels.rows->copy(
+          {run_.n, group.size, u_.data() + begin, run_.d, nullptr, 0, 1, proposal + begin, run_.d});
+    begin += group.size;
+  }
+}
+
 void Mala::to_target(const float* u, const float* z, const float* energies, float* gradients) {
   standard_.pull_back(weights_, run_.n, u, z, energies, target_energies_.data(), gradients);
   run_.kernels.target->gradient(
@@ -51,6 +62,7 @@ void Mala::run(size_t done) {
     const uint32_t step = static_cast<uint32_t>(t);
     run_.kernels.mala->propose({n, d, states_.device(), run_.chains.device(), step, run_.rng, u_.data(),
                                 drift_.data(), proposal_.data()});
+    keep_groups(proposal_.data());
     standard_.from_standard(n, proposal_.data(), proposal_z_.data());
     run_.evaluate(run_.all(proposal_z_.data()), proposal_energies_.data(), proposal_drift_.data());
     to_target(proposal_.data(), proposal_z_.data(), proposal_energies_.data(), proposal_drift_.data());

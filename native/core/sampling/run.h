@@ -104,7 +104,8 @@ void run_hybrid(SamplerRun& run);
 ///   u' = u − h·D(u) + √(2h)·ξ,  D = w·u + clip(λ·∂E/∂u), + what bounded dimensions add where w is not 1
 /// The prior's part of the drift is not clipped: it is N(0, I)'s, whose steps are stable, and its norm √d is
 /// no sign of anything. The likelihood's is, to a norm that grows as √d. The same D stands in both directions
-/// of the accept step, so that clipping changes no target.
+/// of the accept step, so that clipping changes no target. Of the groups of run.config only those that are
+/// kept count: their dimensions stay where they are, and the energy must have no gradient there.
 class Mala {
  public:
   /// `log_steps` [B]: where the step sizes begin.
@@ -115,6 +116,8 @@ class Mala {
   void finish();
 
  private:
+  /// Puts dimensions whose rule is `kept` where the chains are.
+  void keep_groups(float* proposal) const;
   /// From E and ∂E/∂z at z = T(u): U into targets_ and D(u) in the gradients' place.
   void to_target(const float* u, const float* z, const float* energies, float* gradients);
 
