@@ -2,6 +2,7 @@
 import { reason } from "./atomic-write.js";
 import { FileError, describe } from "./errors.js";
 import { readWholeFile } from "./read-file.js";
+import { decodeNpy } from "./npy.js";
 import { decodeSafetensors } from "./safetensors.js";
 import { tensor, type Tensor } from "./tensor.js";
 
@@ -54,18 +55,34 @@ export async function readJsonRows(path: string): Promise<Tensor> {
   return tensor(rows.flat(), [rows.length, width]);
 }
 
-/** A matrix: the only tensor of a .safetensors file, or JSON. @throws FileError */
+/** A matrix: the only tensor of a .safetensors file, a .npy file, or JSON. @throws FileError */
 export async function readMatrix(path: string): Promise<Tensor> {
-  if (!path.endsWith(".safetensors")) return readJsonRows(path);
+  return readTensor(path);
+}
+
+/**
+ * The numbers of a .npy file, of JSON, or of a .safetensors file: its tensor of this name, else its only one.
+ *
+ * @throws FileError
+ */
+export async function readTensor(path: string, tensorName?: string): Promise<Tensor> {
+  const npy = path.endsWith(".npy");
+  if (!npy && !path.endsWith(".safetensors")) return readJsonRows(path);
   let bytes: Uint8Array;
   try {
     bytes = await readWholeFile(path);
   } catch (error) {
     throw new FileError("ERR_IO", `${path}: cannot be read: ${reason(error)}`, { cause: error });
   }
-  const file = decodeSafetensors(bytes, path);
-  const [name, ...others] = file.tensors.keys();
-  if (name === undefined || others.length > 0)
-    throw new FileError("ERR_FILE_INVALID", `${path}: expected one tensor, got ${file.tensors.size}`);
-  return file.tensors.get(name)!;
+  if (npy) return decodeNpy(bytes, path);
+  const { tensors } = decodeSafetensors(bytes, path);
+  const named = tensorName === undefined ? undefined : tensors.get(tensorName);
+  if (named) return named;
+  const [only, ...others] = tensors.values();
+  if (only === undefined || others.length > 0)
+    throw new FileError(
+      "ERR_FILE_INVALID",
+      `${path}: expected one tensor${tensorName === undefined ? "" : `, or one called ${describe(tensorName)}`}, got ${tensors.size}`,
+    );
+  return only;
 }

@@ -1,9 +1,13 @@
 /** What is done to a model's graph wherever it is read from its file: plain data, applied in one order. */
+import { createHash } from "node:crypto";
 import {
+  fixInputs,
+  keepOutputs,
   sizedGraph,
   soundDeclarations,
   toRunSteps,
   weightSizedGraph,
+  type FixedValue,
   type Graph,
   type InputShapes,
   type Steps,
@@ -16,10 +20,14 @@ export interface Adaptation {
   readonly standard?: true;
   /** The file declares values wrongly: what runs counts. */
   readonly declarations?: true;
+  /** The outputs that are used. */
+  readonly outputs?: readonly string[];
   /** Sizes of axes that the file leaves open. */
   readonly inputShapes?: InputShapes;
   /** Sizes that it leaves open and its weights tell. */
   readonly weightSizes?: true;
+  /** Inputs that are constants. */
+  readonly inputs?: Readonly<Record<string, FixedValue>>;
 }
 
 interface Pass<T> {
@@ -43,6 +51,13 @@ const passes: Passes = {
     apply: sizedGraph,
   },
   weightSizes: { changesFunction: false, apply: weightSizedGraph },
+  inputs: {
+    changesFunction: true,
+    join: (before, more) => ({ ...before, ...more }),
+    apply: fixInputs,
+  },
+  // Last: an input that is fixed may be one that nobody needs.
+  outputs: { changesFunction: true, apply: keepOutputs },
 };
 
 const order = Object.keys(passes) as (keyof Adaptation)[];
@@ -70,7 +85,10 @@ export function functionChange(adaptation: Adaptation): string | null {
   return JSON.stringify(
     changing.map((key) => [key, adaptation[key]]),
     (_, value: unknown) => {
-      if (ArrayBuffer.isView(value)) return Array.from(value as Float32Array);
+      if (ArrayBuffer.isView(value))
+        return createHash("sha256")
+          .update(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
+          .digest("hex");
       if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
       return Object.fromEntries(Object.entries(value).sort(([p], [q]) => (p < q ? -1 : 1)));
     },

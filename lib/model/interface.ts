@@ -1,21 +1,39 @@
 /** The interface of models, the same for both formats. */
-import type { Tensor } from "../base/tensor.js";
+import { invalid } from "../base/errors.js";
+import { checkTensor, copyTensor, isTensor, type Tensor } from "../base/tensor.js";
 import { allowFallbackOption, deviceMemoryOption, deviceOption } from "../native/devices.js";
 import type { ModelDeviceId } from "../native/types/devices.js";
 import { signal } from "../options/common.js";
 import {
   boolean,
+  byHand,
   either,
   integer,
   list,
   nothing,
+  number,
   object,
+  oneOrMore,
   option,
   path,
   record,
+  text,
   words,
   type TypeOf,
 } from "../options/describe.js";
+
+/** What an input can be fixed to; in a file numbers, or a .npy, .safetensors or JSON file of them. @internal */
+export const fixedValue = either(
+  number(),
+  byHand<Tensor, string | readonly number[]>("Tensor", checkFixed, either(path(), list(number()))),
+);
+
+/** A copy: it belongs to the model. */
+function checkFixed(name: string, value: unknown): Tensor {
+  if (!isTensor(value)) throw invalid(name, "a number or a Tensor", value);
+  checkTensor(name, value);
+  return copyTensor(value);
+}
 
 /** @internal */
 export const modelOptions = object({
@@ -48,6 +66,22 @@ export const modelOptions = object({
         "as an ONNX model declares them; of TorchScript guessed from the model's first operators, and tried",
     },
   ),
+  inputs: option(
+    record(fixedValue, "an object of values by input name"),
+    "inputs that are fixed: a number for all of an input, or its numbers",
+    {
+      more:
+        "{ truncation: 0.7, class: 207, noise: tensor(…) }. They are inputs no longer. A value without an axis for rows, or with one " +
+        "row, is every row's. A number fills the whole input.",
+      otherwise: "none: all inputs are given in each run",
+    },
+  ),
+  output: option(oneOrMore(text("an output's name")), "the outputs that are used, one or several", {
+    more:
+      "What only others need is left out, and so are inputs that nothing reads then: CLIP with both towers in a file is an image " +
+      'encoder with "image_embeds" and a text encoder with "text_embeds".',
+    otherwise: "all",
+  }),
   simplify: option(
     boolean(),
     "fold the model by ONNX Runtime's optimiser before it is differentiated, for `vjp` and in pipelines",

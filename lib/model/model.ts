@@ -74,6 +74,8 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
   if (head.length === 0)
     throw new ModelError("ERR_MODEL_INVALID", `${from.name}: expected an ONNX model, got an empty file`);
   const adaptation: Adaptation = {
+    ...(o.output === undefined ? {} : { outputs: typeof o.output === "string" ? [o.output] : o.output }),
+    ...(o.inputs && Object.keys(o.inputs).length > 0 ? { inputs: o.inputs } : {}),
     ...(o.inputShapes && Object.keys(o.inputShapes).length > 0 ? { inputShapes: o.inputShapes } : {}),
   };
   const device = await onnxDevice("options.device", o.device, o.signal);

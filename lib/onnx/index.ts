@@ -68,6 +68,8 @@ export {
   typeName,
 } from "./tensors.js";
 export { inlineFunctions } from "./inline.js";
+export { fixInputs, type FixedValue } from "./adapt/fix-inputs.js";
+export { keepOutputs } from "./adapt/keep-outputs.js";
 export { batchFirstGraph, movedAxes, type BatchAxes } from "./batch-first.js";
 export { floatEdgesGraph, wholeRanges } from "./float-edges.js";
 export { soundDeclarations, wrongDeclaration } from "./adapt/declarations.js";

@@ -141,13 +141,13 @@ describe("onnx: inputs fixed by value", () => {
       "a name that there is not",
       withInput(DataType.FLOAT, ["N", 4]),
       { psi: 1 },
-      /^inputs\.psi: there is no such input; there are z float32 \[N, 3\], extra float32 \[N, 4\]$/,
+      /^options\.inputs: the model has no input "psi"; it has z float32 \[N, 3\], extra float32 \[N, 4\]$/,
     ],
     [
       "a shape that does not fit",
       withInput(DataType.FLOAT, ["N", 4]),
       { extra: tensor([1, 2, 3], [3]) },
-      /^inputs\.extra: expected a number, or a Tensor of the shape \[N, 4\], or \[4\] for every row, got \[3\]$/,
+      /^options\.inputs\.extra: expected a number, or a Tensor of the shape \[N, 4\], or \[4\] for every row, got \[3\]$/,
     ],
     [
       "rows of its own where those are a run's",
@@ -159,7 +159,7 @@ describe("onnx: inputs fixed by value", () => {
       "a fraction for whole numbers",
       withInput(DataType.INT64, ["N"]),
       { extra: 0.5 },
-      /^inputs\.extra: the model declares int64, so expected whole numbers of that type, got 0\.5$/,
+      /^options\.inputs\.extra: the model declares int64, so expected whole numbers of that type, got 0\.5$/,
     ],
     [
       "a number that int32 does not have",
@@ -184,7 +184,7 @@ describe("onnx: inputs fixed by value", () => {
       "all inputs at once",
       withInput(DataType.FLOAT, []),
       { extra: 1, z: 0 },
-      /expected at least one input that is not fixed, got values for all: z, extra$/,
+      /^options\.inputs: expected at least one input of the model that is not fixed, got values for all: z, extra$/,
     ],
   ];
   for (const [what, graph, values, message] of refused)
@@ -252,7 +252,8 @@ describe("onnx: models with fewer outputs", () => {
   it("refuses a name that is no output, naming those that there are", () => {
     assert.throws(() => keepOutputs(towers(), ["image"]), {
       name: "ArgumentError",
-      message: 'expected "logits_per_image", "text_embeds", "image_embeds", got "image"',
+      message:
+        'options.output: the model has no output "image"; it has "logits_per_image", "text_embeds", "image_embeds"',
     });
   });
 });

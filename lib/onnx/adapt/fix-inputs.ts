@@ -24,18 +24,17 @@ const expandOpset = 8;
  * The graph with the named inputs as constants of the inputs' own types. An open first axis of such an input gets as many
  * rows as a run has of the other inputs.
  *
- * @param name what messages call an input's value
  * @throws ArgumentError for a name that is no input, a shape that does not fit, and a number that the type does not have
  */
 export function fixInputs(
   graph: Graph,
   values: Readonly<Record<string, FixedValue>>,
-  name: (input: string) => string = (input) => `inputs.${input}`,
+  model = "the model",
 ): Graph {
   for (const input of Object.keys(values))
     if (!graph.inputs.some((value) => value.name === input))
       throw new ArgumentError(
-        `${name(input)}: there is no such input; there are ${graph.inputs.map(inputText).join(", ") || "none"}`,
+        `options.inputs: ${model} has no input ${JSON.stringify(input)}; it has ${graph.inputs.map(inputText).join(", ") || "none"}`,
       );
   if (Object.keys(values).length === 0) return graph;
   const opset = graph.opsets.get("") ?? expandOpset;
@@ -45,11 +44,11 @@ export function fixInputs(
   const fixed = result.inputs.filter((input) => Object.hasOwn(values, input.name));
   if (others.length === 0)
     throw new ArgumentError(
-      `${name(fixed.at(-1)!.name)}: expected at least one input that is not fixed, got values for all: ` +
+      `options.inputs: expected at least one input of ${model} that is not fixed, got values for all: ` +
         fixed.map((input) => input.name).join(", "),
     );
   result.inputs = others;
-  const made = fixed.flatMap((input) => fixedInput(result, names, input, values[input.name]!, others, name));
+  const made = fixed.flatMap((input) => fixedInput(result, names, input, values[input.name]!, others));
   result.nodes = [...made, ...result.nodes];
   return result;
 }
@@ -69,9 +68,8 @@ function fixedInput(
   input: ValueInfo,
   value: FixedValue,
   others: readonly ValueInfo[],
-  name: (input: string) => string,
 ): Node[] {
-  const label = name(input.name);
+  const label = `options.inputs.${input.name}`;
   const shape = sizes(input, value, others, label);
   // As the numbers are stored: axes that they are repeated along have one.
   const given = typeof value === "number" ? shape.map(() => 1) : storedShape(value, shape.length);

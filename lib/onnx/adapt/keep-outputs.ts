@@ -7,11 +7,12 @@ import { copyGraph, nodeReads, removeDead, type Graph } from "../graph.js";
  *
  * @throws ArgumentError for a name that is no output, naming those that there are
  */
-export function keepOutputs(graph: Graph, names: readonly string[]): Graph {
+export function keepOutputs(graph: Graph, names: readonly string[], model = "the model"): Graph {
   for (const name of names)
     if (!graph.outputs.some((output) => output.name === name))
       throw new ArgumentError(
-        `expected ${graph.outputs.map((output) => JSON.stringify(output.name)).join(", ")}, got ${JSON.stringify(name)}`,
+        `options.output: ${model} has no output ${JSON.stringify(name)}; it has ` +
+          graph.outputs.map((output) => JSON.stringify(output.name)).join(", "),
       );
   const kept = copyGraph(graph);
   kept.outputs = kept.outputs.filter((output) => names.includes(output.name));
