@@ -1,6 +1,7 @@
 /** The options that say what models are joined and how, shared by the commands that run them. */
 import type { AugmentationOptions } from "../objective/augment.js";
 import { loadConfig, type ModelSpec, type RunConfig } from "../config/config.js";
+import { readFixedInputs } from "../config/fixed-inputs.js";
 import type { Device, Precision } from "../native/devices.js";
 import { documentShape } from "../config/document.js";
 import { augmentationOptions } from "../objective/augment.js";
@@ -17,6 +18,7 @@ import { textEncoder, type TextFunction } from "../condition/text-encoder.js";
 import { loadTokenizer } from "../condition/tokenizer.js";
 import type { Arguments } from "./arguments.js";
 import type { Context, OptionSpec } from "./command.js";
+import { fixedInputOptions, withFixedInputs } from "./fixed-inputs.js";
 import { UsageError } from "./errors.js";
 import { boundHelp, readLatent } from "./latents.js";
 
@@ -56,6 +58,7 @@ export const modelOptions = {
     value: "FILE",
     help: "the mapping network of a mapped latent, ONNX or TorchScript",
   },
+  ...fixedInputOptions,
   "allow-code": {
     type: "boolean",
     help: "trust the TorchScript files: their code may do more than compute",
@@ -188,7 +191,7 @@ export async function readRun(args: Arguments): Promise<RunConfig> {
     augment,
     ...drawn,
   };
-  return over(config, line);
+  return withFixedInputs(args, over(config, line));
 }
 
 /** `base` with what `line` has, one by one. */
@@ -286,6 +289,7 @@ export async function withModels<T>(
       format,
       device,
       inputShapes,
+      inputs: await readFixedInputs(spec.inputs),
       simplify,
       allowRandom,
       straightThrough,

@@ -39,6 +39,7 @@ const {
   format,
   device,
   inputShapes,
+  inputs,
   allowCode,
   simplify,
   allowRandom,
@@ -48,7 +49,7 @@ const {
 } = modelOptions.form.properties;
 const modelProperties = {
   model: required(path(), "ONNX or TorchScript"),
-  ...{ format, device, inputShapes, allowCode },
+  ...{ format, device, inputShapes, inputs, allowCode },
 };
 const modelObject = object({
   ...modelProperties,
@@ -60,9 +61,7 @@ const modelObject = object({
   deviceMemory,
 });
 export type ModelSpec = FileTypeOf<typeof modelObject>;
-const model: Shape<string | ModelSpec, string | ModelSpec> = named("model", () =>
-  either(path(), modelObject),
-);
+const model: Shape<unknown, string | ModelSpec> = named("model", () => either(path(), modelObject));
 const textEncoder = object({
   ...modelProperties,
   tokenizer: textEncoderOptions.form.properties.tokenizer,

@@ -4,7 +4,7 @@ import { check } from "../options/check.js";
 import { differentiateSimplified } from "./differentiate.js";
 import { ArgumentError, ModelError } from "../base/errors.js";
 import { modelBarrier } from "./gradient-barrier.js";
-import { endsLinear, lastOperator, randomOperator } from "../onnx/queries.js";
+import { chosenRows, endsLinear, lastOperator, randomOperator } from "../onnx/queries.js";
 import { checkVjp } from "./vjp-arguments.js";
 import { Lifetime, abortable, runJob } from "../native/job.js";
 import { functionChange, joinAdaptations, type Adaptation } from "./adaptation.js";
@@ -22,6 +22,7 @@ import {
   externalFiles,
   floatEdgesGraph,
   inputScaling,
+  keepOutputs,
   randomNodes,
   roundsCoarsely,
   targetOf,
@@ -283,6 +284,27 @@ export class OnnxModel implements Model {
     const graph = await readGraphInPlace(this.source, this.opened.adaptation, signal);
     const first = this.view?.axes ? batchFirstGraph(graph, this.view.axes) : graph;
     return this.view?.rounds ? floatEdgesGraph(first) : first;
+  }
+
+  /** The inputs that each output depends on. @throws as graph() */
+  async neededInputs(signal?: AbortSignal): Promise<Readonly<Record<string, readonly string[]>>> {
+    const graph = await this.graph(signal);
+    return Object.fromEntries(
+      this.outputs.map(({ name }) => [name, keepOutputs(graph, [name]).inputs.map((input) => input.name)]),
+    );
+  }
+
+  /** How many classes an input of whole numbers can have, where it only chooses rows of a table. @throws as graph() */
+  async classCounts(signal?: AbortSignal): Promise<ReadonlyMap<string, number>> {
+    const whole = this.inputs.filter(({ type }) => type.includes("int"));
+    if (whole.length === 0) return new Map();
+    const graph = await this.graph(signal);
+    return new Map(
+      whole.flatMap(({ name }) => {
+        const rows = chosenRows(graph, name);
+        return rows === null ? [] : [[name, rows]];
+      }),
+    );
   }
 
   /** @throws as graph() */

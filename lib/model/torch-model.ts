@@ -98,6 +98,11 @@ export class TorchModel implements Model {
     return this;
   }
 
+  /** Its code does not tell. */
+  async classCounts(): Promise<ReadonlyMap<string, number>> {
+    return new Map();
+  }
+
   async facts(output: string): Promise<OutputFacts> {
     return outputFacts(this.summary, output);
   }

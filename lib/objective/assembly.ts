@@ -97,7 +97,11 @@ async function assembleBatchFirst(
   openMapping: OpenMapping,
 ): Promise<Assembly> {
   const { encoder, signal, decisions, origin = "options" } = options;
-  const [latent, taken, declared] = generatorInputs(generator, options.latent);
+  const [latent, taken, declared] = generatorInputs(
+    generator,
+    options.latent,
+    await generator.classCounts(signal),
+  );
   const generatorOutput = pickOutput("generator", generator, options.generatorOutput);
   const generatorFacts = await generator.facts(generatorOutput, signal);
   refuseRandom("generator", generator.name, generatorFacts);

@@ -14,6 +14,7 @@ import type { Model } from "../model/interface.js";
 import { Objective } from "./objective.js";
 import type { PairFunction } from "./options.js";
 import type { OnOpening } from "../base/opening.js";
+import { usedEncoder, usedGenerator } from "./used-part.js";
 import { checkStages, type Stage } from "./stages.js";
 import { check } from "../options/check.js";
 import {
@@ -192,14 +193,15 @@ export async function joinModels(
       ? o.pairEncoder
       : loadedModel("pairEncoder", o.pairEncoder);
   const pairModel = typeof pairEncoder === "function" ? undefined : pairEncoder;
-  if (followsPlace([generator, encoder, pairModel])) requireForModels(name, at);
   const decisions = new Decisions(o.onDecision);
+  if (followsPlace([generator, encoder, pairModel])) requireForModels(name, at);
   if (at.told) decisions.add(at.told);
+  const used = await usedEncoder("encoder", encoder, o.encoderOutput, decisions, signal);
   return Objective.create({
-    generator,
-    encoder,
+    generator: await usedGenerator(generator, o.generatorOutput, o.latent, decisions, signal),
+    encoder: used.model,
     generatorOutput: o.generatorOutput,
-    encoderOutput: o.encoderOutput,
+    encoderOutput: used.output,
     generatorRange: o.generatorRange,
     encoderKind: o.encoderKind,
     pairEncoderKind: stored?.pairEncoderKind,
@@ -208,7 +210,9 @@ export async function joinModels(
     energy: o.energy,
     stages: o.preprocess ?? [],
     augment: o.augment,
-    pairEncoder,
+    pairEncoder: pairModel
+      ? (await usedEncoder("pairEncoder", pairModel, undefined, decisions, signal)).model
+      : pairEncoder,
     maxBatch: o.maxBatch,
     place: { device: at.models, tf32, allowFallback: o.allowFallback, deviceMemory: o.deviceMemory },
     decisions,

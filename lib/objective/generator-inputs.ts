@@ -15,15 +15,21 @@ import { DataType } from "../onnx/index.js";
 import type { LoadedModel } from "../model/model.js";
 import { sizesToPass } from "../model/missing-sizes.js";
 import { elementCount } from "../base/tensor.js";
+import { latentAdvice } from "./inputs-advice.js";
 import { checkInput, onlyInput, type ModelInput } from "./model-ends.js";
 
-/** The latent, N(0, I) by default, the generator's inputs made of it, and the rows that these declare (0: any number). */
+/**
+ * The latent, N(0, I) by default, the generator's inputs made of it, and the rows that these declare (0: any number).
+ *
+ * @param counts how many classes there are, of inputs that choose a row of a table
+ */
 export function generatorInputs(
   generator: LoadedModel,
   given: Latent | undefined,
+  counts: ReadonlyMap<string, number>,
 ): [Latent, readonly LatentInput[], number] {
   if (!isProduct(given)) {
-    const input = onlyInput("generator", generator);
+    const input = onlyInput("generator", generator, counts);
     if (given && groupClasses(given) !== undefined)
       throw new ArgumentError(
         `latent: expected a latent with numbers that can be moved, got only a label; give the other inputs of ${generator.name} ` +
@@ -38,7 +44,7 @@ export function generatorInputs(
   if (missing.length > 0 || unknown.length > 0)
     throw new ArgumentError(
       `latent: expected a group for each input of the generator ${generator.name} (${names.join(", ")}), got ` +
-        Object.keys(given.groups).join(", "),
+        `${Object.keys(given.groups).join(", ")}. ${latentAdvice(generator, counts)}`,
       { code: "ERR_SHAPE_MISMATCH" },
     );
   if (names.length > 1 && !generator.takesSplitLatents)
@@ -52,6 +58,12 @@ export function generatorInputs(
   const inputs = Object.entries(given.groups).map(([name, group]) => {
     const found = generator.inputs.find((value) => value.name === name)!;
     const classes = groupClasses(group);
+    const rows = counts.get(name);
+    if (classes !== undefined && rows !== undefined && classes > rows)
+      throw new ArgumentError(
+        `latent.${name}: expected at most ${rows} classes, the rows of the table that the generator ${generator.name} takes them from, ` +
+          `got ${classes}`,
+      );
     const input = classes === undefined ? checkInput("generator", generator, found) : found;
     const declared = input.shape[0] ?? 0;
     if (batch > 0 && declared > 0 && batch !== declared)

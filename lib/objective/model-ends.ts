@@ -2,17 +2,27 @@
 import { shapeText } from "../base/check.js";
 import { ArgumentError, ModelError, invalid } from "../base/errors.js";
 import type { LoadedModel } from "../model/model.js";
+import { inputsText, latentAdvice } from "./inputs-advice.js";
 
-export function onlyInput(role: string, model: LoadedModel): ModelInput {
+/** @param classes of a generator's inputs that choose a row of a table */
+export function onlyInput(
+  role: string,
+  model: LoadedModel,
+  classes: ReadonlyMap<string, number> = new Map(),
+): ModelInput {
   const [input] = model.inputs;
   if (model.inputs.length !== 1 || !input)
     throw new ArgumentError(
-      `${role}: expected a model with one input, got ${model.inputs.length} in ${model.name}: ` +
-        model.inputs.map((value) => `${value.name} ${shapeText(value.shape)}`).join(", ") +
-        (role === "generator" && model.inputs.length > 1
-          ? `. Give all of them a latent: latent.product({ ${model.inputs.map((v) => `${v.name}: …`).join(", ")} }); or export`
-          : ". Export") +
-        " it with the other inputs fixed, from a module that holds them as constants",
+      `${role}: expected a model with one input, got ${model.inputs.length} in ${model.name}: ${inputsText(model.inputs)}` +
+        (model.inputs.length === 0
+          ? ""
+          : role === "generator"
+            ? `. ${latentAdvice(model, classes)}`
+            : `. Fix the others, with values of yours: loadModel(${JSON.stringify(model.name)}, { inputs: { ` +
+              `${model.inputs
+                .slice(1)
+                .map(({ name }) => `${JSON.stringify(name)}: 0`)
+                .join(", ")} } })`),
     );
   return checkInput(role, model, input);
 }
@@ -23,7 +33,11 @@ export function checkInput(role: string, model: LoadedModel, input: ModelInput):
   if (input.type !== "float32")
     throw new ModelError(
       "ERR_MODEL_UNSUPPORTED",
-      `${model.name}: expected a float32 input, got ${input.type}; export the model in float32`,
+      `${model.name}: expected a float32 input, got ${input.type} ${shapeText(input.shape)} for ${input.name}; ` +
+        (role === "generator" && input.type.includes("int")
+          ? `latent.label(classes) draws classes, and loadModel(${JSON.stringify(model.name)}, { inputs: { ` +
+            `${JSON.stringify(input.name)}: 0 } }) fixes it`
+          : "export the model in float32"),
     );
   if (input.shape.length < 2)
     throw new ArgumentError(

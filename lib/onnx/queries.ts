@@ -1,5 +1,5 @@
 /** What a graph says of its values, without running it. */
-import { describeNode, type Dim, type Graph, type Node } from "./graph.js";
+import { consumers, describeNode, type Dim, type Graph, type Node } from "./graph.js";
 import { randomNodes } from "./random.js";
 import { inferShapes } from "./shapes.js";
 import { constantNumbers } from "./bounds.js";
@@ -55,4 +55,32 @@ export function randomOperator(graph: Graph, output: string): string | null {
 /** The dimensions of a value, as far as shape inference knows them. */
 export function dimsOf(graph: Graph, name: string): Dim[] | null {
   return inferShapes(graph).valueInfo(name).dims;
+}
+
+/** Operators behind which a number still chooses the same row. */
+const keepsIndex = new Set([...moves, "Clip", "Expand", "Tile"]);
+
+/** How many rows the tables have out of which an input chooses by its numbers; null where it does anything else. */
+export function chosenRows(graph: Graph, input: string): number | null {
+  const readers = consumers(graph);
+  const open = [input];
+  const seen = new Set(open);
+  let rows: number | null = null;
+  for (let value = open.pop(); value !== undefined; value = open.pop())
+    for (const node of readers.get(value) ?? []) {
+      if (node.domain !== "") return null;
+      if (node.opType === "Shape") continue;
+      if (keepsIndex.has(node.opType) && node.inputs[0] === value) {
+        const [made] = node.outputs;
+        if (made !== undefined && !seen.has(made)) open.push(made);
+        seen.add(made!);
+        continue;
+      }
+      const table =
+        node.opType === "Gather" && node.inputs[1] === value ? graph.initializers.get(node.inputs[0]!) : null;
+      const axis = Number(node.attributes.get("axis")?.i ?? 0n);
+      if (!table || axis !== 0 || table.dims.length === 0) return null;
+      rows = Math.min(rows ?? Infinity, Number(table.dims[0]));
+    }
+  return rows;
 }

@@ -125,12 +125,6 @@ function encodeNumbers(elemType: number, data: ArrayLike<number | bigint>): Uint
     case DataType.BOOL:
     case DataType.UINT8:
       return bytesOf(Uint8Array.from(data, small));
-    case DataType.INT8:
-      return bytesOf(Int8Array.from(data, small));
-    case DataType.INT16:
-      return bytesOf(Int16Array.from(data, small));
-    case DataType.UINT16:
-      return bytesOf(Uint16Array.from(data, small));
     case DataType.FLOAT16:
       return bytesOf(Uint16Array.from(Array.from(data, Number), toFloat16));
     default:

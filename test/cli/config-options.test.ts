@@ -105,7 +105,7 @@ describe("options of the library in a configuration file", () => {
     // Of the model, as everywhere.
     same(
       library,
-      file.filter((key) => !["format", "device", "inputShapes", "allowCode"].includes(key)),
+      file.filter((key) => !["format", "device", "inputShapes", "inputs", "allowCode"].includes(key)),
       {},
       "textEncoder",
     );
