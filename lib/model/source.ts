@@ -61,12 +61,15 @@ export function modelSource(source: unknown, baseDirectory?: unknown): Source {
   return source instanceof Uint8Array ? bytesSource(source, null) : pathSource(source);
 }
 
+/** What messages call a model without a file. */
+export const bytesName = "the model given as bytes";
+
 function bytesSource(given: Uint8Array, folder: ModelFolder | null): Source {
   // At once, for what the caller does to them from now on must change nothing. Not slice(): a Node Buffer has its own, which
   // makes a view.
   const bytes = new Uint8Array(given);
   return {
-    name: "the model given as bytes",
+    name: bytesName,
     native: { owned: bytes },
     folder,
     head: async () => bytes.subarray(0, 4),

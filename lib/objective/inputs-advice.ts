@@ -1,6 +1,7 @@
 /** What to do about a generator with several inputs, in code that works for this one. */
 import { shapeText } from "../base/check.js";
 import { knownElementCount } from "../base/tensor.js";
+import { bytesName } from "../model/source.js";
 import type { ValueInfo } from "../model/interface.js";
 
 interface Advised {
@@ -29,7 +30,7 @@ export function latentAdvice({ name, inputs }: Advised, classes: ReadonlyMap<str
   const others = inputs.filter((input) => input !== moving);
   const product = `latent.product({ ${drawn.map(({ input, latent }) => `${key(input.name)}: ${latent}`).join(", ")} })`;
   const fixed = (some: readonly ValueInfo[]): string =>
-    `loadModel(${JSON.stringify(name)}, { inputs: { ${some.map((input) => `${key(input.name)}: ${isFloat(input) && input.shape.length < 2 ? 1 : 0}`).join(", ")} } })`;
+    `loadModel(${sourceCode(name)}, { inputs: { ${some.map((input) => `${key(input.name)}: ${isFloat(input) && input.shape.length < 2 ? 1 : 0}`).join(", ")} } })`;
   if (scalars.length === 0)
     return `Draw all of them, latent: ${product}; or fix those that do not vary, with values of yours: ${fixed(others)}`;
   const rest = drawn.length > 1 ? `, and draw the others: latent: ${product}` : "";
@@ -49,6 +50,11 @@ function latentFor(input: ValueInfo, classes: ReadonlyMap<string, number>): stri
 
 function isFloat({ type }: ValueInfo): boolean {
   return type.startsWith("float");
+}
+
+/** What loadModel() was given, in code. */
+export function sourceCode(name: string): string {
+  return name === bytesName ? "bytes" : JSON.stringify(name);
 }
 
 /** A key of an object in code. */

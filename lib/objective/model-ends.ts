@@ -2,7 +2,7 @@
 import { shapeText } from "../base/check.js";
 import { ArgumentError, ModelError, invalid } from "../base/errors.js";
 import type { LoadedModel } from "../model/model.js";
-import { inputsText, latentAdvice } from "./inputs-advice.js";
+import { inputsText, latentAdvice, sourceCode } from "./inputs-advice.js";
 
 /** @param classes of a generator's inputs that choose a row of a table */
 export function onlyInput(
@@ -18,7 +18,7 @@ export function onlyInput(
           ? ""
           : role === "generator"
             ? `. ${latentAdvice(model, classes)}`
-            : `. Fix the others, with values of yours: loadModel(${JSON.stringify(model.name)}, { inputs: { ` +
+            : `. Fix the others, with values of yours: loadModel(${sourceCode(model.name)}, { inputs: { ` +
               `${model.inputs
                 .slice(1)
                 .map(({ name }) => `${JSON.stringify(name)}: 0`)
@@ -35,7 +35,7 @@ export function checkInput(role: string, model: LoadedModel, input: ModelInput):
       "ERR_MODEL_UNSUPPORTED",
       `${model.name}: expected a float32 input, got ${input.type} ${shapeText(input.shape)} for ${input.name}; ` +
         (role === "generator" && input.type.includes("int")
-          ? `latent.label(classes) draws classes, and loadModel(${JSON.stringify(model.name)}, { inputs: { ` +
+          ? `latent.label(classes) draws classes, and loadModel(${sourceCode(model.name)}, { inputs: { ` +
             `${JSON.stringify(input.name)}: 0 } }) fixes it`
           : "export the model in float32"),
     );

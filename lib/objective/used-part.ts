@@ -3,6 +3,7 @@ import { shapeText } from "../base/check.js";
 import type { Decisions } from "../base/decisions.js";
 import { ArgumentError } from "../base/errors.js";
 import { isProduct, type Latent } from "../latent/latent.js";
+import { sourceCode } from "./inputs-advice.js";
 import { OnnxModel, type LoadedModel } from "../model/model.js";
 
 /** What each output of a model needs. */
@@ -76,8 +77,8 @@ export async function usedEncoder(
         `${chosen ? "several outputs make" : "no output makes"} a vector of one image alone: ` +
         `${needs.map(({ output, inputs }) => `${output.name} ${shapeText(output.shape)} of ${inputs.join(", ") || "nothing"}`).join("; ")}. ` +
         (chosen
-          ? `Choose one: ${option === "output" ? `loadModel(${JSON.stringify(model.name)}, { output: "${chosen.output.name}" })` : `encoderOutput: "${chosen.output.name}"`}`
-          : `Fix inputs that are no image: loadModel(${JSON.stringify(model.name)}, { inputs: { ${model.inputs
+          ? `Choose one: ${option === "output" ? `loadModel(${sourceCode(model.name)}, { output: "${chosen.output.name}" })` : `encoderOutput: "${chosen.output.name}"`}`
+          : `Fix inputs that are no image: loadModel(${sourceCode(model.name)}, { inputs: { ${model.inputs
               .slice(1)
               .map(({ name }) => `${JSON.stringify(name)}: 0`)
               .join(", ")} } })`),

@@ -7,6 +7,8 @@ import { readWholeFile } from "../base/read-file.js";
 import { restoreLatent, type Mappings } from "../latent/description.js";
 import type { Model } from "../model/interface.js";
 import { decodeTranslatorFile, restoredEnergy, restoredRange, restoredStages } from "./file.js";
+import { Decisions } from "../base/decisions.js";
+import { usedEncoder, usedGenerator } from "../objective/used-part.js";
 import type { Objective } from "../objective/objective.js";
 import { createObjective } from "../objective/composition-options.js";
 import type { NativeDevice } from "../native/types/devices.js";
@@ -43,8 +45,25 @@ export async function loadState(path: string, models: LoadModels): Promise<State
   let objective: Objective | undefined;
   let opened: NativeDevice | undefined;
   try {
-    const generator = await open("models.generator", o.generator);
-    const encoder = await open("models.encoder", o.encoder);
+    const mappings = await openMappings(o.mapping, open);
+    const latent = await restoreLatent(config.models.latent, tables, mappings, path);
+    const [whole, wholeEncoder] = [
+      loadedModel("models.generator", await open("models.generator", o.generator)),
+      loadedModel("models.encoder", await open("models.encoder", o.encoder)),
+    ];
+    const outputs = {
+      generator: config.models.generator.output ?? undefined,
+      encoder: config.models.encoder.output ?? undefined,
+    };
+    const decisions = new Decisions(o.onDecision);
+    const generator = await usedGenerator(whole, outputs.generator, latent, decisions, o.signal);
+    const { model: encoder } = await usedEncoder(
+      "encoder",
+      wholeEncoder,
+      outputs.encoder,
+      decisions,
+      o.signal,
+    );
     for (const [role, model] of [
       ["generator", generator],
       ["encoder", encoder],
@@ -57,7 +76,6 @@ export async function loadState(path: string, models: LoadModels): Promise<State
           `${path}: it belongs to the ${role} ${stored.name} (SHA-256 ${stored.sha256}), not to ${model.name} (SHA-256 ${sha256})`,
         );
     }
-    const mappings = await openMappings(o.mapping, open);
     for (const option of loader.unused)
       throw new ArgumentError(
         `models.${option}: none of the models is given as a path to ${option === "allowCode" ? "TorchScript" : "ONNX"}`,
@@ -66,11 +84,11 @@ export async function loadState(path: string, models: LoadModels): Promise<State
       {
         generator,
         encoder,
-        generatorOutput: config.models.generator.output ?? undefined,
-        encoderOutput: config.models.encoder.output ?? undefined,
+        generatorOutput: outputs.generator,
+        encoderOutput: outputs.encoder,
         generatorRange,
         encoderKind: config.models.encoderKind,
-        latent: await restoreLatent(config.models.latent, tables, mappings, path),
+        latent,
         energy,
         preprocess,
         augment: o.augment === undefined ? config.models.augment : (o.augment ?? undefined),

@@ -131,7 +131,7 @@ describe("command line, latents", () => {
 
   it("refuses priors that it does not know, in words", async () => {
     for (const [rest, expected] of [
-      [["--latent", "gamma"], /--latent: expected mapped, normal, table, truncated or uniform/],
+      [["--latent", "gamma"], /--latent: expected label, mapped, normal, table, truncated or uniform/],
       [["--latent", "z=normal,normal"], /NAME=PRIOR/],
       [["--latent", "normal:0"], /--latent/],
       [["--latent", "normal:2:-1"], /--latent/],

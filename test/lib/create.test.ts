@@ -282,7 +282,7 @@ describe("Tr0n.create", () => {
     await rejects(
       create(twoInputs()),
       "ERR_INVALID_ARGUMENT",
-      /generator: expected a model with one input, got 2.*z \[\?, 6\], y \[\?, 6\]/,
+      /generator: expected a model with one input, got 2.*z float32 \[\?, 6\], y float32 \[\?, 6\]/,
     );
     await rejects(
       create(tinyGenerator(), twoInputs()),
