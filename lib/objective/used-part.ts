@@ -68,7 +68,7 @@ export async function usedEncoder(
       );
     return { model: await part(role, model, found, decisions, signal), output: wanted };
   }
-  if (wanted !== undefined) return asItIs;
+  if (wanted !== undefined || needs.length === 1) return asItIs;
   const [chosen, ...others] = images;
   if (!chosen || others.length > 0) {
     const option = role === "encoder" ? "encoderOutput" : "output";
