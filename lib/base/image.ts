@@ -1,6 +1,8 @@
 /** Images as data: tensors [n, C, H, W] and 8-bit pixels, contact sheets' layout, and PNG. `sharp` is loaded at the first use. */
 import type { Sharp, SharpOptions } from "sharp";
+import { shapeText } from "./check.js";
 import { ArgumentError, Tr0nError, invalid } from "./errors.js";
+import { layoutOf, pictureShape, type PictureLayout } from "./layout.js";
 import type { Range } from "./range.js";
 import type { Tensor } from "./tensor.js";
 
@@ -11,9 +13,11 @@ export interface Pixels {
   readonly height: number;
 }
 
-/** Images [n, C, H, W] with the numbers that stand for black and white in them. */
+/** Images [n, …] with the numbers that stand for black and white in them. */
 export interface Images extends Tensor {
   readonly range: Range;
+  /** How a row is a picture, where it is not [C, H, W]. */
+  readonly layout?: PictureLayout;
 }
 
 export interface GridOptions {
@@ -33,15 +37,21 @@ export interface GridOptions {
 const maxPixels = 2 ** 28;
 
 /**
- * Size and layout of a contact sheet of images [n, C, H, W], before there are any.
+ * Size and layout of a contact sheet of images [n, …], before there are any.
  *
+ * @param layout how a row is a picture; default: as its shape tells
  * @throws ArgumentError for a shape or options that give no picture, or one that is too large
  */
-export function gridLayout(shape: readonly number[], options: GridOptions = {}) {
-  const [n = 0, channels = 0, height = 0, width = 0] = shape;
-  if (shape.length !== 4 || n < 1 || height < 1 || width < 1 || (channels !== 1 && channels !== 3))
+export function gridLayout(
+  shape: readonly number[],
+  options: GridOptions = {},
+  layout: PictureLayout | null | undefined = layoutOf(shape.slice(1)),
+) {
+  const [n = 0] = shape;
+  const [channels, height, width] = layout ? pictureShape(layout) : [0, 0, 0];
+  if (!layout || n < 1 || height < 1 || width < 1 || (channels !== 1 && channels !== 3))
     throw new ArgumentError(
-      `images: expected the shape [n, 1 or 3, height, width] with at least one image, got [${shape.join(", ")}]`,
+      `images: expected the shape [n, 1 or 3, height, width] or [n, height, width, 1 or 3] with at least one image, got ${shapeText(shape)}`,
       { code: "ERR_SHAPE_MISMATCH" },
     );
   const columns = checkWhole("columns", options.columns ?? Math.ceil(Math.sqrt(n)), 1);
@@ -52,7 +62,7 @@ export function gridLayout(shape: readonly number[], options: GridOptions = {}) 
     height: Math.ceil(n / columns) * (height * scale + gap) + gap,
   };
   checkPixels(sheet.width, sheet.height);
-  return { n, channels, height, width, columns, gap, scale, sheet };
+  return { picture: layout, n, channels, height, width, columns, gap, scale, sheet };
 }
 
 /** Pixels of one colour. */
@@ -84,12 +94,8 @@ export function pastePixels(target: Pixels, source: Pixels, left: number, top: n
 /** The pixels as the bytes of a PNG file. */
 export async function encodePng(pixels: Pixels): Promise<Uint8Array> {
   // A copy: sharp reads it from a thread of its own, and the caller may do with these pixels what it likes.
-  return encodeOwnPng({ ...pixels, data: new Uint8Array(pixels.data) });
-}
-
-/** The same of pixels that nobody outside has. */
-export async function encodeOwnPng({ data, width, height }: Pixels): Promise<Uint8Array> {
-  return (await loadSharp())(data, { raw: { width, height, channels: 3 } })
+  const data = new Uint8Array(pixels.data);
+  return (await loadSharp())(data, { raw: { width: pixels.width, height: pixels.height, channels: 3 } })
     .png()
     .toBuffer();
 }

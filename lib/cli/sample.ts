@@ -82,7 +82,7 @@ export const sampleCommand: Command = {
       try {
         const conditions = conditionCount(condition);
         layout = { columns: conditions > 1 ? count : Math.ceil(Math.sqrt(count)), scale };
-        gridLayout([conditions * count, ...tr0n.imageShape], layout); // before the work
+        gridLayout([conditions * count, ...tr0n.imageShape], layout, tr0n.objective.layout); // before the work
         return { device: whereOf(tr0n), samples: await tr0n.sample(condition, options) };
       } finally {
         tr0n.dispose();

@@ -1,6 +1,8 @@
 import { shapeText } from "../base/check.js";
 import { ArgumentError, invalid } from "../base/errors.js";
 import { checkRange, sameRange } from "../base/range.js";
+import { pictureShape } from "../base/layout.js";
+import { movedRows } from "../image/grid.js";
 import { readFloats } from "../image/read.js";
 import { native } from "../native/binding.js";
 import { requireFinite } from "../native/rows.js";
@@ -59,7 +61,7 @@ async function checkImages(
 async function readImages(
   name: string,
   value: unknown,
-  { imageShape: shape, range }: Objective,
+  { imageShape: shape, layout, range }: Objective,
   signal: AbortSignal,
 ): Promise<Float32Array> {
   const paths: unknown[] = Array.isArray(value) ? [...(value as unknown[])] : [value];
@@ -71,15 +73,16 @@ async function readImages(
       "a path, an array of paths or a Tensor",
       paths[wrong],
     );
-  const [channels = 0, height = 0, width = 0] = shape;
-  if (shape.length !== 3 || (channels !== 1 && channels !== 3))
+  if (!layout)
     throw new ArgumentError(
-      `${name}: expected a generator of images [1 or 3, height, width] to go with, got ${shapeText(shape)}`,
+      `${name}: expected a generator of images [1 or 3, height, width] to go with, got ${shapeText(shape)}; give a Tensor of such rows`,
     );
+  const [channels, height, width] = pictureShape(layout);
   const data = new Float32Array(paths.length * elementCount(shape));
   for (const [index, path] of (paths as string[]).entries()) {
     const image = await readFloats(path, { height, width }, range, channels === 1, signal);
-    data.set(image.data, index * elementCount(shape));
+    const row = await movedRows("encode", image.data, layout, signal, true);
+    data.set(row, index * elementCount(shape));
   }
   return data;
 }

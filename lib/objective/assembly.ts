@@ -32,7 +32,7 @@ import { checkTakes, tryEncoder, type TriedEncoder, type ProbeImages } from "./e
 import { checkEnergyFits } from "./energy-check.js";
 import { generatorInputs } from "./generator-inputs.js";
 import { onlyInput, pickOutput } from "./model-ends.js";
-import { chainEnd, chainOf, type Link } from "./chain.js";
+import { chainEnd, chainOf, picturesOf, type Link, type Pictures } from "./chain.js";
 import { barrierWithin, probeSeed, refuseRandom, rowsAtOnce, tryRows } from "./trial.js";
 
 /** What was found out about everything. */
@@ -49,6 +49,8 @@ export interface Assembly {
   readonly imageShape: readonly number[];
   /** The stages between generator and encoder. */
   readonly chain: readonly Link[];
+  /** How rows of the generator are pictures. */
+  readonly pictures: Pictures;
   /** The numbers of black and of white. */
   readonly range: Range;
   readonly generatorOutput: string;
@@ -142,12 +144,16 @@ async function assembleBatchFirst(
     );
   step();
   const imageShape = images.tensor.shape.slice(1);
-  const chain = await chainOf(options.stages, imageShape, signal);
+  const encoderInput = onlyInput("encoder", encoder.withFloatEdges());
+  const chain = await chainOf(options.stages, {
+    ...{ row: imageShape, input: encoderInput.shape, augmented: options.augment !== undefined, signal },
+    decisions: origin === "options" ? decisions : undefined,
+  });
   const staged = chainEnd(chain, imageShape);
+  const pictures = picturesOf(chain, imageShape);
 
   const given = options.energy && flattenComplete(options.energy);
   const crossEntropy = given && given.condition === "probabilities";
-  const encoderInput = onlyInput("encoder", encoder.withFloatEdges());
   // The batch may turn out to be another axis than the first.
   if (!encoderInput.shape.some((_, axis, all) => fits(staged, all.toSpliced(axis, 1))))
     checkTakes("encoder", encoder, encoderInput, staged, imageShape);
@@ -156,7 +162,7 @@ async function assembleBatchFirst(
   const more = await runRows(images.rows, wanted, images.fixed, generate);
   const probed = concatenate([images.tensor.data, ...more]);
   if (origin === "options") tellStill(probed, elementCount(imageShape), decisions);
-  const range = rangeOfImages(options, imageShape, generatorFacts, probed);
+  const range = rangeOfImages(options, pictures.layout !== null, imageShape, generatorFacts, probed);
   const ranges = stagedRanges(
     range,
     chain.map(({ stage }) => stage),
@@ -178,7 +184,7 @@ async function assembleBatchFirst(
   );
   step();
   joinedBatch(images.fixed, tried.batch, generator, encoder);
-  if (origin === "options" && isPicture(imageShape))
+  if (origin === "options" && pictures.layout)
     for (const problem of rangeProblems(range, chain, {
       name: encoder.name,
       scaling: tried.facts.scaling,
@@ -227,6 +233,7 @@ async function assembleBatchFirst(
     source,
     imageShape,
     chain,
+    pictures,
     range,
     generatorOutput,
     generatorBatch: images.fixed,
@@ -276,13 +283,14 @@ function tellStill(images: Float32Array, size: number, decisions: Decisions): vo
 /** The generator's range: as it is given, or found out and told. */
 function rangeOfImages(
   { generator, generatorRange, stages, augment, origin, decisions }: ObjectiveOptions,
+  picture: boolean,
   imageShape: readonly number[],
   { bounds }: OutputFacts,
   probed: Float32Array,
 ): Range {
   if (generatorRange !== undefined) return generatorRange;
   // Whoever makes no pictures has no black and white, and nothing here asks for them.
-  if (!isPicture(imageShape) && augment === undefined) return defaultRange;
+  if (!picture && augment === undefined) return defaultRange;
   const seen = lookAtValues(probed, elementCount(imageShape));
   if (!Number.isFinite(seen.min) || !Number.isFinite(seen.max))
     throw new ModelError(
@@ -301,11 +309,6 @@ function rangeOfImages(
     certain: former ? rangeText(range) === rangeText(defaultRange) : certain,
   });
   return decided;
-}
-
-/** [1 or 3, H, W] */
-function isPicture(shape: readonly number[]): boolean {
-  return shape.length === 3 && (shape[0] === 1 || shape[0] === 3);
 }
 
 /** The number of rows that two models joined were exported for; 0 where it is open. */

@@ -108,13 +108,13 @@ export function checkAugmentation(name: string, value: unknown): Augmentation {
   return augmentation[kind](options);
 }
 
-/** @throws ArgumentError ERR_SHAPE_MISMATCH for images that are not [C, H, W] */
-export function checkAugmentable(shape: readonly number[]): void {
-  if (shape.length !== 3)
-    throw new ArgumentError(
-      `augment: expected a generator of images [batch, channels, height, width], got ${shapeText(["batch", ...shape])}`,
-      { code: "ERR_SHAPE_MISMATCH" },
-    );
+/** The error for rows that are not images, and that no stage makes images of first of all. */
+export function notAugmentable(shape: readonly number[]): ArgumentError {
+  return new ArgumentError(
+    `augment: expected a generator of images [batch, channels, height, width], got ${shapeText(["batch", ...shape])}. Rows that are images ` +
+      "in another shape become such by preprocess: [stage.reshape([channels, height, width]), …], or by stage.transpose([2, 0, 1]) first of all",
+    { code: "ERR_SHAPE_MISMATCH" },
+  );
 }
 
 /** A share of a side in whole pixels, as DiffAugment rounds. */

@@ -100,6 +100,7 @@ export const compositionOptions = object({
     byHand<readonly Stage[]>("readonly Stage[]", checkStages),
     "stages between generator and encoder, in order",
     {
+      more: "Where it is certain how numbers must be moved for what comes next (channels last, flat rows of gray images), that is done and told.",
       otherwise: "none",
     },
   ),
@@ -118,7 +119,7 @@ export const compositionOptions = object({
     "where a training pair's condition comes from, if not from the encoder",
     {
       more:
-        "A model, fed with preprocessed images, or a function, called with the generator's images [n, C, H, W] and giving [n, m]. " +
+        "A model, fed with preprocessed images, or a function, called with the generator's images [n, …] and giving [n, m]. " +
         "With crossEntropy() a function gives probabilities.",
     },
   ),

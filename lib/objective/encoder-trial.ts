@@ -21,6 +21,8 @@ import { concatenate, elementCount, type Tensor } from "../base/tensor.js";
 import { fits, type LoadedModel } from "../model/model.js";
 import type { GradientBarrier, OutputFacts } from "../model/output-facts.js";
 import { cycledRows, runRows } from "./probe.js";
+import { isChannelsLast } from "../base/layout.js";
+import { askForOrder } from "./fitting.js";
 import { imageRows } from "./probe-rows.js";
 import { ofWholeNumbers } from "../model/whole-numbers.js";
 import { onlyInput, pickOutput, type ModelInput } from "./model-ends.js";
@@ -64,7 +66,7 @@ function mismatch(
   detail: string,
   cause?: unknown,
 ): ArgumentError {
-  const [, , height, width] = input.shape;
+  const [, height, width] = asPlain(input.shape.slice(1));
   const sides =
     typeof height === "number" && typeof width === "number" ? `${height}, ${width}` : "height, width";
   const preprocessed = shape === imageShape ? "" : `, ${shapeText(["batch", ...shape])} after preprocess`;
@@ -82,7 +84,9 @@ export function checkTakes(
   shape: readonly number[],
   imageShape: readonly number[],
 ): void {
-  if (!fits([null, ...shape], input.shape)) throw mismatch(role, model, input, shape, imageShape, "");
+  if (fits([null, ...shape], input.shape)) return;
+  askForOrder(role, model.name, shape, input.shape.slice(1));
+  throw mismatch(role, model, input, shape, imageShape, "");
 }
 
 /**
@@ -165,21 +169,35 @@ export async function tryEncoder(
   return { model, output, row, batch: fixed, kind, facts, outputs: tensor, stop };
 }
 
-/** What makes images fit an encoder: the stages that are missing, or another export where no stage can help. */
-function adviceToFit(images: readonly number[], wanted: readonly (number | null)[], sides: string): string {
-  if (wanted.length !== 4)
-    return "The encoder must take images [batch, channels, height, width], or what the generator makes";
-  if (images.length !== 3)
-    return "Export the generator so that it makes images [batch, channels, height, width], with a reshape at its end";
-  const [from, to] = [images[0]!, wanted[1]];
-  const gray = (from === 1 || from === 3) && (to === 1 || to === 3) && from !== to;
+/** What makes rows fit an encoder: the stages that are missing, or another export where no stage can help. */
+function adviceToFit(row: readonly number[], wanted: readonly (number | null)[], sides: string): string {
+  const [images, input] = [asPlain(row), asPlain(wanted.slice(1))];
+  if (images.length !== 3 || input.length !== 3)
+    return (
+      `The encoder takes rows ${shapeText(wanted.slice(1))} and gets rows ${shapeText(row)}: stage.reshape(shape), stage.transpose(order), ` +
+      "stage.crop(part), stage.pad(pixels) and stage.fromOnnx(model) make other rows of them; or export one of the models for the other's rows"
+    );
+  const [from, to] = [images[0]!, input[0]!];
   const stages = [
-    ...(gray ? [`stage.grayscale(${to === 1 ? "" : to})`] : []),
-    ...(fits([null, null, images[1]!, images[2]!], [null, null, ...wanted.slice(2)])
-      ? []
-      : [`stage.resize(${sides})`]),
+    ...channelAdvice(from, to),
+    ...(fits(images.slice(1), input.slice(1)) ? [] : [`stage.resize(${sides})`]),
   ];
-  return stages.length > 0 && (gray || to === null || from === to)
+  return stages.length > 0 && (to === null || from === to || stages[0] !== `stage.resize(${sides})`)
     ? `preprocess: [${stages.join(", ")}] makes them fit`
-    : "Preprocess stages such as stage.resize(height, width) or stage.grayscale() make images fit";
+    : "Preprocess stages such as stage.resize(height, width), stage.grayscale() or stage.channels(order) make images fit";
+}
+
+/** What makes `to` channels of `from`, where there is one usual way. */
+function channelAdvice(from: number, to: number | null): string[] {
+  if (to === null || from === to) return [];
+  if (from === 4 && to === 3) return ["stage.channels([0, 1, 2])"];
+  return (from === 1 || from === 3) && (to === 1 || to === 3)
+    ? [`stage.grayscale(${to === 1 ? "" : to})`]
+    : [];
+}
+
+/** [C, H, W] of [H, W, C], where it can only be that. */
+function asPlain<T extends number | null>(shape: readonly T[]): readonly T[] {
+  const [height, width, channels] = shape;
+  return isChannelsLast(shape.map((size) => size ?? 8)) ? [channels!, height!, width!] : shape;
 }

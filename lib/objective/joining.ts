@@ -41,12 +41,30 @@ export class Joining {
     return pipeline;
   }
 
-  /** Images as the generator makes them → as the encoder takes them. */
-  async stagedImages(signal: AbortSignal): Promise<Pipeline> {
-    const { encoder, imageShape } = this.assembly;
-    const pipeline = new Pipeline(encoder.batch || "batch", imageShape, this.device, signal);
-    await this.appendStages(pipeline);
+  /** Latents → images [C, H, W]. */
+  async plain(signal?: AbortSignal): Promise<Pipeline> {
+    const pipeline = await this.generated(signal);
+    await this.appendStages(pipeline, 0, this.plainAt);
     return pipeline;
+  }
+
+  /** Images as the generator makes them, or with `plain` as [C, H, W] → as the encoder takes them. */
+  async stagedImages(signal: AbortSignal, plain = false): Promise<Pipeline> {
+    const { encoder, imageShape } = this.assembly;
+    const shape = plain ? this.plainShape : imageShape;
+    const pipeline = new Pipeline(encoder.batch || "batch", shape, this.device, signal);
+    await this.appendStages(pipeline, plain ? this.plainAt : 0);
+    return pipeline;
+  }
+
+  /** [C, H, W] where {@link plain} ends. */
+  get plainShape(): readonly number[] {
+    const { chain, imageShape } = this.assembly;
+    return chain[this.plainAt - 1]?.to ?? imageShape;
+  }
+
+  private get plainAt(): number {
+    return this.assembly.pictures.plainAt ?? 0;
   }
 
   /** Images as the encoder takes them → conditions. */
@@ -70,13 +88,14 @@ export class Joining {
     return pipeline.model(model, { output, row, prefix: "encoder/" });
   }
 
-  private async appendStages(pipeline: Pipeline): Promise<void> {
+  private async appendStages(pipeline: Pipeline, first = 0, end = Infinity): Promise<void> {
     const { chain, range } = this.assembly;
     const { before } = stagedRanges(
       range,
       chain.map(({ stage }) => stage),
     );
     for (const [index, { stage, to }] of chain.entries()) {
+      if (index < first || index >= end) continue;
       const graph = stageGraph(stage, pipeline.dims, before[index]);
       await pipeline.graph(graph, { name: `stage.${stage.kind}`, row: to, prefix: `stage_${index}/` });
     }

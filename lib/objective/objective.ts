@@ -3,7 +3,7 @@
  * the sampler, conditions for training pairs, images for results. Every model has one thread and rows are run in blocks
  * on tr0n's pool, so results do not depend on how a batch is split.
  */
-import { checkAugmentable, type Augmentation } from "./augment.js";
+import { notAugmentable, type Augmentation } from "./augment.js";
 import { rulesOf } from "../model/block-rules.js";
 import type { Decisions } from "../base/decisions.js";
 import type { EncoderKind } from "./encoder-kind.js";
@@ -30,6 +30,7 @@ import { onCpu, type ModelPlace } from "../native/placement.js";
 import type { NativeBlockRule, NativeObjective, NativeRowMap } from "../native/types/pipeline.js";
 import { MadeOnce } from "./made-once.js";
 import { Joining } from "./joining.js";
+import { runStages } from "./probe.js";
 import { devicesOf, holdDevice } from "./device-hold.js";
 import { Sessions, type Opening } from "./sessions.js";
 import { openMapping } from "./mapping.js";
@@ -39,6 +40,7 @@ import { probeOf, ReferenceRuns, type Probe } from "../model/output-guard.js";
 import type { Pipeline } from "../model/pipeline.js";
 import type { PipelineOptions } from "../model/pipeline-links.js";
 import type { Stage } from "./stages.js";
+import type { PictureLayout } from "../base/layout.js";
 import { elementCount } from "../base/tensor.js";
 
 export class Objective {
@@ -117,7 +119,7 @@ export class Objective {
       const assembly = await assemble(options, (mapping, base, dim) =>
         openMapping(mapping, base, dim, maxBatch, place, opened),
       );
-      if (options.augment) checkAugmentable(assembly.imageShape);
+      if (options.augment && assembly.pictures.plainAt === null) throw notAugmentable(assembly.imageShape);
       return new Objective(options, assembly, opened);
     } catch (error) {
       for (const item of opened.reverse()) item.dispose();
@@ -279,18 +281,19 @@ export class Objective {
     gradient: boolean,
     stop: AbortSignal,
   ): Promise<NativeObjective> {
-    const { encoderBatch, imageShape, range, imageProbe } = this;
+    const { encoderBatch, range } = this;
+    const imageShape = this.joining.plainShape;
     const options = this.sessions.shared("energy", {
       ...{ name: "generator", fixedBatch: this.assembly.generatorBatch },
       ...{ probe: this.latentProbe, signal: stop },
     });
     const behind = {
       ...{ name: "generator → energy", fixedBatch: encoderBatch },
-      ...{ probe: imageProbe, signal: stop },
+      ...{ probe: await this.plainProbe(stop), signal: stop },
     };
-    const generator = await this.joining.generated(stop);
+    const generator = await this.joining.plain(stop);
     const objective = (): Promise<NativeObjective> =>
-      this.withEnergy("energy", this.flat, gradient, behind, () => this.joining.stagedImages(stop));
+      this.withEnergy("energy", this.flat, gradient, behind, () => this.joining.stagedImages(stop, true));
     const images = { augment, imageShape, range };
     return this.made.keep(await augmentedObjective(images, generator, gradient, options, objective, stop));
   }
@@ -355,6 +358,21 @@ export class Objective {
     const { latents } = this.assembly.tried;
     const n = latents.length / this.latentSize;
     return probeOf({ data: latents, shape: [n, ...this.latentShape] }, this.runs);
+  }
+
+  /** How rows of the generator are pictures; null where they are none, or nobody can tell. */
+  get layout(): PictureLayout | null {
+    return this.assembly.pictures.layout;
+  }
+
+  /** The images of these as [C, H, W]. */
+  private async plainProbe(signal: AbortSignal): Promise<Probe> {
+    const { tried, chain, pictures } = this.assembly;
+    const moves = chain.slice(0, pictures.plainAt ?? 0);
+    if (moves.length === 0) return this.imageProbe;
+    const ranges = moves.map(() => this.range);
+    const data = await runStages(tried.images.data, moves, ranges, signal);
+    return probeOf({ data, shape: [tried.images.shape[0]!, ...this.joining.plainShape] }, this.runs);
   }
 
   /** The images of these, for pipelines that begin behind the generator. */

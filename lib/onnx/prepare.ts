@@ -1,9 +1,10 @@
 /** Graphs in the form that later passes and the runtime like best. */
 import { ModelError } from "../base/errors.js";
 import { needsSpelling } from "./contrib/index.js";
-import { sortGraph, type Graph } from "./graph.js";
+import { copyGraph, sortGraph, type Graph } from "./graph.js";
 import { inlineFunctions, inlineIfs } from "./inline.js";
-import { bothSteps, forwardSteps } from "./rewrite/index.js";
+import { bothSteps, forwardSteps, sparedSteps } from "./rewrite/index.js";
+import { hasResizeBehindTranspose } from "./rewrite/whole-resize.js";
 import { finish, type Steps } from "./steps.js";
 import { targetedSteps } from "./targets/prepare.js";
 import type { Target } from "./targets/target.js";
@@ -31,8 +32,11 @@ export function graphToRun(graph: Graph, target: Target = "cpu"): Graph {
 
 /** Whether {@link graphToRun} has nothing to do. */
 export function runsAsItIs(graph: Graph, target: Target = "cpu"): boolean {
-  if (target !== "cpu") return false;
-  return !graph.nodes.some(
+  return target === "cpu" && !needsForms(graph) && !hasResizeBehindTranspose(graph);
+}
+
+function needsForms(graph: Graph): boolean {
+  return graph.nodes.some(
     (node) => (node.domain === "" && node.opType === "ConvTranspose") || needsSpelling(node),
   );
 }
@@ -40,6 +44,7 @@ export function runsAsItIs(graph: Graph, target: Target = "cpu"): boolean {
 export function* toRunSteps(graph: Graph, target: Target = "cpu"): Steps<Graph> {
   if (runsAsItIs(graph, target)) return graph;
   try {
+    if (target === "cpu" && !needsForms(graph)) return yield* sparedSteps(copyGraph(graph));
     return yield* bothSteps(yield* preparedSteps(graph, target), target);
   } catch (error) {
     if (!(error instanceof ModelError)) throw error;

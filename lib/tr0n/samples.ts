@@ -4,7 +4,7 @@ import type { Tensor } from "../base/tensor.js";
 
 /** The result of sample() for B conditions. */
 export interface Samples {
-  /** [B·count, C, H, W], in the generator's range: all samples of the first condition, then those of the next. */
+  /** [B·count, …Tr0n.imageShape], as the generator makes them and in its range: all samples of the first condition, then those of the next. */
   readonly images: Images;
   /** [B·count, …Tr0n.latentShape]: in the shape of the generator's input, or [B·count, d]. */
   readonly latents: Tensor;
@@ -38,7 +38,7 @@ export interface SampleStep {
   readonly energies: Float32Array;
   /** [B·count, …Tr0n.latentShape], where there are images. */
   readonly latents?: Tensor;
-  /** [B·count, C, H, W], every `every` steps and at the last one. */
+  /** [B·count, …Tr0n.imageShape], every `every` steps and at the last one. */
   readonly images?: Images;
   readonly seed: number;
 }

@@ -1,4 +1,5 @@
 /** What a Tr0n is made of: models joined, a translator once there is one, the device that it keeps open. */
+import { isPlain } from "../base/layout.js";
 import { checkTensor, type Tensor } from "../base/tensor.js";
 import { shapeText } from "../base/check.js";
 import { ArgumentError, Tr0nError } from "../base/errors.js";
@@ -135,7 +136,10 @@ export class State {
     const n = latents.length / this.objective.latentSize;
     const map = await this.objective.images(signal);
     const [output] = await runJob("generate", signal, () => map.run({ owned: latents }, n));
-    return { data: output!.data, shape: [n, ...this.objective.imageShape], range: this.objective.range };
+    const { imageShape, layout, range } = this.objective;
+    const images = { data: output!.data, shape: [n, ...imageShape], range };
+    const plain = layout === null || (isPlain(layout) && layout.shape.length === imageShape.length);
+    return plain ? images : { ...images, layout };
   }
 
   /** Cancels what runs and frees everything but models that the caller loaded. Later calls do nothing. */

@@ -198,7 +198,7 @@ describe("Tr0n.create", () => {
     await rejects(
       create(tinyGenerator(), tinyEncoder({ image: [48] })),
       "ERR_SHAPE_MISMATCH",
-      /takes \[\?, 48\]/,
+      /takes \[\?, 48\], and rows \[batch, 3, 4, 4\] are as many numbers/,
     );
     await rejects(
       create(tinyGenerator(), tinyEncoder(), { preprocess: [stage.resize(5, 5)] }),
@@ -228,8 +228,9 @@ describe("Tr0n.create", () => {
         /preprocess: \[stage\.grayscale\(\), stage\.resize\(8, 8\)\] makes them fit/,
       ],
       [tinyGenerator(), [3, 8, 4], /preprocess: \[stage\.resize\(8, 4\)\] makes them fit/],
-      [tinyGenerator(), [48], /must take images \[batch, channels, height, width\]/],
-      [simple(["n", 6], "Tanh"), [3, 4, 4], /with a reshape at its end/],
+      [tinyGenerator(), [48], /an order that no shape tells.*stage\.reshape\(\[-1\]\).*--transpose 1,2,0/],
+      [tinyGenerator(), [47], /takes rows \[47\] and gets rows \[3, 4, 4\]: stage\.reshape/],
+      [simple(["n", 6], "Tanh"), [3, 4, 4], /takes rows \[3, 4, 4\] and gets rows \[6\]: stage\.reshape/],
     ] as const)
       await rejects(fit(generator, [...image]), "ERR_SHAPE_MISMATCH", message);
     await create(gray, tinyEncoder({ image: [3, 8, 8] }), {

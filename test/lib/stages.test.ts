@@ -22,6 +22,9 @@ interface Rows {
   readonly shape: Shape;
 }
 
+/** No encoder that wants anything. */
+const anywhere = { input: [null], augmented: false };
+
 const size = (shape: Shape): number => shape.reduce((p, q) => p * q, 1);
 
 async function run(graph: Graph, feeds: Record<string, Rows>): Promise<Record<string, Rows>> {
@@ -179,7 +182,7 @@ describe("stages that move, cut and pad", () => {
       stage.crop({ height: 5, width: 5 }),
       stage.affine(0.5, 0.25),
     ];
-    const links = await chainOf(chain, [105], undefined);
+    const links = await chainOf(chain, { row: [105], ...anywhere });
     assert.deepEqual(links.at(-1)!.to, [4, 5, 5]);
     const apply = async (data: Float32Array): Promise<Float32Array> => {
       let rows: Rows = { data, shape: [1, 105] };
@@ -233,11 +236,9 @@ describe("stages that move, cut and pad", () => {
       ],
       [stage.reshape([3, -1]), [16], /rows of a multiple of 3 numbers/],
       [stage.channels([2, 1, 0]), [1, 4, 4], /stage.channels expected rows \[batch, 3 channels or more, …\]/],
-      [stage.channels([2, 1, 0]), [8, 8, 3], /their channels first, got \[batch, 8, 8, 3\]/],
       [stage.crop({ height: 5, width: 2 }), [1, 4, 8], /of at least 5 × 2 pixels, got \[batch, 1, 4, 8\]/],
       [stage.crop({ height: 2, width: 2, top: 3, left: 0 }), [1, 4, 8], /at least 5 × 2/],
       [stage.crop({ height: 2, width: 2 }), [7], /stage.crop expected images .* or films/],
-      [stage.crop({ height: 2, width: 2 }), [8, 8, 3], /stage.crop expected images/],
       [stage.pad(4, { mode: "reflect" }), [1, 4, 8], /larger than what is reflected of them/],
       [stage.pad(4), [16], /stage.pad expected images/],
       [
@@ -249,9 +250,9 @@ describe("stages that move, cut and pad", () => {
       [stage.normalize([1, 2], 1), [3, 4, 4], /stage.normalize expected rows \[batch, 2, …\]/],
     ];
     for (const [made, row, message] of bad)
-      await rejects(chainOf([stage.affine(2), made], row, undefined), "ERR_SHAPE_MISMATCH", message);
+      await rejects(chainOf([stage.affine(2), made], { row, ...anywhere }), "ERR_SHAPE_MISMATCH", message);
     await rejects(
-      chainOf([stage.affine(2), stage.pad(1)], [7], undefined),
+      chainOf([stage.affine(2), stage.pad(1)], { row: [7], ...anywhere }),
       "ERR_SHAPE_MISMATCH",
       /^preprocess\[1\]: /,
     );
@@ -270,7 +271,7 @@ describe("stages of a caller", () => {
     return encodeModel(b.graph);
   }
   const halves = (b: Builder, x: string): string => b.reshape(b.op("Sin", [x]), [-1, 2, 3]);
-  const own = (bytes: Uint8Array, row: Shape = [6]) => chainOf([stage.fromOnnx(bytes)], row, undefined);
+  const own = (bytes: Uint8Array, row: Shape = [6]) => chainOf([stage.fromOnnx(bytes)], { row, ...anywhere });
 
   it("give rows of what shape their model makes, and have its gradient", async () => {
     const [link] = await own(model(halves));

@@ -1,6 +1,7 @@
+import { isChannelsLast } from "../../base/layout.js";
 import { check } from "../../options/check.js";
 import { integer, list, object, required } from "../../options/describe.js";
-import { defineStage, isChannelsLast, madeOr, turns, wholeNumbers } from "./kind.js";
+import { defineStage, madeOr, turns, wholeNumbers } from "./kind.js";
 
 export interface ChannelsStage {
   readonly kind: "channels";

@@ -1,6 +1,7 @@
 /** What a kind of stage has to say of itself. Each kind is one file of this folder, and a line in list.ts. */
 import { checkNumber } from "../../base/check.js";
 import { invalid } from "../../base/errors.js";
+import { isChannelsLast } from "../../base/layout.js";
 import type { Range } from "../../base/range.js";
 import type { Builder, InputScaling } from "../../onnx/index.js";
 import { integer } from "../../options/describe.js";
@@ -82,15 +83,6 @@ export const side = integer({ min: 1, max: 2 ** 14 });
 /** The shape of an image in words. */
 export function imageWords(channels: string): string {
   return `images [batch, ${channels}, height, width]`;
-}
-
-/** Channels that pictures have. */
-const pictureChannels: readonly number[] = [1, 3, 4];
-
-/** Whether a row can only be a picture [H, W, C]: few numbers in its last axis, and many in the others. */
-export function isChannelsLast(shape: RowShape): boolean {
-  const [height = 0, width = 0, channels = 0] = shape;
-  return shape.length === 3 && pictureChannels.includes(channels) && Math.min(height, width) > 4;
 }
 
 /** [C, H, W] where a row is an image that can have its channels first; null where it is none. */

@@ -10,6 +10,7 @@ import { patches } from "./patches.js";
 import { rewritten, type Rewrite } from "./pass.js";
 import { subPixel } from "./sub-pixel.js";
 import { finish, type Steps } from "../steps.js";
+import { hasResizeBehindTranspose, wholeResize } from "./whole-resize.js";
 
 const ofProducts = new Map<string, Rewrite>([
   ["MatMul", linearLayer],
@@ -21,6 +22,8 @@ const ofPads = new Map<string, Rewrite>([
   ["Add", joinedPads],
   ["Sum", joinedPads],
 ]);
+
+const ofResizes = new Map<string, Rewrite>([["Resize", wholeResize]]);
 
 /**
  * Of convolutions, by target. Patches and sub-pixels were measured on the CPU, where they spare a slow kernel; a GPU's kernels
@@ -53,5 +56,11 @@ export function rewriteBoth(graph: Graph, target: Target = "cpu"): Graph {
 export function bothSteps(graph: Graph, target: Target): Steps<Graph> {
   // Nearly every graph has sums: where nothing is padded, their shapes need not be found out once more.
   const padded = graph.nodes.some(({ domain, opType }) => domain === "" && opType === "Pad");
-  return rewritten(graph, new Map([...(padded ? ofPads : []), ...ofConvolutions[target]]));
+  const resized = hasResizeBehindTranspose(graph) ? ofResizes : [];
+  return rewritten(graph, new Map([...(padded ? ofPads : []), ...resized, ...ofConvolutions[target]]));
+}
+
+/** What the runtime would spoil, in a form that it does not; nothing else is changed. Changes `graph`. */
+export function sparedSteps(graph: Graph): Steps<Graph> {
+  return rewritten(graph, ofResizes);
 }
