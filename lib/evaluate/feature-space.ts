@@ -57,6 +57,7 @@ export class FeatureSpace {
       const { feature: name, model } = await appendFeatures(pipeline, objective.encoder, {
         output: objective.encoderOutput,
         size: objective.conditionSize,
+        batch: objective.encoderBatch,
         columns: columnsGraph,
         ...{ feature, signal },
       });

@@ -1,12 +1,15 @@
 /** What is done to a model's graph wherever it is read from its file: plain data, applied in one order. */
 import { createHash } from "node:crypto";
 import {
+  batchFirstGraph,
   fixInputs,
   keepOutputs,
+  openBatchGraph,
   sizedGraph,
   soundDeclarations,
   toRunSteps,
   weightSizedGraph,
+  type BatchAxes,
   type FixedValue,
   type Graph,
   type InputShapes,
@@ -28,6 +31,10 @@ export interface Adaptation {
   readonly weightSizes?: true;
   /** Inputs that are constants. */
   readonly inputs?: Readonly<Record<string, FixedValue>>;
+  /** Where the batch lies that is moved to the front. */
+  readonly batchFirst?: BatchAxes;
+  /** Rows that it is for, whose number becomes open. Whoever asks for it compares rows with the original's. */
+  readonly openBatch?: number;
 }
 
 interface Pass<T> {
@@ -56,8 +63,10 @@ const passes: Passes = {
     join: (before, more) => ({ ...before, ...more }),
     apply: fixInputs,
   },
-  // Last: an input that is fixed may be one that nobody needs.
+  // After all that: an input that is fixed may be one that nobody needs.
   outputs: { changesFunction: true, apply: keepOutputs },
+  batchFirst: { changesFunction: false, apply: batchFirstGraph },
+  openBatch: { changesFunction: false, apply: openBatchGraph },
 };
 
 const order = Object.keys(passes) as (keyof Adaptation)[];

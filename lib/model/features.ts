@@ -19,6 +19,8 @@ interface Wanted {
   readonly feature: string | undefined;
   /** (features [N, …], output [N, …]) → [N, F + K], as a graph. */
   readonly columns: (features: readonly Dim[], output: readonly Dim[]) => Graph;
+  /** Rows that the encoder takes; 0: any number. */
+  readonly batch: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -34,12 +36,12 @@ export async function appendFeatures(
 ): Promise<{ feature: string; model: NativeTorchModel | null }> {
   if (encoder instanceof OnnxModel)
     return { feature: await appendOnnx(pipeline, encoder, wanted), model: null };
-  const { output, feature, signal } = wanted;
+  const { output, feature, batch, signal } = wanted;
   const model = await encoder.withFeatures(output, feature, signal);
   try {
     const [{ shape }] = model.outputs as [NativeTorchModel["outputs"][number]];
     const made = `${await encoder.fingerprint()} ${output} ${feature ?? ""}`;
-    pipeline.torch(model, encoder.name, "columns", [shape[1]!], made);
+    pipeline.torch(model, encoder.name, "columns", [shape[1]!], batch, made);
     return { feature: feature ?? "input of the last linear layer", model };
   } catch (error) {
     model.dispose();
@@ -51,7 +53,7 @@ export async function appendFeatures(
 async function appendOnnx(
   pipeline: Pipeline,
   encoder: OnnxModel,
-  { output, size, columns, feature, signal }: Wanted,
+  { output, size, columns, feature, batch: rows, signal }: Wanted,
 ): Promise<string> {
   const graph = await encoder.graph(signal);
   const value =
@@ -80,7 +82,7 @@ async function appendOnnx(
   );
   const row = [elementCount(value.row) + size];
   const own = { model: encoder, output, index: 0 };
-  await pipeline.graph(joined, { name: encoder.name, row, prefix: "encoder/", own });
+  await pipeline.graph(joined, { name: encoder.name, row, prefix: "encoder/", batch: rows, own });
   return value.name;
 }
 

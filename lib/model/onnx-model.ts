@@ -137,7 +137,9 @@ export class OnnxModel implements Model {
     const key = JSON.stringify([more, this.view?.axes, this.view?.rounds]);
     let made = adaptations.get(key);
     if (!made) {
-      made = this.openAdapted(joinAdaptations(this.opened.adaptation, more));
+      const axes = this.view?.axes;
+      const moved = axes ? { batchFirst: axes } : {};
+      made = this.openAdapted(joinAdaptations(this.opened.adaptation, { ...moved, ...more }));
       adaptations.set(key, made);
       made.catch(() => adaptations.delete(key));
     }
@@ -164,7 +166,9 @@ export class OnnxModel implements Model {
     this.lifetime.check();
     const { source, threads, options, view } = this;
     const plain = new OnnxModel(source, opened, threads, options, undefined, this);
-    return view ? new OnnxModel(source, opened, threads, options, { ...view, of: plain }) : plain;
+    return view?.rounds
+      ? new OnnxModel(source, opened, threads, options, { of: plain, rounds: true })
+      : plain;
   }
 
   get givenAsBytes(): boolean {
@@ -179,9 +183,9 @@ export class OnnxModel implements Model {
   /** Whether several of its inputs can be made of one latent. */
   readonly takesSplitLatents = true;
 
-  /** Made by {@link withBatchFirst}. */
+  /** Made by {@link withBatchFirst}, or of such a model. */
   get movesBatch(): boolean {
-    return this.view?.axes !== undefined;
+    return (this.view?.axes ?? this.opened.adaptation.batchFirst) !== undefined;
   }
 
   async run(inputs: Tensor | Record<string, Tensor>, options?: RunOptions): Promise<Record<string, Tensor>> {

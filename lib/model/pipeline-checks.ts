@@ -14,6 +14,8 @@ export interface Segments {
   /** The probe, and what the links make of it one by one. */
   readonly rows: Tensor;
   readonly result: Tensor;
+  /** Which row of the probe each row of the result was made of. */
+  readonly which: readonly number[];
   /** The last TorchScript model, and what comes out behind it; null without one. */
   readonly last: (Comparison & { readonly result: Tensor }) | null;
 }

@@ -17,7 +17,7 @@ import type { Tensor } from "../base/tensor.js";
 export interface PipelineOptions {
   /** What messages call it. */
   name: string;
-  /** Rows that its models were exported for; 0 where that is open. */
+  /** Rows of one run where models were exported for a number of them, the largest where these differ; 0 where that is open. */
   fixedBatch: number;
   /** Upper bound for the rows of one run. */
   maxBatch: MaxBatch;
@@ -64,6 +64,8 @@ export interface GraphLink {
   /** Rounding is the identity in its gradient. */
   readonly straightThrough: boolean;
   readonly device: ModelDeviceId;
+  /** Rows that it takes; 0: any number. */
+  readonly batch: number;
 }
 
 export interface TorchLink {
@@ -74,6 +76,32 @@ export interface TorchLink {
   readonly inputShape: readonly number[];
   /** Tells the model from others; undefined where nobody does. */
   readonly fingerprint: string | undefined;
+  /** Rows that it takes; 0: any number. */
+  readonly batch: number;
+}
+
+/** Rows that a link runs at once by itself, among links of which others run more; 0: as many as there are. */
+export function ownBatch({ batch }: GraphLink | TorchLink, fixedBatch: number): number {
+  return batch === fixedBatch ? 0 : batch;
+}
+
+/** Rows of `tensor`, over and over, until there are as many as a link takes, and which ones they are. */
+export function cycledFor(
+  { batch }: GraphLink | TorchLink,
+  tensor: Tensor,
+  which: readonly number[],
+): { tensor: Tensor; which: readonly number[] } {
+  const count = tensor.shape[0]!;
+  if (batch === 0 || batch === count) return { tensor, which };
+  const picks = Array.from({ length: batch }, (_, row) => row % count);
+  return { tensor: pickRows(tensor, picks), which: picks.map((row) => which[row]!) };
+}
+
+export function pickRows({ data, shape }: Tensor, picks: readonly number[]): Tensor {
+  const size = data.length / shape[0]!;
+  const picked = new Float32Array(picks.length * size);
+  picks.forEach((row, i) => picked.set(data.subarray(row * size, (row + 1) * size), i * size));
+  return { data: picked, shape: [picks.length, ...shape.slice(1)] };
 }
 
 export async function graphSegment(

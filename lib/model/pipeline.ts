@@ -26,7 +26,10 @@ import { graphAsRun, offLoop } from "./off-loop.js";
 import type { Tensor } from "../base/tensor.js";
 import { checkEnergies, checkLink, type Segments } from "./pipeline-checks.js";
 import {
+  cycledFor,
   graphSegment,
+  ownBatch,
+  pickRows,
   type GraphLink,
   type InputSplit,
   type OwnModel,
@@ -67,6 +70,7 @@ export class Pipeline {
    * @param output which of its outputs goes on
    * @param row shape of one row of it
    * @param prefix for names that two graphs have in common
+   * @param batch rows that the model takes; 0: any number
    * @param split what makes the model's inputs of what comes in; default: it is the only one
    */
   async model(
@@ -75,12 +79,13 @@ export class Pipeline {
       output,
       row,
       prefix,
+      batch,
       split,
-    }: { output: string; row: readonly number[]; prefix: string; split?: InputSplit | null },
+    }: { output: string; row: readonly number[]; prefix: string; batch: number; split?: InputSplit | null },
   ): Promise<void> {
     if (!(model instanceof OnnxModel)) {
       if (split) await this.graph(split.graph, { name: "latent", row: split.row, prefix: "latent/" });
-      return this.torch(model.native, model.name, output, row, await model.fingerprint());
+      return this.torch(model.native, model.name, output, row, batch, await model.fingerprint());
     }
     let graph = await model.graph(this.signal);
     graph.outputs = graph.outputs.filter(({ name }) => name === output);
@@ -89,13 +94,24 @@ export class Pipeline {
       const connections = Object.fromEntries(split.names.map((name, index) => [name, made[index]!.name]));
       graph = await this.joined(split.graph, graph, connections, { prefix, keepOutputs: [] });
     }
-    await this.graph(graph, { name: model.name, row, prefix, own: { model, output, inputs: split?.feeds } });
+    const own = { model, output, inputs: split?.feeds };
+    await this.graph(graph, { name: model.name, row, prefix, batch, own });
   }
 
-  /** Appends a graph: its first input takes what comes out here, its last output is what comes out then. */
+  /**
+   * Appends a graph: its first input takes what comes out here, its last output is what comes out then.
+   *
+   * @param batch rows that it takes; default: as its input declares
+   */
   async graph(
     graph: Graph,
-    { name, row, prefix, own }: { name: string; row: readonly number[]; prefix: string; own?: OwnModel },
+    {
+      name,
+      row,
+      prefix,
+      batch = fixedSize(graph),
+      own,
+    }: { name: string; row: readonly number[]; prefix: string; batch?: number; own?: OwnModel },
   ): Promise<void> {
     const last = this.links.at(-1);
     const input = graph.inputs[0]!;
@@ -104,8 +120,9 @@ export class Pipeline {
     const device = own ? (own.model.device ?? this.models) : this.device;
     const link = last?.kind === "graph" ? last : null;
     const straightThrough = own?.model.straightThrough ?? link?.straightThrough ?? false;
-    // What runs elsewhere, or is differentiated otherwise, is a session of its own.
-    const joins = link?.device === device && link.straightThrough === straightThrough;
+    // What runs elsewhere or in other batches, or is differentiated otherwise, is a session of its own.
+    const joins =
+      link?.device === device && link.straightThrough === straightThrough && fitting(link.batch, batch);
     const before = joins ? link : null;
     const from = before?.output ?? null;
     let joined = graph;
@@ -116,7 +133,7 @@ export class Pipeline {
       kept = keepOutputs.length;
       const connections = { [input.name]: before.output };
       joined = await this.joined(before.graph, graph, connections, { prefix, keepOutputs });
-    } else input.dims = [input.dims?.[0] ?? this.batch, ...this.row];
+    } else input.dims = [batch || (input.dims?.[0] ?? this.batch), ...this.row];
     const output = joined.outputs.at(-1)!;
     const within: ModelWithin[] = [...(before?.within ?? [])];
     if (own) {
@@ -133,23 +150,26 @@ export class Pipeline {
       simplify: simplify && (before?.simplify ?? true),
       straightThrough,
       device,
+      batch: before?.batch || batch || fixedSize(joined),
     };
     if (before) this.links[this.links.length - 1] = made;
     else this.links.push(made);
-    this.batch = output.dims?.[0] ?? this.batch;
+    this.batch = output.dims?.[0] ?? (made.batch || this.batch);
     this.row = row;
     output.dims = this.dims;
   }
 
-  /** Appends a TorchScript model with one input. `fingerprint` tells it from others. */
+  /** Appends a TorchScript model with one input, of `batch` rows (0: any). `fingerprint` tells it from others. */
   torch(
     model: NativeTorchModel,
     name: string,
     output: string,
     row: readonly number[],
+    batch: number,
     fingerprint?: string,
   ): void {
-    this.links.push({ kind: "torch", model, name, output, inputShape: this.row, fingerprint });
+    this.links.push({ kind: "torch", model, name, output, inputShape: this.row, fingerprint, batch });
+    if (batch > 0) this.batch = batch;
     this.row = row;
   }
 
@@ -162,7 +182,8 @@ export class Pipeline {
     const { name, fixedBatch, open, probe } = options;
     const [only] = this.links;
     if (this.links.length !== 1 || only?.kind !== "graph") {
-      const { segments, rows, last } = await this.segments(this.links, false, options);
+      const { segments, last, ...made } = await this.segments(this.links, false, options);
+      const rows = pickRows(made.rows, made.which);
       const facts = await this.facts(segmentSessions(segments), options);
       const map = callNative(() => native().createRowMap({ name, segments, fixedBatch, ...facts }));
       if (last) {
@@ -227,7 +248,8 @@ export class Pipeline {
     }
     const energy = await open(await graphAsRun(graph, this.signal, target), "energy", head.device);
     const before = await this.segments(this.links.slice(0, -1), gradient, options);
-    const { rows, result } = before;
+    const { tensor: result, which } = cycledFor(head, before.result, before.which);
+    const rows = pickRows(before.rows, which);
     // Conditions have no part in what the models give. A unit vector serves every energy.
     const condition = {
       data: new Float32Array(result.shape[0]! * conditionSize).fill(1 / Math.sqrt(conditionSize)),
@@ -255,6 +277,7 @@ export class Pipeline {
         inputShape,
         conditionShape: [conditionSize],
         fixedBatch,
+        headBatch: ownBatch(head, fixedBatch),
         ...facts,
       }),
     );
@@ -300,13 +323,16 @@ export class Pipeline {
     const segments: NativeSegment[] = [];
     const rows = await probe.rows(fixedBatch);
     let result = rows;
+    let which: readonly number[] = Array.from({ length: rows.shape[0]! }, (_, row) => row);
     let last = null as Segments["last"];
     for (const link of links) {
       const { inputShape } = link;
+      ({ tensor: result, which } = cycledFor(link, result, which));
+      const own = ownBatch(link, fixedBatch);
       // A link takes its rows in the shape that its model declares.
       const taken: Tensor = { data: result.data, shape: [result.shape[0]!, ...inputShape] };
       if (link.kind === "torch") {
-        segments.push({ model: link.model, inputShape, output: link.output });
+        segments.push({ model: link.model, inputShape, output: link.output, fixedBatch: own });
         const feeds = { [link.model.inputs[0]!.name]: taken };
         const outputs = floats(await runJob("checking models", undefined, () => link.model.run(feeds)));
         result = outputs[link.output]!;
@@ -320,7 +346,7 @@ export class Pipeline {
         };
       } else {
         const segment = await graphSegment(link, gradient, open, this.signal);
-        segments.push(segment);
+        segments.push({ ...segment, fixedBatch: own });
         await checkLink(link, segment.forward, taken, {}, probe, name);
         if (segment.recorded)
           await checkLink(link, segment.recorded, taken, {}, probe, `${name}: the recorded run`);
@@ -330,6 +356,17 @@ export class Pipeline {
         if (last) last = { ...last, result };
       }
     }
-    return { segments, rows, result, last };
+    return { segments, rows, result, which, last };
   }
+}
+
+/** Rows that a graph declares; 0: any number. */
+function fixedSize({ inputs: [input] }: Graph): number {
+  const first = input?.dims?.[0];
+  return typeof first === "number" ? first : 0;
+}
+
+/** Whether graphs for these numbers of rows, 0 being any, can be one. */
+function fitting(first: number, second: number): boolean {
+  return first === 0 || second === 0 || first === second;
 }

@@ -1,6 +1,7 @@
 /** Generator, stages, encoder and energy, tried on latents of the prior and checked against each other. */
 import { shapeText } from "../base/check.js";
 import { batchFirst, checkRows, type AxisSearch, type Change } from "../model/batch-axis.js";
+import { openBatch } from "../model/open-batch.js";
 import type { Decisions } from "../base/decisions.js";
 import {
   checkKind,
@@ -21,7 +22,6 @@ import type { Latent } from "../latent/latent.js";
 import { latentTensors, type LatentInput } from "../latent/inputs.js";
 import { LatentSource, type OpenMapping } from "../latent/source.js";
 import { fits, OnnxModel, type LoadedModel } from "../model/model.js";
-import type { Model } from "../model/interface.js";
 import type { ObjectiveOptions } from "./options.js";
 import { readsRange } from "./stages.js";
 import type { GradientBarrier, OutputFacts } from "../model/output-facts.js";
@@ -113,15 +113,22 @@ async function assembleBatchFirst(
   const step = openingStage(options.onOpening, "models", 2);
   const source = await LatentSource.create(latent, openMapping, signal);
   let drawn: Pick<Assembly["tried"], "latents" | "inputs"> = { latents: new Float32Array(0), inputs: {} };
-  const generate = async (first: number, n: number, change: Change = "none"): Promise<Tensor> => {
+  const through = async (
+    model: LoadedModel,
+    first: number,
+    n: number,
+    change: Change = "none",
+  ): Promise<Tensor> => {
     const latents = await source.draw(probeSeed, 0, first, n, { signal });
     const last = (n - 1) * latent.dim;
     if (change !== "none") latents.copyWithin(last, 0, latent.dim);
     if (change === "far") for (let i = last; i < latents.length; i++) latents[i]! *= -8;
     const inputs = latentTensors(latents, n, taken);
     if (first === 0 && change === "none") drawn = { latents, inputs };
-    return (await generator.run(inputs, { signal }))[generatorOutput]!;
+    return (await model.run(inputs, { signal }))[generatorOutput]!;
   };
+  const generate = (first: number, n: number, change?: Change): Promise<Tensor> =>
+    through(generator, first, n, change);
   const checked = await checkRows(
     { ...search, model: generator },
     await tryRows("generator", generator, rowsAtOnce(search, generatorFacts, declared), signal, (n) =>
@@ -131,6 +138,10 @@ async function assembleBatchFirst(
   );
   if ("moved" in checked) return assembleBatchFirst(checked.moved, search, options, openMapping);
   const images = checked;
+  if (images.fixed > 0 && !generatorFacts.scalesByBatch) {
+    const opened = await openBatch(search, generator, images.fixed, images.tensor, through);
+    if (opened) return assembleBatchFirst(opened, search, options, openMapping);
+  }
   if (images.tensor.shape.length < 2)
     throw new ArgumentError(
       `generator: expected an output [${images.rows}, …] for ${images.rows} latents, got ${shapeText(images.tensor.shape)} ` +
@@ -183,7 +194,6 @@ async function assembleBatchFirst(
     (told) => decisions.add({ option: "encoderKind", ...told }),
   );
   step();
-  joinedBatch(images.fixed, tried.batch, generator, encoder);
   if (origin === "options" && pictures.layout)
     for (const problem of rangeProblems(range, chain, {
       name: encoder.name,
@@ -218,7 +228,6 @@ async function assembleBatchFirst(
       ({ value, ...told }) =>
         decisions.add({ option: "pairEncoder", value: `its output is taken for ${value}`, ...told }),
     );
-    joinedBatch(images.fixed, pair.batch, generator, options.pairEncoder);
     if (elementCount(pair.row) !== size)
       throw new ArgumentError(
         `pairEncoder: expected conditions of ${size} numbers as the encoder gives, got ${elementCount(pair.row)}`,
@@ -309,15 +318,4 @@ function rangeOfImages(
     certain: former ? rangeText(range) === rangeText(defaultRange) : certain,
   });
   return decided;
-}
-
-/** The number of rows that two models joined were exported for; 0 where it is open. */
-export function joinedBatch(first: number, second: number, generator?: Model, encoder?: Model): number {
-  if (first > 0 && second > 0 && first !== second)
-    throw new ArgumentError(
-      `encoder: ${encoder?.name} was exported for batches of ${second}, but the generator ${generator?.name} for batches of ${first}; ` +
-        "export one of them with a symbolic batch",
-      { code: "ERR_SHAPE_MISMATCH" },
-    );
-  return first || second;
 }

@@ -8,6 +8,7 @@ import {
   type Change,
   type Tried,
 } from "../model/batch-axis.js";
+import { openBatch, type RunRows } from "../model/open-batch.js";
 import type { Decisions } from "../base/decisions.js";
 import {
   checkFiniteRows,
@@ -122,10 +123,11 @@ export async function tryEncoder(
   checkTakes(role, model, input, shape, imageShape);
   const run = async (n: number, change: Change): Promise<Tensor> =>
     (await model.run(rows(n, change), { signal }))[output]!;
-  const encode = async (first: number, n: number): Promise<Tensor> => {
+  const through: RunRows = async (of, first, n) => {
     const data = cycledRows(images, elementCount(shape), first, n);
-    return (await model.run({ data, shape: [n, ...shape] }, { signal }))[output]!;
+    return (await of.run({ data, shape: [n, ...shape] }, { signal }))[output]!;
   };
+  const encode = (first: number, n: number): Promise<Tensor> => through(model, first, n);
   let result: Tried;
   try {
     const declared = rowsAtOnce(search, facts, input.shape[0] ?? 0);
@@ -133,6 +135,10 @@ export async function tryEncoder(
     const checked = await checkRows({ ...search, model }, tried, run);
     if ("moved" in checked) return await tryEncoder(role, checked.moved, wanted, probe, signal, decide, tell);
     result = checked;
+    if (result.fixed > 0 && !facts.scalesByBatch) {
+      const opened = await openBatch(search, model, result.fixed, await encode(0, result.rows), through);
+      if (opened) return await tryEncoder(role, opened, wanted, probe, signal, decide, tell);
+    }
   } catch (error) {
     if (error instanceof ModelError && error.code === "ERR_RUN_FAILED")
       throw mismatch(

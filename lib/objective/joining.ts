@@ -29,7 +29,7 @@ export class Joining {
       row: inputs[0]!.row,
       feeds: ({ data, shape }: Tensor) => latentTensors(data, shape[0]!, inputs),
     };
-    const output = { output: generatorOutput, row: imageShape, prefix: "generator/" };
+    const output = { output: generatorOutput, row: imageShape, prefix: "generator/", batch: generatorBatch };
     await pipeline.model(generator, { ...output, split });
     return pipeline;
   }
@@ -84,8 +84,8 @@ export class Joining {
     await pipeline.graph(energy, { name: "energy", row: [], prefix: "energy/" });
   }
 
-  private appendEncoder(pipeline: Pipeline, { model, output, row }: TriedEncoder): Promise<void> {
-    return pipeline.model(model, { output, row, prefix: "encoder/" });
+  private appendEncoder(pipeline: Pipeline, { model, output, row, batch }: TriedEncoder): Promise<void> {
+    return pipeline.model(model, { output, row, prefix: "encoder/", batch });
   }
 
   private async appendStages(pipeline: Pipeline, first = 0, end = Infinity): Promise<void> {

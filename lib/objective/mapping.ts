@@ -36,7 +36,7 @@ export async function openMapping(
     return { data, shape: [count, ...row] };
   };
   const pipeline = new Pipeline(fixedBatch || "batch", row, place.device);
-  await pipeline.model(model, { output: output!.name, row: [dim], prefix: "mapping/" });
+  await pipeline.model(model, { output: output!.name, row: [dim], prefix: "mapping/", batch: fixedBatch });
   const keep = <T extends { dispose(): void }>(item: T): T => {
     opened.push(item);
     return item;

@@ -15,7 +15,7 @@ import {
   type FlatEnergy,
 } from "./energy.js";
 import { ArgumentError, Tr0nError } from "../base/errors.js";
-import { assemble, joinedBatch, type Assembly } from "./assembly.js";
+import { assemble, type Assembly } from "./assembly.js";
 import { probeSeed } from "./trial.js";
 import type { TriedEncoder } from "./encoder-trial.js";
 import type { Range } from "../base/range.js";
@@ -350,7 +350,8 @@ export class Objective {
   }
 
   private batchWith(tried: TriedEncoder): number {
-    return joinedBatch(this.assembly.generatorBatch, tried.batch);
+    // Where both take a number of their own, the smaller batches run within the larger.
+    return Math.max(this.assembly.generatorBatch, tried.batch);
   }
 
   /** Latents of the prior, for pipelines that begin with the generator. */

@@ -73,6 +73,7 @@ export { keepOutputs } from "./adapt/keep-outputs.js";
 export { batchFirstGraph, movedAxes, type BatchAxes } from "./batch-first.js";
 export { floatEdgesGraph, wholeRanges } from "./float-edges.js";
 export { soundDeclarations, wrongDeclaration } from "./adapt/declarations.js";
+export { openBatchGraph } from "./adapt/open-batch.js";
 export { sizesOfWeights, weightSizedGraph } from "./adapt/weight-sizes.js";
 export { sizedGraph, type InputShapes } from "./adapt/sizes.js";
 export { fixBatch } from "./batch.js";

@@ -51,6 +51,7 @@ std::shared_ptr<const BlockModel> read_block(const Fields& fields, const RowLimi
   if (gradient) head.gradient = fields.text("gradientOutput");
   head.input_shape = read_shape(fields.get("inputShape"), fields.path("inputShape"));
   head.condition_shape = read_shape(fields.get("conditionShape"), fields.path("conditionShape"));
+  fields.optional("headBatch", head.fixed_batch, 0, size_t{1} << 20);
   auto segments = read_segments(fields.get("segments"), fields.path("segments"));
 
   std::vector<std::string> outputs{head.energy};
@@ -58,7 +59,7 @@ std::shared_ptr<const BlockModel> read_block(const Fields& fields, const RowLimi
   auto block = std::make_shared<OnnxBlock>(
       head.session,
       std::vector<RowInput>{{head.input, head.input_shape, 0}, {head.condition, head.condition_shape, 0}},
-      std::move(outputs), limits.fixed_batch);
+      std::move(outputs), head.fixed_batch > 0 ? head.fixed_batch : limits.fixed_batch);
   if (segments.empty()) return block;
   std::string name = head.session->name();
   return std::make_shared<PipelineBlock>(std::move(name), std::move(segments), std::move(head));

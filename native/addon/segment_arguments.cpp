@@ -3,11 +3,14 @@
 #include "addon/arguments.h"
 #include "addon/session_object.h"
 #include "addon/torch_model_object.h"
+#include "bridge/fixed_batch_segment.h"
 #include "bridge/onnx_segment.h"
 #include "bridge/torch_segment.h"
 
 namespace tr0n::addon {
 namespace {
+
+constexpr size_t kMostFixedRows = size_t{1} << 20;
 
 std::shared_ptr<const Segment> read_onnx(const Fields& fields) {
   OnnxSegmentConfig config;
@@ -46,6 +49,9 @@ std::vector<std::shared_ptr<const Segment>> read_segments(const Napi::Value& val
   for (uint32_t i = 0; i < list.Length(); ++i) {
     const Fields fields(list.Get(i), name + "[" + std::to_string(i) + "]");
     segments.push_back(fields.has("model") ? read_torch(fields) : read_onnx(fields));
+    size_t batch = 0;
+    fields.optional("fixedBatch", batch, 0, kMostFixedRows);
+    if (batch > 0) segments.back() = std::make_shared<FixedBatchSegment>(std::move(segments.back()), batch);
   }
   return segments;
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "bridge/filled_batch.h"
 #include "device/device.h"
 
 namespace tr0n {
@@ -25,7 +26,7 @@ PipelineBlock::PipelineBlock(std::string name, std::vector<std::shared_ptr<const
   head_ = std::move(head);
   inputs_.push_back({"c", head_.condition_shape, element_count(head_.condition_shape)});
   outputs_ = {"energy"};
-  place_ = SegmentChain::between(place_, in_memory(head_.session->place()));
+  place_ = SegmentChain::between(place_, in_memory(head_place()));
   if (!records()) return;
   outputs_.emplace_back("gradient");
   chain_.require_gradients();
@@ -41,7 +42,7 @@ SegmentChain::Passes PipelineBlock::forward(const float* z, size_t rows, const C
                                             const CancelToken& cancel) const {
   const PlacedTensor input = over(z, rows, inputs_[0].shape);
   if (!head_.session) return chain_.forward(input, rows, false, place_, nullptr, run, cancel);
-  return chain_.forward(input, rows, records(), head_.session->place(), &head_.input_shape, run, cancel);
+  return chain_.forward(input, rows, records(), head_place(), &head_.input_shape, run, cancel);
 }
 
 size_t PipelineBlock::model_bytes() const {
@@ -64,11 +65,33 @@ std::vector<std::vector<int64_t>> PipelineBlock::output_shapes(const float* cons
 void PipelineBlock::run_head(const PlacedTensor& x, const float* condition, size_t rows, float* energies,
                              PlacedTensor* gradient, const CancellableRun& run,
                              const CancelToken& cancel) const {
+  if (head_.fixed_batch > 0 && head_.fixed_batch != rows)
+    return run_head_in_batches(x, condition, rows, energies, gradient, run, cancel);
   const PlacedTensor c = over(condition, rows, head_.condition_shape);
   PlacedTensor energy = over(energies, rows, {});
   const Session::Feed feeds[] = {{head_.input.c_str(), &x}, {head_.condition.c_str(), &c}};
   const Session::Fetch fetches[] = {{head_.energy.c_str(), &energy}, {head_.gradient.c_str(), gradient}};
   head_.session->run_placed(run, feeds, 2, fetches, gradient != nullptr ? 2 : 1, cancel);
+}
+
+void PipelineBlock::run_head_in_batches(const PlacedTensor& x, const float* condition, size_t rows,
+                                        float* energies, PlacedTensor* gradient, const CancellableRun& run,
+                                        const CancelToken& cancel) const {
+  const size_t batch = head_.fixed_batch;
+  const size_t size = element_count(head_.input_shape), width = element_count(head_.condition_shape);
+  HostBlock energy_block(batch * sizeof(float)), gradient_block(batch * size * sizeof(float));
+  for (size_t first = 0; first < rows; first += batch) {
+    const size_t count = std::min(batch, rows - first);
+    const FilledBatch taken(x.data + first * size, count, batch, size);
+    const FilledBatch wanted(condition + first * width, count, batch, width);
+    PlacedTensor part = over(taken.data(), batch, head_.input_shape);
+    PlacedTensor slope = over(gradient_block.floats(), batch, head_.input_shape);
+    run_head(part, wanted.data(), batch, energy_block.floats(), gradient != nullptr ? &slope : nullptr, run,
+             cancel);
+    std::memcpy(energies + first, energy_block.data(), count * sizeof(float));
+    if (gradient != nullptr)
+      std::memcpy(gradient->data + first * size, slope.data, count * size * sizeof(float));
+  }
 }
 
 void PipelineBlock::run(const float* const* inputs, size_t rows, const std::vector<RowOutput>& shapes,
@@ -91,7 +114,7 @@ void PipelineBlock::run(const float* const* inputs, size_t rows, const std::vect
   if (!records()) return run_head(x, inputs[1], rows, outputs[0], nullptr, run, cancel);
 
   SegmentChain::Cotangents& cotangents = static_cast<Kept&>(state).cotangents;
-  const Place between = SegmentChain::between(chain_.last_place(), head_.session->place());
+  const Place between = SegmentChain::between(chain_.last_place(), head_place());
   PlacedTensor& cotangent = cotangents.tensor(chain_.size(), rows, head_.input_shape, between);
   run_head(x, inputs[1], rows, outputs[0], &cotangent, run, cancel);
   PlacedTensor gradient = over(outputs[1], rows, inputs_[0].shape);

@@ -15,6 +15,7 @@ struct PipelineHead {
   std::string input, condition, energy;
   std::string gradient;                               ///< empty where only energies are wanted
   std::vector<int64_t> input_shape, condition_shape;  ///< of a row
+  size_t fixed_batch = 0;  ///< rows of one run, where those are not a block's; 0: any
 };
 
 /// Models of any format one behind the other as a model of rows. Without a head its output is the last
@@ -50,6 +51,12 @@ class PipelineBlock final : public BlockModel {
   /// `gradient` is null where only energies are wanted.
   void run_head(const PlacedTensor& x, const float* condition, size_t rows, float* energies,
                 PlacedTensor* gradient, const CancellableRun& run, const CancelToken& cancel) const;
+  /// As run_head() in batches of the head's own.
+  void run_head_in_batches(const PlacedTensor& x, const float* condition, size_t rows, float* energies,
+                           PlacedTensor* gradient, const CancellableRun& run,
+                           const CancelToken& cancel) const;
+  /// Where the head takes and leaves values.
+  Place head_place() const { return head_.fixed_batch > 0 ? Place{} : head_.session->place(); }
   PlacedTensor over(const float* data, size_t rows, const std::vector<int64_t>& row) const;
 
   SegmentChain chain_;

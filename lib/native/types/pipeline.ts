@@ -22,6 +22,8 @@ export interface NativeOnnxSegment {
   saved: readonly string[];
   cotangent: string;
   gradient: string;
+  /** Rows that it takes, where those are not the block's: it runs them in batches, the last one filled up; 0: the block's. */
+  fixedBatch?: number;
 }
 
 /** A TorchScript model in a pipeline. */
@@ -30,6 +32,8 @@ interface NativeTorchSegment {
   /** Shape of one row. */
   inputShape: readonly number[];
   output: string;
+  /** As of {@link NativeOnnxSegment}. */
+  fixedBatch?: number;
 }
 
 export type NativeSegment = NativeOnnxSegment | NativeTorchSegment;
@@ -71,6 +75,8 @@ export interface NativeObjectiveConfig extends NativeRowFacts {
   conditionShape: readonly number[];
   /** Rows the models were exported for, where the batch is fixed; 0 where it is open. */
   fixedBatch: number;
+  /** Rows that the sessions take, where those are not the block's; 0 where they are. */
+  headBatch?: number;
   /** Upper bound for the rows of one call into the models. */
   maxBatch: number;
 }
