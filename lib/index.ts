@@ -56,6 +56,8 @@ export {
   loadTokenizer,
   type EncodedText,
   type Tokenizer,
+  type EncodeOptions,
+  type LoadedTokenizer,
   type WordTokenizer,
 } from "./condition/tokenizer.js";
 export {

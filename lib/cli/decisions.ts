@@ -8,6 +8,7 @@ const flags: Readonly<Record<string, string>> = {
   encoderKind: "--encoder-kind",
   generatorRange: "--generator-range",
   preprocess: '--resize and its like, or "preprocess" in a --config,',
+  "textEncoder.output": '"output" of "textEncoder" in a --config',
   pairEncoder: 'another "pairEncoder" in the --config',
 };
 

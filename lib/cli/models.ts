@@ -259,7 +259,7 @@ export interface RunModels {
 export async function withModels<T>(
   args: Arguments,
   run: RunConfig,
-  { signal }: Context,
+  { signal, decisions }: Context,
   body: (models: RunModels) => Promise<T>,
 ): Promise<T> {
   const specs = {
@@ -309,11 +309,12 @@ export async function withModels<T>(
     if (run.mapping) models.mapping = await open(run.mapping);
     if (run.pairEncoder) models.pairEncoder = await open(run.pairEncoder);
     if (run.textEncoder) {
-      const { tokenizer, unknownWords } = run.textEncoder;
+      const { tokenizer, unknownWords, output, maxLength, longTexts } = run.textEncoder;
       models.textEncoder = textEncoder({
         tokenizer: await loadTokenizer(tokenizer),
         model: await open(run.textEncoder),
-        unknownWords,
+        ...{ unknownWords, output, maxLength, longTexts },
+        onDecision: decisions.listener,
       });
     }
     for (const option of loader.unused)

@@ -1,19 +1,39 @@
 /** Texts as conditions: a tokenizer and a model that turns its numbers into embeddings. */
-import { shapeText } from "../base/check.js";
+import { checkFunction, shapeText } from "../base/check.js";
+import { Decisions, type DecisionListener } from "../base/decisions.js";
 import { check } from "../options/check.js";
 import { ArgumentError, ModelError, describe, invalid } from "../base/errors.js";
-import { byHand, object, option, path, required, words, type TypeOf } from "../options/describe.js";
+import {
+  byHand,
+  integer,
+  object,
+  option,
+  path,
+  required,
+  text,
+  words,
+  type TypeOf,
+} from "../options/describe.js";
 import { abortable } from "../native/job.js";
 import { runOptions, type Model, type RunOptions } from "../model/interface.js";
 import { checkTensor, type Tensor } from "../base/tensor.js";
+import { OnnxModel } from "../model/model.js";
+import { rowLength, textFeeds, textInputs, textOutput } from "./text-inputs.js";
 import type { EncodedText, Tokenizer } from "./tokenizer.js";
 
 /** @internal */
 export const textEncoderOptions = object({
-  model: required(byHand<Model>("Model", checkModel), "turns word numbers into embeddings", {
-    more: "It has one input, word numbers [B, length], and one output, embeddings [B, m] in the space of the image encoder.",
+  model: required(byHand<Model>("Model", checkModel), "turns the tokenizer's numbers into embeddings", {
+    more:
+      "Its inputs are the numbers [B, length], and where it has more, by their names, a mask, segments and positions; an output are " +
+      "embeddings [B, m] in the space of the image encoder. What only its other outputs need is left out.",
   }),
-  tokenizer: required(byHand<Tokenizer, string>("Tokenizer", checkTokenizer, path()), "its tokenizer"),
+  tokenizer: required(byHand<Tokenizer, string>("Tokenizer", checkTokenizer, path()), "its tokenizer", {
+    more: "A file is HuggingFace's tokenizer.json, or one by words.",
+  }),
+  output: option(text("an output's name"), "which output of the model is the embedding", {
+    otherwise: "found out, and told where there are several",
+  }),
   unknownWords: option(
     byHand<UnknownWords, "error" | "ignore">(
       '"error" | "ignore" | ((words: readonly string[]) => void)',
@@ -27,6 +47,18 @@ export const textEncoderOptions = object({
         "model gets that number, too.",
       default: "error",
     },
+  ),
+  maxLength: option(integer({ min: 1, max: 65_536 }), "the most numbers that the model reads of a text", {
+    otherwise: "what the model's input or the tokenizer's file says",
+  }),
+  longTexts: option(words("cut", "error"), "what to do with a text that is longer than the model reads", {
+    more: 'A tokenizer.json\'s: "cut" leaves its end out, and warns of it. One by words refuses it.',
+    default: "cut",
+  }),
+  onDecision: option(
+    byHand<DecisionListener>("DecisionListener", checkFunction),
+    "called with what was decided where no option said it",
+    { otherwise: "a line on standard error" },
   ),
 });
 
@@ -64,35 +96,77 @@ export type TextFunction = (texts: string[], options?: RunOptions) => Promise<Te
  * The function throws ArgumentError for a text that is empty, too long, or has words that the tokenizer does not know;
  * what {@link Model.run} throws; and ModelError ERR_RUN_FAILED when the model's output is not m finite numbers for each text.
  *
- * @throws ArgumentError for options of a wrong type; code ERR_SHAPE_MISMATCH for a model with more than one input or output
+ * @throws ArgumentError for options of a wrong type; code ERR_SHAPE_MISMATCH for a model with inputs that are nothing of a
+ *   text's, or several outputs of which none is the likeliest
  */
 export function textEncoder(options: TextEncoderOptions): TextEncoder {
-  const { model, tokenizer, unknownWords } = check(textEncoderOptions, options, {
-    name: "options",
-    prefix: "options.",
-  });
-  if (model.inputs.length !== 1 || model.outputs.length !== 1)
-    throw new ArgumentError(
-      `options.model: expected one input and one output, got ${model.inputs.length} and ${model.outputs.length} (${model.name})`,
-      { code: "ERR_SHAPE_MISMATCH" },
-    );
+  const { model, tokenizer, unknownWords, output, maxLength, longTexts, onDecision } = check(
+    textEncoderOptions,
+    options,
+    { name: "options", prefix: "options." },
+  );
+  const chosen = textOutput(model, output);
+  const inputs = model.inputs.map(({ name }) => name);
+  // With images beside: what is left of those is known when the file is read again.
+  if (!(model instanceof OnnxModel)) textInputs(model, inputs);
+  if (chosen.reason !== null)
+    new Decisions(onDecision).add({
+      option: "textEncoder.output",
+      value: JSON.stringify(chosen.name),
+      reason: chosen.reason,
+      certain: true,
+    });
+  let used: Promise<Model> | undefined;
+  const usedModel = (): Promise<Model> => {
+    used ??= usedPart(model, chosen.name).catch((error: unknown) => {
+      used = undefined;
+      throw error;
+    });
+    return used;
+  };
 
   return async (texts, given) => {
     const o = check(runOptions, given, { name: "options", prefix: "options." });
-    const { ids, unknown }: EncodedText = tokenizer.encode(texts);
+    const part = await abortable("encoding texts", usedModel(), o.signal);
+    const parts = textInputs(
+      part,
+      part.inputs.map(({ name }) => name),
+    );
+    const encoded = tokenizer.encode(texts, { length: rowLength(part, parts), most: maxLength });
+    const { unknown, cut = [] } = encoded;
+    const quoted = describe(typeof texts === "string" ? texts : texts.join("; "));
     if (unknown.length > 0) {
       if (unknownWords === "error")
         throw new ArgumentError(
-          `text: expected words that the tokenizer knows, got ${unknown.map(describe).join(", ")} in ${describe(
-            typeof texts === "string" ? texts : texts.join("; "),
-          )}; its vocabulary lists them all`,
+          `text: expected words that the tokenizer knows, got ${unknown.map(describe).join(", ")} in ${quoted}; its vocabulary ` +
+            "lists them all",
         );
       if (unknownWords !== "ignore") unknownWords(unknown);
     }
-    const result = await model.run({ [model.inputs[0]!.name]: ids }, o);
-    const embedding = result[model.outputs[0]!.name]!;
-    return checked(embedding, typeof texts === "string" ? null : texts.length, model.name);
+    if (cut.length > 0) tellCut(typeof texts === "string" ? [texts] : texts, cut, encoded, longTexts);
+    const result = await part.run(textFeeds(parts, encoded), o);
+    return checked(result[chosen.name]!, typeof texts === "string" ? null : texts.length, model.name);
   };
+}
+
+/** The model without inputs that the output does not need. */
+async function usedPart(model: Model, output: string): Promise<Model> {
+  if (!(model instanceof OnnxModel) || model.inputs.length < 2) return model;
+  const needed = (await model.neededInputs())[output]!;
+  return needed.length < model.inputs.length ? model.adapted({ outputs: [output] }) : model;
+}
+
+/** @throws ArgumentError where a text is not to be cut */
+function tellCut(
+  texts: readonly string[],
+  cut: readonly number[],
+  { ids }: EncodedText,
+  longTexts: "cut" | "error",
+): void {
+  const told = cut.map((i) => describe(texts[i])).join(", ");
+  const most = `the ${ids.shape[1]} tokens that the text encoder reads`;
+  if (longTexts === "error") throw new ArgumentError(`text: expected at most ${most}, got more in ${told}`);
+  process.emitWarning(`text: what goes beyond ${most} was cut off of ${told}`, "Tr0nWarning");
 }
 
 /** The model's output as [m], or as [count, m]. */

@@ -1,17 +1,32 @@
-/** Texts to the numbers that a text encoder reads: a tokenizer by words, stored as a JSON file beside its model. */
+/** Texts to the numbers that a text encoder reads: by words, or by HuggingFace's tokenizer.json. */
 import { fileURLToPath } from "node:url";
 import { reason } from "../base/atomic-write.js";
 import { checkPath } from "../base/check.js";
 import { ArgumentError, FileError, describe, invalid } from "../base/errors.js";
 import { readWholeFile } from "../base/read-file.js";
 import { tensor, type Tensor } from "../base/tensor.js";
+import { isSubwordFile, subwordTokenizer } from "./subword-tokenizer.js";
 
-/** Texts as word numbers. */
+/** Texts as numbers. */
 export interface EncodedText {
-  /** [B, length], a row for each text, padded at its end: whole numbers for a model's int64 input. */
+  /** [B, length], a row for each text, filled up: whole numbers for a model's int64 input. */
   readonly ids: Tensor;
+  /** [B, length]: 1 for numbers of the text, 0 for those that fill a row up. */
+  readonly mask?: Tensor;
+  /** [B, length]: which segment of the text a number belongs to. */
+  readonly types?: Tensor;
+  /** Texts whose rest does not fit into a row and was cut off, by their place among the texts. */
+  readonly cut?: readonly number[];
   /** The words that the tokenizer does not know, each once, in the order of the texts. */
   readonly unknown: readonly string[];
+}
+
+/** What a model reads. */
+export interface EncodeOptions {
+  /** Numbers of a row, where that is fixed. */
+  readonly length?: number;
+  /** The most numbers that a row may have. */
+  readonly most?: number;
 }
 
 /** Turns texts into numbers. {@link loadTokenizer} makes one; an object of your own with this method works as well. */
@@ -21,11 +36,22 @@ export interface Tokenizer {
    *
    * @throws ArgumentError for texts it cannot take, naming them
    */
-  encode(texts: string | readonly string[]): EncodedText;
+  encode(texts: string | readonly string[], options?: EncodeOptions): EncodedText;
+}
+
+/** A tokenizer out of a file. */
+export interface LoadedTokenizer extends Tokenizer {
+  /** "words": one of tr0n's own files; "subwords": HuggingFace's tokenizer.json. */
+  readonly kind: "words" | "subwords";
+  /** Numbers of a row, or the most there can be; null where the file does not say. */
+  readonly length: number | null;
+  /** What there are numbers for; a number is its index. */
+  readonly vocabulary: readonly string[];
 }
 
 /** A tokenizer by words. A word is a run of letters and digits, taken in lower case; everything else separates words. */
-export interface WordTokenizer extends Tokenizer {
+export interface WordTokenizer extends LoadedTokenizer {
+  readonly kind: "words";
   /** The largest number of words in a text, and the numbers in a row. */
   readonly length: number;
   /** The words; a word's number is its index. */
@@ -37,14 +63,15 @@ const mostWords = 2 ** 24;
 const mostLength = 65_536;
 
 /**
- * Reads a tokenizer from JSON: `{ "kind": "words", "length", "pad", "unknown", "vocabulary": [words] }`. A word's number
+ * Reads a tokenizer from JSON: HuggingFace's tokenizer.json (byte-level BPE as of CLIP, WordPiece, Unigram), or tr0n's own by
+ * words, `{ "kind": "words", "length", "pad", "unknown", "vocabulary": [words] }`. A word's number
  * is its index in the vocabulary; `pad` is the number that fills a row, `unknown` the number of words that are not in the
  * vocabulary.
  *
  * @param source a path, a file URL, or the JSON's bytes
  * @throws FileError ERR_IO when it cannot be read, ERR_FILE_INVALID when it is not such JSON; ArgumentError
  */
-export async function loadTokenizer(source: string | URL | Uint8Array): Promise<WordTokenizer> {
+export async function loadTokenizer(source: string | URL | Uint8Array): Promise<LoadedTokenizer> {
   const { name, bytes } = await read(source);
   const fail = (what: string, cause?: unknown): FileError =>
     new FileError("ERR_FILE_INVALID", `${name}: not a sound tokenizer: ${what}`, { cause });
@@ -56,8 +83,13 @@ export async function loadTokenizer(source: string | URL | Uint8Array): Promise<
   }
   if (value === null || typeof value !== "object" || Array.isArray(value))
     throw fail(`expected an object, got ${describe(value)}`);
+  if (isSubwordFile(value as Record<string, unknown>))
+    return subwordTokenizer(value as Record<string, unknown>, name);
   const { kind, length, pad, unknown, vocabulary, ...rest } = value as Record<string, unknown>;
-  if (kind !== "words") throw fail(`kind: expected "words", got ${describe(kind)}`);
+  if (kind !== "words")
+    throw fail(
+      `kind: expected "words", or HuggingFace's tokenizer.json, which has a "model" with a "vocab", got ${describe(kind)}`,
+    );
   for (const key of Object.keys(rest))
     throw fail(`it has ${describe(key)}, which this version does not know`);
   if (!Array.isArray(vocabulary) || vocabulary.length < 2 || vocabulary.length > mostWords)
@@ -92,6 +124,7 @@ function wordsOf(text: string): string[] {
 }
 
 class Words implements WordTokenizer {
+  readonly kind = "words";
   readonly length: number;
 
   constructor(

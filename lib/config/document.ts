@@ -65,7 +65,10 @@ const model: Shape<unknown, string | ModelSpec> = named("model", () => either(pa
 const textEncoder = object({
   ...modelProperties,
   tokenizer: textEncoderOptions.form.properties.tokenizer,
+  output: textEncoderOptions.form.properties.output,
   unknownWords: textEncoderOptions.form.properties.unknownWords,
+  maxLength: textEncoderOptions.form.properties.maxLength,
+  longTexts: textEncoderOptions.form.properties.longTexts,
 });
 
 const latent = either(...latents.inFile);

@@ -106,7 +106,7 @@ describe("options of the library in a configuration file", () => {
     same(
       library,
       file.filter((key) => !["format", "device", "inputShapes", "inputs", "allowCode"].includes(key)),
-      {},
+      { onDecision: "a function" },
       "textEncoder",
     );
     named(file, "textEncoder");
@@ -131,6 +131,7 @@ describe("options of the library in a configuration file", () => {
       declared(`latent/kinds/${file}.ts`, type).filter((key) => key !== "kind");
     const fromFile = { table: "`file`", dim: "the table's columns" };
     same([...members("table", "TableLatent"), "file"], file.get("table")!, fromFile, "table");
+    same(members("label", "LabelLatent"), file.get("label")!, { dim: "always 1" }, "label");
     same(members("mapped", "MappedLatent"), file.get("mapped")!, { mapping: reasons.models }, "mapped");
     same(
       members("product", "ProductLatent"),

@@ -9,7 +9,7 @@ import {
   type Model,
   type Tensor,
   type TextEncoder,
-  type WordTokenizer,
+  type LoadedTokenizer,
 } from "../../lib/index.js";
 import { close } from "../support/tiny.js";
 
@@ -36,7 +36,7 @@ function pictures(): Tensor {
 
 describe("the text demo's models", () => {
   let model: Model;
-  let tokenizer: WordTokenizer;
+  let tokenizer: LoadedTokenizer;
   let encode: TextEncoder;
   before(async () => {
     [model, tokenizer] = await Promise.all([
