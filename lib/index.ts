@@ -52,14 +52,8 @@ export {
 } from "./sampling/sampler.js";
 export { decisionText, type Decision, type DecisionListener } from "./base/decisions.js";
 export type { Condition, WeightedCondition } from "./condition/condition.js";
-export {
-  loadTokenizer,
-  type EncodedText,
-  type Tokenizer,
-  type EncodeOptions,
-  type LoadedTokenizer,
-  type WordTokenizer,
-} from "./condition/tokenizer.js";
+export { loadTokenizer, type WordTokenizer } from "./condition/tokenizer.js";
+export type { EncodedText, EncodeOptions, LoadedTokenizer, Tokenizer } from "./condition/encoded-text.js";
 export {
   textEncoder,
   type TextEncoder,

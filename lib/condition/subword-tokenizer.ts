@@ -1,7 +1,7 @@
 /** Texts to numbers by HuggingFace's tokenizer.json: byte-level BPE, WordPiece, Unigram and what else its library knows. */
 import { ArgumentError, FileError, describe, invalid } from "../base/errors.js";
 import { tensor, type Tensor } from "../base/tensor.js";
-import type { EncodedText, EncodeOptions, LoadedTokenizer } from "./tokenizer.js";
+import type { EncodedText, EncodeOptions, LoadedTokenizer } from "./encoded-text.js";
 
 /** What of the library is used. */
 interface Encoder {

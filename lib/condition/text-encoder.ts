@@ -19,7 +19,7 @@ import { runOptions, type Model, type RunOptions } from "../model/interface.js";
 import { checkTensor, type Tensor } from "../base/tensor.js";
 import { OnnxModel } from "../model/model.js";
 import { rowLength, textFeeds, textInputs, textOutput } from "./text-inputs.js";
-import type { EncodedText, Tokenizer } from "./tokenizer.js";
+import type { EncodedText, Tokenizer } from "./encoded-text.js";
 
 /** @internal */
 export const textEncoderOptions = object({

@@ -3,7 +3,7 @@ import { shapeText } from "../base/check.js";
 import { ArgumentError } from "../base/errors.js";
 import { tensor, type Tensor } from "../base/tensor.js";
 import type { Model } from "../model/interface.js";
-import type { EncodedText } from "./tokenizer.js";
+import type { EncodedText } from "./encoded-text.js";
 
 /** What a tokenizer has for a model. */
 type Part = "ids" | "mask" | "types" | "positions";
