@@ -35,6 +35,12 @@ const notes: Record<string, string> = {
   "Elu Celu Selu Relu LeakyRelu PRelu ThresholdedRelu": "at the kink as PyTorch decides it",
   GridSample: "modes nearest, linear and cubic, every padding mode; for the image and the grid",
   If: "a constant condition is resolved, any other one is differentiated branch by branch, up to 16 deep",
+  "LSTM GRU RNN":
+    "both directions, lengths, peepholes, all activations, batch first too; up to 32 steps are unrolled, more run in a Scan; needs " +
+    "the size of the state",
+  Loop:
+    "a known number of steps: few are unrolled, more become a Scan where values keep their shapes; an end that data decide is " +
+    "refused",
   "Max Min": "ties share the gradient equally",
   "MaxPool GlobalMaxPool": "the first of equal elements gets the gradient",
   Pad: "modes constant (negative too), reflect, edge and wrap; all but constant need the pads and sizes",
@@ -43,6 +49,7 @@ const notes: Record<string, string> = {
     "nearest, linear and cubic, antialias; coordinate modes asymmetric, align_corners, half_pixel, half_pixel_symmetric, " +
     "pytorch_half_pixel; needs the sizes of the resized axes",
   RotaryEmbedding: "tables that depend on the input are refused",
+  Scan: "every direction and axis, of operator set 8 too; few steps are unrolled, the adjoint of more is a Scan",
   "ScatterElements ScatterND": "with reduction mul, at most 1024 updates may depend on the input",
   "TopK Unique": "of the values; the indices are constant",
 };

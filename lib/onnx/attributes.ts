@@ -127,6 +127,11 @@ export function string(node: Node, name: string, otherwise: string): string {
   return read(node, name, Type.STRING, (a) => new TextDecoder().decode(a.s), otherwise);
 }
 
+export function stringList(node: Node, name: string): string[] | null {
+  const text = new TextDecoder();
+  return read<string[] | null>(node, name, Type.STRINGS, (a) => a.strings.map((s) => text.decode(s)), null);
+}
+
 export function tensor(node: Node, name: string): TensorProto | null {
   return read<TensorProto | null>(node, name, Type.TENSOR, (a) => a.t, null);
 }

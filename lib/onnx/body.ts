@@ -21,17 +21,27 @@ interface Surroundings {
 }
 
 /**
- * A body without inputs of its own (a branch of an If). Constants that it captures are constants of the result, as
- * rules read them; other captured values are inputs, and so are `also`.
+ * A body as a graph. Its own inputs (those of a Scan or a Loop; a branch of an If has none) come first. Constants that it
+ * captures are constants of the result, as rules read them; other captured values are inputs, and so are `also`.
+ *
+ * @param own the types of its own inputs, in their order
  */
-export function bodyGraph(body: GraphProto, around: Surroundings, also: readonly string[] = []): Graph {
+export function bodyGraph(
+  body: GraphProto,
+  around: Surroundings,
+  also: readonly string[] = [],
+  own: readonly Omit<ValueInfo, "name">[] = [],
+): Graph {
   const captured = [...new Set([...capturedNames(body), ...also])];
   const constants = around.graph.initializers;
   return {
     ...emptyGraph(body.name),
     irVersion: around.graph.irVersion,
     opsets: new Map(around.graph.opsets),
-    inputs: captured.filter((name) => !constants.has(name)).map((name) => around.valueInfo(name)),
+    inputs: [
+      ...body.input.map((input, i) => ({ ...(own[i] ?? decodeValue(input)), name: input.name })),
+      ...captured.filter((name) => !constants.has(name)).map((name) => around.valueInfo(name)),
+    ],
     outputs: body.output.map(decodeValue),
     initializers: new Map([
       ...captured.flatMap((name) => (constants.has(name) ? [[name, constants.get(name)!] as const] : [])),
@@ -40,6 +50,26 @@ export function bodyGraph(body: GraphProto, around: Surroundings, also: readonly
     nodes: body.node.map(decodeNode),
     valueInfos: new Map(body.valueInfo.map((value) => [value.name, decodeValue(value)])),
   };
+}
+
+/**
+ * Values that are made for one output take its name. In bodies the runtime's optimizer (1.30) may lose the node behind an
+ * Identity: it renames the value for some of its readers only.
+ */
+export function withoutIdentities(graph: Graph): void {
+  const made = new Set(graph.nodes.flatMap(({ outputs }) => outputs));
+  const outputs = new Set(graph.outputs.map(({ name }) => name));
+  const renamed = new Map<string, string>();
+  const kept = graph.nodes.filter(({ domain, opType, inputs, outputs: [to] }) => {
+    const from = inputs[0] ?? "";
+    if (domain !== "" || opType !== "Identity" || !outputs.has(to!)) return true;
+    if (!made.has(from) || outputs.has(from) || renamed.has(from)) return true;
+    renamed.set(from, to!);
+    return false;
+  });
+  if (renamed.size === 0) return;
+  graph.nodes = kept;
+  renameValues(graph, renamed);
 }
 
 /** A function's nodes; its inputs and outputs have no types. */
@@ -67,10 +97,15 @@ export function mapBodies(node: Node, map: (nodes: Node[]) => Node[]): Node {
   return any ? { ...node, attributes } : node;
 }
 
-/** The graph as a body again: its inputs are captured, its constants are its own unless `outer` has them. */
-export function encodeBody(graph: Graph, outer: Graph): GraphProto {
+/**
+ * The graph as a body again: its inputs but for `own` are captured, its constants are its own unless `outer` has them.
+ *
+ * @param own what the node around it hands in
+ */
+export function encodeBody(graph: Graph, outer: Graph, own: readonly ValueInfo[] = []): GraphProto {
   return create(GraphProtoSchema, {
     name: graph.name === "" ? "branch" : graph.name,
+    input: own.map(encodeValue),
     node: graph.nodes.map(encodeNode),
     output: graph.outputs.map(encodeValue),
     initializer: [...graph.initializers]

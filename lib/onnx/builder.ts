@@ -10,7 +10,7 @@
  * once (`b.shapes`).
  */
 import { makeAttribute, type AttributeValue } from "./attributes.js";
-import { describeNode, identity, Names, type Dim, type Graph, type Node } from "./graph.js";
+import { describeNode, identity, Names, nodeReads, type Dim, type Graph, type Node } from "./graph.js";
 import { LimitError, maxAllMadeElements, maxMadeElements, maxNodes } from "./limits.js";
 import { inferShapes, type Shapes } from "./shapes.js";
 import { isStatic, same } from "./shapes/dims.js";
@@ -121,7 +121,7 @@ export class Builder {
       const index = leaves.includes(name) ? undefined : this.makers.get(name);
       if (index === undefined || found.has(index)) continue;
       found.add(index);
-      for (const input of this.graph.nodes[index]!.inputs) open.push(input);
+      for (const input of nodeReads(this.graph.nodes[index]!)) open.push(input);
     }
     return [...found].sort((p, q) => p - q).map((index) => this.graph.nodes[index]!);
   }

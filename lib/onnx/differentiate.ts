@@ -28,13 +28,14 @@ import { preparedSteps } from "./prepare.js";
 import { randomNodes } from "./random.js";
 import { bothSteps } from "./rewrite/index.js";
 import { hasRule, ruleOf, type RuleContext } from "./rules/index.js";
-import { isConstantAlmostEverywhere, type InputAdjoint } from "./rules/rule.js";
-import { inferSteps, type Shapes } from "./shapes.js";
+import { recurrent } from "./rules/recurrent.js";
+import { isConstantAlmostEverywhere, spellingOfRule, type InputAdjoint } from "./rules/rule.js";
+import { inferShapes, inferSteps, type Shapes } from "./shapes.js";
 import { normalAxis, operators } from "./shapes/operators.js";
 import { carries, quantisedAdvice, quantises } from "./straight-through.js";
 import { finish, type Steps } from "./steps.js";
 import { formedSteps } from "./targets/prepare.js";
-import { whyLeft } from "./targets/spell.js";
+import { spelledInOrder, whyLeft } from "./targets/spell.js";
 import type { Target } from "./targets/target.js";
 import { isFloat } from "./tensors.js";
 
@@ -105,13 +106,15 @@ function* walk(
   onNothing: () => void = () => undefined,
 ): Steps<Graph> {
   const target = options.target ?? "cpu";
-  const result = yield* preparedSteps(graph, target);
+  let result = yield* preparedSteps(graph, target);
   const types = yield* inferSteps(result);
   const wrt = chosen("wrt", options.wrt, result.inputs, types);
   const outputs = chosen("outputs", options.outputs, result.outputs, types);
   if (options.allowRandom !== true) refuseRandom(result, outputs);
   const own = options.keepOutputs === false ? [] : result.outputs;
   const declared = new Map(result.outputs.map((output) => [output.name, output]));
+  const manner: Manner = { onFailure, target, straightThrough: options.straightThrough === true };
+  result = yield* steppedSteps(result, activeValues(result.nodes, wrt, types, manner.straightThrough));
   const named = (name: string): string => `${options.prefix ?? "grad_"}${name}`;
   const seeds = options.seed === "ones" ? [] : outputs.map(named);
   const moved = reserve(result, own, seeds, wrt.map(named));
@@ -120,7 +123,6 @@ function* walk(
   yield;
   const b = new Builder(result, "grad/", yield* inferSteps(result));
   yield;
-  const manner: Manner = { onFailure, target, straightThrough: options.straightThrough === true };
   const active = activeValues(nodes, wrt, b.shapes, manner.straightThrough);
   const adjoints = new Adjoints(b);
   for (const name of outputs) {
@@ -155,6 +157,19 @@ function* walk(
   removeDead(result);
   yield* declareShapes(b);
   return yield* bothSteps(yield* formedSteps(result, target), target);
+}
+
+/**
+ * Recurrent layers on the gradient's way, spelled out in steps: their adjoint needs what happens in each step, which the
+ * layers do not hand out, and the runtime would compute all of it twice. Changes `graph`.
+ */
+function* steppedSteps(graph: Graph, active: ReadonlySet<string>): Steps<Graph> {
+  const stepped = (node: Node): boolean =>
+    node.domain === "" && recurrent.has(node.opType) && node.inputs.some((name) => active.has(name));
+  if (!graph.nodes.some(stepped)) return graph;
+  return yield* spelledInOrder(graph, (node) =>
+    stepped(node) ? (spellingOfRule(node.opType) ?? null) : null,
+  );
 }
 
 /** Numbers that are drawn anew at every run make a gradient of one function and outputs of another. */
@@ -323,6 +338,7 @@ function propagate(
           (inner, error) => manner.onFailure([node, ...inner], error),
         ),
       ),
+    reached: (body, from) => activeValues(body.nodes, from, inferShapes(body), manner.straightThrough),
     fail,
   };
   const inputs: InputAdjoint[] = ruleOf(node)(context);

@@ -8,6 +8,7 @@ import { hasResizeBehindTranspose } from "./rewrite/whole-resize.js";
 import { finish, type Steps } from "./steps.js";
 import { targetedSteps } from "./targets/prepare.js";
 import type { Target } from "./targets/target.js";
+import { unrollLoops } from "./unroll.js";
 import { constantsToInitializers, upgradeSteps } from "./upgrade.js";
 
 /** A copy in the one spelling that the rules know, in forms for the target. */
@@ -16,6 +17,10 @@ export function* preparedSteps(graph: Graph, target: Target): Steps<Graph> {
   yield;
   sortGraph(result);
   yield;
+  inlineIfs(result);
+  constantsToInitializers(result);
+  unrollLoops(result);
+  // Conditions that the number of a step decides.
   inlineIfs(result);
   constantsToInitializers(result);
   return yield* forwardSteps(yield* targetedSteps(result, target));

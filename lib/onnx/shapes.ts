@@ -135,8 +135,10 @@ export class Shapes {
       sizes: (i) => (name(i) === "" ? null : this.sizes(name(i))),
       numbers: (i) => (name(i) === "" ? null : this.numbers(name(i))),
       derive: (formula) => this.derive(formula),
-      body: (branch) => {
-        const inner = bodyGraph(branch, { graph: this.graph, valueInfo: (value) => this.valueInfo(value) });
+      body: (body, inputs = []) => {
+        const around = { graph: this.graph, valueInfo: (value: string) => this.valueInfo(value) };
+        const own = inputs.map(({ elemType, dims }) => ({ elemType, dims: dims?.map(toFile) ?? null }));
+        const inner = bodyGraph(body, around, [], own);
         const shapes = inferShapes(inner);
         // Symbols of its own mean nothing outside.
         return inner.outputs.map((output) => shapes.valueInfo(output.name));

@@ -4,6 +4,8 @@
  * Upsample, standard operators instead of the runtime's own, …). Sources: the operator changelog of the ONNX specification, and ONNX Runtime where the
  * specification of an old version leaves room.
  */
+import { create } from "@bufbuild/protobuf";
+import { AttributeProto_AttributeType, AttributeProtoSchema, GraphProtoSchema } from "onnx-buf";
 import { ModelError } from "../base/errors.js";
 import {
   float,
@@ -17,6 +19,7 @@ import {
   type AttributeValue,
 } from "./attributes.js";
 import { mapBodies } from "./body.js";
+import { encodeNode, encodeValue } from "./codec.js";
 import { standardSteps } from "./contrib/index.js";
 import { copyGraph, describeNode, Names, onNode, withFields, type Graph, type Node } from "./graph.js";
 import { Shapes } from "./shapes.js";
@@ -47,6 +50,8 @@ interface Upgrade {
   constant(data: readonly (number | bigint)[], dims: readonly number[], elemType: number): string;
   /** A node before this one. */
   emit(opType: string, inputs: string[], attributes?: Record<string, AttributeValue>): string;
+  /** A name that nothing has. */
+  fresh(hint: string): string;
   fail(why: string): ModelError;
 }
 
@@ -239,7 +244,34 @@ define("GroupNormalization", 21, (u) => {
   }
 });
 define("Scan", 9, (u) => {
-  throw u.fail("its inputs have another meaning in operator set 8");
+  // Everything had the batch as its first axis, and the body saw one row of it: a Scan over rows, each with one over time.
+  const { node } = u;
+  const [lengths, ...inputs] = node.inputs;
+  if (lengths) throw u.fail("its rows have lengths of their own, which operator set 9 no longer has");
+  const row = (name: string): string => u.fresh(`${name || node.opType}/row`);
+  const inner: Node = {
+    ...node,
+    inputs: inputs.map(row),
+    outputs: node.outputs.map(row),
+    attributes: new Map(node.attributes),
+  };
+  const directions = wholeInts(node, "directions");
+  inner.attributes.delete("directions");
+  if (directions)
+    inner.attributes.set("scan_input_directions", makeAttribute("scan_input_directions", directions));
+  const open = (name: string): ReturnType<typeof encodeValue> =>
+    encodeValue({ name, elemType: 0, dims: null });
+  const g = create(GraphProtoSchema, {
+    name: "row",
+    input: inner.inputs.map(open),
+    node: [encodeNode(inner)],
+    output: inner.outputs.map(open),
+  });
+  becomes(node, "Scan", inputs, { num_scan_inputs: inputs.length });
+  node.attributes.set(
+    "body",
+    create(AttributeProtoSchema, { name: "body", type: AttributeProto_AttributeType.GRAPH, g }),
+  );
 });
 
 /**
@@ -344,6 +376,7 @@ function* upgradeNodes(graph: Graph, from: number, to: number): Steps<void> {
         shapes.addNode(made);
         return name;
       },
+      fresh: (hint) => names.fresh(hint),
       fail: (why) =>
         new ModelError(
           "ERR_MODEL_UNSUPPORTED",

@@ -16,7 +16,7 @@ const lacks: Lack[] = [
   {
     operators:
       "Acos Acosh Asin Asinh Atan Atanh AveragePool Col2Im Conv ConvTranspose Cosh Det Erf GlobalAveragePool GlobalLpPool GlobalMaxPool " +
-      "InstanceNormalization LRN LpPool MaxUnpool Mean OneHot Resize Sinh Tan",
+      "InstanceNormalization LRN LpPool MaxUnpool Mean OneHot RNN Resize Sinh Tan",
     from: 18,
     to: Infinity,
     why: "the kernel is for float32",

@@ -67,6 +67,15 @@ const calls: [string, (opType: string) => Make][] = [
     "RotaryEmbedding",
     free((b, _, input) => b.op("RotaryEmbedding", [input(1, 2, 3, 4), input(1, 3, 2), input(1, 3, 2)])),
   ],
+  ...(["RNN", "GRU", "LSTM"] as const).map((opType, i): [string, (opType: string) => Make] => {
+    const gates = [1, 3, 4][i]!;
+    return [
+      opType,
+      free((b, _, input) =>
+        b.op(opType, [input(2, 1, 2), input(1, gates * 2, 2), input(1, gates * 2, 2)], { hidden_size: 2 }),
+      ),
+    ];
+  }),
   ["AveragePool MaxPool LpPool", unary(window, 1, 1, 4, 4)],
   ["GlobalAveragePool GlobalMaxPool GlobalLpPool", unary({}, 1, 2, 4, 4)],
   [
@@ -134,6 +143,9 @@ const calls: [string, (opType: string) => Make][] = [
     free((b, _, input) => b.op("Resize", [input(1, 1, 2, 2), null, b.constant([1, 1, 2, 2], [4], 1)])),
   ],
 ];
+
+/** Operators that have no smallest node: their bodies decide what runs. */
+export const withBodies: ReadonlySet<string> = new Set(["If", "Loop", "Scan"]);
 
 const table = new Map(calls.flatMap(([names, call]) => names.split(" ").map((name) => [name, call(name)])));
 

@@ -4,12 +4,11 @@ import "./attention.js";
 import "./normalizations.js";
 import "./others.js";
 import "./products.js";
-import { Builder } from "../builder.js";
-import { identity, removeDead, sortGraph, type Graph, type Node } from "../graph.js";
-import { Shapes } from "../shapes.js";
+import "./recurrent.js";
+import { sortGraph, type Graph, type Node } from "../graph.js";
 import type { Steps } from "../steps.js";
-import { mergeIdentities, spelled } from "../targets/spell.js";
-import { contribSpelling } from "./table.js";
+import { spelledInOrder } from "../targets/spell.js";
+import { contribSpelling, isStrangeForm } from "./table.js";
 
 export { contribOperators, contribSpelling, microsoft } from "./table.js";
 
@@ -21,6 +20,7 @@ const withoutKernel = new Set(
 /** Whether the runtime has to be given something else in place of a node. */
 export function needsSpelling(node: Node): boolean {
   if (contribSpelling(node) === undefined) return false;
+  if (isStrangeForm(node)) return true;
   // Its kernel takes queries, keys and values, and not what is packed of them.
   if (node.opType === "MultiHeadAttention") return !node.inputs[1] || !node.inputs[2];
   return withoutKernel.has(node.opType);
@@ -31,22 +31,5 @@ export function* standardSteps(graph: Graph): Steps<Graph> {
   if (!graph.nodes.some(contribSpelling)) return graph;
   sortGraph(graph);
   yield;
-  const b = new Builder(graph, "form/", new Shapes(graph));
-  const { nodes } = graph;
-  // One after the other, for a spelling needs the shapes of what the ones before it make.
-  graph.nodes = [];
-  for (const node of nodes) {
-    yield;
-    const spelling = contribSpelling(node);
-    const values = spelling ? spelled(b, "cpu", node, spelling) : null;
-    if (values === null) b.append(node);
-    else
-      node.outputs.forEach((name, i) => {
-        if (name !== "") b.append(identity(values[i]!, name));
-      });
-  }
-  mergeIdentities(graph);
-  yield;
-  removeDead(graph);
-  return graph;
+  return yield* spelledInOrder(graph, (node) => contribSpelling(node) ?? null);
 }

@@ -11,21 +11,39 @@ import type { NodeContext, Spelling } from "../rules/rule.js";
 export const microsoft = "com.microsoft";
 
 const spellings = new Map<string, Spelling>();
+const conditions = new Map<string, (node: Node) => boolean>();
 
 /** Operators of the domain, but for those that say where they are: "ai.onnx:Name" is one that the runtime put among the standard ones. */
 export function define(opTypes: string, spelling: Spelling): void {
   for (const opType of opTypes.split(" ")) spellings.set(opType, spelling);
 }
 
+/** Standard operators in a form that the runtime does not take on any device. */
+export function defineForm(opTypes: string, of: (node: Node) => boolean, spelling: Spelling): void {
+  for (const opType of opTypes.split(" ")) {
+    define(`ai.onnx:${opType}`, spelling);
+    conditions.set(opType, of);
+  }
+}
+
+/** Whether a node is one of {@link defineForm}. */
+export function isStrangeForm(node: Node): boolean {
+  return node.domain === "" && (conditions.get(node.opType)?.(node) ?? false);
+}
+
 /** How an operator is spelled in standard ones; undefined for one that is none of the runtime's own, or has no spelling. */
 export function contribSpelling(node: Node): Spelling | undefined {
   if (node.domain === microsoft) return spellings.get(node.opType);
-  return node.domain === "" ? spellings.get(`ai.onnx:${node.opType}`) : undefined;
+  if (node.domain !== "" || conditions.get(node.opType)?.(node) === false) return undefined;
+  return spellings.get(`ai.onnx:${node.opType}`);
 }
 
 /** The names of all, for the page of operators. */
 export function contribOperators(): string[] {
-  return [...spellings.keys()].map((name) => name.replace("ai.onnx:", "")).sort();
+  return [...spellings.keys()]
+    .filter((name) => !conditions.has(name.replace("ai.onnx:", "")))
+    .map((name) => name.replace("ai.onnx:", ""))
+    .sort();
 }
 
 // What several families need ------------------------------------------------------------------------

@@ -16,8 +16,10 @@ import "./normalize.js";
 import "./patches.js";
 import "./pool.js";
 import "./quantize.js";
+import "./recurrent.js";
 import "./reduce.js";
 import "./resize.js";
+import "./scan.js";
 import "./scatter.js";
 import "./unary.js";
 

@@ -51,6 +51,8 @@ export interface RuleContext extends NodeContext {
   isActive(value: string): boolean;
   /** A body as a graph, differentiated. */
   differentiate(graph: Graph, options: DifferentiateOptions): Graph;
+  /** The values of a body as a graph that depend differentiably on some of them. */
+  reached(graph: Graph, from: readonly string[]): ReadonlySet<string>;
 }
 
 export type InputAdjoint = (() => string | null) | null;

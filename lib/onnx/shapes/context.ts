@@ -26,8 +26,8 @@ export interface InferContext {
   has(i: number): boolean;
   /** A dimension that nothing is known of, the same one for the same formula. */
   derive(formula: string): Dim;
-  /** The types of a branch's outputs. */
-  body(branch: GraphProto): TensorType[];
+  /** The types of a body's outputs, for inputs of its own of these types. */
+  body(body: GraphProto, inputs?: readonly TensorType[]): TensorType[];
   /** States the type of output `i`. */
   set(i: number, elemType: number, dims: readonly Dim[] | null): void;
   /** States the entries of output 0. */

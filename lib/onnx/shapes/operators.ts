@@ -7,6 +7,7 @@ import "./loss.js";
 import "./matmul.js";
 import "./movement.js";
 import "./quantize.js";
+import "./recurrent.js";
 import "./reduce.js";
 import "./windows.js";
 

@@ -4,7 +4,7 @@ import { Builder } from "../builder.js";
 import { declareShapes } from "../declare-shapes.js";
 import { describeNode, identity, onNode, removeDead, sortGraph, type Graph, type Node } from "../graph.js";
 import type { NodeContext, Spelling } from "../rules/rule.js";
-import { inferSteps, type Shapes } from "../shapes.js";
+import { inferSteps, Shapes } from "../shapes.js";
 import { normalAxis } from "../shapes/operators.js";
 import type { Steps } from "../steps.js";
 import type { Target } from "./target.js";
@@ -59,13 +59,32 @@ export function* spelledSteps(graph: Graph, target: Target, choose: Choice): Ste
   return graph;
 }
 
+/**
+ * As {@link spelledSteps} for a sorted graph, one node after the other: a spelling may need the shapes of what those before it
+ * make, where the operators themselves do not tell them.
+ */
+export function* spelledInOrder(graph: Graph, choose: (node: Node) => Spelling | null): Steps<Graph> {
+  const b = new Builder(graph, "form/", new Shapes(graph));
+  const { nodes } = graph;
+  graph.nodes = [];
+  for (const node of nodes) {
+    yield;
+    const spelling = choose(node);
+    const values = spelling ? spelled(b, "cpu", node, spelling) : null;
+    if (values === null) b.append(node);
+    else
+      node.outputs.forEach((name, i) => {
+        if (name !== "") b.append(identity(values[i]!, name));
+      });
+  }
+  mergeIdentities(graph);
+  yield;
+  removeDead(graph);
+  return graph;
+}
+
 /** The values of a node's outputs in other operators; null where they cannot be had without the node itself. */
-export function spelled(
-  b: Builder,
-  target: Target,
-  node: Node,
-  spelling: Spelling,
-): readonly string[] | null {
+function spelled(b: Builder, target: Target, node: Node, spelling: Spelling): readonly string[] | null {
   const before = b.graph.nodes.length;
   const fail = (why: string): ModelError => {
     reasons.set(node, why);
@@ -110,7 +129,7 @@ export function spelled(
 }
 
 /** A value that is made for one name takes that name. */
-export function mergeIdentities(graph: Graph): void {
+function mergeIdentities(graph: Graph): void {
   const makers = new Map<string, Node>();
   for (const node of graph.nodes) for (const output of node.outputs) makers.set(output, node);
   const uses = new Map<string, number>();
