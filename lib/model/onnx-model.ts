@@ -323,7 +323,8 @@ export class OnnxModel implements Model {
       linear: endsLinear(graph, output),
       classifier: false,
       bounds: valueBounds(graph, output),
-      scaling: inputScaling(graph, graph.inputs[0]?.name ?? ""),
+      // Whole numbers have a range of their own, which is looked at where they are rounded.
+      scaling: this.takesWholeNumbers ? undefined : inputScaling(graph, graph.inputs[0]?.name ?? ""),
     };
   }
 
@@ -339,6 +340,11 @@ export class OnnxModel implements Model {
   /** Whether rounding is the identity in its gradient. */
   get straightThrough(): boolean {
     return this.options.straightThrough;
+  }
+
+  /** Whether its first input is of whole numbers, rounded here or not. */
+  private get takesWholeNumbers(): boolean {
+    return wholeRanges.has(this.fed[0]?.type ?? "");
   }
 
   /** @throws Tr0nError ERR_DISPOSED */

@@ -15,7 +15,7 @@ const normalising = new Set([
 ]);
 
 /** Operators that leave the numbers and their channels as they are. */
-const keeping = new Set(["Identity", "Cast", "Resize", "Upsample", "Dropout"]);
+const keeping = new Set(["Identity", "Cast", "Resize", "Upsample", "Dropout", "Transpose"]);
 
 /**
  * The scaling that a graph's first operators make of an input [N, C, H, W], up to the first operator that is something

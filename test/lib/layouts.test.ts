@@ -15,6 +15,7 @@ import {
   type Stage,
   type Tr0nOptions,
 } from "../../lib/index.js";
+import { runJob } from "../../lib/native/job.js";
 import { layoutOf, layoutSteps } from "../../lib/base/layout.js";
 import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import { numbers, random } from "../support/numbers.js";
@@ -315,5 +316,65 @@ describe("pictures of layouts", () => {
     );
     const signals = { data: new Float32Array(2 * 60), shape: [2, 60] };
     await rejects(() => imageGrid(signals), "ERR_SHAPE_MISMATCH", /got \[2, 60\]/);
+  });
+});
+
+describe("encoders of bytes", () => {
+  /** [N, H, W, 3] → logits: of bytes, or of the same numbers as float32. */
+  function ofPixels(elemType: number): Uint8Array {
+    const { channels, height, width } = small;
+    const pixels = channels * height * width;
+    const b = new Builder(emptyGraph("bytes"));
+    const x = b.input("pixels", elemType, ["batch", height, width, channels]);
+    const real = b.op("Cast", [x], { to: DataType.FLOAT });
+    const unit = b.op("Mul", [b.op("Transpose", [real], { perm: [0, 3, 1, 2] }), b.scalar(1 / 255, real)]);
+    const weights = b.constant(numbers(2, 3 * pixels), [pixels, 3], DataType.FLOAT);
+    b.output("logits", b.op("MatMul", [b.op("Flatten", [b.op("Tanh", [unit])], { axis: 1 }), weights]));
+    return encodeModel(b.graph);
+  }
+  const preprocess = [stage.scale([-1, 1], [0, 255])];
+  const load = async (straightThrough: boolean) => loadModel(ofPixels(DataType.UINT8), { straightThrough });
+  const generate = () => loadModel(generator("first"));
+
+  it("have the gradient of the identity where the user says so, channels last or not", async () => {
+    const told: Decision[] = [];
+    const options = { generator: await generate(), preprocess, encoderKind: "logits" } as const;
+    const bytes = await Tr0n.create({
+      ...{ ...options, encoder: await load(true) },
+      onDecision: (decision) => void told.push(decision),
+    });
+    const real = await Tr0n.create({ ...options, encoder: await loadModel(ofPixels(DataType.FLOAT)) });
+    assert.deepEqual(
+      told.map(({ option, certain }) => [option, certain]),
+      [
+        ["preprocess", true],
+        ["generatorRange", true],
+        ["encoder", true],
+      ],
+    );
+    const gradients = async (tr0n: Tr0n) => {
+      const { data } = await tr0n.drawPrior(7, { seed: 5 });
+      const c = Float32Array.from({ length: 21 }, (_, i) => (i % 3 === 1 ? 1 : 0));
+      const objective = await tr0n.objective.native(true);
+      return (await runJob("test", undefined, () => objective.evaluate(data, c, 7))).gradients;
+    };
+    const [got, expected] = [await gradients(bytes), await gradients(real)];
+    const largest = expected.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+    // The encoder's slope is that at whole pixels.
+    close(got, expected, 0.01 * largest);
+    const { trace } = await bytes.sample({ class: 1 }, { ...run, count: 64 });
+    assert.ok(trace.data.at(-1)! < trace.data[0]! - 0.1, String(trace.data));
+  });
+
+  it("have none else, and the refusal names the option", async () => {
+    const tr0n = await Tr0n.create({
+      ...{ generator: await generate(), encoder: await load(false), preprocess, encoderKind: "logits" },
+      onDecision: () => undefined,
+    });
+    await rejects(
+      tr0n.sample({ class: 1 }, run),
+      "ERR_NO_GRADIENT",
+      /Round.*straightThrough: true \(--straight-through\)/,
+    );
   });
 });
