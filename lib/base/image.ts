@@ -51,7 +51,8 @@ export function gridLayout(
   const [channels, height, width] = layout ? pictureShape(layout) : [0, 0, 0];
   if (!layout || n < 1 || height < 1 || width < 1 || (channels !== 1 && channels !== 3))
     throw new ArgumentError(
-      `images: expected the shape [n, 1 or 3, height, width] or [n, height, width, 1 or 3] with at least one image, got ${shapeText(shape)}`,
+      `images: expected the shape [n, 1 or 3, height, width] or [n, height, width, 1 or 3] with at least one image, got ${shapeText(shape)}; ` +
+        "writeNpy() and writeSafetensors() write any rows, writeWav() sounds and writeFilms() films",
       { code: "ERR_SHAPE_MISMATCH" },
     );
   const columns = checkWhole("columns", options.columns ?? Math.ceil(Math.sqrt(n)), 1);
@@ -77,7 +78,7 @@ export function blankPixels(
   return { data, width, height };
 }
 
-function checkPixels(width: number, height: number): void {
+export function checkPixels(width: number, height: number): void {
   if (width * height > maxPixels)
     throw new ArgumentError(`image: expected at most ${maxPixels} pixels, got ${width} × ${height}`);
 }

@@ -1,6 +1,4 @@
 import { checkWritable, writeFileAtomic } from "../base/atomic-write.js";
-import { gridLayout, type GridOptions } from "../base/image.js";
-import { writeImages } from "../image/grid.js";
 import { encodeSafetensors } from "../base/safetensors.js";
 import type { Samples } from "../tr0n/samples.js";
 import { sampleSection } from "../config/document.js";
@@ -28,25 +26,34 @@ import {
   withModels,
 } from "./models.js";
 import { readSampler, samplerOptions } from "./samplers.js";
+import { outputEnds, outputFor } from "./outputs.js";
 import { loadTr0n, needTranslator, translatorOption } from "./translators.js";
 import { deviceText, whereOf } from "./where.js";
 
 const own = object({
   count: sampleSection.form.properties.count,
   scale: sampleSection.form.properties.scale,
+  rate: sampleSection.form.properties.rate,
+  wavFormat: sampleSection.form.properties.wavFormat,
 });
 const flags = optionFlags(own.form.properties);
 
 export const sampleCommand: Command = {
   name: "sample",
-  summary: "Draws images that obey a condition and writes them as one PNG.",
+  summary: "Draws samples that obey a condition and writes them: images as one picture, others as they are.",
   usage: `--translator T --generator G --encoder F (--class 7 | --text "…" | --image x.png | --embedding e.json) -o out.png`,
   options: {
     ...translatorOption,
     ...modelOptions,
     ...ownStageOptions,
     ...conditionOptions,
-    out: { type: "string", short: "o", value: "FILE", help: "the picture to write, .png", required: true },
+    out: {
+      type: "string",
+      short: "o",
+      value: "FILE",
+      help: `what to write, by its end: ${outputEnds}`,
+      required: true,
+    },
     latents: { type: "string", value: "FILE", help: "also write latents and energies, .safetensors" },
     ...flagTable(flags),
     ...samplerOptions,
@@ -60,8 +67,12 @@ export const sampleCommand: Command = {
     const run = await readRun(args);
     run.textEncoder = readTextEncoder(args, run);
     const spec = readCondition(args, run);
-    const { count: wanted, scale: enlarged } = over(run.sample, line);
-    const { count, scale } = check(own, { count: wanted, scale: enlarged }, { name: "sample" });
+    const given = over(run.sample, line);
+    const { count, scale, rate, wavFormat } = check(
+      own,
+      { count: given.count, scale: given.scale, rate: given.rate, wavFormat: given.wavFormat },
+      { name: "sample" },
+    );
     const options = {
       count,
       sampler: readSampler(args, run.sample?.sampler),
@@ -74,15 +85,16 @@ export const sampleCommand: Command = {
     const latents = args.text("latents") ?? run.outputs?.latents;
     const translator = needTranslator(args, run);
     const condition = await openCondition(args, run, spec);
-    let layout: GridOptions = {};
-    for (const path of latents === undefined ? [out] : [out, latents]) await checkWritable(path);
+    const write = outputFor(out, { scale, rate, wavFormat }, args);
+    const columns = conditionCount(condition) > 1 ? count : Math.ceil(Math.sqrt(count));
+    const rows = conditionCount(condition) * count;
+    for (const path of [...write.paths(rows), ...(latents === undefined ? [] : [latents])])
+      await checkWritable(path);
     const started = performance.now();
     const { device, samples } = await withModels(args, run, context, async (models) => {
       const tr0n = await loadTr0n(translator, run, models, context);
       try {
-        const conditions = conditionCount(condition);
-        layout = { columns: conditions > 1 ? count : Math.ceil(Math.sqrt(count)), scale };
-        gridLayout([conditions * count, ...tr0n.imageShape], layout, tr0n.objective.layout); // before the work
+        write.check([rows, ...tr0n.imageShape], tr0n.objective.layout, columns); // before the work
         return { device: whereOf(tr0n), samples: await tr0n.sample(condition, options) };
       } finally {
         tr0n.dispose();
@@ -90,10 +102,11 @@ export const sampleCommand: Command = {
     });
     const seconds = (performance.now() - started) / 1000;
     if (latents !== undefined) await writeFileAtomic(latents, encode(samples), { signal: context.signal });
-    await writeImages(out, samples.images, { ...layout, signal: context.signal });
+    const files = await write.write(samples, columns, context.signal);
     return {
       json: context.decisions.withDecisions({
         file: out,
+        ...(files.length > 1 ? { files } : {}),
         ...(latents === undefined ? {} : { latents }),
         ...device,
         conditions: samples.ess.length,
@@ -108,7 +121,7 @@ export const sampleCommand: Command = {
         warnings: samples.warnings,
       }),
       text: [
-        `${out}: ${samples.energies.length} samples, seed ${samples.seed}, ${seconds.toFixed(1)} s on ${deviceText(device)}`,
+        `${files.length > 1 ? `${files[0]} … ${files.at(-1)}` : out}: ${samples.energies.length} samples, seed ${samples.seed}, ${seconds.toFixed(1)} s on ${deviceText(device)}`,
         ...samples.warnings.map((warning) => `warning: ${warning}`),
       ].join("\n"),
     };

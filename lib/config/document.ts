@@ -22,6 +22,7 @@ import {
   required,
   text,
   withDefault,
+  words,
   type FileTypeOf,
   type Option,
   type Shape,
@@ -119,6 +120,13 @@ export const sampleSection = object({
   count: withDefault(sampleOptions.form.properties.count, 16),
   sampler: sampleOptions.form.properties.sampler,
   scale: option(integer({ min: 1, max: 64 }), "every pixel becomes scale × scale", { default: 1 }),
+  rate: option(integer({ min: 1, max: 2 ** 24 }), "samples a second of a .wav file, or frames of a film", {
+    otherwise: "10 for a film; a .wav file needs it",
+  }),
+  wavFormat: option(words("pcm16", "float32"), "numbers of a .wav file", {
+    more: "Whole numbers of 16 bits, limited to [-1, 1], or as they are.",
+    default: "pcm16",
+  }),
 });
 
 const document = object({
@@ -145,7 +153,10 @@ const document = object({
     object({
       translator: option(path(), "written by train, read by sample and evaluate; .safetensors"),
       pairs: option(path(), "the folder that pairs writes"),
-      image: option(path(), "the picture that sample writes; .png"),
+      image: option(
+        path(),
+        "what sample writes: a picture (.png, .jpg, .webp, …), .wav, .npy or .safetensors",
+      ),
       latents: option(path(), "latents and energies that sample writes; .safetensors"),
       report: option(path(), "the report that evaluate writes; .json"),
     }),

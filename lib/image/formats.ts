@@ -32,10 +32,10 @@ const formats: Readonly<Record<string, PictureFormat>> = {
 };
 
 /** The ends of names of picture files. */
-const pictureEnds: readonly string[] = Object.keys(formats);
+export const pictureEnds: readonly string[] = Object.keys(formats);
 
 /** The end of a path's name, in lower case. */
-function endOf(path: string): string {
+export function endOf(path: string): string {
   return extname(path).toLowerCase();
 }
 

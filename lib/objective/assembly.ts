@@ -15,6 +15,7 @@ import { flattenComplete, energy as energies, type Energy, type FlatEnergy } fro
 import { ArgumentError, ModelError } from "../base/errors.js";
 import { concatenate, elementCount, type Tensor } from "../base/tensor.js";
 import { rangeProblems, stagedRanges } from "./expected-range.js";
+import { isFilm } from "../image/films.js";
 import { decideRange, lookAtValues } from "./generator-range.js";
 import { defaultRange, rangeText, type Range } from "../base/range.js";
 import { tellBarrier } from "./gradient-check.js";
@@ -173,7 +174,13 @@ async function assembleBatchFirst(
   const more = await runRows(images.rows, wanted, images.fixed, generate);
   const probed = concatenate([images.tensor.data, ...more]);
   if (origin === "options") tellStill(probed, elementCount(imageShape), decisions);
-  const range = rangeOfImages(options, pictures.layout !== null, imageShape, generatorFacts, probed);
+  const range = rangeOfImages(
+    options,
+    pictures.layout !== null || isFilm(imageShape),
+    imageShape,
+    generatorFacts,
+    probed,
+  );
   const ranges = stagedRanges(
     range,
     chain.map(({ stage }) => stage),

@@ -457,7 +457,7 @@ describe("command line, commands", () => {
   });
 
   it("refuses an output that cannot be written before it works, and keeps what is there", async () => {
-    const blocked = place.path("g.onnx/below");
+    const blocked = place.path("g.onnx/below.png");
     await mkdir(place.path("taken"));
     const started = performance.now();
     await fails(
