@@ -463,7 +463,7 @@ describe("command line, commands", () => {
     await fails(
       ["train", ...place.models, "-n", "3000000", "-o", blocked],
       "ERR_IO",
-      /below: cannot be written/,
+      /below.png: cannot be written/,
     );
     await fails(
       ["train", ...place.models, "-n", "3000000", "-o", place.path("taken")],
