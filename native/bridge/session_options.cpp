@@ -99,8 +99,9 @@ PreparedOptions::PreparedOptions(const SessionConfig& config) {
   ort::check(api, api.AddSessionConfigEntry(raw, "session.inter_op.allow_spinning", "0"));
   // Patterns are kept per input shape for ever; with a symbolic batch that is a slow leak.
   ort::check(api, api.DisableMemPattern(raw));
-  // A product with a quantised matrix is one of real numbers, as the model says. By default the runtime fuses the two and
-  // rounds the other operand to eight bits: a few per mille of an output, and a function without slopes.
+  // A product with a quantised matrix is one of real numbers, as the model says. By default the runtime fuses
+  // the two and rounds the other operand to eight bits: a few per mille of an output, and a function without
+  // slopes.
   ort::check(api, api.AddSessionConfigEntry(raw, "session.qdq_matmulnbits_accuracy_level", "1"));
   if (!config.pack_weights)
     ort::check(api, api.AddSessionConfigEntry(raw, "session.disable_prepacking", "1"));

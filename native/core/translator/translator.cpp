@@ -41,8 +41,10 @@ Translator::Translator(Device& device, const TranslatorConfig& config, uint64_t 
       std::fill_n(values, parameters_[p].size, config.initial_log_std);
       continue;
     }
-    const bool basis = parameters_[p].name.compare(0, 7, "z_basis") == 0;
-    const size_t fan_in = p < 2 ? config.condition : basis ? config.rank : config.hidden;
+    // Means begin at 0, in the middle of the prior: of ten thousand numbers even small random ones would cost
+    // hundreds of nats, which training has to win back first.
+    if (parameters_[p].name.compare(0, 8, "z_basis.") == 0) continue;
+    const size_t fan_in = p < 2 ? config.condition : config.hidden;
     const float limit = 1.0f / std::sqrt(static_cast<float>(fan_in));
     rng.uniform({static_cast<uint32_t>(p), 0}, 0, Purpose::init, values, parameters_[p].size);
     for (size_t i = 0; i < parameters_[p].size; ++i) values[i] = limit * (2.0f * values[i] - 1.0f);
