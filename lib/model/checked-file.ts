@@ -11,23 +11,25 @@ export interface CheckedFile {
   readonly path: string;
   /** What the file must be when it is read again. */
   readonly state: FileState;
+  /** The numbers are a model's own: an optimiser may fold them, as it does with those that come along with a graph. */
+  readonly own: boolean;
 }
 
 const mark = randomUUID();
 
-export function checkedLocation({ path, state }: CheckedFile): string {
-  return [mark, state, path].join("\0");
+export function checkedLocation({ path, state, own }: CheckedFile): string {
+  return [mark, state, own ? "own" : "", path].join("\0");
 }
 
 /** @throws ModelError ERR_MODEL_UNSUPPORTED for a location that has not been checked */
 export function checkedFileOf(location: string): CheckedFile {
-  const [found, state, path] = location.split("\0");
+  const [found, state, own, path] = location.split("\0");
   if (found !== mark || state === undefined || path === undefined)
     throw new ModelError(
       "ERR_MODEL_UNSUPPORTED",
       `constants in another file (${describe(location)}) are not read here`,
     );
-  return { path, state };
+  return { path, state, own: own === "own" };
 }
 
 export interface CheckedWeight extends ExternalWeight, CheckedFile {}

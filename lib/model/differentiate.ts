@@ -12,6 +12,7 @@ import {
   type DifferentiateOptions,
   type Graph,
 } from "../onnx/index.js";
+import type { Scratch } from "./scratch.js";
 import { simplifyGraph } from "./simplify.js";
 import { offLoop } from "./off-loop.js";
 import { inSlices } from "./slices.js";
@@ -97,18 +98,19 @@ interface SimplifiedGradient {
  * The differentiated graph, of the simplified model where that can be differentiated, else of the model as it is.
  *
  * @param how.name what messages call the model
+ * @param how.scratch where folded weights may lie, until a session has been opened on the graph
  * @throws as differentiateGraph(), and AbortError
  */
 export async function differentiateSimplified(
   given: Graph,
   options: DifferentiateOptions,
-  how: { name: string; simplify: boolean; batch?: number | undefined; signal?: AbortSignal | undefined },
+  how: { name: string; simplify: boolean; batch?: number | undefined; signal?: AbortSignal | undefined; scratch?: Scratch },
 ): Promise<SimplifiedGradient> {
   const graph = how.batch === undefined ? given : fixBatch(given, how.batch).graph;
   const differentiated = (from: Graph): Promise<Graph> =>
     offLoop("differentiation", "differentiate", [from], [options], how.signal);
   if (!how.simplify) return { graph: await differentiated(graph), kept: "not asked for" };
-  const { graph: simplified, kept } = await simplifyGraph(graph, how.name, how.signal);
+  const { graph: simplified, kept } = await simplifyGraph(graph, how.name, how.signal, how.scratch);
   if (kept !== null) return { graph: await differentiated(graph), kept };
   try {
     return { graph: await differentiated(simplified), kept: null };

@@ -50,7 +50,7 @@ export class ModelFolder {
       const opened = await pathOf(file.handle.fd);
       if (opened !== null && opened !== real) throw leaves(label, opened);
       this.states.set(location, file.state);
-      return use({ ...file, checked: { path: named, state: file.state } });
+      return use({ ...file, checked: { path: named, state: file.state, own: false } });
     });
   }
 

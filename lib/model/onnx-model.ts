@@ -36,6 +36,7 @@ import { checkSame, nudged } from "./output-guard.js";
 import { countedFlops } from "./row-facts.js";
 import { inSlices } from "./slices.js";
 import type { Tensor } from "../base/tensor.js";
+import { Scratch } from "./scratch.js";
 import { openGraph } from "./weights.js";
 
 /** A differentiated model. */
@@ -422,16 +423,19 @@ export class OnnxModel implements Model {
     if (wrt.length === 0)
       throw new ModelError("ERR_NO_GRADIENT", `${this.name}: it has no float32 input to differentiate`);
     const { simplify, allowRandom, straightThrough } = this.options;
-    const { graph: differentiated, kept } = await differentiateSimplified(
-      graph,
-      { wrt, outputs: [...seeded], allowRandom, straightThrough, target: targetOf(this.device ?? "cpu") },
-      { name: this.name, simplify },
-    );
-    const session = await openGraph(differentiated, {
-      name: `${this.name} (gradient)`,
-      threads: this.threads || native().threads(),
-      what: "vjp",
-      place: { ...this.options, device: this.device ?? "cpu" },
+    const { session, kept } = await Scratch.with(async (scratch) => {
+      const { graph: differentiated, kept } = await differentiateSimplified(
+        graph,
+        { wrt, outputs: [...seeded], allowRandom, straightThrough, target: targetOf(this.device ?? "cpu") },
+        { name: this.name, simplify, scratch },
+      );
+      const opened = await openGraph(differentiated, {
+        name: `${this.name} (gradient)`,
+        threads: this.threads || native().threads(),
+        what: "vjp",
+        place: { ...this.options, device: this.device ?? "cpu" },
+      });
+      return { session: opened, kept };
     });
     if (this.lifetime.disposed) session.dispose();
     this.lifetime.check();

@@ -3,9 +3,8 @@ import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkPath } from "../base/check.js";
-import { ArgumentError, invalid } from "../base/errors.js";
+import { ArgumentError, ModelError, invalid } from "../base/errors.js";
 import { parts, withFile, type FileState, type StatedFile } from "../base/file-state.js";
-import { leaveProducts } from "./external-weights.js";
 import { runJob } from "../native/job.js";
 import { ModelFolder } from "./folder.js";
 import { checkBeforeOpening } from "./outline.js";
@@ -16,6 +15,7 @@ import type { Owned } from "../native/types/values.js";
 import {
   decodeSteps,
   describeNode,
+  externalWeights,
   needsSpelling,
   sizesOfWeights,
   targetOf,
@@ -27,6 +27,7 @@ import type { Decision } from "../base/decisions.js";
 import { adaptGraph, isEmpty, type Adaptation } from "./adaptation.js";
 import { graphAsRun } from "./off-loop.js";
 import { inSlices } from "./slices.js";
+import { withoutOwnWeights, worthLeaving } from "./own-weights.js";
 import type { CheckedFile } from "./checked-file.js";
 import { maxModelBytes, openGraph, resolveExternal, tooLarge } from "./weights.js";
 
@@ -41,6 +42,8 @@ export interface Source {
   bytes(signal?: AbortSignal): Promise<Uint8Array>;
   /** The model's file as it was seen first; null for bytes, and before anything was read. */
   checked(): CheckedFile | null;
+  /** Uses the model's file, open; null for bytes. */
+  readonly file: (<T>(use: (file: StatedFile) => Promise<T>) => Promise<T>) | null;
   /** Passes on all bytes, in parts that are good for one call. */
   eachPart(use: (part: Uint8Array) => void): Promise<void>;
 }
@@ -75,6 +78,7 @@ function bytesSource(given: Uint8Array, folder: ModelFolder | null): Source {
     head: async () => bytes.subarray(0, 4),
     bytes: async () => bytes,
     checked: () => null,
+    file: null,
     eachPart: async (use) => {
       for (let at = 0; at < bytes.length; at += partBytes) {
         use(bytes.subarray(at, at + partBytes));
@@ -124,7 +128,8 @@ function pathSource(source: unknown): Source {
         if (size > maxModelBytes) throw tooLarge(path, size);
         return handle.readFile({ signal });
       }),
-    checked: () => (seen === undefined ? null : { path: full, state: seen }),
+    checked: () => (seen === undefined ? null : { path: full, state: seen, own: true }),
+    file: reading,
     eachPart: (use) =>
       reading(async (file) => {
         for await (const part of parts(file, 0, file.size, path)) use(part);
@@ -209,10 +214,32 @@ async function openAdapted(
     return openGraph(await graphAsRun(graph, signal, targetOf(place.device)), { ...options, name });
   }
   if (!isEmpty(adaptation))
-    return openGraph(await readGraphInPlace(source, adaptation, signal), { ...options, name });
+    return openGraph(await readGraphInPlace(source, adaptation, signal), {
+      ...options,
+      name,
+      alone: true,
+    });
   if (await runJob(what, signal, () => native().hasExternalData(source.native, how)))
     return openGraph(await readGraph(source, adaptation, signal), { ...options, name });
+  const large = await largeGraph(source, signal);
+  if (large) return openGraph(large, { ...options, name, alone: true });
   return runJob(what, signal, () => native().openSession(source.native, { ...how, threads, ...place }));
+}
+
+/** From this many bytes of weights on the runtime does not read a file itself: it would hold them up to three times then. */
+const largeWeights = 16 << 20;
+
+/** A graph of a file with so many weights; null for any other, and for one that only the runtime can tell what is wrong with. */
+async function largeGraph(source: Source, signal: AbortSignal | undefined): Promise<Graph | null> {
+  if (source.file === null || (await source.file(async ({ size }) => size)) < largeWeights) return null;
+  try {
+    const graph = await readGraphInPlace(source, {}, signal);
+    const bytes = externalWeights(graph).reduce((sum, { length }) => sum + length, 0);
+    return bytes < largeWeights ? null : graph;
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    return null;
+  }
 }
 
 /**
@@ -231,19 +258,23 @@ export async function readGraph(
 }
 
 /**
- * As {@link readGraph} for a graph that will be opened on this machine: where most of a model's file are matrices of
- * products, which nobody but the runtime looks into, they stay there too instead of going through this process.
+ * As {@link readGraph} for a graph that will be opened on this machine: where most of a model's file are large constants that
+ * nobody but the runtime looks into, they stay there too instead of going through this process.
  */
 export async function readGraphInPlace(
   source: Source,
   adaptation: Adaptation,
   signal?: AbortSignal,
 ): Promise<Graph> {
-  const bytes = await source.bytes(signal);
-  const graph = await resolveExternal(await decoded(bytes, source, signal), source.folder, source.name);
-  const file = source.checked();
-  const left = file ? leaveProducts(graph, bytes, file) : graph;
-  return adaptGraph(left, adaptation, source.name, signal);
+  const left = await source.file?.(async (file) => {
+    if (file.size > maxModelBytes) throw tooLarge(source.name, file.size);
+    const bytes = await withoutOwnWeights(file, source.name);
+    const graph = bytes && (await decoded(bytes, source, signal));
+    if (graph === null || !worthLeaving(graph, file)) return null;
+    const checked = { path: source.native as string, state: file.state, own: true };
+    return resolveExternal(graph, source.folder, source.name, { ...file, checked });
+  });
+  return left ? adaptGraph(left, adaptation, source.name, signal) : readGraph(source, adaptation, signal);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Weights in files of their own: read once, and shared by all sessions on them. */
 import type { TensorProto } from "onnx-buf";
 import { ModelError, describe } from "../base/errors.js";
-import { fill } from "../base/file-state.js";
+import { fill, type StatedFile } from "../base/file-state.js";
 import { runJob } from "../native/job.js";
 import { hashBytes } from "../base/hash.js";
 import type { ModelFolder, OpenWeightFile } from "./folder.js";
@@ -17,6 +17,7 @@ import {
   fillExternal,
   inlineExternal,
   placeExternal,
+  productWeights,
   rowBytesSteps,
   sharedProductBytes,
   tensorBytes,
@@ -25,10 +26,8 @@ import {
 import { rememberMemory } from "./batch-size.js";
 import { checkFallback } from "./fallback.js";
 import { inSlices } from "./slices.js";
-import { checkedLocation, checkedWeights } from "./checked-file.js";
-
-/** Constants from this many bytes on stay in their files; smaller ones may be sizes, which rules look into. */
-const keptOutside = 64 << 10;
+import { checkedLocation, checkedWeights, type CheckedFile } from "./checked-file.js";
+import { keptOutside, ownWeights } from "./own-weights.js";
 
 /** Protobuf's limit for one message, and so for a model that carries its weights. */
 export const maxModelBytes = 2 ** 31 - 1;
@@ -46,12 +45,14 @@ export function tooLarge(name: string, bytes: number): ModelError {
  * checkedFileOf() knows; small ones become part of it, and so do all that attributes, bodies and functions hold, in `given` itself.
  *
  * @param folder null for a model that came as bytes without one
+ * @param own the file that the graph was read from, where it left constants there
  * @throws ModelError ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID for files that are not as the graph says, ERR_MODEL_UNSUPPORTED
  */
 export async function resolveExternal(
   given: Graph,
   folder: ModelFolder | null,
   name: string,
+  own: (StatedFile & { readonly checked: CheckedFile }) | null = null,
 ): Promise<Graph> {
   let total = 0;
   const located = async <T>(
@@ -79,7 +80,7 @@ export async function resolveExternal(
     });
   };
   const read = async (
-    file: OpenWeightFile,
+    file: StatedFile,
     offset: number,
     length: number,
     what: string,
@@ -93,8 +94,14 @@ export async function resolveExternal(
   for (const tensor of embeddedExternal(given)) fillExternal(tensor, await located(tensor, read));
   const inside = new Map<string, Uint8Array>();
   const outside = new Map<string, string>();
+  const owned = new Set<string>();
+  for (const { weight, unread } of own ? ownWeights(given) : []) {
+    owned.add(weight.name);
+    if (unread) outside.set(weight.name, checkedLocation(own!.checked));
+    else inside.set(weight.name, await read(own!, weight.offset, weight.length, name));
+  }
   for (const [constant, tensor] of given.initializers) {
-    if (externalRange(tensor) === null) continue;
+    if (owned.has(constant) || externalRange(tensor) === null) continue;
     await located(tensor, async (file, offset, length, what) => {
       const whole = tensorBytes(tensor) !== null;
       if (whole && length >= keptOutside) outside.set(constant, checkedLocation(file.checked));
@@ -102,7 +109,7 @@ export async function resolveExternal(
     });
   }
   if (inside.size + outside.size === 0) return given;
-  const names = [...inside.keys()].values();
+  const names = [...given.initializers.keys()].filter((constant) => inside.has(constant)).values();
   const inlined = inlineExternal(
     given,
     () => inside.get(names.next().value!)!,
@@ -115,7 +122,7 @@ export async function resolveExternal(
 }
 
 /** What a session needs to know about weights of {@link resolveExternal}. */
-export function fileWeights(graph: Graph): NativeFileWeight[] {
+export function fileWeights(graph: Graph, isShared: (name: string) => boolean = () => true): NativeFileWeight[] {
   return checkedWeights(graph).map(({ name, elemType, shape, path, state, offset }) => ({
     name,
     elemType,
@@ -123,6 +130,7 @@ export function fileWeights(graph: Graph): NativeFileWeight[] {
     file: path,
     state,
     offset,
+    shared: isShared(name),
   }));
 }
 
@@ -143,6 +151,13 @@ export function sessionFingerprint(session: NativeSession): string | undefined {
 /** The oldest form of a model in which constants need not be inputs as well. */
 const leastIrVersion = 4;
 
+/** A graph for the runtime, which gets these weights as values, and no word about files. */
+export function withValues(graph: Graph, weights: readonly NativeFileWeight[]): Graph {
+  if (weights.length === 0) return graph;
+  const inputs = constantsAsInputs(graph, new Set(weights.map(({ name }) => name)));
+  return { ...inputs, irVersion: Math.max(leastIrVersion, inputs.irVersion) };
+}
+
 /**
  * Opens a session on a graph of {@link resolveExternal}; `what` is what messages call the attempt.
  *
@@ -158,19 +173,19 @@ export async function openGraph(
     fingerprint?: boolean;
     /** How it runs; default: on the CPU. */
     place?: ModelPlace;
+    /** Nobody else is to have a use for its weights: once it has them in its own form they go. */
+    alone?: boolean;
     /** Find out what a row's values take: batchSize() will ask. */
     measure?: boolean;
   },
 ): Promise<NativeSession> {
   const { allowFallback = false, ...place } = options.place ?? onCpu;
   await checkGraph(graph, options.name, options.signal);
-  const weights = fileWeights(graph);
-  const packWeights = sharedProductBytes(graph) < packedApart;
-  // The runtime gets weights that lie in files as values, and no word about files.
-  const inputs = constantsAsInputs(graph, new Set(weights.map(({ name }) => name)));
-  const named =
-    weights.length === 0 ? inputs : { ...inputs, irVersion: Math.max(leastIrVersion, inputs.irVersion) };
-  const bytes = await inSlices(options.what, encodeSteps(named), options.signal);
+  const { alone = false } = options;
+  const products = new Set(alone ? [] : productWeights(graph));
+  const weights = fileWeights(graph, (name) => products.has(name));
+  const packWeights = alone || sharedProductBytes(graph) < packedApart;
+  const bytes = await inSlices(options.what, encodeSteps(withValues(graph, weights)), options.signal);
   const placed = weights.map(({ name, elemType, shape, offset }) => [name, elemType, shape, offset]);
   const fingerprint = options.fingerprint
     ? `${await hashBytes(bytes)} ${JSON.stringify(placed)} ${packWeights}${place.device === "cpu" ? "" : ` ${JSON.stringify(place)}`}`

@@ -26,6 +26,7 @@ std::vector<FileWeight> read_weights(const Napi::Value& value, const std::string
     weight.file = read_path(fields.get("file"), fields.path("file"));
     weight.state = fields.text("state");
     fields.optional("offset", weight.offset, 0, size_t{1} << 50);
+    fields.optional("shared", weight.shared);
     weights.push_back(std::move(weight));
   }
   return weights;

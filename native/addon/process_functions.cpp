@@ -7,6 +7,8 @@
 
 #include "addon/arguments.h"
 #include "addon/counters.h"
+#include "bridge/value_pool.h"
+#include "bridge/weight_file.h"
 #include "addon/environment.h"
 #include "addon/errors.h"
 #include "addon/results.h"
@@ -107,12 +109,22 @@ Napi::Value crossed_bytes(const Napi::CallbackInfo& info) {
   return object;
 }
 
+Napi::Value model_memory(const Napi::CallbackInfo& info) {
+  ValuePool& pool = ValuePool::instance();
+  const ValuePool::Bytes bytes = pool.bytes();
+  if (!absent(info[0]) && read_boolean(info[0], "restart")) pool.restart();
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("live", static_cast<double>(bytes.live));
+  object.Set("held", static_cast<double>(bytes.held));
+  object.Set("most", static_cast<double>(bytes.most));
+  object.Set("weights", static_cast<double>(resident_weight_bytes()));
+  return object;
+}
+
 /// Gives freed memory back to the system where the allocator can.
 void trim(const Napi::CallbackInfo&) {
   TorchRuntime::trim();
-#if defined(__GLIBC__)
-  malloc_trim(0);
-#endif
+  ValuePool::instance().trim_all();
 }
 
 void set_external_memory(const Napi::CallbackInfo& info) {
@@ -153,6 +165,7 @@ void define_process_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("setThreads", Napi::Function::New<set_threads>(env, "setThreads"));
   exports.Set("counters", Napi::Function::New<counters>(env, "counters"));
   exports.Set("crossings", Napi::Function::New<crossed_bytes>(env, "crossings"));
+  exports.Set("modelMemory", Napi::Function::New<model_memory>(env, "modelMemory"));
   exports.Set("trim", Napi::Function::New<trim>(env, "trim"));
   exports.Set("setExternalMemory", Napi::Function::New<set_external_memory>(env, "setExternalMemory"));
   exports.Set("philox", Napi::Function::New<philox>(env, "philox"));

@@ -1,5 +1,6 @@
 #include "addon/simplify_function.h"
 
+#include "addon/arguments.h"
 #include "addon/environment.h"
 #include "addon/errors.h"
 #include "addon/model_source.h"
@@ -12,9 +13,16 @@ Napi::Value simplify_job(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     InputReader reader;
     const ModelSource source = ModelSource::read(info, reader);
-    const auto work = [source](Job& job) -> MakeValue {
+    std::string into;
+    if (!absent(info[1])) Fields(info[1], "options").optional("into", into);
+    if (!into.empty() && !source.path.empty()) throw_invalid("options.into", "bytes to simplify", "a path");
+    const auto work = [source, into](Job& job) -> MakeValue {
       SessionConfig config = source.config;
       config.cancel = &job.token();
+      if (!into.empty()) {
+        simplify_into(into, source.bytes.data, source.bytes.size, config);
+        return [](Napi::Env env) -> Napi::Value { return env.Null(); };
+      }
       const auto bytes = std::make_shared<HostBlock>(
           source.path.empty() ? simplify_bytes(source.bytes.data, source.bytes.size, config)
                               : simplify_file(source.path, config));

@@ -47,9 +47,9 @@ ort::ModelHandle changes(const ort::EditorApi& editor, ort::RawSession* session,
   for (auto& input : inputs) names.push_back(input.get());
   ort::check(api, editor.SetGraphInputs(graph.get(), names.data(), names.size()));
   for (auto& input : inputs) static_cast<void>(input.release());  // the graph's now
-  for (const FileWeight& weight : weights) {
-    ort::ValueHandle value = shared.value(weight);
-    ort::check(api, editor.AddInitializerToGraph(graph.get(), weight.name.c_str(), value.get(),
+  for (size_t i = 0; i < weights.size(); ++i) {
+    ort::ValueHandle value = shared.value(i);
+    ort::check(api, editor.AddInitializerToGraph(graph.get(), weights[i].name.c_str(), value.get(),
                                                  /*data_is_external=*/true));
     static_cast<void>(value.release());
   }
@@ -63,7 +63,7 @@ ort::ModelHandle changes(const ort::EditorApi& editor, ort::RawSession* session,
 
 }  // namespace
 
-ort::Status* open_with_weights(const void* bytes, size_t size, const PreparedOptions& options,
+ort::Status* open_with_weights(const void* bytes, size_t size, PreparedOptions& options,
                                const std::vector<FileWeight>& weights, ort::RawSession** session) {
   Runtime& runtime = Runtime::instance();
   void* const* table = runtime.api().GetModelEditorApi();
@@ -77,9 +77,12 @@ ort::Status* open_with_weights(const void* bytes, size_t size, const PreparedOpt
   ort::Status* status = editor.CreateModelEditorSessionFromArray(runtime.env(), bytes, size, raw, session);
   if (status) return status;
   ort::SessionHandle opened(*session);
-  const ort::ModelHandle model = changes(editor, opened.get(), weights, *options.shared);
-  status = editor.ApplyModelToModelEditorSession(opened.get(), model.get());
-  if (!status) status = editor.FinalizeModelEditorSession(opened.get(), raw, options.shared->packed());
+  {
+    const ort::ModelHandle model = changes(editor, opened.get(), weights, *options.weights);
+    options.weights.reset();  // what the session lets go of is gone then
+    status = editor.ApplyModelToModelEditorSession(opened.get(), model.get());
+  }
+  if (!status) status = editor.FinalizeModelEditorSession(opened.get(), raw, options.packed.get());
   *session = status ? nullptr : opened.release();
   return status;
 }

@@ -28,6 +28,18 @@ struct EpDevice;
 struct IoBinding;
 struct CudaOptions;
 
+/// An allocator of ours, which the runtime calls "OrtAllocator".
+struct HostAllocator {
+  uint32_t version;
+  void* (*Alloc)(HostAllocator*, size_t);
+  void (*Free)(HostAllocator*, void*);
+  const MemoryInfo* (*Info)(const HostAllocator*);
+  /// Of later versions, none of which it offers.
+  void* later[8];
+};
+/// The version that has no more than these.
+constexpr uint32_t kHostAllocatorVersion = 17;
+
 enum class StatusCode : int {
   ok = 0,
   fail = 1,
@@ -142,6 +154,7 @@ using LogFunction = void (*)(void* parameter, int severity, const char* category
   ENTRY(165, AddRunConfigEntry, Status*, (RunOptions*, const char*, const char*))                            \
   ENTRY(166, CreatePrepackedWeightsContainer, Status*, (PackedWeights**))                                    \
   ENTRY(167, ReleasePrepackedWeightsContainer, void, (PackedWeights*))                                       \
+  ENTRY(176, RegisterAllocator, Status*, (Env*, HostAllocator*))                                             \
   ENTRY(194, GetTensorMemoryInfo, Status*, (const Value*, const MemoryInfo**))                               \
   ENTRY(204, SessionOptionsAppendExecutionProvider_CUDA_V2, Status*, (SessionOptions*, const CudaOptions*))  \
   ENTRY(205, CreateCUDAProviderOptions, Status*, (CudaOptions**))                                            \
@@ -155,6 +168,8 @@ using LogFunction = void (*)(void* parameter, int severity, const char* category
   ENTRY(287, ReleaseGraph, void, (Graph*))                                                                   \
   ENTRY(288, ReleaseModel, void, (Model*))                                                                   \
   ENTRY(291, GetModelEditorApi, void* const*, ())                                                            \
+  ENTRY(292, CreateTensorWithDataAndDeleterAsOrtValue, Status*,                                              \
+        (HostAllocator*, void*, size_t, const int64_t*, size_t, int, Value**))                               \
   ENTRY(301, RegisterExecutionProviderLibrary, Status*, (Env*, const char*, const char*))                    \
   ENTRY(303, GetEpDevices, Status*, (const Env*, const EpDevice* const**, size_t*))                          \
   ENTRY(304, SessionOptionsAppendExecutionProvider_V2, Status*,                                              \

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "bridge/process_exit.h"
+#include "bridge/value_pool.h"
 
 namespace tr0n::ort {
 namespace {
@@ -83,6 +84,13 @@ Runtime::Runtime(const std::string& path) {
   check(api_, api_.DisableTelemetryEvents(env_), code);
   check(api_, api_.CreateCpuMemoryInfo(kDeviceAllocator, kDefaultMemory, &cpu_memory_), code);
   check(api_, api_.GetAllocatorWithDefaultOptions(&allocator_), code);
+  pool_.version = kHostAllocatorVersion;
+  pool_.Alloc = [](HostAllocator*, size_t bytes) { return ValuePool::instance().allocate(bytes); };
+  pool_.Free = [](HostAllocator*, void* data) { ValuePool::instance().free(data); };
+  pool_.memory = cpu_memory_;
+  pool_.Info = [](const HostAllocator* pool) { return static_cast<const decltype(pool_)*>(pool)->memory; };
+  // Refused where another user of the library in this process has registered one.
+  has_pool_ = !take(api_, api_.RegisterAllocator(env_, &pool_));
   // Registered after the library's own exit handlers, hence run before them.
   register_process_exit();
 }

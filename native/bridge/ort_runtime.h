@@ -35,6 +35,8 @@ class Runtime {
   Env* env() const { return env_; }
   const MemoryInfo* cpu_memory() const { return cpu_memory_; }
   Allocator* allocator() const { return allocator_; }
+  /// Whether sessions that ask for the environment's allocators get ValuePool's memory.
+  bool has_pool() const { return has_pool_; }
 
  private:
   explicit Runtime(const std::string& path);
@@ -44,6 +46,10 @@ class Runtime {
   Env* env_ = nullptr;
   MemoryInfo* cpu_memory_ = nullptr;
   Allocator* allocator_ = nullptr;
+  struct : HostAllocator {
+    const MemoryInfo* memory = nullptr;
+  } pool_{};
+  bool has_pool_ = false;
   std::string version_, folder_;
 };
 

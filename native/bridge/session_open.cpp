@@ -1,6 +1,7 @@
 #include "base/closing.h"
 #include "bridge/session.h"
 #include "bridge/session_options.h"
+#include "bridge/value_pool.h"
 
 namespace tr0n {
 
@@ -56,11 +57,17 @@ std::shared_ptr<ort::RawSession> shared_handle(ort::SessionHandle handle,
                                                std::shared_ptr<const PreparedOptions> options,
                                                std::shared_ptr<ModelDevice> device) {
   struct Held {
+    struct Last {
+      ~Last() { ValuePool::instance().trim(); }
+    } last;
     std::shared_ptr<const PreparedOptions> options;
     std::shared_ptr<ModelDevice> device;
     ort::SessionHandle handle;
   };
-  auto held = std::make_shared<Held>(Held{std::move(options), std::move(device), std::move(handle)});
+  auto held = std::make_shared<Held>();
+  held->options = std::move(options);
+  held->device = std::move(device);
+  held->handle = std::move(handle);
   ort::RawSession* raw = held->handle.get();
   if (!held->device) return {held, raw};
   const auto release = [held](ort::RawSession*) mutable {
@@ -82,12 +89,14 @@ Session Session::from_file(const std::string& path, const SessionConfig& config)
   const OpenedFile file(path, model_file_name(path, config.name), config.state);
   auto options = std::make_shared<PreparedOptions>(config);
   ort::SessionHandle session = open_file(file, *options, config);
+  ValuePool::instance().trim_all();
   return Session(std::move(session), config, file.size(), std::move(options));
 }
 
 Session Session::from_bytes(const void* bytes, size_t size, const SessionConfig& config) {
   auto options = std::make_shared<PreparedOptions>(config);
   ort::SessionHandle session = open_bytes(bytes, size, *options, config);
+  ValuePool::instance().trim_all();
   return Session(std::move(session), config, size, std::move(options));
 }
 

@@ -107,6 +107,8 @@ PreparedOptions::PreparedOptions(const SessionConfig& config) {
     ort::check(api, api.AddSessionConfigEntry(raw, "session.disable_prepacking", "1"));
   // No guessing from names or first bytes: what was looked at is what is parsed.
   ort::check(api, api.AddSessionConfigEntry(raw, "session.load_model_format", "ONNX"));
+  if (!config.device && Runtime::instance().has_pool())
+    ort::check(api, api.AddSessionConfigEntry(raw, "session.use_env_allocators", "1"));
   if (config.device) {
     const RunGate::Turn turn(gate_of(config), config.cancel);
     config.device->append(raw, config.device_settings);
@@ -114,11 +116,14 @@ PreparedOptions::PreparedOptions(const SessionConfig& config) {
     ort::check(api, api.AddSessionConfigEntry(raw, "session.record_ep_graph_assignment_info", "1"));
   }
   if (config.weights.empty()) return;
-  shared = SharedWeights::of(config.weights, config.name);
-  for (const FileWeight& weight : config.weights) {
-    values.push_back(shared->value(weight));
+  weights = std::make_unique<const SharedWeights>(config.weights, config.name);
+  packed = weights->packed();
+  for (size_t i = 0; i < config.weights.size(); ++i) {
+    if (!config.weights[i].shared) continue;
+    values.push_back(weights->value(i));
+    ranges.push_back(weights->range(i));
     // The session uses the memory itself, and shares what it packs of it.
-    ort::check(api, api.AddInitializer(raw, weight.name.c_str(), values.back().get()));
+    ort::check(api, api.AddInitializer(raw, config.weights[i].name.c_str(), values.back().get()));
   }
 }
 
@@ -146,7 +151,7 @@ ort::SessionHandle open_file(const OpenedFile& file, const PreparedOptions& opti
   return handle;
 }
 
-ort::SessionHandle open_bytes(const void* bytes, size_t size, const PreparedOptions& options,
+ort::SessionHandle open_bytes(const void* bytes, size_t size, PreparedOptions& options,
                               const SessionConfig& config) {
   if (size == 0) throw Error("ERR_MODEL_INVALID", config.name + ": the model has 0 bytes");
   refuse_external(memory_bytes(bytes, size), config.name);

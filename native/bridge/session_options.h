@@ -18,8 +18,11 @@ struct PreparedOptions {
   ~PreparedOptions();
   PreparedOptions(const PreparedOptions&) = delete;
   PreparedOptions& operator=(const PreparedOptions&) = delete;
-  std::shared_ptr<const SharedWeights> shared;  ///< null where the config names no weights
-  std::vector<ort::ValueHandle> values;         ///< of the config's weights, in that order
+  /// Until a session has them; null where the config names no weights.
+  std::unique_ptr<const SharedWeights> weights;
+  std::shared_ptr<ort::PackedWeights> packed;  ///< outlives the session
+  std::vector<ort::ValueHandle> values;        ///< of the config's weights that are shared
+  std::vector<WeightRange> ranges;             ///< theirs
   ort::SessionOptionsHandle options;
   std::shared_ptr<ModelDevice> device;  ///< of the config
 };
@@ -30,7 +33,7 @@ std::string model_file_name(const std::string& path, const std::string& name);
 /// Throw the codes of Session::from_file(), and ERR_ABORTED.
 ort::SessionHandle open_file(const OpenedFile& file, const PreparedOptions& options,
                              const SessionConfig& config);
-ort::SessionHandle open_bytes(const void* bytes, size_t size, const PreparedOptions& options,
+ort::SessionHandle open_bytes(const void* bytes, size_t size, PreparedOptions& options,
                               const SessionConfig& config);
 
 }  // namespace tr0n

@@ -1,8 +1,6 @@
 #pragma once
-#include <map>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "bridge/ort_runtime.h"
@@ -12,30 +10,28 @@ namespace tr0n {
 
 struct FileWeight;
 
-/// The weights of models in files, once for all sessions that use the same files: the files are read once,
-/// and the form that kernels pack matrices into is made by the first session and used by the others.
-/// (Measured with ONNX Runtime 1.30: of a 100 MB stack of Gemms the second and third session take 5 MB each.
-/// Convolutions are different: the optimiser rewrites their weights for each session, which nothing can
-/// share.)
+/// The weights of a session that is being opened, out of files that all sessions on them share: each range is in
+/// memory once, and the form that kernels pack matrices into is made by the first session and used by the
+/// others. (Measured with ONNX Runtime 1.30: of a 100 MB stack of Gemms the second and third session take 5 MB
+/// each. Convolutions are different: the optimiser rewrites their weights for each session, which nothing can
+/// share; what it has rewritten is let go of.)
 class SharedWeights {
  public:
-  /// Those in use for this set of files, or new ones, with all of `weights` read. Throws what OpenedFile
-  /// does, ERR_MODEL_INVALID where a weight does not lie in its file, and ERR_OUT_OF_MEMORY, naming `model`.
-  static std::shared_ptr<const SharedWeights> of(const std::vector<FileWeight>& weights,
-                                                 const std::string& model);
+  /// Reads all of them. Throws what OpenedFile does, ERR_MODEL_INVALID where a weight does not lie in its file,
+  /// and ERR_OUT_OF_MEMORY, naming `model`.
+  SharedWeights(const std::vector<FileWeight>& weights, const std::string& model);
 
-  /// A weight that `of` was given, as a value over that memory, which lives as long as this.
-  ort::ValueHandle value(const FileWeight& weight) const;
-  /// Where kernels keep what they pack; the runtime locks it.
-  ort::PackedWeights* packed() const { return packed_.get(); }
+  /// A weight, by its place in the list. A shared one is a value over memory that range() keeps; any other keeps
+  /// its memory until the runtime lets go of it.
+  ort::ValueHandle value(size_t index) const;
+  const WeightRange& range(size_t index) const { return ranges_[index]; }
+  /// Where kernels keep what they pack; the runtime locks it. Sessions on it end before it does.
+  const std::shared_ptr<ort::PackedWeights>& packed() const { return packed_; }
 
  private:
-  /// By path and state.
-  using Files = std::map<std::pair<std::string, std::string>, std::shared_ptr<WeightFile>>;
-  explicit SharedWeights(Files files);
-  static std::shared_ptr<const SharedWeights> shared(Files files);
-  Files files_;
-  ort::PackedWeightsHandle packed_;
+  const std::vector<FileWeight>* weights_;
+  std::vector<WeightRange> ranges_;
+  std::shared_ptr<ort::PackedWeights> packed_;
 };
 
 }  // namespace tr0n

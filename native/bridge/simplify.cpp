@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "bridge/session_options.h"
+#include "bridge/value_pool.h"
 
 namespace tr0n {
 namespace {
@@ -54,17 +55,23 @@ HostBlock read_back(const std::string& path, const std::string& name) {
 }
 
 template <class Open>
-HostBlock simplify(const SessionConfig& config, Open open) {
+void simplify(const SessionConfig& config, const std::string& path, Open open) {
   const ort::Api& api = ort::Runtime::instance().api();
-  const TemporaryFolder folder(config.name);
-  const std::string path = folder.file("simplified.onnx");
-  const PreparedOptions prepared(config);
+  PreparedOptions prepared(config);
   ort::SessionOptions* options = prepared.options.get();
   ort::check(api, api.SetSessionGraphOptimizationLevel(options, ort::kOptimizeBasic));
   ort::check(api, api.SetOptimizedModelFilePath(options, path.c_str()));
   // Nothing will run: kernels need not rearrange their weights.
   ort::check(api, api.AddSessionConfigEntry(options, "session.disable_prepacking", "1"));
   open(prepared);
+  ValuePool::instance().trim_all();
+}
+
+template <class Open>
+HostBlock simplify(const SessionConfig& config, Open open) {
+  const TemporaryFolder folder(config.name);
+  const std::string path = folder.file("simplified.onnx");
+  simplify(config, path, open);
   return read_back(path, config.name);
 }
 
@@ -72,11 +79,15 @@ HostBlock simplify(const SessionConfig& config, Open open) {
 
 HostBlock simplify_file(const std::string& path, const SessionConfig& config) {
   const OpenedFile file(path, model_file_name(path, config.name), config.state);
-  return simplify(config, [&](const PreparedOptions& options) { open_file(file, options, config); });
+  return simplify(config, [&](PreparedOptions& options) { open_file(file, options, config); });
+}
+
+void simplify_into(const std::string& path, const void* bytes, size_t size, const SessionConfig& config) {
+  simplify(config, path, [&](PreparedOptions& options) { open_bytes(bytes, size, options, config); });
 }
 
 HostBlock simplify_bytes(const void* bytes, size_t size, const SessionConfig& config) {
-  return simplify(config, [&](const PreparedOptions& options) { open_bytes(bytes, size, options, config); });
+  return simplify(config, [&](PreparedOptions& options) { open_bytes(bytes, size, options, config); });
 }
 
 }  // namespace tr0n

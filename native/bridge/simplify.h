@@ -15,5 +15,7 @@ namespace tr0n {
 /// Throws the codes of Session::from_file(), and ERR_IO where the temporary folder cannot be used.
 HostBlock simplify_file(const std::string& path, const SessionConfig& config);
 HostBlock simplify_bytes(const void* bytes, size_t size, const SessionConfig& config);
+/// The same, left in a file that is not there yet.
+void simplify_into(const std::string& path, const void* bytes, size_t size, const SessionConfig& config);
 
 }  // namespace tr0n

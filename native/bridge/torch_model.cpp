@@ -82,10 +82,9 @@ std::shared_ptr<const TorchModel> TorchModel::from_file(const std::string& path,
                                                         const CancelToken& cancel) {
   const std::string what = model_file_name(path, name);
   const OpenedFile file(path, what);
-  const std::shared_ptr<WeightFile> bytes = WeightFile::of(file);
-  bytes->read(file, 0, file.size(), what);
+  const WeightRange bytes = WeightFile::of(file)->range(file, 0, file.size(), what);
   file.check_unchanged();
-  return from_bytes(bytes->range(0, file.size()), file.size(), name, opening, cancel);
+  return from_bytes(bytes.get(), file.size(), name, opening, cancel);
 }
 
 std::shared_ptr<const TorchModel> TorchModel::from_bytes(const void* bytes, size_t size,

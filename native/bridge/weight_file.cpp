@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -20,6 +21,8 @@ std::map<std::string, std::weak_ptr<WeightFile>>& registry() {
   return *files;
 }
 
+std::atomic<size_t> resident{0};
+
 }  // namespace
 
 std::shared_ptr<WeightFile> WeightFile::of(const OpenedFile& file) {
@@ -34,10 +37,11 @@ std::shared_ptr<WeightFile> WeightFile::of(const OpenedFile& file) {
   return fresh;
 }
 
-void WeightFile::read(const OpenedFile& file, size_t offset, size_t bytes, const std::string& what) {
+WeightRange WeightFile::range(const OpenedFile& file, size_t offset, size_t bytes, const std::string& what) {
+  if (bytes == 0) return nullptr;
   const std::lock_guard<std::mutex> lock(mutex_);
-  auto& range = ranges_[{offset, bytes}];
-  if (range || bytes == 0) return;
+  auto& known = ranges_[{offset, bytes}];
+  if (WeightRange range = known.lock()) return range;
   // Holes take no memory; a file system that compresses says less than it takes, which is caught by nobody.
   const size_t needed = std::min(bytes, file.stored());
   void* data = needed > available_memory()
@@ -46,17 +50,17 @@ void WeightFile::read(const OpenedFile& file, size_t offset, size_t bytes, const
   if (data == MAP_FAILED)
     throw Error("ERR_OUT_OF_MEMORY",
                 what + ": " + std::to_string(needed >> 20) + " MiB of it do not fit into memory");
-  std::unique_ptr<char, Unmap> copy(static_cast<char*>(data), Unmap{bytes});
-  file.read(copy.get(), offset, bytes, /*zeroed=*/true);
+  resident.fetch_add(bytes);
+  const WeightRange range(static_cast<char*>(data), [bytes, file_too = shared_from_this()](char* pages) {
+    munmap(pages, bytes);
+    resident.fetch_sub(bytes);
+  });
+  file.read(range.get(), offset, bytes, /*zeroed=*/true);
   mprotect(data, bytes, PROT_READ);
-  range = std::move(copy);
+  known = range;
+  return range;
 }
 
-char* WeightFile::range(size_t offset, size_t bytes) const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  return ranges_.at({offset, bytes}).get();
-}
-
-void WeightFile::Unmap::operator()(char* data) const noexcept { munmap(data, bytes); }
+size_t resident_weight_bytes() { return resident.load(); }
 
 }  // namespace tr0n

@@ -53,6 +53,11 @@ export interface NativeBinding extends NativeRowFunctions {
   counters(): NativeCounters;
   /** Bytes of models' values that went between the host and devices since the process began. */
   crossings(): { toDevice: number; toHost: number };
+  /**
+   * Bytes of what sessions on the CPU have: values and what they made of weights (in use, with what waits to be used again, and
+   * the most in use at once), and weights of files. `restart` counts the most anew.
+   */
+  modelMemory(restart?: boolean): { live: number; held: number; most: number; weights: number };
   /** The rules that this process knows whose keys begin so. */
   blockRules(prefix: string): NativeBlockRule[];
   /** Rules that were found elsewhere; what is known already stands. A rule that does not fit its runner is not used. */
@@ -85,6 +90,11 @@ export interface NativeBinding extends NativeRowFunctions {
     source: string | Uint8Array | Owned<Uint8Array>,
     options?: Omit<NativeSessionOptions, "threads">,
   ): NativeJob<Uint8Array>;
+  /** The same, left in a file `into`, which is not there yet. */
+  simplify(
+    source: Owned<Uint8Array>,
+    options: Omit<NativeSessionOptions, "threads"> & { into: string },
+  ): NativeJob<null>;
   createTranslator(
     config: NativeTranslatorConfig,
     seed: bigint,

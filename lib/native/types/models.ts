@@ -31,6 +31,8 @@ export interface NativeFileWeight {
   /** What the file must be; "" for anything. */
   readonly state: string;
   readonly offset: number;
+  /** Whether it stays in memory for other sessions once this one has it in another form. Default true. */
+  readonly shared?: boolean;
 }
 
 export interface NativeTorchOptions {
