@@ -104,7 +104,13 @@ interface SimplifiedGradient {
 export async function differentiateSimplified(
   given: Graph,
   options: DifferentiateOptions,
-  how: { name: string; simplify: boolean; batch?: number | undefined; signal?: AbortSignal | undefined; scratch?: Scratch },
+  how: {
+    name: string;
+    simplify: boolean;
+    batch?: number | undefined;
+    signal?: AbortSignal | undefined;
+    scratch?: Scratch;
+  },
 ): Promise<SimplifiedGradient> {
   const graph = how.batch === undefined ? given : fixBatch(given, how.batch).graph;
   const differentiated = (from: Graph): Promise<Graph> =>

@@ -18,7 +18,6 @@ import type { NativeSession } from "../native/types/models.js";
 import type { NativeTensor, NativeValueInfo } from "../native/types/values.js";
 import {
   batchFirstGraph,
-  decodeSteps,
   externalFiles,
   floatEdgesGraph,
   inputScaling,
@@ -34,7 +33,7 @@ import {
 import type { OutputFacts } from "./output-facts.js";
 import { checkSame, nudged } from "./output-guard.js";
 import { countedFlops } from "./row-facts.js";
-import { inSlices } from "./slices.js";
+import { outlineOf } from "./outline.js";
 import type { Tensor } from "../base/tensor.js";
 import { Scratch } from "./scratch.js";
 import { openGraph } from "./weights.js";
@@ -44,6 +43,11 @@ interface GradientSession {
   readonly session: NativeSession;
   /** The outputs that must be those of a run: all but those that depend on random numbers. */
   readonly comparable: readonly string[];
+  /** What the model by itself gave on the inputs that it was opened for; null once it has been compared. */
+  first: {
+    readonly inputs: Record<string, NativeTensor>;
+    readonly outputs: Record<string, Tensor>;
+  } | null;
   readonly coarse: boolean;
   readonly simplified: boolean;
   /** Whether they have been compared, and are the same. */
@@ -202,15 +206,25 @@ export class OnnxModel implements Model {
     what: string,
     feeds: Record<string, NativeTensor>,
     names: string[] | undefined,
-    signal: AbortSignal,
+    signal: AbortSignal | undefined,
   ): Promise<Record<string, Tensor>> {
     const given: Record<string, NativeTensor> = {};
     for (const [name, tensor] of Object.entries(feeds))
       given[name] = moveAxis(tensor, 0, this.inputAxis(name));
-    const outputs = floats(await runJob(what, signal, () => this.opened.session.run(given, names)));
+    const outputs = floats(
+      await this.opened.session.use((session) => {
+        this.lifetime.check();
+        return runJob(what, signal, () => session.run(given, names));
+      }),
+    );
     for (const [name, tensor] of Object.entries(outputs))
       outputs[name] = moveAxis(tensor, this.outputAxis(name), 0);
     return outputs;
+  }
+
+  /** Lets go of what only {@link run} needs, until that is called again: others have the weights of the model now. */
+  rest(): void {
+    this.opened.session.rest();
   }
 
   private inputAxis(name: string): number {
@@ -238,7 +252,8 @@ export class OnnxModel implements Model {
     for (const name of seeded) feeds[`grad_${name}`] = seeds[name]!;
     const inputsOfGradient = kept(feeds); // the first call differentiates before it looks at them
     return lifetime.run("vjp", ended, async (signal) => {
-      const gradient = await abortable("vjp", this.gradientSession(seeded), signal);
+      const own = Object.fromEntries(this.inputs.map(({ name }) => [name, inputsOfGradient[name]!]));
+      const gradient = await abortable("vjp", this.gradientSession(seeded, own), signal);
       const results = await runJob("vjp", signal, () => gradient.session.run(inputsOfGradient));
       const all = floats(results);
       const outputs: Record<string, Tensor> = {};
@@ -257,12 +272,13 @@ export class OnnxModel implements Model {
       if (gradient.differs) throw gradient.differs;
       if (!gradient.checked) {
         try {
-          await this.checkOutputs(gradient, inputsOfGradient, outputs, signal);
+          await this.checkOutputs(gradient, own, outputs, signal);
         } catch (error) {
           if (error instanceof ModelError && error.code === "ERR_OUTPUTS_DIFFER") gradient.differs = error;
           throw error;
         }
         gradient.checked = true;
+        gradient.first = null;
       }
       for (const { name } of this.inputs) if (all[`grad_${name}`]) gradients[name] = all[`grad_${name}`]!;
       return { outputs, gradients };
@@ -379,11 +395,14 @@ export class OnnxModel implements Model {
   }
 
   /** One session for each set of seeded outputs. */
-  private gradientSession(seeded: readonly string[]): Promise<GradientSession> {
+  private gradientSession(
+    seeded: readonly string[],
+    inputs: Record<string, NativeTensor>,
+  ): Promise<GradientSession> {
     const key = JSON.stringify([[...seeded].sort(), this.view?.axes, this.view?.rounds]);
     let session = this.gradientSessions.get(key);
     if (!session) {
-      session = this.openGradientSession(seeded);
+      session = this.openGradientSession(seeded, inputs);
       this.gradientSessions.set(key, session);
       session.catch(() => this.gradientSessions.delete(key));
     }
@@ -392,15 +411,15 @@ export class OnnxModel implements Model {
 
   /** At the first call of each session: one more run, on the caller's own inputs. */
   private async checkOutputs(
-    { comparable, coarse, simplified }: GradientSession,
-    feeds: Record<string, NativeTensor>,
+    { comparable, coarse, simplified, first }: GradientSession,
+    inputs: Record<string, NativeTensor>,
     outputs: Record<string, Tensor>,
     signal: AbortSignal,
   ): Promise<void> {
     const names = comparable.filter((name) => outputs[name]);
     if (names.length === 0) return;
-    const inputs = Object.fromEntries(this.inputs.map(({ name }) => [name, feeds[name]!]));
-    const expected = await this.outputsOf("vjp", inputs, names, signal);
+    const expected =
+      first?.inputs === inputs ? first.outputs : await this.outputsOf("vjp", inputs, names, signal);
     let again: Promise<Record<string, Tensor>> | undefined;
     const moved = Object.fromEntries(
       Object.entries(inputs).map(([name, tensor]) => [
@@ -417,32 +436,40 @@ export class OnnxModel implements Model {
       );
   }
 
-  private async openGradientSession(seeded: readonly string[]): Promise<GradientSession> {
+  private async openGradientSession(
+    seeded: readonly string[],
+    inputs: Record<string, NativeTensor>,
+  ): Promise<GradientSession> {
     const graph = await this.graph();
     const wrt = this.inputs.filter((input) => input.type === "float32").map((input) => input.name);
     if (wrt.length === 0)
       throw new ModelError("ERR_NO_GRADIENT", `${this.name}: it has no float32 input to differentiate`);
     const { simplify, allowRandom, straightThrough } = this.options;
-    const { session, kept } = await Scratch.with(async (scratch) => {
+    const names = this.outputs.map(({ name }) => name);
+    const comparable = names.filter((name) => randomNodes(graph, [name]).length === 0);
+    const { session, kept, outputs } = await Scratch.with(async (scratch) => {
       const { graph: differentiated, kept } = await differentiateSimplified(
         graph,
         { wrt, outputs: [...seeded], allowRandom, straightThrough, target: targetOf(this.device ?? "cpu") },
         { name: this.name, simplify, scratch },
       );
+      // Before the gradient is opened: the model by itself need not lie beside it then.
+      const outputs = comparable.length === 0 ? {} : await this.outputsOf("vjp", inputs, comparable, undefined);
+      this.rest();
       const opened = await openGraph(differentiated, {
         name: `${this.name} (gradient)`,
         threads: this.threads || native().threads(),
         what: "vjp",
         place: { ...this.options, device: this.device ?? "cpu" },
       });
-      return { session: opened, kept };
+      return { session: opened, kept, outputs };
     });
     if (this.lifetime.disposed) session.dispose();
     this.lifetime.check();
-    const names = this.outputs.map(({ name }) => name);
     return {
       session,
-      comparable: names.filter((name) => randomNodes(graph, [name]).length === 0),
+      comparable,
+      first: { inputs, outputs },
       coarse: roundsCoarsely(graph),
       simplified: kept === null,
       checked: false,
@@ -453,7 +480,7 @@ export class OnnxModel implements Model {
     const { source } = this;
     const change = functionChange(this.opened.adaptation);
     if (source.folder === null) return hashSource(source, [], change);
-    const graph = await inSlices("fingerprint", decodeSteps(await source.bytes(), this.name));
-    return hashSource(source, externalFiles(graph), change);
+    const graph = await outlineOf(source.native, this.name);
+    return hashSource(source, graph ? externalFiles(graph) : [], change);
   }
 }

@@ -6,6 +6,7 @@
 import { memoryLimit } from "../native/devices.js";
 import { ModelError } from "../base/errors.js";
 import { withFile } from "../base/file-state.js";
+import type { Owned } from "../native/types/values.js";
 import { decodeSteps, inlineFunctions, LimitError, sizeSteps, type Graph } from "../onnx/index.js";
 import { inSlices } from "./slices.js";
 import { fileInput, leaving, Malformed, memoryInput, type WireInput } from "./wire.js";
@@ -17,11 +18,20 @@ import { fileInput, leaving, Malformed, memoryInput, type WireInput } from "./wi
  * @throws ModelError ERR_MODEL_UNSUPPORTED for what nests too deeply, has too many nodes, or does not fit into memory
  */
 export async function checkBeforeOpening(source: string | Uint8Array, name: string): Promise<Graph | null> {
+  const graph = await outlineOf(source, name);
+  if (graph) await checkGraph(graph, name);
+  return graph;
+}
+
+/** The graph without the numbers of its large constants; null where it cannot be read. @throws as {@link checkBeforeOpening} */
+export async function outlineOf(
+  source: string | Uint8Array | Owned<Uint8Array>,
+  name: string,
+): Promise<Graph | null> {
+  const given = typeof source === "string" || source instanceof Uint8Array ? source : source.owned;
   try {
-    const decoding = decodeSteps(await outlined(source), name);
-    const graph = await inSlices("reading a model", decoding);
-    await checkGraph(graph, name);
-    return graph;
+    const decoding = decodeSteps(await outlined(given), name);
+    return await inSlices("reading a model", decoding);
   } catch (error) {
     if (error instanceof LimitError) throw error;
     // A file that cannot be read, or is no model: opening it will say so.

@@ -51,7 +51,10 @@ export async function simplifyGraph(
     const products = new Set(productWeights(graph));
     const lying = checkedWeights(graph);
     const folded = new Set(lying.filter((w) => w.own && !products.has(w.name)).map((w) => w.name));
-    const outside = new Set([...lying.map((weight) => weight.name).filter((w) => !folded.has(w)), ...products]);
+    const outside = new Set([
+      ...lying.map((weight) => weight.name).filter((w) => !folded.has(w)),
+      ...products,
+    ]);
     const weights = fileWeights(graph, () => false).filter((weight) => folded.has(weight.name));
     const inputs = withValues(constantsAsInputs(graph, outside), weights);
     const bytes = await inSlices("simplify", encodeSteps(inputs), signal);
@@ -63,10 +66,7 @@ export async function simplifyGraph(
         )
       : await inSlices(
           "simplify",
-          decodeSteps(
-            await runJob("simplify", signal, () => native().simplify({ owned: bytes }, how)),
-            name,
-          ),
+          decodeSteps(await runJob("simplify", signal, () => native().simplify({ owned: bytes }, how)), name),
           signal,
         );
     const foreign = foreignOperator(simplified, graph);

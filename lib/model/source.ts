@@ -26,6 +26,7 @@ import {
 import type { Decision } from "../base/decisions.js";
 import { adaptGraph, isEmpty, type Adaptation } from "./adaptation.js";
 import { graphAsRun } from "./off-loop.js";
+import { RestingSession } from "./resting-session.js";
 import { inSlices } from "./slices.js";
 import { withoutOwnWeights, worthLeaving } from "./own-weights.js";
 import type { CheckedFile } from "./checked-file.js";
@@ -139,7 +140,7 @@ function pathSource(source: unknown): Source {
 
 /** A model opened, and what was done to it. */
 export interface OpenedSource {
-  readonly session: NativeSession;
+  readonly session: RestingSession;
   readonly adaptation: Adaptation;
   /** What was done that nobody asked for, and why. */
   readonly decided: readonly Omit<Decision, "option">[];
@@ -164,7 +165,11 @@ export async function openSource(
   const decided = needed
     .filter(({ by }) => !wanted[by])
     .map(({ value, reason }) => ({ value, reason, certain: true }));
-  return { session: await openAdapted(source, adaptation, options), adaptation, decided };
+  const open = (): Promise<NativeSession> => openAdapted(source, adaptation, { ...options, signal: undefined });
+  const session = await openAdapted(source, adaptation, options);
+  const onCpuAlone = (options.place ?? onCpu).device === "cpu";
+  const rests = onCpuAlone && source.file !== null && (await sizeOf(source.file)) >= largeWeights;
+  return { session: new RestingSession(session, rests ? open : null), adaptation, decided };
 }
 
 /** What must be done to a graph that nobody asked for; it may lack the numbers of large constants. */
@@ -226,12 +231,16 @@ async function openAdapted(
   return runJob(what, signal, () => native().openSession(source.native, { ...how, threads, ...place }));
 }
 
+function sizeOf(file: NonNullable<Source["file"]>): Promise<number> {
+  return file(async ({ size }) => size);
+}
+
 /** From this many bytes of weights on the runtime does not read a file itself: it would hold them up to three times then. */
 const largeWeights = 16 << 20;
 
 /** A graph of a file with so many weights; null for any other, and for one that only the runtime can tell what is wrong with. */
 async function largeGraph(source: Source, signal: AbortSignal | undefined): Promise<Graph | null> {
-  if (source.file === null || (await source.file(async ({ size }) => size)) < largeWeights) return null;
+  if (source.file === null || (await sizeOf(source.file)) < largeWeights) return null;
   try {
     const graph = await readGraphInPlace(source, {}, signal);
     const bytes = externalWeights(graph).reduce((sum, { length }) => sum + length, 0);

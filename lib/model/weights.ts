@@ -122,7 +122,10 @@ export async function resolveExternal(
 }
 
 /** What a session needs to know about weights of {@link resolveExternal}. */
-export function fileWeights(graph: Graph, isShared: (name: string) => boolean = () => true): NativeFileWeight[] {
+export function fileWeights(
+  graph: Graph,
+  isShared: (name: string) => boolean = () => true,
+): NativeFileWeight[] {
   return checkedWeights(graph).map(({ name, elemType, shape, path, state, offset }) => ({
     name,
     elemType,

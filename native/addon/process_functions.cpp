@@ -7,8 +7,6 @@
 
 #include "addon/arguments.h"
 #include "addon/counters.h"
-#include "bridge/value_pool.h"
-#include "bridge/weight_file.h"
 #include "addon/environment.h"
 #include "addon/errors.h"
 #include "addon/results.h"
@@ -18,6 +16,8 @@
 #include "bridge/ort_runtime.h"
 #include "bridge/placed_tensor.h"
 #include "bridge/torch_runtime.h"
+#include "bridge/value_pool.h"
+#include "bridge/weight_file.h"
 #include "device/registry.h"
 
 namespace tr0n::addon {

@@ -37,8 +37,8 @@ struct FileWeight {
   std::string file;
   std::string state;  ///< of the file, as OpenedFile says it
   size_t offset = 0;
-  /// Whether it stays as it is, for others, and what is packed of it is theirs, too. Without it the session lets
-  /// go of it once its kernels have it in another form.
+  /// Whether it stays as it is, for others, and what is packed of it is theirs, too. Without it the session
+  /// lets go of it once its kernels have it in another form.
   bool shared = true;
 };
 

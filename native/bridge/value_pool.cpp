@@ -14,7 +14,7 @@ namespace tr0n {
 
 /// In front of the data.
 struct alignas(64) ValuePool::Block {
-  size_t bytes;  ///< with this; 0 for one of malloc's
+  size_t bytes;                                   ///< with this; 0 for one of malloc's
   std::multimap<size_t, Block*>::iterator place;  ///< while it is free
   Block *older, *newer;                           ///< among the free ones
 };

@@ -5,12 +5,12 @@
 
 namespace tr0n {
 
-/// Where sessions on the CPU have their values and what they make of weights: one for all of them, so that what
-/// one has freed serves the next. The runtime's own arenas are one for each session, grow by powers of two and
-/// keep what they ever had.
+/// Where sessions on the CPU have their values and what they make of weights: one for all of them, so that
+/// what one has freed serves the next. The runtime's own arenas are one for each session, grow by powers of
+/// two and keep what they ever had.
 ///
-/// It keeps freed blocks for the next run, as long as all blocks together are not more than were in use at once,
-/// and a little.
+/// It keeps freed blocks for the next run, as long as all blocks together are not more than were in use at
+/// once, and a little.
 class ValuePool {
  public:
   static ValuePool& instance();
@@ -18,11 +18,11 @@ class ValuePool {
   /// Aligned to 64 bytes. Throws std::bad_alloc.
   void* allocate(size_t bytes);
   void free(void* data) noexcept;
-  /// Gives back to the system what nobody uses, and forgets how much was in use once. After sessions have been
-  /// closed.
+  /// Gives back to the system what nobody uses, and forgets how much was in use once. After sessions have
+  /// been closed.
   void trim() noexcept;
-  /// The same with what malloc() keeps. After sessions have been opened, which is when much more is needed for a
-  /// moment.
+  /// The same with what malloc() keeps. After sessions have been opened, which is when much more is needed
+  /// for a moment.
   void trim_all() noexcept;
 
   struct Bytes {

@@ -14,11 +14,11 @@ namespace tr0n {
 /// interface is not; who has it only reads, and the pages allow no more.
 using WeightRange = std::shared_ptr<char>;
 
-/// Ranges of a file of weights, read into memory once for all who use them at the same time, and gone with the
-/// last of them. They are copies on purpose: of a mapping, a process that shortens the file would take the
-/// pages away, and the next access would end this one (SIGBUS); one that rewrites it would change the weights
-/// between two steps. The price is that the system cannot drop these pages when memory is short, and that two
-/// processes do not share them. Holes of sparse files stay holes.
+/// Ranges of a file of weights, read into memory once for all who use them at the same time, and gone with
+/// the last of them. They are copies on purpose: of a mapping, a process that shortens the file would take
+/// the pages away, and the next access would end this one (SIGBUS); one that rewrites it would change the
+/// weights between two steps. The price is that the system cannot drop these pages when memory is short, and
+/// that two processes do not share them. Holes of sparse files stay holes.
 class WeightFile : public std::enable_shared_from_this<WeightFile> {
  public:
   /// What somebody has read of the file in this state already, or nothing yet.
