@@ -454,7 +454,8 @@ export class OnnxModel implements Model {
         { name: this.name, simplify, scratch },
       );
       // Before the gradient is opened: the model by itself need not lie beside it then.
-      const outputs = comparable.length === 0 ? {} : await this.outputsOf("vjp", inputs, comparable, undefined);
+      const outputs =
+        comparable.length === 0 ? {} : await this.outputsOf("vjp", inputs, comparable, undefined);
       this.rest();
       const opened = await openGraph(differentiated, {
         name: `${this.name} (gradient)`,

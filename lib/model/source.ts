@@ -165,7 +165,8 @@ export async function openSource(
   const decided = needed
     .filter(({ by }) => !wanted[by])
     .map(({ value, reason }) => ({ value, reason, certain: true }));
-  const open = (): Promise<NativeSession> => openAdapted(source, adaptation, { ...options, signal: undefined });
+  const open = (): Promise<NativeSession> =>
+    openAdapted(source, adaptation, { ...options, signal: undefined });
   const session = await openAdapted(source, adaptation, options);
   const onCpuAlone = (options.place ?? onCpu).device === "cpu";
   const rests = onCpuAlone && source.file !== null && (await sizeOf(source.file)) >= largeWeights;

@@ -10,7 +10,7 @@ const deepest = 24;
 const windowBytes = 1 << 18;
 
 /** Constants of the graph itself are "weight"; "tensor" are those of attributes and bodies. */
-export type Kind = "model" | "graph" | "body" | "node" | "attribute" | "weight" | "tensor";
+type Kind = "model" | "graph" | "body" | "node" | "attribute" | "weight" | "tensor";
 
 /** The fields that are messages which may hold large constants. */
 const within: Record<Kind, Readonly<Record<number, Kind>>> = {
@@ -38,7 +38,7 @@ export interface WireField {
   readonly end: number;
 }
 
-export interface WireVisitor {
+interface WireVisitor {
   /** Whether a large field that is looked into no further is left out. */
   leavesOut(kind: Kind, field: WireField): boolean;
   /** Told of a message with what it was left out of it; what is to stand in its place. */
