@@ -1,7 +1,8 @@
 /** Between a latent [n, d] and the inputs of a generator: which columns go where, and in what shape. */
 import { Builder, DataType, emptyGraph, type Dim, type Graph } from "../onnx/index.js";
 import { elementCount, type Tensor } from "../base/tensor.js";
-import { classOf, labelOps, type LabelInput } from "./labels.js";
+import type { NativeTorchPart } from "../native/types/pipeline.js";
+import { classBorders, classOf, labelOps, type LabelInput } from "./labels.js";
 
 /** An input of a generator and the columns of a latent that it takes. */
 export interface LatentInput {
@@ -32,6 +33,14 @@ export function latentGraph(batch: Dim, dim: number, inputs: readonly LatentInpu
     b.graph.outputs.at(-1)!.dims = [batch, ...row];
   }
   return b.graph;
+}
+
+/** The same for models of libtorch, which takes the parts by itself. */
+export function latentParts(inputs: readonly LatentInput[]): NativeTorchPart[] {
+  return inputs.map(({ name: input, begin, size, row: shape, broadcast, label }) => ({
+    ...{ input, begin, size, shape, broadcast },
+    ...(label ? { borders: classBorders(label.classes), oneHot: label.oneHot } : {}),
+  }));
 }
 
 /** Rows of latents [n, d] as the inputs take them. */

@@ -22,7 +22,7 @@ export { OnnxModel, TorchModel };
  *   are hundreds of megabytes; a path does not
  * @throws ModelError ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID (empty, truncated, neither format, refused by the runtime),
  *   ERR_MODEL_CODE (TorchScript with operators that do more than compute, without `allowCode`),
- *   ERR_MODEL_UNSUPPORTED (operators the runtime does not have; TorchScript in half precision or without tensor outputs; ONNX
+ *   ERR_MODEL_UNSUPPORTED (operators the runtime does not have; TorchScript without tensor outputs; ONNX
  *   that nests too deeply or makes values larger than the memory there is),
  *   ERR_RUN_FAILED (TorchScript that fails on every shape that was tried); Tr0nError ERR_RUNTIME_MISSING; AbortError;
  *   ArgumentError
@@ -58,16 +58,18 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
       throw new ArgumentError(
         "options.baseDirectory: only for ONNX; a TorchScript archive holds all weights",
       );
+    const outputs = typeof o.output === "string" ? [o.output] : o.output;
     const inputShapes = o.inputShapes && shapesByInput(from.name, o.inputShapes);
     const model = await runJob("loadModel", o.signal, () =>
       native().openTorchModel(from.native, {
         ...open,
         ...(inputShapes ? { inputShapes } : {}),
+        ...(o.inputs ? { inputs: o.inputs } : {}),
         ...(device === null ? {} : { cudaDevice: device }),
         allowCode,
       }),
     );
-    return new TorchModel(from, model, device === null ? "cpu" : `cuda:${device}`);
+    return new TorchModel(from, model, device === null ? "cpu" : `cuda:${device}`, o.inputs, outputs);
   }
   if (allowCode)
     throw new ArgumentError("options.allowCode: only for TorchScript; an ONNX model has no code to allow");

@@ -185,9 +185,6 @@ export class OnnxModel implements Model {
     return this.opened.decided;
   }
 
-  /** Whether several of its inputs can be made of one latent. */
-  readonly takesSplitLatents = true;
-
   /** Made by {@link withBatchFirst}, or of such a model. */
   get movesBatch(): boolean {
     return (this.view?.axes ?? this.opened.adaptation.batchFirst) !== undefined;

@@ -3,7 +3,7 @@ import { differentiateSimplified } from "./differentiate.js";
 import type { Decision } from "../base/decisions.js";
 import type { MaxBatch } from "./batch-size.js";
 import type { OnnxModel } from "./model.js";
-import type { NativeOnnxSegment } from "../native/types/pipeline.js";
+import type { NativeOnnxSegment, NativeTorchPart } from "../native/types/pipeline.js";
 import type { ModelDeviceId } from "../native/types/devices.js";
 import type { NativeSession, NativeTorchModel } from "../native/types/models.js";
 import { cutSteps, targetOf, type Graph } from "../onnx/index.js";
@@ -49,6 +49,8 @@ export interface InputSplit {
   readonly row: readonly number[];
   /** The same, to run the model by itself. */
   readonly feeds: (value: Tensor) => Record<string, Tensor>;
+  /** The same for TorchScript; absent where the graph is put before it. */
+  readonly parts?: readonly NativeTorchPart[];
 }
 
 export interface GraphLink {
@@ -72,6 +74,8 @@ export interface TorchLink {
   readonly kind: "torch";
   readonly name: string;
   readonly model: NativeTorchModel;
+  /** What makes its inputs of what comes in, where it has several. */
+  readonly split: InputSplit | null;
   readonly output: string;
   readonly inputShape: readonly number[];
   /** Tells the model from others; undefined where nobody does. */

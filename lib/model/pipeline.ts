@@ -7,7 +7,7 @@ import { keepRules } from "./block-rules.js";
 import { differentiateSimplified } from "./differentiate.js";
 import { Tr0nError } from "../base/errors.js";
 import { callNative, runJob } from "../native/job.js";
-import { floats } from "./values.js";
+import { feed, floats } from "./values.js";
 import { OnnxModel, type LoadedModel } from "./model.js";
 import { native } from "../native/binding.js";
 import type {
@@ -84,8 +84,11 @@ export class Pipeline {
     }: { output: string; row: readonly number[]; prefix: string; batch: number; split?: InputSplit | null },
   ): Promise<void> {
     if (!(model instanceof OnnxModel)) {
-      if (split) await this.graph(split.graph, { name: "latent", row: split.row, prefix: "latent/" });
-      return this.torch(model.native, model.name, output, row, batch, await model.fingerprint());
+      const apart = split?.parts !== undefined;
+      if (split && !apart)
+        await this.graph(split.graph, { name: "latent", row: split.row, prefix: "latent/" });
+      const made = await model.fingerprint();
+      return this.torch(model.native, model.name, output, row, batch, made, apart ? split : null);
     }
     let graph = await model.graph(this.signal);
     graph.outputs = graph.outputs.filter(({ name }) => name === output);
@@ -159,7 +162,10 @@ export class Pipeline {
     output.dims = this.dims;
   }
 
-  /** Appends a TorchScript model with one input, of `batch` rows (0: any). `fingerprint` tells it from others. */
+  /**
+   * Appends a TorchScript model of `batch` rows (0: any). `fingerprint` tells it from others; with a `split` it has several
+   * inputs.
+   */
   torch(
     model: NativeTorchModel,
     name: string,
@@ -167,8 +173,10 @@ export class Pipeline {
     row: readonly number[],
     batch: number,
     fingerprint?: string,
+    split: InputSplit | null = null,
   ): void {
-    this.links.push({ kind: "torch", model, name, output, inputShape: this.row, fingerprint, batch });
+    const inputShape = this.row;
+    this.links.push({ kind: "torch", model, name, output, inputShape, fingerprint, batch, split });
     if (batch > 0) this.batch = batch;
     this.row = row;
   }
@@ -332,9 +340,11 @@ export class Pipeline {
       // A link takes its rows in the shape that its model declares.
       const taken: Tensor = { data: result.data, shape: [result.shape[0]!, ...inputShape] };
       if (link.kind === "torch") {
-        segments.push({ model: link.model, inputShape, output: link.output, fixedBatch: own });
-        const feeds = { [link.model.inputs[0]!.name]: taken };
-        const outputs = floats(await runJob("checking models", undefined, () => link.model.run(feeds)));
+        const { model, split } = link;
+        const parts = split?.parts ? { parts: split.parts } : {};
+        segments.push({ model, inputShape, output: link.output, fixedBatch: own, ...parts });
+        const feeds = feed(link.name, "inputs", split?.feeds(taken) ?? taken, model.inputs);
+        const outputs = floats(await runJob("checking models", undefined, () => model.run(feeds)));
         result = outputs[link.output]!;
         last = {
           model: link.name,

@@ -1,9 +1,11 @@
 /** TorchScript models: libtorch runs them, its autograd differentiates them. */
 import { check } from "../options/check.js";
-import { ModelError } from "../base/errors.js";
+import { ArgumentError, ModelError } from "../base/errors.js";
 import { Lifetime, runJob } from "../native/job.js";
 import { checkVjp } from "./vjp-arguments.js";
-import { hashSource, type Source } from "./source.js";
+import { functionChange } from "./adaptation.js";
+import type { FixedValue } from "../onnx/index.js";
+import { hashSource, type OpenedSource, type Source } from "./source.js";
 import { feed, floats, publicInfo } from "./values.js";
 import { runOptions, type Model, type RunOptions, type ValueInfo } from "./interface.js";
 import type { DeviceId } from "../native/types/devices.js";
@@ -30,12 +32,22 @@ export class TorchModel implements Model {
     private readonly source: Source,
     private readonly model: NativeTorchModel,
     readonly device: DeviceId = "cpu",
+    /** Inputs that are constants; the model has them. */
+    private readonly fixed: Readonly<Record<string, FixedValue>> = {},
+    /** The outputs that are used; default: all. */
+    used?: readonly string[],
   ) {
+    for (const output of used ?? [])
+      if (!model.outputs.some(({ name }) => name === output))
+        throw new ArgumentError(
+          `options.output: ${source.name} has no output ${JSON.stringify(output)}; it has ` +
+            model.outputs.map(({ name }) => JSON.stringify(name)).join(", "),
+        );
     this.name = source.name;
     this.inputs = model.inputs.map(publicInfo);
-    this.outputs = model.outputs.map(publicInfo);
     this.declaredInputs = model.inputs;
-    this.declaredOutputs = model.outputs;
+    this.declaredOutputs = model.outputs.filter(({ name }) => used?.includes(name) ?? true);
+    this.outputs = this.declaredOutputs.map(publicInfo);
     this.summary = parseSummary(model.summary);
     this.lifetime = new Lifetime(`the model ${source.name}`);
   }
@@ -55,7 +67,7 @@ export class TorchModel implements Model {
     this.lifetime.check();
     const feeds = feed(this.name, "inputs", inputs, this.model.inputs);
     return this.lifetime.run("run", o.signal, async (signal) =>
-      floats(await runJob("run", signal, () => this.model.run(feeds))),
+      this.used(floats(await runJob("run", signal, () => this.model.run(feeds)))),
     );
   }
 
@@ -66,15 +78,19 @@ export class TorchModel implements Model {
   ): Promise<{ outputs: Record<string, Tensor>; gradients: Record<string, Tensor> }> {
     const { name, lifetime, model } = this;
     // Cotangents are float32 on the way in, whatever the outputs are.
-    const outputs = model.outputs.map((output) => ({ ...output, type: "float32" }));
+    const outputs = this.declaredOutputs.map((output) => ({ ...output, type: "float32" }));
     const values = { name, lifetime, inputs: model.inputs, outputs };
     const { feeds, seeds, signal: ended } = checkVjp(values, inputs, cotangents, options);
     if (!this.inputs.some(({ type }) => type.startsWith("float")))
       throw new ModelError("ERR_NO_GRADIENT", `${this.name}: it has no float input to differentiate`);
     return lifetime.run("vjp", ended, async (signal) => {
       const { outputs, gradients } = await runJob("vjp", signal, () => this.model.vjp(feeds, seeds));
-      return { outputs: floats(outputs), gradients: floats(gradients) };
+      return { outputs: this.used(floats(outputs)), gradients: floats(gradients) };
     });
+  }
+
+  private used(outputs: Record<string, Tensor>): Record<string, Tensor> {
+    return Object.fromEntries(this.outputs.map(({ name }) => [name, outputs[name]!]));
   }
 
   fingerprint(): Promise<string> {
@@ -90,8 +106,19 @@ export class TorchModel implements Model {
     return typeof this.source.native !== "string";
   }
 
-  /** False: nothing can be joined before a TorchScript model that makes several inputs of one latent. */
-  readonly takesSplitLatents = false;
+  /** What was done to it that nobody asked for. */
+  get decided(): OpenedSource["decided"] {
+    const { widened } = this.summary;
+    return widened > 0
+      ? [
+          {
+            value: "run in float32",
+            reason: `${widened} of the tensors of ${this.name} are in half precision, for which libtorch has hardly any operators on the CPU`,
+            certain: true,
+          },
+        ]
+      : [];
+  }
 
   /** libtorch is given whole numbers as the model declares them: there is no other view of it. */
   withFloatEdges(): TorchModel {
@@ -131,6 +158,9 @@ export class TorchModel implements Model {
   }
 
   private async computeFingerprint(): Promise<string> {
-    return hashSource(this.source);
+    const inputs = Object.keys(this.fixed).length > 0 ? { inputs: this.fixed } : {};
+    const all = this.outputs.length === this.model.outputs.length;
+    const outputs = all ? {} : { outputs: this.outputs.map(({ name }) => name) };
+    return hashSource(this.source, [], functionChange({ ...inputs, ...outputs }));
   }
 }

@@ -7,6 +7,8 @@ export interface TorchSummary {
   /** The Python class: "torchvision.models.resnet.ResNet". */
   readonly class: string;
   readonly parameters: number;
+  /** Tensors that were in half precision, and are float32 now. */
+  readonly widened: number;
   /** Operators of forward(), and how often each stands there. */
   readonly operators: Readonly<Record<string, number>>;
   /** What makes a run differ from the next: an operator; null when nothing does. */

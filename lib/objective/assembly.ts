@@ -22,7 +22,7 @@ import { tellBarrier } from "./gradient-check.js";
 import type { Latent } from "../latent/latent.js";
 import { latentTensors, type LatentInput } from "../latent/inputs.js";
 import { LatentSource, type OpenMapping } from "../latent/source.js";
-import { fits, OnnxModel, type LoadedModel } from "../model/model.js";
+import { fits, type LoadedModel } from "../model/model.js";
 import type { ObjectiveOptions } from "./options.js";
 import { readsRange } from "./stages.js";
 import type { GradientBarrier, OutputFacts } from "../model/output-facts.js";
@@ -81,7 +81,7 @@ export async function assemble(options: ObjectiveOptions, openMapping: OpenMappi
   const { generator: model } = options;
   for (const role of ["generator", "encoder", "pairEncoder"] as const) {
     const loaded = options[role];
-    if (loaded instanceof OnnxModel)
+    if (loaded && typeof loaded !== "function")
       for (const told of loaded.decided) decisions.add({ option: role, ...told });
   }
   const output = options.generatorOutput ?? model.outputs[0]?.name ?? "";

@@ -1,6 +1,6 @@
 /** The latent that a generator's inputs take, and which of its numbers go into which input. */
 import { shapeText } from "../base/check.js";
-import { ArgumentError, ModelError } from "../base/errors.js";
+import { ArgumentError } from "../base/errors.js";
 import {
   fillsLayers,
   groupClasses,
@@ -46,12 +46,6 @@ export function generatorInputs(
       `latent: expected a group for each input of the generator ${generator.name} (${names.join(", ")}), got ` +
         `${Object.keys(given.groups).join(", ")}. ${latentAdvice(generator, counts)}`,
       { code: "ERR_SHAPE_MISMATCH" },
-    );
-  if (names.length > 1 && !generator.takesSplitLatents)
-    throw new ModelError(
-      "ERR_MODEL_UNSUPPORTED",
-      `generator: ${generator.name} is a TorchScript model with ${names.length} inputs; only ONNX generators may have ` +
-        "several. Export it to ONNX, or from a module with one input that splits it",
     );
   let begin = 0;
   let batch = 0;

@@ -1,5 +1,5 @@
 /** Generator, stages, encoder and what comes behind, joined into pipelines. */
-import { latentGraph, latentTensors } from "../latent/inputs.js";
+import { latentGraph, latentParts, latentTensors } from "../latent/inputs.js";
 import { Pipeline } from "../model/pipeline.js";
 import type { ModelDeviceId } from "../native/types/devices.js";
 import { elementCount, type Tensor } from "../base/tensor.js";
@@ -28,6 +28,7 @@ export class Joining {
       names: inputs.map(({ name }) => name),
       row: inputs[0]!.row,
       feeds: ({ data, shape }: Tensor) => latentTensors(data, shape[0]!, inputs),
+      ...(inputs.length > 1 || inputs[0]!.label ? { parts: latentParts(inputs) } : {}),
     };
     const output = { output: generatorOutput, row: imageShape, prefix: "generator/", batch: generatorBatch };
     await pipeline.model(generator, { ...output, split });

@@ -11,6 +11,7 @@ namespace tr0n::addon {
 namespace {
 
 constexpr size_t kMostFixedRows = size_t{1} << 20;
+constexpr size_t kMostNumbers = size_t{1} << 26;
 
 std::shared_ptr<const Segment> read_onnx(const Fields& fields) {
   OnnxSegmentConfig config;
@@ -29,6 +30,31 @@ std::shared_ptr<const Segment> read_onnx(const Fields& fields) {
   return std::make_shared<OnnxSegment>(std::move(config));
 }
 
+std::vector<TorchPart> read_parts(const Napi::Value& value, const std::string& name) {
+  if (!value.IsArray()) throw_invalid(name, "an array of parts", value);
+  const auto list = value.As<Napi::Array>();
+  std::vector<TorchPart> parts;
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    const Fields fields(list.Get(i), name + "[" + std::to_string(i) + "]");
+    TorchPart part;
+    part.input = fields.text("input");
+    part.begin = fields.size("begin", 0, kMostNumbers);
+    part.size = fields.size("size", 1, kMostNumbers);
+    part.shape = read_shape(fields.get("shape"), fields.path("shape"));
+    fields.optional("broadcast", part.broadcast);
+    fields.optional("oneHot", part.one_hot);
+    if (fields.has("borders")) {
+      const Napi::Value borders = fields.get("borders");
+      if (!borders.IsTypedArray() || borders.As<Napi::TypedArray>().TypedArrayType() != napi_float32_array)
+        throw_invalid(fields.path("borders"), "a Float32Array", borders);
+      const auto numbers = borders.As<Napi::Float32Array>();
+      part.borders.assign(numbers.Data(), numbers.Data() + numbers.ElementLength());
+    }
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
 std::shared_ptr<const Segment> read_torch(const Fields& fields) {
   const auto counted = TorchModelObject::from(fields.get("model"), fields.path("model"));
   TorchSegmentConfig config;
@@ -36,6 +62,7 @@ std::shared_ptr<const Segment> read_torch(const Fields& fields) {
   config.interface = counted->interface;
   config.input_shape = read_shape(fields.get("inputShape"), fields.path("inputShape"));
   config.output = fields.text("output");
+  if (fields.has("parts")) config.parts = read_parts(fields.get("parts"), fields.path("parts"));
   return std::make_shared<TorchSegment>(std::move(config));
 }
 

@@ -36,10 +36,50 @@ GivenShapes read_given_shapes(const Napi::Value& options) {
   return shapes;
 }
 
+/// Values of inputs that nobody feeds: numbers, or tensors of float32, which are copied.
+GivenConstants read_constants(const Napi::Value& options) {
+  GivenConstants constants;
+  if (absent(options)) return constants;
+  const Fields fields(options, "options");
+  if (!fields.has("inputs")) return constants;
+  const std::string path = fields.path("inputs");
+  const Napi::Object given = read_object(fields.get("inputs"), path);
+  const Napi::Array names = given.GetPropertyNames();
+  for (uint32_t i = 0; i < names.Length(); ++i) {
+    const std::string name = names.Get(i).ToString().Utf8Value();
+    const std::string place = std::string(path).append(".").append(name);
+    const Napi::Value value = given.Get(name);
+    TorchConstant& constant = constants[name];
+    if (value.IsNumber()) {
+      constant.numbers = {value.ToNumber().FloatValue()};
+      constant.fills = true;
+      continue;
+    }
+    InputReader reader;
+    InputCopies copies;
+    const TensorView view = read_tensor(reader, value, place, copies);
+    if (view.type != ort::ElementType::float32) throw_invalid(place + ".data", "a Float32Array", value);
+    const auto* numbers = static_cast<const float*>(view.data);
+    constant.numbers.assign(numbers, numbers + element_count(view.shape));
+    constant.shape = view.shape;
+  }
+  return constants;
+}
+
 struct NamedInputs {
-  std::vector<TensorView> views;  ///< in the model's order
+  std::vector<TensorView> views;  ///< of those that are fed, in the model's order
   InputCopies copies;
 };
+
+/// A run, the constants among its inputs; their memory may go when it has finished.
+std::unique_ptr<TorchTape> run_model(const CountedTorchModel& model, const NamedInputs& inputs, bool record,
+                                     const CancelToken& cancel) {
+  std::vector<HostBlock> blocks;
+  const std::vector<TensorView> views = model.interface.feeds.complete(inputs.views, blocks);
+  auto tape = model.model->run(views.data(), views.size(), model.threads, record, cancel);
+  check_torch_outputs(*tape, model.interface.outputs, model.model->name());
+  return tape;
+}
 
 NamedInputs read_inputs(InputReader& reader, const Napi::Value& value, const CountedTorchModel& model) {
   const Napi::Object given = read_object(value, "inputs");
@@ -99,9 +139,7 @@ Vjp compute_vjp(const CountedTorchModel& model, const NamedInputs& inputs,
                 const std::vector<std::pair<std::string, TensorView>>& cotangents,
                 const CancelToken& cancel) {
   cancel.throw_if_cancelled();
-  const auto tape =
-      model.model->run(inputs.views.data(), inputs.views.size(), model.threads, /*record=*/true, cancel);
-  check_torch_outputs(*tape, model.interface.outputs, model.model->name());
+  const auto tape = run_model(model, inputs, /*record=*/true, cancel);
   cancel.throw_if_cancelled();
   std::vector<const float*> seeds(tape->output_count(), nullptr);
   for (const auto& [name, cotangent] : cotangents) {
@@ -122,7 +160,7 @@ Vjp compute_vjp(const CountedTorchModel& model, const NamedInputs& inputs,
     result.gradients.emplace_back(input.name, std::move(gradient));
   }
   result.outputs = copy_outputs(*tape);
-  tape->backward(seeds.data(), targets.data(), model.threads, cancel);
+  tape->backward(seeds.data(), model.interface.feeds.spread(targets).data(), model.threads, cancel);
   return result;
 }
 
@@ -136,12 +174,13 @@ TorchOpening read_opening(const Napi::Value& options) {
 }
 
 /// A model as a job's result.
-MakeValue probed(std::shared_ptr<const TorchModel> model, const GivenShapes& shapes, int threads,
-                 const CancelToken& cancel) {
+MakeValue probed(std::shared_ptr<const TorchModel> model, const GivenShapes& shapes,
+                 const GivenConstants& constants, int threads, const CancelToken& cancel) {
   const auto counted = std::make_shared<CountedTorchModel>();
   counted->threads = threads;
   counted->model = std::move(model);
-  counted->interface = probe_torch_model(*counted->model, shapes, threads, cancel);
+  counted->constants = constants;
+  counted->interface = probe_torch_model(*counted->model, shapes, constants, threads, cancel);
   return [counted](Napi::Env env) -> Napi::Value {
     return TorchModelObject::make(env, counted, counted->model->parameter_bytes());
   };
@@ -170,13 +209,14 @@ Napi::Value TorchModelObject::open(const Napi::CallbackInfo& info) {
     InputReader reader;
     const ModelSource source = ModelSource::read(info, reader);
     const GivenShapes shapes = read_given_shapes(info[1]);
+    const GivenConstants constants = read_constants(info[1]);
     const TorchOpening opening = read_opening(info[1]);
-    const auto work = [source, shapes, opening](Job& job) -> MakeValue {
+    const auto work = [source, shapes, constants, opening](Job& job) -> MakeValue {
       const std::string& name = source.config.name;
       auto model = source.path.empty() ? TorchModel::from_bytes(source.bytes.data, source.bytes.size, name,
                                                                 opening, job.token())
                                        : TorchModel::from_file(source.path, name, opening, job.token());
-      return probed(std::move(model), shapes, source.config.threads, job.token());
+      return probed(std::move(model), shapes, constants, source.config.threads, job.token());
     };
     return Environment::of(info.Env()).start(reader.finish(), Napi::Value(), work);
   });
@@ -189,9 +229,7 @@ Napi::Value TorchModelObject::run(const Napi::CallbackInfo& info) {
     const auto inputs = std::make_shared<const NamedInputs>(read_inputs(reader, info[0], *model));
     const auto work = [model, inputs](Job& job) -> MakeValue {
       job.token().throw_if_cancelled();
-      const auto tape = model->model->run(inputs->views.data(), inputs->views.size(), model->threads,
-                                          /*record=*/false, job.token());
-      check_torch_outputs(*tape, model->interface.outputs, model->model->name());
+      const auto tape = run_model(*model, *inputs, /*record=*/false, job.token());
       const auto outputs = std::make_shared<NamedValues>(copy_outputs(*tape));
       return [outputs](Napi::Env env) -> Napi::Value { return to_object(env, *outputs); };
     };
@@ -235,7 +273,8 @@ Napi::Value TorchModelObject::with_features(const Napi::CallbackInfo& info) {
     const auto work = [model, output, features](Job& job) -> MakeValue {
       GivenShapes shapes;
       for (const ValueInfo& input : model->interface.inputs) shapes[input.name] = input.shape;
-      return probed(model->model->with_features(output, features), shapes, model->threads, job.token());
+      return probed(model->model->with_features(output, features), shapes, model->constants, model->threads,
+                    job.token());
     };
     return Environment::of(info.Env()).start({}, Napi::Value(), work);
   });

@@ -9,6 +9,7 @@ namespace tr0n::addon {
 struct CountedTorchModel {
   std::shared_ptr<const TorchModel> model;
   TorchInterface interface;
+  GivenConstants constants;  ///< of which the interface has the form that they are fed in
   int threads = 1;
   Live live{Kind::torch_model};
 };

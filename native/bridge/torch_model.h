@@ -66,7 +66,7 @@ class TorchModel : public std::enable_shared_from_this<TorchModel> {
  public:
   static constexpr int kHost = -1;
   /// Throw ERR_MODEL_NOT_FOUND, ERR_MODEL_INVALID (truncated, damaged, a pickle that is no TorchScript),
-  /// ERR_MODEL_UNSUPPORTED (unknown operators, half precision, no forward(), arguments that are no tensors),
+  /// ERR_MODEL_UNSUPPORTED (unknown operators, no forward(), arguments that are no tensors),
   /// ERR_MODEL_CODE (operators that do more than compute, of a file that is not trusted), ERR_OUT_OF_MEMORY,
   /// ERR_RUNTIME_MISSING, ERR_DEVICE_UNAVAILABLE, ERR_ABORTED.
   static std::shared_ptr<const TorchModel> from_file(const std::string& path, const std::string& name,

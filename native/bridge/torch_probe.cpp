@@ -12,12 +12,15 @@ using ort::ElementType;
 constexpr int64_t kSizes[] = {32, 64, 28, 128, 224, 256, 16, 299, 8, 96, 384, 512, 4};
 /// Inputs whose type is tried; more would be too many combinations.
 constexpr size_t kMostUntyped = 4;
+/// Combinations of shapes of constants that are tried.
+constexpr size_t kMostShapes = 64;
 
 /// One way to feed the model.
 struct Trial {
   int64_t rows = 1;
   int64_t size = 1;  ///< of all axes but the batch whose size is open
   std::vector<ElementType> types;
+  std::vector<std::vector<int64_t>> constants;  ///< shapes of those that are; −1 first: every row's
 };
 
 struct Outcome {
@@ -26,16 +29,27 @@ struct Outcome {
 
 class Prober {
  public:
-  Prober(const TorchModel& model, const GivenShapes& given, int threads, const CancelToken& cancel)
-      : model_(model), threads_(threads), cancel_(cancel), inputs_(model.inputs()) {
+  Prober(const TorchModel& model, const GivenShapes& given, const GivenConstants& constants, int threads,
+         const CancelToken& cancel)
+      : model_(model),
+        threads_(threads),
+        cancel_(cancel),
+        inputs_(model.inputs()),
+        constants_(inputs_.size(), nullptr) {
+    for (const auto& [name, constant] : constants) constants_[place("options.inputs", name)] = &constant;
     for (const auto& [name, shape] : given) apply(name, shape);
-    for (const ValueInfo& input : inputs_) {
+    if (std::count(constants_.begin(), constants_.end(), nullptr) == 0)
+      throw Error("ERR_INVALID_ARGUMENT", "options.inputs: expected at least one input of " + model.name() +
+                                              " that is not fixed, got values for all");
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      const ValueInfo& input = inputs_[i];
+      if (constants_[i] != nullptr) continue;
       if (input.shape.empty() && given.count(input.name) == 0)
         throw Error("ERR_INVALID_ARGUMENT",
                     model.name() + ": the shape of input \"" + input.name +
                         "\" cannot be told from the model (TorchScript carries no shapes); give it by "
                         "options.inputShapes, such as { " +
-                        input.name + ": [1, 64] }");
+                        input.name + ": [1, 64] }, or fix the input's value by options.inputs");
       for (size_t axis = 1; axis < input.shape.size(); ++axis) open_ = open_ || input.shape[axis] < 0;
     }
   }
@@ -64,18 +78,62 @@ class Prober {
 
  private:
   void apply(const std::string& name, const std::vector<int64_t>& shape) {
-    for (ValueInfo& input : inputs_) {
-      if (input.name != name) continue;
-      input.shape = shape;
-      input.symbols.assign(shape.size(), "");
-      given_.push_back(name);
-      if (!shape.empty() && shape[0] > 0) rows_ = shape[0];
-      return;
-    }
+    ValueInfo& input = inputs_[place("options.inputShapes", name)];
+    input.shape = shape;
+    input.symbols.assign(shape.size(), "");
+    given_.push_back(name);
+    if (!shape.empty() && shape[0] > 0) rows_ = shape[0];
+  }
+
+  size_t place(const char* option, const std::string& name) const {
     std::string names;
-    for (const ValueInfo& input : inputs_) names += (names.empty() ? "\"" : ", \"") + input.name + "\"";
-    throw Error("ERR_INVALID_ARGUMENT", "options.inputShapes: " + model_.name() + " has no input \"" + name +
-                                            "\"; its inputs are: " + names);
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      if (inputs_[i].name == name) return i;
+      names += (names.empty() ? "\"" : ", \"") + inputs_[i].name + "\"";
+    }
+    throw Error("ERR_INVALID_ARGUMENT", std::string(option) + ": " + model_.name() + " has no input \"" +
+                                            name + "\"; its inputs are: " + names);
+  }
+
+  /// The shapes that the constants may have, all with all: by what the graph tells, as they are, and as every
+  /// row's.
+  std::vector<std::vector<std::vector<int64_t>>> constant_choices() const {
+    std::vector<std::vector<std::vector<int64_t>>> choices{std::vector<std::vector<int64_t>>(inputs_.size())};
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      if (constants_[i] == nullptr) continue;
+      std::vector<std::vector<std::vector<int64_t>>> more;
+      for (const std::vector<int64_t>& shape : shapes_of(i))
+        for (std::vector<std::vector<int64_t>> choice : choices) {
+          choice[i] = shape;
+          more.push_back(std::move(choice));
+        }
+      choices = std::move(more);
+      if (choices.size() > kMostShapes) choices.resize(kMostShapes);
+    }
+    return choices;
+  }
+
+  std::vector<std::vector<int64_t>> shapes_of(size_t i) const {
+    const TorchConstant& constant = *constants_[i];
+    const std::vector<int64_t>& told = inputs_[i].shape;
+    std::vector<std::vector<int64_t>> shapes;
+    if (constant.fills) {
+      // Where the graph tells all sizes of a row, or the caller does.
+      if (told.size() > 1 && std::count(told.begin() + 1, told.end(), -1) == 0) {
+        shapes.push_back(told);
+        shapes.back()[0] = is_given(inputs_[i].name) && told[0] > 0 ? told[0] : -1;
+      }
+      shapes.insert(shapes.end(), {{}, {-1}, {-1, 1}});
+      return shapes;
+    }
+    shapes.push_back(constant.shape);
+    shapes.push_back(constant.shape);
+    shapes.back().insert(shapes.back().begin(), -1);
+    if (!constant.shape.empty() && constant.shape[0] == 1) {
+      shapes.push_back(constant.shape);
+      shapes.back()[0] = -1;
+    }
+    return shapes;
   }
 
   bool is_given(const std::string& name) const {
@@ -93,11 +151,20 @@ class Prober {
     return shape;
   }
 
+  TorchConstantFeed feed_of(size_t i, const Trial& trial) const {
+    return {constants_[i], trial.types[i], trial.constants[i]};
+  }
+
   Outcome run(const Trial& trial) const {
     cancel_.throw_if_cancelled();
     std::vector<HostBlock> blocks;
     std::vector<TensorView> views;
     for (size_t i = 0; i < inputs_.size(); ++i) {
+      if (constants_[i] != nullptr) {
+        blocks.emplace_back();
+        views.push_back(constant_view(feed_of(i, trial), trial.rows, blocks.back()));
+        continue;
+      }
       TensorView view;
       view.shape = shape_of(inputs_[i], trial);
       view.type = trial.types[i];
@@ -140,9 +207,14 @@ class Prober {
         std::vector<ElementType> choice = types;
         for (ElementType& type : choice)
           if (type == ElementType::undefined) type = real;
-        for (size_t j = 0; j < unknown.size(); ++j)
-          if ((mask >> j & 1) != 0) choice[unknown[j]] = ElementType::int64;
-        if (std::find(choices.begin(), choices.end(), choice) == choices.end()) choices.push_back(choice);
+        bool possible = true;
+        for (size_t j = 0; j < unknown.size(); ++j) {
+          if ((mask >> j & 1) == 0) continue;
+          choice[unknown[j]] = ElementType::int64;
+          possible = possible && (constants_[unknown[j]] == nullptr || constants_[unknown[j]]->whole());
+        }
+        if (possible && std::find(choices.begin(), choices.end(), choice) == choices.end())
+          choices.push_back(choice);
       }
     }
     return choices;
@@ -153,14 +225,18 @@ class Prober {
     std::vector<int64_t> sizes(std::begin(kSizes), std::end(kSizes));
     if (!open_) sizes.resize(1);
     for (const auto& types : type_choices()) {
-      for (const int64_t size : sizes) {
-        for (const int64_t n : rows) {
-          trial = {n, size, types};
-          if (auto outcome = attempt(trial)) return std::move(*outcome);
+      for (const auto& constants : constant_choices()) {
+        for (const int64_t size : sizes) {
+          for (const int64_t n : rows) {
+            trial = {n, size, types, constants};
+            if (auto outcome = attempt(trial)) return std::move(*outcome);
+          }
         }
       }
     }
-    const bool all_given = given_.size() == inputs_.size();
+    bool all_given = true;
+    for (size_t i = 0; i < inputs_.size(); ++i)
+      all_given = all_given && (constants_[i] != nullptr || is_given(inputs_[i].name));
     throw Error(
         "ERR_RUN_FAILED",
         all_given && !open_
@@ -206,9 +282,14 @@ class Prober {
           if (seen[axis] != shape[axis]) shape[axis] = -1;
       }
     }
-    result.inputs = inputs_;
     for (size_t i = 0; i < inputs_.size(); ++i) {
-      ValueInfo& input = result.inputs[i];
+      if (constants_[i] != nullptr) {
+        result.feeds.add_constant(*constants_[i], feed_of(i, base));
+        continue;
+      }
+      result.feeds.add_open();
+      result.inputs.push_back(inputs_[i]);
+      ValueInfo& input = result.inputs.back();
       input.type = base.types[i];
       const bool given = is_given(input.name);
       for (size_t axis = 0; axis < input.shape.size(); ++axis) {
@@ -233,6 +314,7 @@ class Prober {
   const int threads_;
   const CancelToken& cancel_;
   std::vector<ValueInfo> inputs_;
+  std::vector<const TorchConstant*> constants_;  ///< [inputs], null where an input is fed
   std::vector<std::string> given_;
   int64_t rows_ = 0;   ///< as given; 0: not
   bool open_ = false;  ///< some axis besides the batch has no known size
@@ -242,9 +324,9 @@ class Prober {
 
 }  // namespace
 
-TorchInterface probe_torch_model(const TorchModel& model, const GivenShapes& given, int threads,
-                                 const CancelToken& cancel) {
-  return Prober(model, given, threads, cancel).probe();
+TorchInterface probe_torch_model(const TorchModel& model, const GivenShapes& given,
+                                 const GivenConstants& constants, int threads, const CancelToken& cancel) {
+  return Prober(model, given, constants, threads, cancel).probe();
 }
 
 void check_torch_outputs(const TorchTape& tape, const std::vector<ValueInfo>& declared,

@@ -9,10 +9,23 @@
 
 namespace tr0n {
 
+/// What of a row becomes one of several inputs of a model.
+struct TorchPart {
+  std::string input;
+  size_t begin = 0, size = 0;  ///< numbers of the row
+  std::vector<int64_t> shape;  ///< of a row of the input
+  bool broadcast = false;      ///< the same numbers go into each of shape[0] layers
+  /// Ascending borders between classes: the one number becomes that of its class, or with `one_hot` a 1 among
+  /// zeros. No borders: the numbers themselves.
+  std::vector<float> borders;
+  bool one_hot = false;
+};
+
 /// How a TorchScript model serves as a segment.
 struct TorchSegmentConfig {
   std::shared_ptr<const TorchModel> model;
   TorchInterface interface;
+  std::vector<TorchPart> parts;      ///< one for each input that is fed; none: a row is the only input's
   std::vector<int64_t> input_shape;  ///< of a row
   std::string output;                ///< which of the outputs goes on
 };
@@ -21,7 +34,7 @@ struct TorchSegmentConfig {
 /// activations between forward and backward. Each pass runs on one thread, its caller's.
 class TorchSegment final : public Segment {
  public:
-  /// Throws ERR_INVALID_ARGUMENT for a name that is no output or a model with several inputs,
+  /// Throws ERR_INVALID_ARGUMENT for a name that is no output, and for parts that are not the inputs;
   /// ERR_MODEL_UNSUPPORTED for other types than float32, ERR_SHAPE_MISMATCH for rows that do not fit.
   explicit TorchSegment(TorchSegmentConfig config);
   const std::string& name() const override { return config_.model->name(); }
@@ -35,6 +48,7 @@ class TorchSegment final : public Segment {
 
  private:
   class TorchPass;
+  void check_parts();
   TorchSegmentConfig config_;
   size_t output_ = 0;
   mutable std::mutex counted_mutex_;

@@ -7,6 +7,7 @@
 
 #include "torch/code.h"
 #include "torch/errors.h"
+#include "torch/half_weights.h"
 #include "torch/pickle.h"
 #include "torch/storages.h"
 #include "torch/values.h"
@@ -61,6 +62,8 @@ class Reader {
     const c10::IValue constants = part("constants");
     if (!constants.isTuple()) throw Damaged("constants.pkl: expected a tuple");
     constants_ = constants.toTuple()->elements().vec();
+    for (c10::IValue& value : constants_)
+      if (value.isTensor()) value = widened(value.toTensor());
     const c10::IValue root = part("data");
     if (!root.isObject() || !root.toObject()->type()->is_module())
       throw Damaged("data.pkl: expected a module");

@@ -6,7 +6,9 @@
 #include <algorithm>
 
 #include "torch/archive.h"
+#include "torch/arguments.h"
 #include "torch/errors.h"
+#include "torch/half_weights.h"
 #include "torch/shape_hints.h"
 #include "torch/summary.h"
 
@@ -46,50 +48,19 @@ torch::jit::Module load(const void* bytes, size_t size, const std::string& name,
   }
 }
 
-/// Frozen, and in numbers that tr0n works with. Throws ERR_MODEL_UNSUPPORTED for half precision.
+/// Frozen, and in numbers that tr0n works with.
 void settle_tensors(tr0n_torch_model& model) {
   model.module.eval();
+  model.widened = widen_halves(model.module);
   for (const auto& attribute : model.module.named_attributes(/*recurse=*/true)) {
     if (!attribute.value.isTensor()) continue;
     at::Tensor tensor = attribute.value.toTensor();
     if (!tensor.defined()) continue;
-    if (tensor.scalar_type() == at::kHalf || tensor.scalar_type() == at::kBFloat16)
-      throw Failure("ERR_MODEL_UNSUPPORTED",
-                    model.name + ": \"" + attribute.name + "\" is in half precision (" +
-                        c10::toString(tensor.scalar_type()) +
-                        "), expected float32: convert it by module.float() before the export");
     if (tensor.is_leaf() && tensor.requires_grad()) tensor.set_requires_grad(false);
     // Numbers that strides repeat are there once.
     if (tensor.layout() == at::kStrided)
       model.parameter_bytes += std::min<uint64_t>(tensor.nbytes(), tensor.storage().nbytes());
   }
-}
-
-bool is_tensor(const c10::TypePtr& type) {
-  if (type->kind() == c10::TypeKind::TensorType) return true;
-  const auto optional = type->cast<c10::OptionalType>();
-  return optional && optional->getElementType()->kind() == c10::TypeKind::TensorType;
-}
-
-void read_schema(tr0n_torch_model& model) {
-  const auto forward = model.module.find_method("forward");
-  if (!forward) throw Failure("ERR_MODEL_UNSUPPORTED", model.name + ": the module has no method forward()");
-  const std::vector<c10::Argument>& arguments = forward->function().getSchema().arguments();
-  for (size_t i = 1; i < arguments.size(); ++i) {  // 0 is self
-    const c10::Argument& argument = arguments[i];
-    model.arguments.push_back(argument.default_value() ? *argument.default_value() : c10::IValue());
-    if (argument.default_value()) continue;
-    if (!is_tensor(argument.type()))
-      throw Failure("ERR_MODEL_UNSUPPORTED", model.name + ": forward()'s argument \"" + argument.name() +
-                                                 "\" is of type " + argument.type()->str() +
-                                                 ", expected Tensor, or a default value");
-    Input input;
-    input.name = argument.name();
-    input.argument = i - 1;
-    model.inputs.push_back(std::move(input));
-  }
-  if (model.inputs.empty())
-    throw Failure("ERR_MODEL_UNSUPPORTED", model.name + ": forward() takes no tensor");
 }
 
 }  // namespace
@@ -152,7 +123,7 @@ std::unique_ptr<tr0n_torch_model> open_model(const void* bytes, uint64_t size, c
   }
   model->module = load(bytes, size, name, model->device, trusted);
   settle_tensors(*model);
-  read_schema(*model);
+  read_arguments(*model);
   hint_shapes(*model);
   model->summary = summarise(*model);
   return model;

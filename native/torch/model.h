@@ -9,10 +9,12 @@
 
 namespace tr0n::torchscript {
 
-/// A tensor among the arguments of forward.
+/// A tensor among the arguments of forward, or in one of them.
 struct Input {
   std::string name;
-  size_t argument;  ///< its position, without self
+  size_t argument = 0;  ///< its position, without self
+  std::string key;      ///< of a dictionary's
+  size_t item = 0;      ///< place in a tuple or list
   bool known_rank = false;
   std::vector<int64_t> shape;  ///< -1 where not known
   int32_t element_type = 0;    ///< 0 where not known
@@ -30,8 +32,10 @@ struct tr0n_torch_model {
   torch::jit::Module module;
   c10::Device device = c10::kCPU;
   std::vector<tr0n::torchscript::Input> inputs;
-  std::vector<c10::IValue> arguments;  ///< of forward, with the defaults of those that are no inputs
+  std::vector<c10::IValue> arguments;    ///< of forward, with the defaults of those that are no inputs
+  std::vector<c10::TypePtr> containers;  ///< of arguments that tensors are parts of; else null
   uint64_t parameter_bytes = 0;
+  size_t widened = 0;  ///< tensors that were in half precision
   std::string summary;
   /// Another function of the module than forward(), with one output of its own name; see with_features().
   std::shared_ptr<torch::jit::CompilationUnit> unit;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "torch/arguments.h"
 #include "torch/fixed_values.h"
 
 namespace tr0n::torchscript {
@@ -193,7 +194,11 @@ void hint_shapes(tr0n_torch_model& model) {
     for (const auto& parameter : model.module.parameters())
       real_is_double = real_is_double || parameter.scalar_type() == at::kDouble;
     for (Input& input : model.inputs) {
-      Hint hint = tracer.of(graph->inputs().at(input.argument + 1));
+      Hint hint;
+      for (const Value* value : values_of(input, *graph, fixed)) {
+        hint = tracer.of(value);
+        if (hint) break;
+      }
       if (!hint) continue;
       hint.shape[0] = -1;
       input.known_rank = true;

@@ -144,7 +144,8 @@ std::string summarise(const tr0n_torch_model& model) {
   if (name.rfind(prefix, 0) == 0) name = name.substr(prefix.size());
   return "{\"class\":" + json_text(name) + ",\"parameters\":" + std::to_string(parameters) +
          ",\"operators\":" + object(walk.operators, [](size_t count) { return std::to_string(count); }) +
-         ",\"random\":" + (walk.random.empty() ? "null" : json_text(walk.random)) + ",\"outputs\":" +
+         ",\"random\":" + (walk.random.empty() ? "null" : json_text(walk.random)) +
+         ",\"widened\":" + std::to_string(model.widened) + ",\"outputs\":" +
          object(returned_values(*graph, fixed, tensor_name(model.module)),
                 [](const Value* value) { return json_text(maker(value)); }) +
          "}";

@@ -5,6 +5,7 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/cuda.h>
 
+#include "torch/arguments.h"
 #include "torch/errors.h"
 #include "torch/flat_ends.h"
 #include "torch/outputs.h"
@@ -36,7 +37,7 @@ std::string shape_text(at::IntArrayRef shape) {
 /// is aligned. Memory of the model's own GPU is used where it lies.
 std::vector<c10::IValue> arguments(tr0n_torch_tape& tape, const tr0n_torch_tensor* inputs, bool record) {
   const tr0n_torch_model& model = *tape.model;
-  std::vector<c10::IValue> values = model.arguments;
+  std::vector<c10::IValue> values;
   for (size_t i = 0; i < model.inputs.size(); ++i) {
     at::Tensor leaf = view(inputs[i]);
     const bool copied = leaf.device() != model.device;
@@ -47,9 +48,9 @@ std::vector<c10::IValue> arguments(tr0n_torch_tape& tape, const tr0n_torch_tenso
     }
     const bool shared = !copied && inputs[i].device >= 0;
     // Of a leaf, too: in-place operations are forbidden on leaves, and allowed on their copies.
-    values[model.inputs[i].argument] = shared || (copied && !record) ? leaf : leaf.clone();
+    values.emplace_back(shared || (copied && !record) ? leaf : leaf.clone());
   }
-  return values;
+  return pack(model, std::move(values));
 }
 
 void finish_outputs(tr0n_torch_tape& tape, const c10::IValue& result, bool on_device) {

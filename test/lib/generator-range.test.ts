@@ -419,7 +419,7 @@ describe("the generator's range", () => {
   it("is known of TorchScript generators by a last tanh or sigmoid", () => {
     const facts = (made: string) =>
       outputFacts(
-        { class: "G", parameters: 1, operators: {}, random: null, outputs: { image: made } },
+        { class: "G", widened: 0, parameters: 1, operators: {}, random: null, outputs: { image: made } },
         "image",
       );
     assert.deepEqual(facts("tanh_").bounds, { low: -1, high: 1, tight: true, by: "tanh_" });

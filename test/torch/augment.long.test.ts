@@ -47,7 +47,12 @@ describe("torchscript: augmented energies", function () {
     halves.output("half", halves.op("Mul", [z, halves.scalar(0.5, z)]));
     const pipeline = new Pipeline("batch", [64], "cpu");
     pipeline.graph(halves.graph, { name: "half", row: [64], prefix: "" });
-    await pipeline.model(whole.objective.generator, { output: "output", row: [3, 32, 32], prefix: "", batch: 0 });
+    await pipeline.model(whole.objective.generator, {
+      output: "output",
+      row: [3, 32, 32],
+      prefix: "",
+      batch: 0,
+    });
     const { joining } = parted.objective as unknown as { joining: { generated(): Promise<Pipeline> } };
     joining.generated = () => Promise.resolve(pipeline);
     const latents = seeded(2).normals(3 * 64);

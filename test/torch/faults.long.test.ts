@@ -47,7 +47,6 @@ describe("torchscript: models that do not work", function () {
     ["uses an operator of a Python process", "python_operator", "ERR_MODEL_UNSUPPORTED", /tr0n_test::twice/],
     ["returns a text", "text", "ERR_MODEL_UNSUPPORTED", /returns a String, expected a tensor/],
     ["returns a number among tensors", "partly_text", "ERR_MODEL_UNSUPPORTED", /Int as "output_1"/],
-    ["is in half precision", "half", "ERR_MODEL_UNSUPPORTED", /half precision.*module\.float\(\)/],
     ["is what torch.save() writes of a state", "state_dict", "ERR_MODEL_INVALID", /torch\.jit/],
     [
       "is what old versions of torch.save() write",

@@ -42,6 +42,8 @@ export interface NativeTorchOptions {
   name?: string;
   /** Shapes by input, batch axis included; null where any size serves. */
   inputShapes?: Record<string, readonly (number | null)[]>;
+  /** Inputs that are constants: a number for all of an input, or float32 numbers. */
+  inputs?: Record<string, number | NativeInput>;
   /** A CUDA device by libtorch's number. Default: the CPU. */
   cudaDevice?: number;
   /** The code may do more than compute. Default false. */

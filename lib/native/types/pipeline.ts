@@ -26,9 +26,26 @@ export interface NativeOnnxSegment {
   fixedBatch?: number;
 }
 
+/** Numbers begin … begin + size − 1 of a row as an input of a TorchScript model. */
+export interface NativeTorchPart {
+  input: string;
+  begin: number;
+  size: number;
+  /** Of a row of the input. */
+  shape: readonly number[];
+  /** They go into each of shape[0] layers. */
+  broadcast: boolean;
+  /** The one number stands for a class, by these borders: see lib/latent/labels.ts. */
+  borders?: Float32Array;
+  /** The input takes a 1 among zeros. */
+  oneHot?: boolean;
+}
+
 /** A TorchScript model in a pipeline. */
 interface NativeTorchSegment {
   model: NativeTorchModel;
+  /** What of a row goes into which of several inputs; absent: it is the only one's. */
+  parts?: readonly NativeTorchPart[];
   /** Shape of one row. */
   inputShape: readonly number[];
   output: string;
