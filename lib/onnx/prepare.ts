@@ -23,7 +23,7 @@ export function* preparedSteps(graph: Graph, target: Target): Steps<Graph> {
   // Conditions that the number of a step decides.
   inlineIfs(result);
   constantsToInitializers(result);
-  return yield* forwardSteps(yield* targetedSteps(result, target));
+  return yield* forwardSteps(yield* targetedSteps(result, target), target);
 }
 
 /**

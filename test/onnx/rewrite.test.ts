@@ -111,7 +111,20 @@ const transposedCases: Rewritten[] = [
   transposed("one element", ["batch", 3, 1, 1], [3, 16, 4, 4], { ...two, pads: [1, 1, 1, 1] }, woven),
   transposed("free sizes", ["batch", 3, "h", "w"], [3, 16, 4, 4], { ...two, pads: [1, 1, 1, 1] }, kept),
   transposed("not twice the size", ["batch", 3, 4, 4], [3, 16, 4, 4], two, kept),
-  transposed("wide", ["batch", 1, 2, 17], [1, 16, 4, 4], { ...two, pads: [1, 1, 1, 1] }, kept),
+  transposed(
+    "wide",
+    ["batch", 3, 2, 17],
+    [3, 16, 4, 4],
+    { ...two, pads: [1, 1, 1, 1] },
+    { has: ["Conv", "Concat"], lacks: ["ConvTranspose", "MatMul"], bias: true },
+  ),
+  transposed(
+    "wide, of few taps",
+    ["batch", 1, 2, 17],
+    [1, 16, 3, 3],
+    { ...two, pads: [1, 1, 1, 1], output_padding: [1, 1] },
+    kept,
+  ),
   transposed("few channels", ["batch", 16, 4, 4], [16, 15, 4, 4], { ...two, pads: [1, 1, 1, 1] }, kept),
   transposed("1×1, wide", ["batch", 3, 1, 8], [3, 16, 1, 1], { ...two, output_padding: [1, 1] }, kept),
   transposed("groups", ["batch", 4, 3, 3], [4, 16, 4, 4], { ...two, pads: [1, 1, 1, 1], group: 2 }, kept),
@@ -168,6 +181,63 @@ const linearCases: Rewritten[] = [
   linear("with a bias that widens it", ["batch", 5], [2, 1, 3], { has: ["Gemm", "Add"], lacks: ["MatMul"] }),
   linear("of free sizes", ["batch", "n", 5], null, kept),
   linear("of one vector", [5], null, kept),
+];
+
+/** A convolution of an image with doubled pixels. */
+function enlarged(
+  name: string,
+  W: number[],
+  more: Partial<Rewritten> & {
+    x?: Dim[];
+    resize?: Attributes;
+    conv?: Attributes;
+    sizes?: number[];
+    bias?: boolean;
+  },
+): Rewritten {
+  const { x = ["batch", W[1]!, 8, 9], resize, conv, sizes, bias, ...rest } = more;
+  const half = (W[2]! - 1) / 2;
+  return {
+    name: `Conv of doubled pixels, ${name}`,
+    inputs: { x },
+    build: (b, { x }, next) => {
+      const scales = b.constant([1, 1, 2, 2], [4], float);
+      const large = b.op("Resize", [x!, null, sizes ? null : scales, sizes ? b.ints(sizes) : null], {
+        coordinate_transformation_mode: "asymmetric",
+        nearest_mode: "floor",
+        ...resize,
+      });
+      return b.op("Conv", [large, weights(b, next, W), bias ? weights(b, next, [W[0]!]) : null], {
+        kernel_shape: W.slice(2),
+        pads: [half, half, half, half],
+        ...conv,
+      });
+    },
+    pass: rewriteForward,
+    ...rest,
+  };
+}
+
+const summed = { has: ["ConvTranspose"], lacks: ["Conv", "Resize"] };
+
+const enlargedCases: Rewritten[] = [
+  enlarged("3×3", [16, 3, 3, 3], summed),
+  enlarged("3×3 with a bias", [16, 3, 3, 3], { ...summed, bias: true }),
+  enlarged("5×5", [16, 2, 5, 5], summed),
+  enlarged("3×3 and half pixels", [16, 3, 3, 3], {
+    ...summed,
+    resize: { coordinate_transformation_mode: "half_pixel", nearest_mode: "round_prefer_floor" },
+  }),
+  enlarged("1×1 with a bias", [5, 3, 1, 1], { has: ["Conv", "Resize"], bias: true }),
+  enlarged("1×1 of free sizes", [5, 3, 1, 1], { x: ["batch", 3, "h", "w"], has: ["Conv", "Resize"] }),
+  enlarged("other rounding", [16, 3, 3, 3], { ...kept, resize: { nearest_mode: "ceil" } }),
+  enlarged("free sizes", [16, 3, 3, 3], { ...kept, x: ["batch", 3, "h", "w"] }),
+  enlarged("few channels", [15, 3, 3, 3], kept),
+  enlarged("a small map", [16, 3, 3, 3], { ...kept, x: ["batch", 3, 7, 9] }),
+  enlarged("groups", [16, 1, 3, 3], { ...kept, x: ["batch", 2, 8, 9], conv: { group: 2 } }),
+  enlarged("other padding", [16, 3, 3, 3], { ...kept, conv: { pads: [0, 0, 0, 0] } }),
+  enlarged("strides", [16, 3, 3, 3], { ...kept, conv: { strides: [2, 2] } }),
+  enlarged("dilations", [16, 3, 3, 3], { ...kept, conv: { dilations: [2, 2] } }),
 ];
 
 const normalized = (name: string, W: number[], attributes: Attributes, bias: boolean): Rewritten => {
@@ -276,9 +346,27 @@ async function checkRewrite(spec: Rewritten): Promise<void> {
 }
 
 describe("onnx: rewrites", () => {
-  for (const spec of [...transposedCases, ...linearCases, ...otherCases]) {
+  it("of 1×1 kernels behind doubled pixels: the kernel comes first", () => {
+    const spec = enlargedCases.find(({ name }) => name.includes("1×1 of"))!;
+    const b = new Builder(emptyGraph("case"));
+    b.output("y", spec.build(b, { x: b.input("x", float, spec.inputs.x!) }, random(1)));
+    assert.deepEqual(
+      rewriteForward(b.graph).nodes.map(({ opType }) => opType),
+      ["Conv", "Resize", "Identity"],
+    );
+  });
+
+  it("for GPUs, images made larger stay as they are", () => {
+    const b = new Builder(emptyGraph("case"));
+    b.output("y", enlargedCases[0]!.build(b, { x: b.input("x", float, ["batch", 3, 8, 9]) }, random(1)));
+    const before = copyGraph(b.graph);
+    for (const target of ["cuda", "webgpu"] as const)
+      assert.deepEqual(rewriteForward(b.graph, target).nodes, before.nodes);
+  });
+
+  for (const spec of [...transposedCases, ...enlargedCases, ...linearCases, ...otherCases]) {
     it(`${spec.name}${spec.untouched ? " is left alone" : ""}`, () => checkRewrite(spec));
-    if (spec.untouched) continue;
+    if (spec.untouched || Object.values(spec.inputs).some((dims) => dims.includes("h"))) continue;
     it(`${spec.name}: gradients of both orders`, () =>
       checkGradient({
         name: spec.name,

@@ -9,6 +9,7 @@ import { normalizedConvTranspose } from "./normalized.js";
 import { patches } from "./patches.js";
 import { rewritten, type Rewrite } from "./pass.js";
 import { subPixel } from "./sub-pixel.js";
+import { upsampledConvolution } from "./upsampled.js";
 import { finish, type Steps } from "../steps.js";
 import { hasResizeBehindTranspose, wholeResize } from "./whole-resize.js";
 
@@ -17,6 +18,8 @@ const ofProducts = new Map<string, Rewrite>([
   ["Add", biasedLinearLayer],
 ]);
 const ofNormalizations = new Map<string, Rewrite>([["BatchNormalization", normalizedConvTranspose]]);
+/** Of images made larger: measured on the CPU. */
+const ofEnlarged = new Map<string, Rewrite>([["Conv", upsampledConvolution]]);
 
 const ofPads = new Map<string, Rewrite>([
   ["Add", joinedPads],
@@ -39,13 +42,21 @@ const ofConvolutions: Readonly<Record<Target, ReadonlyMap<string, Rewrite>>> = {
 };
 
 /** Of a model before it is differentiated: forms whose gradients are fast too. Changes `graph`. */
-export function rewriteForward(graph: Graph): Graph {
-  return finish(forwardSteps(graph));
+export function rewriteForward(graph: Graph, target: Target = "cpu"): Graph {
+  return finish(forwardSteps(graph, target));
 }
 
-export function forwardSteps(graph: Graph): Steps<Graph> {
-  const products = graph.nodes.some(({ domain, opType }) => domain === "" && opType === "MatMul");
-  return rewritten(graph, new Map([...(products ? ofProducts : []), ...ofNormalizations]));
+export function forwardSteps(graph: Graph, target: Target): Steps<Graph> {
+  const has = (name: string): boolean =>
+    graph.nodes.some(({ domain, opType }) => domain === "" && opType === name);
+  return rewritten(
+    graph,
+    new Map([
+      ...(has("MatMul") ? ofProducts : []),
+      ...ofNormalizations,
+      ...(target === "cpu" && has("Resize") ? ofEnlarged : []),
+    ]),
+  );
 }
 
 /** Of a differentiated graph: forms that are faster to run, but not to differentiate. Changes `graph`. */

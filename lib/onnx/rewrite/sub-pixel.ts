@@ -12,28 +12,32 @@ interface Phase {
   after: number;
 }
 
-/** The widest map whose rows are woven by a product: above, the product costs more than it saves. */
+/** The widest map whose rows are woven by a product: above, single elements are moved in less time than it takes. */
 const widest = 16;
-/** The same for 1 × 1 kernels, which have little to save. */
+/** The widest at all for 1 × 1 kernels, which have little to save. */
 const widestOfPoints = 7;
 /** The runtime's Conv works in blocks of so many channels (AVX-512; 8 elsewhere). With fewer it is 2 to 4 times slower. */
-const fewestChannels = 16;
+export const fewestChannels = 16;
+
+/** Elements of the smallest kernel for which it pays on wide maps. */
+const fewestTaps = 16;
 
 /**
- * ConvTranspose with stride s as s² convolutions, one for each phase of the output, whose results are woven together by
- * products with constant selections (every interleaving operator of the runtime moves single elements on one thread).
+ * ConvTranspose with stride s as s² convolutions, one for each phase of the output, whose results are woven together: small
+ * maps by products with constant selections, wide ones by joining them element for element and row for row.
  * The runtime's Conv works in blocks and on all threads, its ConvTranspose adds up columns on one. A DCGAN's 4 × 4 layers
  * at batch 16 took 20 ms on two threads and take 15; the gradients of ResNet-50's strided convolutions with maps of 7 × 7
- * and 14 × 14 at batch 8 took 90 ms of one thread's processor time and take 73.
+ * and 14 × 14 at batch 8 took 90 ms of one thread's processor time and take 73. Of wide maps kernels of 4 × 4 gain: 512 channels
+ * at 64 × 64 took 413 ms and take 224; of 3 × 3 with maps of 28 × 28 they would take 37 in place of 32.
  *
- * Only where all sizes but the batch are known, weights are constant, there are enough channels, and the maps are small:
- * at 28 × 28 and above it gains nothing, and the head of a generator, which makes 1 or 3 channels, would lose.
+ * Only where all sizes but the batch are known, weights are constant, and there are enough channels:
+ * the head of a generator, which makes 1 or 3 channels, would lose.
  */
 export const subPixel: Rewrite = ({ b }, node) => {
   const [x, weights, bias] = node.inputs as [string, string, string?];
   const [from, to, W] = [b.shapes.dims(x), b.shapes.dims(node.outputs[0]!), b.shapes.staticDims(weights)];
   if (!from || !to || W?.length !== 4 || b.shapes.elemType(x) !== DataType.FLOAT) return null;
-  if (![weights, ...(bias ? [bias] : [])].every((name) => isFinite(b, name)) || int(node, "group", 1) !== 1)
+  if (![weights, ...(bias ? [bias] : [])].every((name) => b.isConstant(name)) || int(node, "group", 1) !== 1)
     return null;
   if (string(node, "auto_pad", "NOTSET") !== "NOTSET" || node.attributes.has("output_shape")) return null;
   const strides = ints(node, "strides") ?? [1, 1];
@@ -42,12 +46,26 @@ export const subPixel: Rewrite = ({ b }, node) => {
   const [height, width, outHeight, outWidth] = [from[2], from[3], to[2], to[3]];
   if (typeof height !== "number" || typeof width !== "number") return null;
   if (outHeight !== 2 * height || outWidth !== 2 * width || height === 0 || width === 0) return null;
-  if (W[1]! < fewestChannels || width > (W[2]! * W[3]! === 1 ? widestOfPoints : widest)) return null;
+  const area = W[2]! * W[3]!;
+  if (W[1]! < fewestChannels || (area === 1 && width > widestOfPoints)) return null;
+  const byProduct = width <= widest;
+  if (byProduct ? ![weights, ...(bias ? [bias] : [])].every((name) => isFinite(b, name)) : area < fewestTaps)
+    return null;
   const begin = ints(node, "pads") ?? [0, 0, 0, 0];
   const rows = phasesOf(W[2]!, begin[0]!, height);
   const columns = phasesOf(W[3]!, begin[1]!, width);
   if (!rows || !columns) return null;
-  return woven(b, { x, weights, bias: bias ?? null, rows, columns, channels: W[1]!, height, width });
+  return woven(b, {
+    x,
+    weights,
+    bias: bias ?? null,
+    rows,
+    columns,
+    channels: W[1]!,
+    height,
+    width,
+    byProduct,
+  });
 };
 
 /**
@@ -92,13 +110,14 @@ interface Plan {
   channels: number;
   height: number;
   width: number;
+  byProduct: boolean;
 }
 
 function woven(b: Builder, plan: Plan): string | null {
-  const { x, weights, bias, rows, columns, channels, height, width } = plan;
+  const { x, weights, bias, rows, columns, channels, height, width, byProduct } = plan;
   // A phase without taps is the bias alone.
   const empty = [...rows, ...columns].some(({ taps }) => taps.length === 0);
-  if (empty && bias) return null;
+  if (empty && (bias || !byProduct)) return null;
   const swapped = b.op("Transpose", [weights], { perm: [1, 0, 2, 3] });
   const parts: { value: string; row: number; column: number }[] = [];
   rows.forEach((p, row) =>
@@ -120,6 +139,14 @@ function woven(b: Builder, plan: Plan): string | null {
       parts.push({ value, row, column });
     }),
   );
+  if (!byProduct) {
+    const values = parts.map(({ value }) => value);
+    const lines = [values.slice(0, 2), values.slice(2)].map((pair) => {
+      const points = pair.map((value) => b.reshape(value, [0, channels, height, width, 1]));
+      return b.reshape(b.op("Concat", points, { axis: 4 }), [0, channels, height, 1, 2 * width]);
+    });
+    return b.reshape(b.op("Concat", lines, { axis: 3 }), [0, channels, 2 * height, 2 * width]);
+  }
   // A row of all phases [.., parts · width] becomes two rows of the output [.., 2 · 2 width].
   const side =
     parts.length === 1
