@@ -130,6 +130,30 @@ describe("onnx rules: the blocked layout", () => {
     result.grad_x!.data.forEach((value, i) => assert.ok(value === expected[i], `${data[i]}: ${value}`));
   });
 
+  it("the factor of a leaky rectifier at ties, signed zeros and infinity", async () => {
+    const b = new Builder(emptyGraph("leaky", 18));
+    const x = b.input("x", DataType.FLOAT, ["n", 16, "h", 1]);
+    const ones = b.constant(new Array<number>(16).fill(1), [16, 1, 1, 1], DataType.FLOAT);
+    b.output(
+      "y",
+      b.op("LeakyRelu", [b.op("Conv", [x, ones], { group: 16, kernel_shape: [1, 1] })], { alpha: 0.25 }),
+    );
+    const graph = differentiateGraph(b.graph);
+    assert.equal(
+      count(graph, ({ opType }) => opType === "Greater"),
+      0,
+    );
+    const data = [-Infinity, -3e38, -1, -1e-38, -0, 0, 1.2e-38, 1, 3e38, Infinity, 2, -2, 0, 3, -3, 0.5];
+    const dims = [1, 16, 1, 1];
+    const seed = data.map((_, i) => (i % 2 ? -1e30 : 0.5) * (i + 1));
+    const result = await runGraph(graph, { x: { dims, data }, grad_y: { dims, data: seed } });
+    // As PyTorch's, which takes the slope below zero at zero.
+    const expected = Float32Array.from(seed, (g, i) =>
+      data[i]! > 0 ? Math.fround(g) : Math.fround(g) * 0.25,
+    );
+    result.grad_x!.data.forEach((value, i) => assert.ok(value === expected[i], `${data[i]}: ${value}`));
+  });
+
   for (const c of [16, 48])
     it(`${c} channels: masks, pointwise kernels and sums in blocks`, async () => {
       const { graph } = network(c, true);
