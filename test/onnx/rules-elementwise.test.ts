@@ -33,6 +33,26 @@ const cases: Case[] = [
   unary("Acosh", (next, count) => uniform(next, count, 1.4, 3)),
   ..."Log Sqrt Reciprocal".split(" ").map((opType) => unary(opType, positive)),
   unary("LeakyRelu", undefined, { alpha: -0.3 }),
+  ...[1, 1.702, -0.6].flatMap((a) =>
+    [false, true].map((turned): Case => ({
+      name: `x · σ(${a} x)${turned ? ", turned" : ""}`,
+      // The runtime takes it for an operator of its own that has no kernel for float64.
+      single: true,
+      inputs: { x: { dims: ["batch", 5] } },
+      build: (b, { x }, f) => {
+        const s = b.op("Sigmoid", [a === 1 ? x! : b.op("Mul", [x!, b.constant([a], [], f)])]);
+        return b.op("Mul", turned ? [s, x!] : [x!, s]);
+      },
+    })),
+  ),
+  {
+    name: "x · σ(a x), whose sigmoid counts elsewhere, and where a has more axes",
+    inputs: { x: { dims: ["batch", 5] } },
+    build: (b, { x }, f) => {
+      const s = b.op("Sigmoid", [b.op("Mul", [x!, b.constant([0.7], [1, 1, 1], f)])]);
+      return b.op("Add", [b.op("Mul", [x!, s]), b.op("Exp", [s])]);
+    },
+  },
   unary("Elu", wide, { alpha: 0.7 }),
   unary("Selu", undefined, { alpha: 1.2, gamma: 0.9 }),
   { ...unary("Celu", undefined, { alpha: 0.6 }), step: 1e-2 },
