@@ -216,6 +216,34 @@ const instance = normalize(
   { epsilon: 1e-3 },
 );
 
+/** Rows that are long enough for products of vectors; the model's scale and bias are constants. */
+function longRows(name: string, dims: Dim[], scale: number | null, bias: number): Case {
+  const channels = dims[1] as number;
+  const of = (value: number | null): number[] =>
+    Array.from({ length: channels }, (_, i) => value ?? (i + 1) / channels);
+  return {
+    name: `InstanceNormalization of long rows ${name}`,
+    inputs: { x: { dims } },
+    single: true,
+    tolerance: 2e-3,
+    build: (b, { x }, f) =>
+      b.op(
+        "InstanceNormalization",
+        [x!, b.constant(of(scale), [channels], f), b.constant(of(bias), [channels], f)],
+        {
+          epsilon: 1e-3,
+        },
+      ),
+  };
+}
+
+const long = [
+  longRows("of groups", ["batch", 2, 70], 1, 0),
+  longRows("of groups, with a bias", ["batch", 2, 70], 1, 0.3),
+  longRows("of images", ["batch", 3, 8, 9], 1, 0),
+  longRows("of images, with a scale", ["batch", 3, 8, 9], null, 0),
+];
+
 /** Normalisations of newer operator sets, and old ones. */
 const others: Case[] = [
   ...[18, 21].map((opset): Case => ({
@@ -448,6 +476,15 @@ samples.push({
 });
 
 describe("onnx rules: pooling, normalisation, resizing", () => {
-  for (const spec of [...pools, ...norms, instance, frozen(instance), ...others, ...samples, ...resizes])
+  for (const spec of [
+    ...pools,
+    ...norms,
+    instance,
+    frozen(instance),
+    ...long,
+    ...others,
+    ...samples,
+    ...resizes,
+  ])
     it(spec.name, () => checkGradient(spec));
 });

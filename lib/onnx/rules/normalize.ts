@@ -56,38 +56,74 @@ function foldedFactor({ b, x, g }: RuleContext, rank: number, epsilon: number): 
  */
 function standardized(b: Builder, g: string, xHat: string, r: string, axes: readonly number[]): string {
   const mean = (value: string): string => b.op("ReduceMean", [value, b.ints(axes)], { keepdims: 1 });
-  const along = b.op("Mul", [xHat, mean(b.op("Mul", [g, xHat]))]);
-  return b.op("Mul", [r, b.op("Sub", [b.op("Sub", [g, mean(g)]), along])]);
+  const along = b.op("Mul", [xHat, meanOfProduct(b, g, xHat, axes)]);
+  return b.op("Mul", [r, b.op("Sub", [b.op("Sub", [g, along]), mean(g)])]);
 }
 
-/** x̂ and r = 1 / √(var + ε) over some axes. */
+/** Rows from this length on are multiplied as vectors. */
+const longRow = 64;
+
+/**
+ * The mean of p · q over some axes, which stay with size 1. Of long rows [.., .., L] as products of vectors, which write nothing to memory: of
+ * 17 MB twice 1.5 ms in place of 5.4.
+ */
+function meanOfProduct(b: Builder, p: string, q: string, axes: readonly number[]): string {
+  const length = b.shapes.dims(p)?.[2];
+  const rows =
+    b.rank(p) === 3 && axes.length === 1 && axes[0] === 2 && b.shapes.elemType(p) === DataType.FLOAT;
+  if (!rows || (typeof length === "number" && length < longRow))
+    return b.op("ReduceMean", [b.op("Mul", [p, q]), b.ints(axes)], { keepdims: 1 });
+  // The runtime reads the right side by columns only if it is turned by a node of its own.
+  const column = b.op("Transpose", [b.unsqueeze(q, [2])], { perm: [0, 1, 3, 2] });
+  const sums = b.op("Squeeze", [b.op("MatMul", [b.unsqueeze(p, [2]), column]), b.ints([3])]);
+  return b.op("Mul", [sums, b.inverseCount(p, axes)]);
+}
+
+/** x̂ and r = 1 / √(var + ε) over some axes; x̂ may be there already. */
 function standardize(
   b: Builder,
   x: string,
   axes: readonly number[],
   epsilon: number,
+  known: string | null = null,
 ): { xHat: string; r: string } {
   const mean = (value: string): string => b.op("ReduceMean", [value, b.ints(axes)], { keepdims: 1 });
   const centred = b.op("Sub", [x, mean(x)]);
-  const variance = mean(b.op("Mul", [centred, centred]));
+  const variance = meanOfProduct(b, centred, centred, axes);
   const r = b.op("Reciprocal", [b.op("Sqrt", [b.op("Add", [variance, b.scalar(epsilon, x)])])]);
-  return { xHat: b.op("Mul", [centred, r]), r };
+  return { xHat: known ?? b.op("Mul", [centred, r]), r };
 }
 
-// Per image and channel over the spatial axes: y = x̂ · scale + bias.
-define("InstanceNormalization", ({ b, g, x, node, rank }) => {
+// Per image and channel over the spatial axes: y = x̂ · scale + bias. Group norms come as one whose channels are groups, without a
+// scale: what it made is x̂.
+define("InstanceNormalization", ({ b, g, x, y, node, rank }) => {
   const count = rank(x[0]!);
-  const axes = Array.from({ length: count - 2 }, (_, i) => i + 2);
-  const parts = () => standardize(b, x[0]!, axes, float(node, "epsilon", 1e-5));
+  const spatial = b.shapes.dims(x[0]!)!.slice(2);
+  const flat = count > 3 && spatial.every((size) => typeof size === "number" && size > 0);
+  const rows = (value: string): string => (flat ? b.reshape(value, [0, 0, -1]) : value);
+  const axes = flat ? [2] : Array.from({ length: count - 2 }, (_, i) => i + 2);
+  const unscaled = isAll(b, x[1]!, 1);
+  const parts = () => {
+    const known = unscaled && isAll(b, x[2]!, 0) ? rows(y) : null;
+    return standardize(b, rows(x[0]!), axes, float(node, "epsilon", 1e-5), known);
+  };
   return [
     () => {
       const { xHat, r } = parts();
-      return standardized(b, b.op("Mul", [g, perChannel(b, x[1]!, count)]), xHat, r, axes);
+      const scaled = unscaled ? g : b.op("Mul", [g, perChannel(b, x[1]!, count)]);
+      return b.reshapeLike(standardized(b, rows(scaled), xHat, r, axes), x[0]!);
     },
-    () => b.sum(b.op("Mul", [g, parts().xHat]), axesButChannel(count), false),
+    () => b.sum(b.op("Mul", [g, b.reshapeLike(parts().xHat, x[0]!)]), axesButChannel(count), false),
     () => b.sum(g, axesButChannel(count), false),
   ];
 });
+
+/** Whether a value is a constant whose elements are all this one. */
+function isAll(b: Builder, name: string, value: number): boolean {
+  const constant = b.graph.initializers.get(name);
+  const data = constant && readFloats(constant);
+  return data ? Array.prototype.every.call(data, (element) => element === value) : false;
+}
 
 // Over all axes from `axis` on: y = x̂ · scale + bias. The node can hand out its mean and r.
 define("LayerNormalization", (c) => {
