@@ -1,7 +1,8 @@
 /**
- * docs/large-systems.md run from end to end: BigGAN with its class embeddings, StyleGAN2 in w-space and NVAE with all of its
- * groups, each with a CLIP image tower and an augmented cosine energy, on the files of scripts/large-systems/export.py. Their weights are random, so the images are noise: what it shows
- * is that every part fits, and that the energy falls.
+ * docs/large-systems.md run from end to end: BigGAN with its class embeddings, StyleGAN2 in w-space, NVAE with all of its groups,
+ * R3GAN, and a one-step text-to-image generator for one text, each with a CLIP image tower and an augmented cosine energy, on the
+ * files of scripts/large-systems/export.py. Their weights are random, so the images are noise: what it shows is that every part
+ * fits, and that the energy falls.
  *
  *     python3 scripts/large-systems/export.py .cache/large-systems --small
  *     npx tsx examples/large-systems.ts .cache/large-systems
@@ -83,6 +84,20 @@ export const systems: Record<string, System> = {
     learningRate: 0.1,
     noise: 0.2,
   },
+  r3gan: {
+    latent: ({ generator }) => latent.normal(size(generator, 0)),
+    train: { calibrate: true },
+    learningRate: 0.1,
+    noise: 0.2,
+  },
+  // Its noise is the latent; text and time are fixed in the model (openSystem). The translator's means are of low rank, as z is large.
+  turbo: {
+    latent: ({ generator }) => latent.normal(size(generator, 0)),
+    translator: { rank: 8 },
+    train: { calibrate: true },
+    learningRate: 0.1,
+    noise: 0.2,
+  },
 };
 
 export interface RunOptions {
@@ -98,12 +113,18 @@ export interface RunOptions {
 
 /** The models of a folder that scripts/large-systems/export.py wrote. */
 export async function openSystem(name: string, folder: string): Promise<Parts> {
+  const rows = (file: string): number[][] =>
+    JSON.parse(readFileSync(join(folder, file), "utf8")) as number[][];
+  if (name === "turbo") {
+    const text = rows("turbo-text.json");
+    const fixed = { text: tensor(text.flat(), [1, text.length, text[0]!.length]), timestep: 999 };
+    return { generator: await loadModel(join(folder, "turbo.onnx"), { inputs: fixed }) };
+  }
   const generator = await loadModel(join(folder, `${name}.onnx`));
   if (name === "stylegan2")
     return { generator, mapping: await loadModel(join(folder, `${name}-mapping.onnx`)) };
   if (name !== "biggan") return { generator };
-  const classes = JSON.parse(readFileSync(join(folder, `${name}-classes.json`), "utf8")) as number[][];
-  return { generator, classes };
+  return { generator, classes: rows(`${name}-classes.json`) };
 }
 
 /** Trains a translator and samples for one condition, as one would for the embedding of a text. */
@@ -118,6 +139,7 @@ export async function runSystem(
     generator: parts.generator,
     encoder,
     latent: system.latent(parts),
+    generatorRange: [-1, 1],
     energy: energy.cosine(),
     preprocess: [stage.clip({ size: encoder.inputs[0]!.shape[3]! })],
     augment: augmentation.policy({ copies: o.copies }),
@@ -160,7 +182,7 @@ async function main(folder: string | undefined): Promise<void> {
       (values.reduce((sum, value) => sum + value, 0) / values.length).toFixed(3);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     console.log(
-      `${name}: ${samples.latents.shape[1]} latents, energy ${mean(start.energies)} → ${mean(samples.energies)} in ` +
+      `${name}: ${samples.latents.shape.slice(1).join(" × ")} latents, energy ${mean(start.energies)} → ${mean(samples.energies)} in ` +
         `${o.steps} steps, ${seconds} s in all, ${out}`,
     );
   }

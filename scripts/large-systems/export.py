@@ -23,6 +23,8 @@ from biggan import BigGan  # noqa: E402
 from case import settle  # noqa: E402
 from clip_vit import ClipVit  # noqa: E402
 from nvae import Nvae  # noqa: E402
+from r3gan import R3Gan  # noqa: E402
+from sd_turbo import one_step  # noqa: E402
 from stylegan2 import StyleGan2  # noqa: E402
 
 
@@ -88,11 +90,33 @@ def clip(small, folder):
     export(tower, {"x": torch.randn(2, 3, size, size)}, os.path.join(folder, "clip_vit.onnx"), "embedding")
 
 
+def r3gan(small, folder):
+    # FFHQ at 64 pixels.
+    module = R3Gan(latent=8, widths=(16, 16, 16), blocks=1) if small else R3Gan()
+    z = torch.randn(2, module.latent)
+    export(module, {"z": z}, os.path.join(folder, "r3gan.onnx"), "image")
+
+
+def turbo(small, folder):
+    rows, width = (5, 8) if small else (77, 1024)
+    # With real weights: the text tower's last hidden state for a prompt.
+    text = torch.randn(rows, width)
+    path = os.path.join(folder, "turbo-text.json")
+    with open(path, "w") as file:
+        json.dump([[round(v, 6) for v in row] for row in text.tolist()], file)
+        file.write("\n")
+    print(path, flush=True)
+    side = 2 if small else 16
+    inputs = {"z": torch.randn(2, 4, side, side), "text": text.repeat(2, 1, 1), "timestep": torch.tensor(999)}
+    export(one_step(small), inputs, os.path.join(folder, "turbo.onnx"), "image")
+
+
 def export(module, inputs, path, output):
     module.eval().requires_grad_(False)
+    rows = [name for name, value in inputs.items() if value.dim() > 0]
     torch.onnx.export(
         module, tuple(inputs.values()), path, opset_version=17, input_names=list(inputs), output_names=[output],
-        dynamic_axes={name: {0: "batch"} for name in [*inputs, output]},
+        dynamic_axes={name: {0: "batch"} for name in [*rows, output]},
     )
     print(path, flush=True)
 
@@ -106,7 +130,7 @@ def main():
     warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
     torch.manual_seed(1)
     os.makedirs(arguments.folder, exist_ok=True)
-    for build in [biggan, stylegan2, nvae, clip]:
+    for build in [biggan, stylegan2, nvae, clip, r3gan, turbo]:
         build(arguments.small, arguments.folder)
 
 
