@@ -3,6 +3,7 @@
  * trusts nothing: lengths, offsets, types and shapes are checked before anything is allocated.
  */
 import { FileError, describe } from "./errors.js";
+import { kindOfAny, kinds } from "./file-kinds.js";
 import { elementCount, type Tensor } from "./tensor.js";
 
 export interface Safetensors {
@@ -61,7 +62,9 @@ export function safetensorsParts(
  */
 export function decodeSafetensors(bytes: Uint8Array, name: string): Safetensors {
   const fail = (what: string, cause?: unknown): FileError =>
-    new FileError("ERR_FILE_INVALID", `${name}: not a sound safetensors file: ${what}`, { cause });
+    new FileError("ERR_FILE_INVALID", `${name}: not a sound safetensors file: ${what}${other}`, { cause });
+  const kind = kindOfAny(bytes);
+  const other = kind && kind !== kinds.safetensors && kind !== kinds.translator ? `; it is ${kind.is}` : "";
   if (bytes.length < 8) throw fail(`expected at least 8 bytes, got ${bytes.length}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = view.getBigUint64(0, true);

@@ -1,6 +1,6 @@
 import { checkWritable } from "../base/atomic-write.js";
 import { differentiateSimplified } from "../model/differentiate.js";
-import { modelSource, readGraph } from "../model/source.js";
+import { formatOf, modelSource, readGraph } from "../model/source.js";
 import { gradientPaths, isFloat, targets, type ValueInfo } from "../onnx/index.js";
 import { writeModel } from "../model/write.js";
 import type { Command } from "./command.js";
@@ -48,7 +48,7 @@ export const differentiateCommand: Command = {
     const batch = args.integer("batch", 1, 2 ** 20);
     const straightThrough = args.flag("straight-through");
     const source = modelSource(path);
-    await source.head();
+    await formatOf(source);
     const graph = await readGraph(source, {}, signal);
     await checkWritable(out);
     const { graph: result, kept } = await differentiateSimplified(

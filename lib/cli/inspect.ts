@@ -1,6 +1,6 @@
-import { formatOf, loadModel, type TorchModel } from "../model/model.js";
+import { loadModel, type TorchModel } from "../model/model.js";
 import type { ValueInfo as ModelValue } from "../model/interface.js";
-import { modelSource, readGraph } from "../model/source.js";
+import { formatOf, modelSource, readGraph } from "../model/source.js";
 import { ModelError } from "../base/errors.js";
 import {
   differentiateGraph,
@@ -58,7 +58,7 @@ export const inspectCommand: Command = {
   run: async (args, { signal }) => {
     const path = args.positionals[0]!;
     const source = modelSource(path);
-    if (formatOf(path, await source.head()) === "torchscript") return inspectTorchScript(path, args, signal);
+    if ((await formatOf(source)) === "torchscript") return inspectTorchScript(path, args, signal);
     if (args.flag("allow-code"))
       throw args.wrong("allow-code", "a TorchScript model to trust", `${path}, which is ONNX`);
     const graph = await readGraph(source, {}, signal);

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { reason } from "../base/atomic-write.js";
 import { checkPath } from "../base/check.js";
 import { ArgumentError, FileError, describe, invalid } from "../base/errors.js";
+import { kindOfAny } from "../base/file-kinds.js";
 import { readWholeFile } from "../base/read-file.js";
 import { tensor } from "../base/tensor.js";
 import type { EncodedText, LoadedTokenizer } from "./encoded-text.js";
@@ -38,7 +39,8 @@ export async function loadTokenizer(source: string | URL | Uint8Array): Promise<
   try {
     value = JSON.parse(Buffer.from(bytes).toString("utf8"));
   } catch (error) {
-    throw fail("expected JSON", error);
+    const kind = kindOfAny(bytes);
+    throw fail(`expected JSON, such as a tokenizer.json${kind ? `, got ${kind.is}` : ""}`, error);
   }
   if (value === null || typeof value !== "object" || Array.isArray(value))
     throw fail(`expected an object, got ${describe(value)}`);

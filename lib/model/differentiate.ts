@@ -4,7 +4,7 @@ import { ModelError } from "../base/errors.js";
 import { check } from "../options/check.js";
 import { signal } from "../options/common.js";
 import { boolean, integer, list, object, option, path, text, type TypeOf } from "../options/describe.js";
-import { modelSource, readGraph } from "./source.js";
+import { formatOf, modelSource, readGraph } from "./source.js";
 import {
   encodeSteps,
   fixBatch,
@@ -69,6 +69,7 @@ export async function differentiateModel(
 ): Promise<Uint8Array> {
   const o = check(differentiateModelOptions, options, { name: "options", prefix: "options." });
   const from = modelSource(source, o.baseDirectory);
+  await formatOf(from); // says what is no model; TorchScript is refused as no graph
   const { graph } = await differentiateSimplified(
     await readGraph(from, {}, o.signal),
     {

@@ -6,7 +6,7 @@ import type { ModelDeviceId } from "../native/types/devices.js";
 import { ArgumentError, ModelError, Tr0nError, invalid } from "../base/errors.js";
 import { runJob, throwIfAborted } from "../native/job.js";
 import type { Adaptation } from "./adaptation.js";
-import { modelSource, openSource } from "./source.js";
+import { formatOf, modelSource, openSource } from "./source.js";
 import { native } from "../native/binding.js";
 import { modelOptions, type Model, type ModelOptions } from "./interface.js";
 import { OnnxModel } from "./onnx-model.js";
@@ -33,8 +33,7 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
   const from = modelSource(source, o.baseDirectory);
   throwIfAborted("loadModel", o.signal);
 
-  const head = await from.head();
-  const found = formatOf(from.name, head);
+  const found = await formatOf(from);
   if (o.format !== undefined && o.format !== found)
     throw new ModelError(
       "ERR_MODEL_INVALID",
@@ -73,8 +72,6 @@ export async function loadModel(source: string | URL | Uint8Array, options?: Mod
   }
   if (allowCode)
     throw new ArgumentError("options.allowCode: only for TorchScript; an ONNX model has no code to allow");
-  if (head.length === 0)
-    throw new ModelError("ERR_MODEL_INVALID", `${from.name}: expected an ONNX model, got an empty file`);
   const adaptation: Adaptation = {
     ...(o.output === undefined ? {} : { outputs: typeof o.output === "string" ? [o.output] : o.output }),
     ...(o.inputs && Object.keys(o.inputs).length > 0 ? { inputs: o.inputs } : {}),
@@ -142,22 +139,6 @@ function torchDevice(name: string, device: Device | undefined): number | null {
   return cuda ? Number(cuda[1] ?? 0) : null;
 }
 
-/**
- * What the first bytes are of. ONNX has no mark of its own: it is what is left.
- *
- * @throws ModelError ERR_MODEL_INVALID for a bare pickle
- */
-export function formatOf(name: string, head: Uint8Array): "onnx" | "torchscript" {
-  // The first byte of protocols 2 … 5; no field of an ONNX model has such a number.
-  if (head[0] === 0x80 && head[1]! >= 2 && head[1]! <= 5)
-    throw new ModelError(
-      "ERR_MODEL_INVALID",
-      `${name}: expected an ONNX model or TorchScript, got a Python pickle (an old torch.save()?): it has no code. ` +
-        `Export the module with torch.jit.trace(module, example).save(path), or to ONNX`,
-    );
-  return looksLikeZip(head) ? "torchscript" : "onnx";
-}
-
 /** What can be said for several models at once, and the format that it means something to. */
 const shared = { allowCode: "torchscript", straightThrough: "onnx" } as const;
 type SharedModelOptions = { readonly [K in keyof typeof shared]?: boolean | undefined };
@@ -180,15 +161,11 @@ export class ModelsLoader {
   async load(source: string, options: ModelOptions): Promise<Model> {
     if (this.wanted.length === 0) return loadModel(source, options);
     const from = modelSource(source);
-    const format = formatOf(from.name, await from.head());
+    const format = await formatOf(from);
     this.formats.add(format);
     const own = this.wanted.filter((name) => shared[name] === format).map((name) => [name, true]);
     return loadModel(source, { ...options, ...Object.fromEntries(own) });
   }
-}
-
-function looksLikeZip(head: Uint8Array): boolean {
-  return head[0] === 0x50 && head[1] === 0x4b && (head[2] === 3 || head[2] === 5 || head[2] === 7);
 }
 
 /** A model of either format, with what {@link Model} does not show. */

@@ -29,6 +29,7 @@ import { graphAsRun } from "./off-loop.js";
 import { RestingSession } from "./resting-session.js";
 import { inSlices } from "./slices.js";
 import { withoutOwnWeights, worthLeaving } from "./own-weights.js";
+import { explained, folderError, formatOf as formatOfFile, type Readable } from "./foreign-file.js";
 import type { CheckedFile } from "./checked-file.js";
 import { maxModelBytes, openGraph, resolveExternal, tooLarge } from "./weights.js";
 
@@ -39,7 +40,8 @@ export interface Source {
   readonly native: string | Owned<Uint8Array>;
   /** Where external data lies; null for bytes without a folder. */
   readonly folder: ModelFolder | null;
-  head(): Promise<Uint8Array>;
+  /** Passes on what reads any of its bytes, for as long as `use` runs. */
+  within<T>(use: (file: Readable) => Promise<T>): Promise<T>;
   bytes(signal?: AbortSignal): Promise<Uint8Array>;
   /** The model's file as it was seen first; null for bytes, and before anything was read. */
   checked(): CheckedFile | null;
@@ -76,7 +78,7 @@ function bytesSource(given: Uint8Array, folder: ModelFolder | null): Source {
     name: bytesName,
     native: { owned: bytes },
     folder,
-    head: async () => bytes.subarray(0, 4),
+    within: (use) => use({ size: bytes.length, read: async (at, length) => bytes.subarray(at, at + length) }),
     bytes: async () => bytes,
     checked: () => null,
     file: null,
@@ -119,11 +121,16 @@ function pathSource(source: unknown): Source {
     name: path,
     native: full,
     folder: new ModelFolder(dirname(full), full),
-    head: () =>
-      reading(async ({ handle }) => {
-        const { bytesRead, buffer } = await handle.read(Buffer.alloc(4), 0, 4, 0);
-        return buffer.subarray(0, bytesRead);
-      }),
+    within: (use) =>
+      reading(({ handle, size }) =>
+        use({
+          size,
+          read: async (at, length) => {
+            const { bytesRead, buffer } = await handle.read(Buffer.alloc(length), 0, length, at);
+            return buffer.subarray(0, bytesRead);
+          },
+        }),
+      ),
     bytes: (signal) =>
       reading(({ handle, size }) => {
         if (size > maxModelBytes) throw tooLarge(path, size);
@@ -144,6 +151,32 @@ export interface OpenedSource {
   readonly adaptation: Adaptation;
   /** What was done that nobody asked for, and why. */
   readonly decided: readonly Omit<Decision, "option">[];
+}
+
+/**
+ * What a file holds: as its bytes tell.
+ *
+ * @throws ModelError ERR_MODEL_INVALID for what is certainly no model, ERR_MODEL_NOT_FOUND
+ */
+export async function formatOf(from: Source): Promise<"onnx" | "torchscript"> {
+  try {
+    return await from.within((file) => formatOfFile(from.name, file));
+  } catch (error) {
+    const path = from.native;
+    if (!(error instanceof ModelError) || error.code !== "ERR_MODEL_NOT_FOUND" || typeof path !== "string")
+      throw error;
+    throw (await folderError(from.name, path)) ?? error;
+  }
+}
+
+/** What `work` gives, or the error of a file that is no model in words of what it is. */
+async function orExplained<T>(source: Source, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof ModelError) || error.code !== "ERR_MODEL_INVALID") throw error;
+    throw (await source.within((file) => explained(source.name, file)).catch(() => null)) ?? error;
+  }
 }
 
 /**
@@ -225,11 +258,15 @@ async function openAdapted(
       name,
       alone: true,
     });
-  if (await runJob(what, signal, () => native().hasExternalData(source.native, how)))
-    return openGraph(await readGraph(source, adaptation, signal), { ...options, name });
+  const external = await orExplained(source, () =>
+    runJob(what, signal, () => native().hasExternalData(source.native, how)),
+  );
+  if (external) return openGraph(await readGraph(source, adaptation, signal), { ...options, name });
   const large = await largeGraph(source, signal);
   if (large) return openGraph(large, { ...options, name, alone: true });
-  return runJob(what, signal, () => native().openSession(source.native, { ...how, threads, ...place }));
+  return orExplained(source, () =>
+    runJob(what, signal, () => native().openSession(source.native, { ...how, threads, ...place })),
+  );
 }
 
 function sizeOf(file: NonNullable<Source["file"]>): Promise<number> {
@@ -309,5 +346,5 @@ export async function hashSource(
 }
 
 function decoded(bytes: Uint8Array, source: Source, signal: AbortSignal | undefined): Promise<Graph> {
-  return inSlices("reading a model", decodeSteps(bytes, source.name), signal);
+  return orExplained(source, () => inSlices("reading a model", decodeSteps(bytes, source.name), signal));
 }
