@@ -20,13 +20,40 @@ export function explain(error: unknown): { code: string; message: string } {
     const help = error.command ? `tr0n ${error.command} --help` : "tr0n --help";
     return { code: error.code, message: `${oneLine(error.message)} (see ${help})` };
   }
-  if (error instanceof Tr0nError) return { code: error.code, message: oneLine(error.message) };
+  if (error instanceof Tr0nError)
+    return { code: error.code, message: oneLine(error.message + onTheLine(error.message)) };
   const { message, code } = error as NodeJS.ErrnoException;
   // Anything else is a defect: every error that a user can cause is one of the two above.
   return {
     code: "ERR_INTERNAL",
     message: oneLine(code ? `${code}: ${message}` : (message ?? String(error))),
   };
+}
+
+/** What the library's code comes to on a command line. */
+function onTheLine(message: string): string {
+  const latent = /latent\.product\(\{ (.+?) \}\)/.exec(message)?.[1];
+  const inputs = /\{ inputs: \{ (.+?) \} \}/.exec(message)?.[1];
+  const role = /^encoder/.test(message) ? "encoder" : "generator";
+  const flags = [
+    ...(latent
+      ? [
+          `--latent ${latent
+            .replaceAll(": latent.", "=")
+            .replaceAll(/\((\d+)\)/g, ":$1")
+            .replaceAll(", ", ",")}`,
+        ]
+      : []),
+    ...(inputs
+      ? [
+          inputs
+            .split(", ")
+            .map((part) => `--${role}-input ${part.replaceAll('"', "").replace(": ", "=")}`)
+            .join(" "),
+        ]
+      : []),
+  ];
+  return flags.length > 0 ? ` (on the command line: ${flags.join(", ")})` : "";
 }
 
 function oneLine(text: string): string {

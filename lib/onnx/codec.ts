@@ -97,11 +97,13 @@ function* graphOf(
     if (value > -(1n << 31n) && value < 1n << 31n) return Number(value);
     throw new ModelError("ERR_MODEL_INVALID", `${name}: ${value} is no version of ${what}`);
   };
+  const withDefault = proto.input.filter((input) => initializers.has(input.name));
   const graph: Graph = {
     name: proto.name,
     irVersion: version(model.irVersion, "ONNX"),
     opsets: new Map(),
     inputs: proto.input.filter((input) => !initializers.has(input.name)).map(decodeValue),
+    ...(withDefault.length > 0 ? { defaults: withDefault.map(decodeValue) } : {}),
     outputs: proto.output.map(decodeValue),
     initializers,
     nodes: [],

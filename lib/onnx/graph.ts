@@ -39,6 +39,8 @@ export interface Graph {
   opsets: Map<string, number>;
   /** What a caller feeds. Inputs that have an initializer are constants here and not listed. */
   inputs: ValueInfo[];
+  /** Inputs of the file that have an initializer: its numbers hold unless somebody fixes others. */
+  defaults?: readonly ValueInfo[];
   outputs: ValueInfo[];
   initializers: Map<string, TensorProto>;
   nodes: Node[];

@@ -1,5 +1,6 @@
 /** A saved Tr0n, read and joined with its models again. */
 import { checkPath } from "../base/check.js";
+import { basename } from "node:path";
 import { check } from "../options/check.js";
 import { reason } from "../base/atomic-write.js";
 import { FileError, ArgumentError, invalid } from "../base/errors.js";
@@ -73,7 +74,10 @@ export async function loadState(path: string, models: LoadModels): Promise<State
       if (sha256 !== stored.sha256)
         throw new FileError(
           "ERR_FILE_MISMATCH",
-          `${path}: it belongs to the ${role} ${stored.name} (SHA-256 ${stored.sha256}), not to ${model.name} (SHA-256 ${sha256})`,
+          `${path}: it belongs to the ${role} ${stored.name} (SHA-256 ${stored.sha256}), not to ${model.name} (SHA-256 ${sha256})` +
+            (basename(model.name) === stored.name
+              ? "; where that was loaded with the options inputs or output, load it with the same"
+              : ""),
         );
     }
     for (const option of loader.unused)

@@ -149,6 +149,7 @@ describe("inputs fixed by value", function () {
       await rejects(
         Tr0n.load(path, { generator: await make(0.5), encoder, device: "cpu", onDecision: () => undefined }),
         "ERR_FILE_MISMATCH",
+        /where that was loaded with the options inputs or output, load it with the same$/,
       );
     });
   });
@@ -334,6 +335,11 @@ describe("inputs fixed by value", function () {
         "-o",
         byLine,
       ]);
+      const advice = await line(["train", "--generator", g, ...train, "-o", byLine]);
+      assert.match(
+        advice.error,
+        /\(on the command line: --latent z=normal:6,noise=normal:48,label=label:5, --generator-input psi=1\)/,
+      );
       assert.equal(wrong.code, 2);
       assert.match(wrong.error, /--generator-input: expected NAME=VALUE, such as truncation=0\.7/);
     }));

@@ -1,5 +1,7 @@
 /** Models with inputs fixed by value, and models cut down to some of their outputs. */
 import assert from "node:assert/strict";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { ModelProtoSchema, TensorProtoSchema } from "onnx-buf";
 import { ArgumentError } from "../../lib/base/errors.js";
 import { tensor } from "../../lib/base/tensor.js";
 import { fixInputs, type FixedValue } from "../../lib/onnx/adapt/fix-inputs.js";
@@ -118,6 +120,28 @@ describe("onnx: inputs fixed by value", () => {
   it("works in operator sets without Expand, and where the rank is not declared", async () => {
     await same(withInput(DataType.FLOAT, ["N"], { opset: 7 }), 0.5, { dims: [2], data: [0.5, 0.5] });
     await same(withInput(DataType.FLOAT, null), 0.5, { dims: [], data: [0.5] });
+  });
+
+  it("uses a default that the file has for an input, unless another value is given", async () => {
+    const graph = withInput(DataType.FLOAT, []);
+    const model = fromBinary(ModelProtoSchema, encodeModel(graph));
+    model.irVersion = 3n;
+    model.graph!.initializer.push(
+      create(TensorProtoSchema, { name: "extra", dataType: DataType.FLOAT, floatData: [0.25] }),
+    );
+    const read = decodeModel(toBinary(ModelProtoSchema, model));
+    assert.deepEqual(
+      read.inputs.map(({ name }) => name),
+      ["z"],
+    );
+    for (const [values, number] of [
+      [{}, 0.25],
+      [{ extra: 0.75 }, 0.75],
+    ] as const) {
+      const got = await runGraph(decodeModel(encodeModel(fixInputs(read, values))), { z });
+      const expected = await runGraph(graph, { z, extra: { dims: [], data: [number] } });
+      assert.deepEqual([...got.y!.data], [...expected.y!.data]);
+    }
   });
 
   it("keeps the gradient", async () => {

@@ -31,8 +31,9 @@ export function fixInputs(
   values: Readonly<Record<string, FixedValue>>,
   model = "the model",
 ): Graph {
+  const { defaults = [] } = graph;
   for (const input of Object.keys(values))
-    if (!graph.inputs.some((value) => value.name === input))
+    if (![...graph.inputs, ...defaults].some((value) => value.name === input))
       throw new ArgumentError(
         `options.inputs: ${model} has no input ${JSON.stringify(input)}; it has ${graph.inputs.map(inputText).join(", ") || "none"}`,
       );
@@ -41,7 +42,8 @@ export function fixInputs(
   const result = opset < expandOpset ? upgradeGraph(graph) : copyGraph(graph);
   const names = new Names(result);
   const others = result.inputs.filter((input) => !Object.hasOwn(values, input.name));
-  const fixed = result.inputs.filter((input) => Object.hasOwn(values, input.name));
+  const fixed = [...result.inputs, ...defaults].filter((input) => Object.hasOwn(values, input.name));
+  for (const { name } of defaults) if (Object.hasOwn(values, name)) result.initializers.delete(name);
   if (others.length === 0)
     throw new ArgumentError(
       `options.inputs: expected at least one input of ${model} that is not fixed, got values for all: ` +
