@@ -198,6 +198,26 @@ describe("latent.label", function () {
     });
   });
 
+  it("goes with a batch that was exported and is opened", async () => {
+    const b = new Builder(emptyGraph("generator"));
+    const z = b.input("z", DataType.FLOAT, [4, 2]);
+    const y = b.input("y", DataType.INT64, [4]);
+    const table = b.constant(embedding, [classes, pixels], DataType.FLOAT);
+    const weights = b.constant(numbers(3, 2 * pixels, -0.4, 0.4), [2, pixels], DataType.FLOAT);
+    const sum = b.op("Add", [b.op("MatMul", [z, weights]), b.op("Gather", [table, y], { axis: 0 })]);
+    b.output("image", b.reshape(sum, [4, 1, 1, pixels]));
+    const told: string[] = [];
+    using fixed = await Tr0n.create({
+      ...{ generator: await open(encodeModel(b.graph)), encoder: await open(encoder()), latent: prior },
+      ...{ energy: energy.crossEntropy(), device: "cpu", seed: 3 },
+      onDecision: ({ value }) => told.push(value),
+    });
+    assert.ok(told.includes("its batch of 4 is opened"), told.join("\n"));
+    using open4 = await create();
+    const latents = tensor([0.5, -1, 3, 0.25, 0.75, 0, -1, 0.5, 2], [3, 3]);
+    close((await fixed.generate(latents)).data, (await open4.generate(latents)).data, 1e-6);
+  });
+
   it("refuses what it cannot be, and says what can", async () => {
     await rejects(
       () => latent.label(1),

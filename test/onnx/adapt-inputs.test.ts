@@ -6,6 +6,7 @@ import { ArgumentError } from "../../lib/base/errors.js";
 import { tensor } from "../../lib/base/tensor.js";
 import { fixInputs, type FixedValue } from "../../lib/onnx/adapt/fix-inputs.js";
 import { keepOutputs } from "../../lib/onnx/adapt/keep-outputs.js";
+import { openBatchGraph } from "../../lib/onnx/adapt/open-batch.js";
 import {
   Builder,
   DataType,
@@ -13,6 +14,7 @@ import {
   differentiateGraph,
   emptyGraph,
   encodeModel,
+  finish,
   type Dim,
   type Graph,
 } from "../../lib/onnx/index.js";
@@ -120,6 +122,30 @@ describe("onnx: inputs fixed by value", () => {
   it("works in operator sets without Expand, and where the rank is not declared", async () => {
     await same(withInput(DataType.FLOAT, ["N"], { opset: 7 }), 0.5, { dims: [2], data: [0.5, 0.5] });
     await same(withInput(DataType.FLOAT, null), 0.5, { dims: [], data: [0.5] });
+  });
+
+  it("follows a batch that is opened afterwards", async () => {
+    const rows: [number, Dim[], number[]][] = [
+      [DataType.FLOAT, [1, 4], [3, 4]],
+      [DataType.INT64, [2], [3]],
+      [DataType.FLOAT, [2, 4], [3, 4]],
+    ];
+    for (const [elemType, dims, open] of rows) {
+      const batch = dims[0] as number;
+      const fixed = fixInputs(withInput(elemType, dims, { z: [batch, 3] }), { extra: 2 });
+      const opened = finish(openBatchGraph(fixed, batch));
+      const three: Feed = { dims: [3, 3], data: [0.1, -0.2, 0.3, 0.4, -0.5, 0.6, 0.7, 0.8, 0.9] };
+      const feed: Feed = {
+        dims: open,
+        data: new Array<number>(open.reduce((a, b) => a * b, 1)).fill(2),
+        type: elemType === DataType.INT64 ? "int64" : "float32",
+      };
+      const expected = await runGraph(withInput(elemType, ["N", ...dims.slice(1)]), {
+        z: three,
+        extra: feed,
+      });
+      assert.deepEqual([...(await runGraph(opened, { z: three })).y!.data], [...expected.y!.data]);
+    }
   });
 
   it("uses a default that the file has for an input, unless another value is given", async () => {

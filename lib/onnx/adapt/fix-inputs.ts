@@ -152,7 +152,7 @@ function sizes(
     }
     if (typeof dim === "number") {
       if (size !== dim && size !== 1) throw wrong();
-      return dim;
+      return size === 1 ? fixedRows(input, dim, others) : dim;
     }
     if (size === 1) return sizeOf(input, dim, axis, others, label);
     // Rows of their own would have to be as many as a run has.
@@ -167,7 +167,7 @@ function sizes(
 
 /** A size that nobody fed: the declared one, or of another input's axis. */
 function sizeOf(input: ValueInfo, dim: Dim, axis: number, others: readonly ValueInfo[], label: string): Size {
-  if (typeof dim === "number") return dim;
+  if (typeof dim === "number") return axis === 0 ? fixedRows(input, dim, others) : dim;
   if (axis === 0) return rowsOf(dim, others)?.size ?? 1;
   const same = axisNamed(dim, others);
   if (same) return same;
@@ -175,6 +175,16 @@ function sizeOf(input: ValueInfo, dim: Dim, axis: number, others: readonly Value
     `${label}: expected a Tensor, whose shape says the size of axis ${axis} that ${inputText(input)} leaves open, got a number`,
     { code: "ERR_SHAPE_MISMATCH" },
   );
+}
+
+/**
+ * A fixed number of rows, or where it is that of another input, what that has: its batch may be opened later. One number [1] is
+ * rather a scalar.
+ */
+function fixedRows({ elemType, dims }: ValueInfo, rows: number, others: readonly ValueInfo[]): Size {
+  if (rows === 1 && isFloat(elemType) && dims?.length === 1) return rows;
+  const found = mainInput(others);
+  return found?.dims![0] === rows ? { input: found.name, axis: 0 } : rows;
 }
 
 /** Where another input has an axis of this name. */
@@ -194,8 +204,7 @@ function rowsOf(
 ): { readonly size: Size; readonly input: string; readonly same: boolean } | null {
   const same = axisNamed(dim, others);
   if (same) return { size: same, input: same.input, same: true };
-  const ranked = others.filter(({ dims }) => dims !== null && dims.length > 0);
-  const found = ranked.find(({ elemType }) => isFloat(elemType)) ?? ranked[0];
+  const found = mainInput(others);
   if (!found) return null;
   const first = found.dims![0]!;
   return {
@@ -203,6 +212,12 @@ function rowsOf(
     input: found.name,
     same: false,
   };
+}
+
+/** The first input of floats that has axes, else any that has. */
+function mainInput(others: readonly ValueInfo[]): ValueInfo | undefined {
+  const ranked = others.filter(({ dims }) => dims !== null && dims.length > 0);
+  return ranked.find(({ elemType }) => isFloat(elemType)) ?? ranked[0];
 }
 
 /** @throws ArgumentError for a number that the input's type does not have */

@@ -9,7 +9,7 @@ import { copyGraph, valueNames, type Dim, type Graph, type Node } from "../graph
 import { inferSteps, type Shapes } from "../shapes.js";
 import { isStatic, product } from "../shapes/dims.js";
 import type { Steps } from "../steps.js";
-import { isExternal, makeTensor, readNumbers, tensorDims } from "../tensors.js";
+import { isExternal, isInteger, makeTensor, readNumbers, tensorDims } from "../tensors.js";
 import { constantsToInitializers } from "../upgrade.js";
 import { inferredOutputs } from "./declarations.js";
 
@@ -62,7 +62,11 @@ class BatchOpener {
     const used = new Set(graph.inputs.flatMap(({ dims }) => dims ?? []));
     this.batch = "batch";
     while (used.has(this.batch)) this.batch += "_";
-    const open = graph.inputs.filter(({ dims }) => dims !== null && dims.length > 1 && dims[0] === rows);
+    // A number alone is rather a scalar, a whole one a class of each row.
+    const open = graph.inputs.filter(
+      ({ dims, elemType }) =>
+        dims !== null && dims[0] === rows && (dims.length > 1 || (dims.length === 1 && isInteger(elemType))),
+    );
     for (const { dims } of open) dims![0] = this.batch;
     this.first = open[0]?.name ?? "";
     this.b = new Builder(graph, "any batch/");
