@@ -1,12 +1,13 @@
 /** The only file that loads the addon, and ONNX Runtime's and libtorch's places. */
 import { createRequire } from "node:module";
-import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Tr0nError } from "../base/errors.js";
 import type { NativeBinding } from "./types/addon.js";
 
-const here = typeof __filename === "string" ? __filename : fileURLToPath(import.meta.url);
+// Some bundlers have a name without a folder for it.
+const here = resolve(typeof __filename === "string" ? __filename : fileURLToPath(import.meta.url));
 const requireHere = createRequire(here);
 
 /** The folder of tr0n's package.json: the nearest above this file, which lies in dist/, or in a room of lib/. */
@@ -15,6 +16,16 @@ export const packageRoot = nearestPackage(dirname(here));
 function nearestPackage(folder: string): string {
   const above = dirname(folder);
   return above === folder || existsSync(join(folder, "package.json")) ? folder : nearestPackage(above);
+}
+
+/** Whether the package around this file is another: a bundler has taken tr0n's code out of its own. */
+function isBundled(): boolean {
+  try {
+    const { name } = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as { name?: unknown };
+    return name !== "tr0n";
+  } catch {
+    return true;
+  }
 }
 
 let binding: NativeBinding | undefined;
@@ -40,6 +51,13 @@ export function native(): NativeBinding {
       attempts.push(`${path}: ${(error as Error).message}`);
     }
   }
+  if (!binding && isBundled())
+    throw new Tr0nError(
+      "ERR_RUNTIME_MISSING",
+      `tr0n's native addon cannot be found, because a bundler has put tr0n's code into ${here}, away from the addon, its worker and ` +
+        'its libraries. Keep the package out of the bundle: esbuild external: ["tr0n"] (--external:tr0n), webpack externals: { tr0n: ' +
+        '"commonjs tr0n" }, Rollup external: ["tr0n"], Vite ssr: { external: ["tr0n"] }, Next.js serverExternalPackages: ["tr0n"]',
+    );
   if (!binding)
     throw new Tr0nError(
       "ERR_RUNTIME_MISSING",
