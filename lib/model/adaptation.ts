@@ -2,7 +2,10 @@
 import { createHash } from "node:crypto";
 import {
   batchFirstGraph,
+  doublesInFloat32,
   fixInputs,
+  floatEdges,
+  halvesInFloat32,
   keepOutputs,
   openBatchGraph,
   sizedGraph,
@@ -29,6 +32,12 @@ export interface Adaptation {
   readonly inputShapes?: InputShapes;
   /** Sizes that it leaves open and its weights tell. */
   readonly weightSizes?: true;
+  /** Real inputs and outputs of other types are float32. */
+  readonly edges?: true;
+  /** What is of half precision is computed in float32. */
+  readonly halves?: true;
+  /** The same of float64. */
+  readonly doubles?: true;
   /** Inputs that are constants. */
   readonly inputs?: Readonly<Record<string, FixedValue>>;
   /** Where the batch lies that is moved to the front. */
@@ -58,6 +67,9 @@ const passes: Passes = {
     apply: sizedGraph,
   },
   weightSizes: { changesFunction: false, apply: weightSizedGraph },
+  edges: { changesFunction: false, apply: floatEdges },
+  halves: { changesFunction: false, apply: halvesInFloat32 },
+  doubles: { changesFunction: false, apply: doublesInFloat32 },
   inputs: {
     changesFunction: true,
     join: (before, more) => ({ ...before, ...more }),

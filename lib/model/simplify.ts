@@ -8,6 +8,7 @@ import {
   decodeNode,
   decodeSteps,
   encodeSteps,
+  halfWeights,
   productWeights,
   removeDead,
   subgraphs,
@@ -48,7 +49,7 @@ export async function simplifyGraph(
   scratch?: Scratch,
 ): Promise<Simplified> {
   try {
-    const products = new Set(productWeights(graph));
+    const products = new Set([...productWeights(graph), ...halfWeights(graph)]);
     const lying = checkedWeights(graph);
     const folded = new Set(lying.filter((w) => w.own && !products.has(w.name)).map((w) => w.name));
     const outside = new Set([

@@ -25,6 +25,7 @@ import {
 } from "../onnx/index.js";
 import type { Decision } from "../base/decisions.js";
 import { adaptGraph, isEmpty, type Adaptation } from "./adaptation.js";
+import { refusedChanges, typeChanges, type TypeChange } from "./number-types.js";
 import { graphAsRun } from "./off-loop.js";
 import { RestingSession } from "./resting-session.js";
 import { inSlices } from "./slices.js";
@@ -193,23 +194,46 @@ export async function openSource(
 ): Promise<OpenedSource> {
   const given = source.native;
   const outline = await checkBeforeOpening(typeof given === "string" ? given : given.owned, source.name);
-  const needed = outline ? await inSlices("reading a model", putRight(outline), options.signal) : [];
-  const adaptation: Adaptation = { ...wanted, ...Object.fromEntries(needed.map(({ by }) => [by, true])) };
-  const decided = needed
-    .filter(({ by }) => !wanted[by])
-    .map(({ value, reason }) => ({ value, reason, certain: true }));
-  const open = (): Promise<NativeSession> =>
-    openAdapted(source, adaptation, { ...options, signal: undefined });
-  const session = await openAdapted(source, adaptation, options);
   const onCpuAlone = (options.place ?? onCpu).device === "cpu";
-  const rests = onCpuAlone && source.file !== null && (await sizeOf(source.file)) >= largeWeights;
-  return { session: new RestingSession(session, rests ? open : null), adaptation, decided };
+  const needed: Needed[] = outline
+    ? await inSlices("reading a model", putRight(outline, onCpuAlone), options.signal)
+    : [];
+  const opening = async (changes: readonly Needed[]): Promise<OpenedSource> => {
+    const adaptation: Adaptation = { ...wanted, ...Object.fromEntries(changes.map(({ by }) => [by, true])) };
+    const decided = changes
+      .filter(({ by }) => !wanted[by])
+      .map(({ value, reason }) => ({ value, reason, certain: true }));
+    const open = (): Promise<NativeSession> =>
+      openAdapted(source, adaptation, { ...options, signal: undefined });
+    const session = await openAdapted(source, adaptation, options);
+    const rests = onCpuAlone && source.file !== null && (await sizeOf(source.file)) >= largeWeights;
+    return { session: new RestingSession(session, rests ? open : null), adaptation, decided };
+  };
+  try {
+    return await opening(needed);
+  } catch (error) {
+    if (!(error instanceof ModelError) || !outline || options.signal?.aborted) throw error;
+    const known = new Set(needed.map(({ by }) => by));
+    const more = refusedChanges(outline, error.message).filter(({ by }) => !known.has(by) && !wanted[by]);
+    if (more.length === 0) throw error;
+    try {
+      return await opening([...needed, ...more]);
+    } catch (second) {
+      // What the file's own form is refused for says more.
+      throw second instanceof ModelError ? error : second;
+    }
+  }
+}
+
+/** Something that must be done to a model. */
+interface Needed {
+  readonly by: "standard" | "declarations" | "weightSizes" | TypeChange["by"];
+  readonly value: string;
+  readonly reason: string;
 }
 
 /** What must be done to a graph that nobody asked for; it may lack the numbers of large constants. */
-function* putRight(
-  outline: Graph,
-): Steps<{ by: "standard" | "declarations" | "weightSizes"; value: string; reason: string }[]> {
+function* putRight(outline: Graph, onCpu: boolean): Steps<Needed[]> {
   const lacking = outline.nodes.find(needsSpelling);
   const wrong = yield* wrongDeclaration(outline);
   const sizes = yield* sizesOfWeights(outline);
@@ -236,6 +260,7 @@ function* putRight(
     ...(sizes.length === 0
       ? []
       : [{ by: "weightSizes" as const, value: told, reason: "its weights take no other size" }]),
+    ...typeChanges(outline, onCpu),
   ];
 }
 

@@ -15,6 +15,7 @@ import {
   encodeSteps,
   externalRange,
   fillExternal,
+  halfWeights,
   inlineExternal,
   placeExternal,
   productWeights,
@@ -185,9 +186,12 @@ export async function openGraph(
   const { allowFallback = false, ...place } = options.place ?? onCpu;
   await checkGraph(graph, options.name, options.signal);
   const { alone = false } = options;
+  const half = new Set(halfWeights(graph));
   const products = new Set(alone ? [] : productWeights(graph));
-  const weights = fileWeights(graph, (name) => products.has(name));
+  const weights = fileWeights(graph, (name) => products.has(name) || half.has(name));
   const packWeights = alone || sharedProductBytes(graph) < packedApart;
+  // Half precision is half the memory only as long as no float32 is made of all of it when the session opens.
+  const foldWeights = place.device !== "cpu" || half.size === 0;
   const bytes = await inSlices(options.what, encodeSteps(withValues(graph, weights)), options.signal);
   const placed = weights.map(({ name, elemType, shape, offset }) => [name, elemType, shape, offset]);
   const fingerprint = options.fingerprint
@@ -196,7 +200,7 @@ export async function openGraph(
   const session = await runJob(options.what, options.signal, () =>
     native().openSession(
       { owned: bytes },
-      { threads: options.threads, name: options.name, weights, packWeights, ...place },
+      { threads: options.threads, name: options.name, weights, packWeights, foldWeights, ...place },
     ),
   );
   try {

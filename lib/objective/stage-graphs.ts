@@ -7,6 +7,8 @@ import {
   compose,
   decodeModel,
   emptyGraph,
+  floatEdges,
+  halvesInFloat32,
   refuseExternal,
   typeName,
   type Dim,
@@ -34,7 +36,7 @@ export function stageGraph(
 }
 
 function joinOwn(b: Builder, x: string, model: Uint8Array, name: string): Graph {
-  const own = decodeModel(model, name);
+  const own = halvesInFloat32(floatEdges(decodeModel(model, name)));
   refuseExternal(own, name);
   const [input, output] = [own.inputs[0], own.outputs[0]];
   if (own.inputs.length !== 1 || own.outputs.length !== 1 || !input || !output)

@@ -16,11 +16,14 @@ export function roundsCoarsely(graph: Graph): boolean {
     /Quantize|QLinear|Integer$/.test(node.opType) ||
     (node.domain === "" && node.opType === "Cast" && halves.has(int(node, "to", 0))) ||
     subgraphs(node).some((body) => body.node.some((inner) => isCoarse(decodeNode(inner))));
+  const readsHalf = ({ domain, opType, inputs }: Node): boolean =>
+    !(domain === "" && opType === "Cast") &&
+    inputs.some((name) => halves.has(graph.initializers.get(name)?.dataType ?? 0));
   return (
     [...graph.inputs, ...graph.outputs, ...graph.valueInfos.values()].some(({ elemType }) =>
       halves.has(elemType),
     ) ||
-    [...graph.initializers.values()].some(({ dataType }) => halves.has(dataType)) ||
+    graph.nodes.some(readsHalf) ||
     graph.nodes.some(isCoarse) ||
     graph.functions.some((f) => f.node.some((node) => isCoarse(decodeNode(node))))
   );

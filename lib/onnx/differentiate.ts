@@ -5,6 +5,7 @@
  * differentiated ("active"); an adjoint that nobody has sent is zero and costs nothing.
  */
 import { ArgumentError, ModelError } from "../base/errors.js";
+import { halvesInFloat32 } from "./adapt/float32.js";
 import { Builder } from "./builder.js";
 import {
   capturedNames,
@@ -106,7 +107,8 @@ function* walk(
   onNothing: () => void = () => undefined,
 ): Steps<Graph> {
   const target = options.target ?? "cpu";
-  let result = yield* preparedSteps(graph, target);
+  // Adjoints of half precision would lose what is small beside a sum: they are float32, and so is what they are made of.
+  let result = halvesInFloat32(yield* preparedSteps(graph, target));
   const types = yield* inferSteps(result);
   const wrt = chosen("wrt", options.wrt, result.inputs, types);
   const outputs = chosen("outputs", options.outputs, result.outputs, types);

@@ -68,6 +68,16 @@ export {
   typeName,
 } from "./tensors.js";
 export { inlineFunctions } from "./inline.js";
+export { floatEdge, floatEdges } from "./adapt/edges.js";
+export {
+  bfloatNode,
+  doublesInFloat32,
+  halfBytes,
+  halfWeights,
+  halvesInFloat32,
+  hasDoubles,
+  hasHalves,
+} from "./adapt/float32.js";
 export { fixInputs, type FixedValue } from "./adapt/fix-inputs.js";
 export { keepOutputs } from "./adapt/keep-outputs.js";
 export { batchFirstGraph, movedAxes, type BatchAxes } from "./batch-first.js";

@@ -127,6 +127,8 @@ function encodeNumbers(elemType: number, data: ArrayLike<number | bigint>): Uint
       return bytesOf(Uint8Array.from(data, small));
     case DataType.FLOAT16:
       return bytesOf(Uint16Array.from(Array.from(data, Number), toFloat16));
+    case DataType.BFLOAT16:
+      return bytesOf(Uint16Array.from(Array.from(data, Number), toBfloat16));
     default:
       throw new ModelError("ERR_MODEL_UNSUPPORTED", `constants of type ${typeName(elemType)} cannot be made`);
   }
@@ -224,7 +226,7 @@ function typedNumbers(tensor: TensorProto): ArrayLike<number | bigint> | null {
     case DataType.FLOAT16:
       return tensor.int32Data.map(fromFloat16);
     case DataType.BFLOAT16:
-      return null;
+      return tensor.int32Data.map(fromBfloat16);
     default:
       return tensor.int32Data;
   }
@@ -259,6 +261,8 @@ function decodeRaw(elemType: number, raw: Uint8Array, count: number): ArrayLike<
       return new Uint8Array(...at);
     case DataType.FLOAT16:
       return Array.from(new Uint16Array(...at), fromFloat16);
+    case DataType.BFLOAT16:
+      return Array.from(new Uint16Array(...at), fromBfloat16);
     default:
       return null;
   }
@@ -284,6 +288,22 @@ function toFloat16(value: number): number {
   const steps = roundEven(size / 2 ** (exponent - 10));
   // `steps` is in 2¹⁰ … 2¹¹ for normal numbers; a carry moves into the exponent by itself.
   return sign | (exponent === -14 && steps < 1024 ? steps : ((exponent + 15) << 10) + steps - 1024);
+}
+
+const word = new DataView(new ArrayBuffer(4));
+
+/** The upper half of a float32. */
+function fromBfloat16(bits: number): number {
+  word.setUint32(0, bits << 16);
+  return word.getFloat32(0);
+}
+
+/** A number to the nearest bfloat16, ties to even. */
+function toBfloat16(value: number): number {
+  if (Number.isNaN(value)) return 0x7fc0;
+  word.setFloat32(0, value);
+  const bits = word.getUint32(0);
+  return (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }
 
 function roundEven(value: number): number {

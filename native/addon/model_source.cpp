@@ -42,6 +42,7 @@ SessionConfig read_config(const Napi::Value& value) {
   options.optional("name", config.name);
   options.optional("state", config.state);
   options.optional("packWeights", config.pack_weights);
+  options.optional("foldWeights", config.fold_weights);
   options.optional("tf32", config.device_settings.tf32);
   options.optional("deviceMemory", config.device_settings.memory_limit, 1, size_t{1} << 50);
   if (options.has("weights")) config.weights = read_weights(options.get("weights"), options.path("weights"));

@@ -53,6 +53,9 @@ struct SessionConfig {
   /// products read them as they lie: nodes that read the same matrix share it, and each product takes
   /// longer, the more the fewer rows it has.
   bool pack_weights = true;
+  /// Whether what follows from weights alone is computed when the session opens, and kept. Without it only
+  /// small results are: a weight of few bits stays as it is, and each run makes float32 of it.
+  bool fold_weights = true;
   CancelToken* cancel = nullptr;  ///< ends the opening; not needed afterwards
   /// Where the model runs; null: the CPU.
   std::shared_ptr<ModelDevice> device;

@@ -105,6 +105,14 @@ PreparedOptions::PreparedOptions(const SessionConfig& config) {
   ort::check(api, api.AddSessionConfigEntry(raw, "session.qdq_matmulnbits_accuracy_level", "1"));
   if (!config.pack_weights)
     ort::check(api, api.AddSessionConfigEntry(raw, "session.disable_prepacking", "1"));
+  if (!config.fold_weights) {
+    const auto entry = [&](const char* key, const char* value) {
+      ort::check(api, api.AddSessionConfigEntry(raw, key, value));
+    };
+    entry("optimization.constant_folding_max_output_size_in_bytes", "65536");
+    // It does the same to float16, whatever the size.
+    entry("optimization.disable_specified_optimizers", "FuseFp16InitializerToFp32NodeTransformer");
+  }
   // No guessing from names or first bytes: what was looked at is what is parsed.
   ort::check(api, api.AddSessionConfigEntry(raw, "session.load_model_format", "ONNX"));
   if (!config.device && Runtime::instance().has_pool())

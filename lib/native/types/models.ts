@@ -19,6 +19,8 @@ export interface NativeSessionOptions {
   deviceMemory?: number;
   /** Whether matrices are rearranged for the kernels of products when the session opens. Default true. */
   packWeights?: boolean;
+  /** Whether what follows from weights alone is computed when the session opens; else only where it is small. Default true. */
+  foldWeights?: boolean;
 }
 
 /** An initializer whose numbers are a range of a file, little-endian and row-major. */

@@ -1,7 +1,7 @@
 /** Convolutions. */
 import { int, ints, string } from "../attributes.js";
 import type { Builder } from "../builder.js";
-import { isFloat, tensorDims } from "../tensors.js";
+import { isFloat } from "../tensors.js";
 import { define, type RuleContext } from "./rule.js";
 import { distribute, pads, reach, slidingWindows, spread, type Windows } from "./windows.js";
 
@@ -72,11 +72,11 @@ function rotatedConv(c: RuleContext, w: Windows, group: number): string | null {
 /** Kernels that several nodes share are rotated once. */
 const rotatedKernels = new WeakMap<Builder, Map<string, string>>();
 
-/** W [M, C / group, ...k] of a constant → [C, M / group, ...k reversed], or null when W is no constant. */
+/** W [M, C / group, ...k] of a constant → [C, M / group, ...k reversed], or null when W follows from more than constants. */
 function rotatedKernel({ b }: RuleContext, name: string, group: number): string | null {
-  const weights = b.graph.initializers.get(name);
-  if (!weights || !isFloat(weights.dataType)) return null;
-  const [outputs, inputs, ...kernel] = tensorDims(weights) as [number, number, ...number[]];
+  const dims = b.isConstant(name) && isFloat(b.shapes.elemType(name)) ? b.shapes.staticDims(name) : null;
+  if (!dims) return null;
+  const [outputs, inputs, ...kernel] = dims as [number, number, ...number[]];
   if (outputs % group !== 0) return null;
   const cache = rotatedKernels.get(b) ?? new Map<string, string>();
   rotatedKernels.set(b, cache);
