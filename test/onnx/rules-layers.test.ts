@@ -359,6 +359,13 @@ const resizes: Case[] = [
       { opset: 19 },
     ),
   ]),
+  // 3 · (5/3) are 5 in float32 and less in float64.
+  resize(
+    "to whole sizes by rounded scales",
+    ["batch", 1, 3, 4],
+    { scales: [1, 1, 5 / 3, 7 / 4] },
+    { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" },
+  ),
   resize(
     "linear down",
     ["batch", 1, 7, 6],

@@ -14,7 +14,9 @@ export { contribOperators, contribSpelling, microsoft } from "./table.js";
 
 /** Operators that have a spelling and no kernel for float32 on CPUs: models with them run in other operators. */
 const withoutKernel = new Set(
-  "BiasAdd BiasDropout BiasSoftmax BiasSplitGelu GemmFastGelu GroupNorm NhwcConv SkipGroupNorm".split(" "),
+  "BiasAdd BiasDropout BiasSoftmax BiasSplitGelu ConstantFill GemmFastGelu GroupNorm NhwcConv SkipGroupNorm".split(
+    " ",
+  ),
 );
 
 /** Whether the runtime has to be given something else in place of a node. */

@@ -1,5 +1,6 @@
 /** Operators of ONNX Runtime's own domain that became standard ones, or are short for them. */
-import { int, string } from "../attributes.js";
+import { float, int, ints, string } from "../attributes.js";
+import { makeTensor } from "../tensors.js";
 import { define } from "./table.js";
 
 define("Trilu", ({ b, x, node }) => b.op("Trilu", [x[0]!, x[1] || null], { upper: int(node, "upper", 1) }));
@@ -39,4 +40,16 @@ define("ComplexMul", ({ b, x }) => {
     parts.map((value) => b.unsqueeze(value, [-1])),
     { axis: -1 },
   );
+});
+// PyTorch wrote it at operator sets 7 and 8, where it was an experiment; the runtime has lost it.
+define("ai.onnx:ConstantFill", ({ b, x, node }) => {
+  const value = makeTensor("value", int(node, "dtype", 1), [1], [float(node, "value", 0)]);
+  const more = ints(node, "extra_shape") ?? [];
+  const given = x[0]
+    ? int(node, "input_as_shape", 0) !== 0
+      ? b.op("Cast", [x[0]], { to: 7 })
+      : b.op("Shape", [x[0]])
+    : b.ints(ints(node, "shape") ?? []);
+  const sizes = more.length > 0 ? b.op("Concat", [given, b.ints(more)], { axis: 0 }) : given;
+  return b.op("ConstantOfShape", [sizes], { value });
 });

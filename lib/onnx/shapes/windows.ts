@@ -149,7 +149,8 @@ define("Resize", (c) => {
       if (sizes) return exact ? (sizes[at] ?? null) : null;
       const scale = scales?.[at];
       if (scale === undefined || size === null) return null;
-      if (typeof size === "number") return Math.floor(size * Math.fround(scale));
+      // The runtime multiplies in float32: 3 · (5/3) are 5 there.
+      if (typeof size === "number") return Math.floor(Math.fround(size * Math.fround(scale)));
       return Number.isInteger(scale) && scale > 0
         ? multiply(size, scale)
         : c.derive(`floor(${size}*${scale})`);
