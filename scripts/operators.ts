@@ -170,6 +170,17 @@ whole numbers are the identity then, too; Floor, Ceil and Sign are not.
 
 ${[...quantisedOperators].sort().join(", ")}
 
+Of the domain ai.onnx.ml Scaler, Normalizer (L1, L2), LinearRegressor and LinearClassifier (with a row of coefficients for each
+class) are read as standard operators too.
+
+## What these are held to
+
+\`npm test\` holds every rule to finite differences, and the gradient of its gradient too; the runtime's own operators and
+recurrent layers to the runtime's kernels. \`npm run test:slow\` exports all modules of torch.nn that export, and functions beside
+them, at operator sets 7 to 17, and compares with PyTorch's gradients in float64 (scripts/fixtures/census); and it holds every
+operator at every operator set from ${canonicalOpset} to the newest that the runtime takes to an interpreter of the specification in float64
+(test/support/interpreter.ts).
+
 ## Any other operator
 
 is an error only when an adjoint reaches it: \`ERR_NO_GRADIENT\` names the node, the operator and the value. One whose

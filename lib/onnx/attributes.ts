@@ -19,7 +19,7 @@ const floats = new Set(
   (
     "alpha beta gamma epsilon momentum bias lambd cubic_coeff_a extrapolation_value ratio spatial_scale mean scale " +
     "seed high low min max value value_float value_floats scales norm_coefficient softcap clip activation_alpha activation_beta " +
-    "activation_gamma activation_params mask_filter_value"
+    "activation_gamma activation_params mask_filter_value offset coefficients intercepts"
   ).split(" "),
 );
 

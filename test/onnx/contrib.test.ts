@@ -53,6 +53,7 @@ const elemTypes = { float32: 1, int32: 6, int64: 7 } as const;
 function model(c: Case): Graph {
   const graph = emptyGraph("contrib", c.opset ?? 17);
   graph.opsets.set("com.microsoft", 1);
+  if (c.domain === "ai.onnx.ml") graph.opsets.set(c.domain, 1);
   const names = c.inputs.map((input, i) => (input ? `x${i}` : ""));
   c.inputs.forEach((input, i) => {
     if (input)
@@ -72,7 +73,7 @@ function model(c: Case): Graph {
   });
   graph.outputs = outputs
     .filter((name) => name !== "")
-    .map((name) => ({ name, elemType: name === "counts" ? 6 : 1, dims: null }));
+    .map((name) => ({ name, elemType: name === "counts" ? 6 : name === "label" ? 7 : 1, dims: null }));
   return graph;
 }
 
@@ -505,6 +506,40 @@ const cases: Case[] = [
     attributes: { mode, padding_mode: "border", align_corners: 1 },
     tolerance: 5e-3,
   })),
+  {
+    name: "Scaler",
+    op: "Scaler",
+    domain: "ai.onnx.ml",
+    inputs: [f(2, 3)],
+    attributes: { offset: [0.1, 0.2, -0.3], scale: [2, 0.5, 1.5] },
+  },
+  ...["L1", "L2"].map((norm): Case => ({
+    name: `Normalizer ${norm}`,
+    op: "Normalizer",
+    domain: "ai.onnx.ml",
+    inputs: [positive(2, 3)],
+    attributes: { norm },
+  })),
+  {
+    name: "LinearRegressor",
+    op: "LinearRegressor",
+    domain: "ai.onnx.ml",
+    inputs: [f(2, 3)],
+    attributes: { targets: 2, coefficients: [0.1, 0.2, -0.3, 1.2, 0.7, 0.3], intercepts: [0.3, -0.1] },
+  },
+  ...["NONE", "LOGISTIC", "SOFTMAX"].map((post_transform): Case => ({
+    name: `LinearClassifier ${post_transform}`,
+    op: "LinearClassifier",
+    domain: "ai.onnx.ml",
+    inputs: [f(3, 3)],
+    outputs: ["label", "y"],
+    attributes: {
+      coefficients: [0.1, 0.2, -0.3, 1.2, 0.7, 0.3, -0.4, 0.2, 0.6],
+      intercepts: [0.3, -0.1, 0.2],
+      classlabels_ints: [4, 7, 9],
+      post_transform,
+    },
+  })),
   { name: "CDist", op: "CDist", inputs: [positive(2, 3), f(4, 3)], attributes: { metric: "sqeuclidean" } },
   {
     name: "CDist, euclidean",
@@ -568,7 +603,10 @@ describe("onnx: operators of the runtime's own domain", () => {
       const graph = decodeModel(bytes);
       const standard = upgradeGraph(graph);
       assert.ok(
-        standard.nodes.every(({ domain, opType }) => domain === "" && !opType.startsWith("Simplified")),
+        standard.nodes.every(
+          ({ domain, opType }) =>
+            (domain === "" && !opType.startsWith("Simplified")) || opType === "LinearClassifier",
+        ),
       );
       assert.deepEqual(encodeModel(graph), bytes, "the graph given is unchanged");
       const feeds = feedsOf(c);

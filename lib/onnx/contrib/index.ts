@@ -1,6 +1,7 @@
 /** Operators of ONNX Runtime's own domain become standard ones, in place. A file per family. */
 import "./activations.js";
 import "./attention.js";
+import "./linear-models.js";
 import "./normalizations.js";
 import "./others.js";
 import "./products.js";

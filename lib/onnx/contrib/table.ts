@@ -13,7 +13,10 @@ export const microsoft = "com.microsoft";
 const spellings = new Map<string, Spelling>();
 const conditions = new Map<string, (node: Node) => boolean>();
 
-/** Operators of the domain, but for those that say where they are: "ai.onnx:Name" is one that the runtime put among the standard ones. */
+/**
+ * Operators of the domain, but for those that say where they are: "ai.onnx:Name" is one that the runtime put among the standard
+ * ones, "ai.onnx.ml:Name" one of classical machine learning.
+ */
 export function define(opTypes: string, spelling: Spelling): void {
   for (const opType of opTypes.split(" ")) spellings.set(opType, spelling);
 }
@@ -34,6 +37,7 @@ export function isStrangeForm(node: Node): boolean {
 /** How an operator is spelled in standard ones; undefined for one that is none of the runtime's own, or has no spelling. */
 export function contribSpelling(node: Node): Spelling | undefined {
   if (node.domain === microsoft) return spellings.get(node.opType);
+  if (node.domain === "ai.onnx.ml") return spellings.get(`ai.onnx.ml:${node.opType}`);
   if (node.domain !== "" || conditions.get(node.opType)?.(node) === false) return undefined;
   return spellings.get(`ai.onnx:${node.opType}`);
 }
@@ -41,7 +45,7 @@ export function contribSpelling(node: Node): Spelling | undefined {
 /** The names of all, for the page of operators. */
 export function contribOperators(): string[] {
   return [...spellings.keys()]
-    .filter((name) => !conditions.has(name.replace("ai.onnx:", "")))
+    .filter((name) => !conditions.has(name.replace("ai.onnx:", "")) && !name.startsWith("ai.onnx.ml:"))
     .map((name) => name.replace("ai.onnx:", ""))
     .sort();
 }
