@@ -104,7 +104,7 @@ async function wrong(of: Exported, bytes: Uint8Array): Promise<string | null> {
 
 describe("onnx: the modules of PyTorch at every operator set", () => {
   it("have PyTorch's own gradients", async function () {
-    this.timeout(600_000);
+    this.timeout(1_200_000);
     if (spawnSync(python, ["-c", "import torch"]).status !== 0) {
       process.stdout.write("      skipped: needs PyTorch (Debian: apt-get install python3-torch)\n");
       this.skip();
