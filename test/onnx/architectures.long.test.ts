@@ -35,6 +35,11 @@ const torchvision = [
   "vgg16",
 ];
 
+/** The same of networks as official code exports them, at published widths. */
+const published = "biggan stylegan2 nvae clip_vit sd_vae r3gan dinov2 siglip"
+  .split(" ")
+  .map((name) => `published_${name}`);
+
 interface Case extends Expected {
   opset: number;
   /** Whether the batch is free. */
@@ -93,9 +98,9 @@ describe("onnx: gradients of generators and encoders", () => {
     });
 });
 
-describe("onnx: gradients of torchvision's models", function () {
-  this.timeout(300_000);
-  for (const name of torchvision)
+describe("onnx: gradients of torchvision's models, and of others at published widths", function () {
+  this.timeout(600_000);
+  for (const name of [...torchvision, ...published])
     it(`${name}: as PyTorch's to 1e-4`, async function () {
       if (!existsSync(new URL(`${name}.json`, large))) {
         process.stdout.write(
