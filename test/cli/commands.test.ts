@@ -7,6 +7,7 @@ import { loadModel } from "../../lib/model/model.js";
 import { Builder, DataType, decodeModel, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import { tensor } from "../../lib/base/tensor.js";
 import { tr0n, workplace } from "../support/cli.js";
+import { quantisedModel } from "../support/quantised.js";
 
 /** Runs and expects success. */
 async function done(args: string[]): Promise<Record<string, unknown>> {
@@ -123,6 +124,36 @@ describe("command line, commands", () => {
     const { out } = await tr0n(["inspect", place.path("f.onnx")]);
     assert.match(out, /opset 17, 26 parameters/);
     assert.match(out, /image +float32 +\[batch, 3, 1, 2\]/);
+  });
+
+  it("inspect and differentiate take rounding for the identity where they are told to", async () => {
+    const file = place.path("quantised.onnx");
+    const encoder = { inputs: ["batch", 3, 4, 4], size: 48, outputs: [3] };
+    await writeFile(file, quantisedModel({ ...encoder, what: "pairs" }));
+    const { out } = await tr0n(["inspect", file]);
+    assert.match(out, /Without a gradient: QuantizeLinear \(2\)\n.*--straight-through/);
+    assert.match((await tr0n(["inspect", file, "--straight-through"])).out, /every operator .* has one/);
+    const line = ["differentiate", file, "-o", place.path("dq.onnx")];
+    await fails(
+      line,
+      "ERR_NO_GRADIENT",
+      /QuantizeLinear node .*straightThrough: true \(--straight-through\)/,
+    );
+    assert.deepEqual((await done([...line, "--straight-through"]))["withoutPath"], []);
+    // Quantised weights alone need no word.
+    await writeFile(file, quantisedModel({ ...encoder, what: "weights" }));
+    assert.deepEqual((await done(["inspect", file]))["withoutGradient"], []);
+    const sampling = [
+      "sample",
+      "--translator",
+      translator,
+      ...place.models,
+      "--class",
+      "0",
+      "-o",
+      place.path("s.png"),
+    ];
+    assert.equal((await tr0n([...sampling, "--straight-through", "--steps", "1", "--seed", "1"])).code, 0);
   });
 
   it("inspect and differentiate for a GPU", async () => {

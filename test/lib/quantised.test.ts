@@ -9,6 +9,7 @@ import {
   tensor,
   Tr0n,
 } from "../../lib/index.js";
+import { Builder, DataType, emptyGraph, encodeModel } from "../../lib/onnx/index.js";
 import { keeper } from "../support/keeper.js";
 import { numbers } from "../support/numbers.js";
 import { quantisedModel, type QuantisedOptions } from "../support/quantised.js";
@@ -125,6 +126,24 @@ describe("quantised models", () => {
       "ERR_INVALID_ARGUMENT",
       /options\.straightThrough: only for ONNX/,
     );
+  });
+
+  it("with scales in half precision are those with the same scales in float32", async () => {
+    const model = (elemType: number): Uint8Array => {
+      const b = new Builder(emptyGraph("mixed", 21));
+      const x = b.op("Cast", [b.input("x", DataType.FLOAT, ["batch", 48])], { to: elemType });
+      const steps = Array.from({ length: 3 }, (_, i) => (i + 1) / 512);
+      const weights = b.constant(Int8Array.from(numbers(4, 144, -127, 127)), [48, 3], DataType.INT8);
+      const scale = b.constant(steps, [3], elemType);
+      const product = b.op("MatMul", [x, b.op("DequantizeLinear", [weights, scale], { axis: 1 })]);
+      b.output("y", b.op("Cast", [b.op("Tanh", [product])], { to: DataType.FLOAT }));
+      return encodeModel(b.graph);
+    };
+    const flat = tensor(x.data, [2, 48]);
+    const [half, single] = [await load(model(DataType.FLOAT16)), await load(model(DataType.FLOAT))];
+    const [p, q] = [await half.vjp(flat, cotangent), await single.vjp(flat, cotangent)];
+    close(p.outputs["y"]!.data, q.outputs["y"]!.data, 5e-3);
+    close(p.gradients["x"]!.data, q.gradients["x"]!.data, 5e-3);
   });
 
   it("do not touch models without rounding", async () => {
