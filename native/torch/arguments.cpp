@@ -176,17 +176,18 @@ std::vector<c10::IValue> pack(const tr0n_torch_model& model, std::vector<c10::IV
       if (!parts.empty()) values[argument] = std::move(parts[0].second);
     } else if (const auto tuple = type->cast<c10::TupleType>()) {
       std::vector<c10::IValue> elements;
+      elements.reserve(parts.size());
       for (auto& [input, value] : parts) elements.push_back(std::move(value));
       values[argument] = tuple->schema() ? c10::ivalue::Tuple::createNamed(std::move(elements), tuple)
                                          : c10::ivalue::Tuple::create(std::move(elements));
     } else if (type->kind() == TypeKind::ListType) {
       c10::impl::GenericList list(type->containedType(0));
       for (auto& [input, value] : parts) list.push_back(std::move(value));
-      values[argument] = std::move(list);
+      values[argument] = list;
     } else {
       c10::impl::GenericDict dictionary(type->containedType(0), type->containedType(1));
       for (auto& [input, value] : parts) dictionary.insert_or_assign(input->key, std::move(value));
-      values[argument] = std::move(dictionary);
+      values[argument] = dictionary;
     }
   }
   return values;
