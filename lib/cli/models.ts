@@ -22,7 +22,8 @@ import { fixedInputOptions, withFixedInputs } from "./fixed-inputs.js";
 import { UsageError } from "./errors.js";
 import { boundHelp, readLatent } from "./latents.js";
 
-const { allowFallback, device, deviceMemory, maxBatch, precision, seed } = documentShape.form.properties;
+const { allowFallback, device, deviceMemory, maxBatch, memory, precision, seed } =
+  documentShape.form.properties;
 const deviceFlags = optionFlags({ device, precision });
 const ownDeviceFlags = optionFlags({
   modelDevice: {
@@ -31,7 +32,7 @@ const ownDeviceFlags = optionFlags({
     otherwise: "with --device",
   },
 });
-const runFlags = optionFlags({ maxBatch, allowFallback, deviceMemory });
+const runFlags = optionFlags({ maxBatch, allowFallback, deviceMemory, memory });
 
 /** Of every ONNX model of a command. */
 export const straightThroughFlag = {

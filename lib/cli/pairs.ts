@@ -65,6 +65,7 @@ export const pairsCommand: Command = {
           maxBatch: run.maxBatch,
           allowFallback: run.allowFallback,
           deviceMemory: run.deviceMemory,
+          memory: run.memory,
           device: run.device,
           onOpening: showOpening(context.progress),
           signal: context.signal,

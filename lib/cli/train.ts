@@ -87,6 +87,7 @@ export const trainCommand: Command = {
         maxBatch: run.maxBatch,
         allowFallback: run.allowFallback,
         deviceMemory: run.deviceMemory,
+        memory: run.memory,
         device: run.device,
         precision: run.precision,
         seed: run.seed,

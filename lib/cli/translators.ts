@@ -25,7 +25,7 @@ export async function loadTr0n(
   { generator, encoder, textEncoder, mapping }: RunModels,
   { signal, progress, decisions }: Context,
 ): Promise<Tr0n> {
-  const { augment, generatorRange, device, precision, maxBatch, allowFallback, deviceMemory } = run;
+  const { augment, generatorRange, device, precision, maxBatch, allowFallback, deviceMemory, memory } = run;
   const energy = run.energy && (await energyFromSpec(run.energy));
   // Others are the file's, whatever a configuration says.
   const { preprocess } = run;
@@ -41,6 +41,7 @@ export async function loadTr0n(
     maxBatch,
     allowFallback,
     deviceMemory,
+    memory,
     device,
     precision,
     onOpening: showOpening(progress),

@@ -167,6 +167,7 @@ const document = object({
   maxBatch: composition.maxBatch,
   allowFallback: composition.allowFallback,
   deviceMemory: composition.deviceMemory,
+  memory: composition.memory,
   seed: option(seedShape, "decides everything random", { otherwise: "random" }),
 });
 

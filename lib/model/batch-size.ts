@@ -18,6 +18,8 @@ interface SessionMemory {
   readonly rowBytes: number;
   /** Bytes that its values may take on a CUDA device; undefined: what there is. */
   readonly limit?: number | undefined;
+  /** Bytes of this machine's memory that all runs at once may take, as the option `memory` says it. */
+  readonly memory?: number | undefined;
 }
 
 const known = new WeakMap<NativeSession, SessionMemory>();
@@ -81,7 +83,12 @@ export async function batchSize(
     decided,
   }: { signal?: AbortSignal | undefined; decided?: ((decision: Decision) => void) | undefined },
 ): Promise<number> {
-  if (wanted !== "auto") return wanted;
+  const bounded = memoryBound(name, sessions);
+  if (wanted !== "auto") {
+    if (bounded === null || bounded.rows >= wanted) return wanted;
+    decided?.({ option: "maxBatch", value: String(bounded.rows), reason: bounded.reason, certain: true });
+    return bounded.rows;
+  }
   const needs = new Map<ModelDeviceId, number>();
   for (const session of sessions) {
     const memory = known.get(session);
@@ -109,6 +116,42 @@ export async function batchSize(
     rows = fit;
     reason = `a row of a session of ${name} takes about ${gigabytes(rowBytes)}, and deviceMemory is ${gigabytes(limit)}`;
   }
+  if (bounded !== null && bounded.rows < rows) ({ rows, reason } = bounded);
   decided?.({ option: "maxBatch", value: String(rows), reason, certain: true });
   return rows;
+}
+
+/**
+ * The rows that the option `memory` allows; null where it says nothing.
+ *
+ * @throws Tr0nError ERR_OUT_OF_MEMORY
+ */
+function memoryBound(
+  name: string,
+  sessions: readonly NativeSession[],
+): { rows: number; reason: string } | null {
+  let [bytes, limit] = [0, Infinity];
+  for (const session of sessions) {
+    const { device, rowBytes = 0, memory = Infinity } = known.get(session) ?? {};
+    if (device !== "cpu") continue;
+    // Blocks of rows take turns: of a pipeline's sessions one runs at a time, but what they keep lies beside it.
+    bytes += rowBytes;
+    limit = Math.min(limit, memory);
+  }
+  if (limit === Infinity) return null;
+  const threads = native().threads();
+  const rows = fittingRows(limit / threads, bytes, mostRowsOfCpu);
+  if (rows === 0) {
+    const one = fittingRows(limit, bytes, 1) === 1;
+    throw new Tr0nError(
+      "ERR_OUT_OF_MEMORY",
+      `${name}: a single row on each of ${threads} threads needs about ${gigabytes(threads * bytes)} of memory with the gradient's ` +
+        `values (${Math.ceil(threads * bytes)} bytes), and memory allows ${gigabytes(limit)} (${limit} bytes); allow that much` +
+        (one ? ", or let the process have one CPU (taskset -c 0)" : ", or use smaller models"),
+    );
+  }
+  return {
+    rows,
+    reason: `a row of ${name} takes about ${gigabytes(bytes)} on each of ${threads} threads, and memory is ${gigabytes(limit)}`,
+  };
 }

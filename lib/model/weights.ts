@@ -183,7 +183,7 @@ export async function openGraph(
     measure?: boolean;
   },
 ): Promise<NativeSession> {
-  const { allowFallback = false, ...place } = options.place ?? onCpu;
+  const { allowFallback = false, memory, ...place } = options.place ?? onCpu;
   await checkGraph(graph, options.name, options.signal);
   const { alone = false } = options;
   const half = new Set(halfWeights(graph));
@@ -208,9 +208,9 @@ export async function openGraph(
       ...{ name: options.name, device: place.device, allowFallback },
       signal: options.signal,
     });
-    if (options.measure) {
+    if (options.measure || (memory !== undefined && place.device === "cpu")) {
       const { bytes: rowBytes } = await inSlices(options.what, rowBytesSteps(graph), options.signal);
-      rememberMemory(session, { device: place.device, rowBytes, limit: place.deviceMemory });
+      rememberMemory(session, { device: place.device, rowBytes, limit: place.deviceMemory, memory });
     }
   } catch (error) {
     session.dispose();

@@ -16,6 +16,8 @@ export interface ModelPlace {
   readonly allowFallback?: boolean;
   /** Bytes that a session's values may take. */
   readonly deviceMemory?: number | undefined;
+  /** Bytes of this machine's memory that the values of all runs at once may take. */
+  readonly memory?: number | undefined;
 }
 
 export const onCpu: ModelPlace = { device: "cpu" };

@@ -2,6 +2,7 @@
 import { augmentationOptions, checkAugmentation, type Augmentation } from "./augment.js";
 import { checkChoice, checkFunction } from "../base/check.js";
 import { Decisions, type DecisionListener } from "../base/decisions.js";
+import { memoryBytes, memoryOption } from "../model/memory-option.js";
 import { allowFallbackOption, deviceMemoryOption, deviceOption } from "../native/devices.js";
 import { placement, requireForModels, type Placement } from "../native/placement.js";
 import { followsPlace } from "./device-hold.js";
@@ -132,6 +133,7 @@ export const compositionOptions = object({
   device: deviceOption,
   allowFallback: allowFallbackOption,
   deviceMemory: deviceMemoryOption,
+  memory: memoryOption,
   onDecision: option(
     byHand<DecisionListener>("DecisionListener", checkFunction),
     "called with what tr0n decided where no option said it",
@@ -215,7 +217,13 @@ export async function joinModels(
       ? (await usedEncoder("pairEncoder", pairModel, undefined, decisions, signal)).model
       : pairEncoder,
     maxBatch: o.maxBatch,
-    place: { device: at.models, tf32, allowFallback: o.allowFallback, deviceMemory: o.deviceMemory },
+    place: {
+      device: at.models,
+      tf32,
+      allowFallback: o.allowFallback,
+      deviceMemory: o.deviceMemory,
+      memory: memoryBytes("options.memory", o.memory),
+    },
     decisions,
     onOpening: o.onOpening,
     signal,

@@ -170,6 +170,12 @@ function valueBytes(name: string, shapes: Shapes): number | null {
   return dims === null || size === null ? null : size * count(dims);
 }
 
+/** What a runtime needs beside the values: convolutions have input and output in a layout of their own. */
+function workspace(node: Node, bytes: (name: string) => number): number {
+  const rearranges = node.domain === "" && (node.opType === "Conv" || node.opType === "ConvTranspose");
+  return rearranges ? bytes(node.inputs[0]!) + bytes(node.outputs[0]!) : 0;
+}
+
 function peak(graph: Graph, shapes: Shapes): number {
   /** The value whose memory a value lives in. */
   const owner = new Map<string, string>();
@@ -189,13 +195,18 @@ function peak(graph: Graph, shapes: Shapes): number {
   let alive = graph.inputs.reduce((sum, { name }) => sum + bytes(name), 0);
   let most = alive;
   const inputs = new Set(graph.inputs.map(({ name }) => name));
+  // What follows from constants alone is computed once, when a session is opened.
+  const variable = new Set(graph.inputs.map(({ name }) => name));
   graph.nodes.forEach((node, index) => {
+    if (!/^Random|^Multinomial/.test(node.opType) && !nodeReads(node).some((name) => variable.has(name)))
+      return;
+    for (const name of node.outputs) variable.add(name);
     const made = node.outputs.filter((name) => name !== "" && root(name) === name);
     for (const name of made) alive += bytes(name);
-    most = Math.max(most, alive);
+    most = Math.max(most, alive + workspace(node, bytes));
     const over = new Set([...nodeReads(node).map(root), ...made]);
     for (const name of over) {
-      const kept = inputs.has(name) || graph.initializers.has(name);
+      const kept = inputs.has(name) || !variable.has(name);
       if (!kept && (last.get(name) ?? index) <= index) alive -= bytes(name);
     }
   });

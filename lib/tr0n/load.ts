@@ -100,6 +100,7 @@ export async function loadState(path: string, models: LoadModels): Promise<State
         maxBatch: o.maxBatch,
         allowFallback: o.allowFallback,
         deviceMemory: o.deviceMemory,
+        memory: o.memory,
         onOpening: o.onOpening,
         onDecision: o.onDecision,
       },

@@ -55,6 +55,7 @@ const {
   device,
   allowFallback,
   deviceMemory,
+  memory,
 } = compositionOptions.form.properties;
 const modelOrPath = either(path(), modelShape);
 
@@ -107,6 +108,7 @@ export const loadModels = object({
   device,
   allowFallback,
   deviceMemory,
+  memory,
   precision: precisionOption,
   onDecision: { ...onDecision, more: "What the file says is not decided again." },
   signal,

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { loadModel, Tr0n, type Decision } from "../../lib/index.js";
 import { batchSize, fittingRows, rememberMemory } from "../../lib/model/batch-size.js";
+import { memoryBytes } from "../../lib/model/memory-option.js";
 import { openGraph } from "../../lib/model/weights.js";
+import { native } from "../../lib/native/binding.js";
 import { memoryLimit } from "../../lib/native/devices.js";
 import { Builder, DataType, emptyGraph, finish, rowBytesSteps, type Graph } from "../../lib/onnx/index.js";
 import { checkEmulator, requireGpu } from "../support/devices.js";
@@ -56,6 +58,63 @@ describe("the rows of one run", () => {
       return true;
     });
     session.dispose();
+  });
+
+  it("are bounded by memory, for all threads together, and that is told", async () => {
+    const session = await openGraph(wide(4096), { name: "wide", threads: 1, what: "a test" });
+    const told: Decision[] = [];
+    const decided = (decision: Decision): number => told.push(decision);
+    const row = 1e6;
+    const all = row * native().threads();
+    const rows = async (memory: number, wanted: number | "auto" = 64): Promise<number> => {
+      rememberMemory(session, { device: "cpu", rowBytes: row, memory });
+      return batchSize("wide", wanted, [session], { decided });
+    };
+    assert.equal(await rows(64 * all), 64);
+    assert.equal(told.length, 0, "nothing was decided");
+    assert.equal(await rows(9 * all), 8);
+    assert.match(
+      told.at(-1)!.reason,
+      /a row of wide takes about 0\.00100 GB on each of \d+ threads, and memory is/,
+    );
+    assert.equal(told.at(-1)!.option, "maxBatch");
+    assert.equal(await rows(9 * all, 4), 4, "fewer were asked for");
+    assert.equal(await rows(3 * all, "auto"), 2);
+    await assert.rejects(rows(all - 1), {
+      code: "ERR_OUT_OF_MEMORY",
+      message: new RegExp(`about .* \\(${all} bytes\\), and memory allows .* \\(${all - 1} bytes\\)`),
+    });
+    session.dispose();
+  });
+
+  it("say how much memory as bytes or with a unit", () => {
+    assert.equal(memoryBytes("memory", "2GB"), 2e9);
+    assert.equal(memoryBytes("memory", "1.5 GiB"), 1.5 * 2 ** 30);
+    assert.equal(memoryBytes("memory", "300kb"), 300_000);
+    assert.equal(memoryBytes("memory", 12), 12);
+    assert.equal(memoryBytes("memory", undefined), undefined);
+    for (const wrong of ["2", "GB", "-1GB", "2GBit", "0GB", "0.5B"])
+      assert.throws(() => memoryBytes("memory", wrong), { code: "ERR_INVALID_ARGUMENT" }, wrong);
+  });
+
+  it("are fewer in a Tr0n with little memory, with the same samples", async () => {
+    const told: Decision[] = [];
+    const drawn: Float32Array[] = [];
+    for (const memory of [undefined, "40KB"]) {
+      using generator = await loadModel(tinyGenerator());
+      using encoder = await loadModel(tinyEncoder());
+      await using tr0n = await Tr0n.create({
+        ...{ generator, encoder, seed: 1, memory },
+        onDecision: (decision) => told.push(decision),
+      });
+      await tr0n.train({ pairs: 256, epochs: 1 });
+      drawn.push((await tr0n.sample({ class: 1 }, { count: 40, seed: 2 })).latents.data);
+    }
+    assert.deepEqual(drawn[0], drawn[1]);
+    assert.ok(
+      told.some(({ option, reason }) => option === "maxBatch" && reason.includes("memory is")),
+      JSON.stringify(told),
+    );
   });
 
   it("are bounded by deviceMemory on CUDA, and on no other device", async function () {
