@@ -36,7 +36,7 @@ export function ofWholeNumbers(
       throw new ArgumentError(
         `${role}: ${model.name} takes whole numbers (${input!.name} ${shapeText(input!.shape)} of ${input!.type}), and images that reach ` +
           `from ${low.toPrecision(3)} to ${high.toPrecision(3)} would be rounded to almost nothing. Add a stage that scales them, such as ` +
-          "preprocess: [stage.scale([-1, 1], [0, 255])] for a generator of images in [-1, 1]",
+          "preprocess: [stage.scale([-1, 1], [0, 255])] (on the command line --affine 127.5,127.5) for a generator of images in [-1, 1]",
         { code: "ERR_SHAPE_MISMATCH" },
       );
     decisions.add({

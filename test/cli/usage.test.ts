@@ -51,7 +51,15 @@ describe("command line, usage", () => {
       (await readRun(new Arguments("train", line, []))).preprocess;
     assert.deepEqual(
       await run({
-        ...{ stage: "own.onnx", "clip-preprocess": true, normalize: "0.5,2", grayscale: true, resize: "8x9" },
+        ...{
+          stage: "own.onnx",
+          "clip-preprocess": true,
+          normalize: "0.5,2",
+          clamp: "-1,1",
+          affine: "2,-1",
+          grayscale: true,
+          resize: "8x9",
+        },
         ...{ pad: "1,2,3,4:edge", crop: "4x5+1+0", channels: "2,1,0", transpose: "2,0,1", reshape: "8,-1,3" },
       }),
       [
@@ -62,6 +70,8 @@ describe("command line, usage", () => {
         stage.pad({ top: 1, right: 2, bottom: 3, left: 4 }, { mode: "edge" }),
         stage.resize(8, 9),
         stage.grayscale(),
+        stage.affine(2, -1),
+        stage.clamp(-1, 1),
         stage.normalize(0.5, 2),
         stage.clip(),
         { kind: "onnx", model: "own.onnx" },
@@ -74,6 +84,9 @@ describe("command line, usage", () => {
       reshape: ["3,x", "-1,-1", "3,,2", "0"],
       transpose: ["1,2", "0,0", "2.5"],
       channels: ["-1", "a"],
+      affine: ["2", "2,", "a,b", "1,2,3"],
+      clamp: ["1,1", "2,1", "x"],
+      normalize: ["0,0", "1", "0,x"],
       crop: ["4", "0x4", "4x4+1", "4x4-1-1"],
       pad: ["0", "1,2", "1:wrap", "1:edge:3", "1:constant:x", "1:constant:", "1:constant:1:2"],
     };

@@ -1,6 +1,6 @@
 import { check } from "../../options/check.js";
 import { number, object, option, required } from "../../options/describe.js";
-import { defineStage, emitAffine } from "./kind.js";
+import { defineStage, emitAffine, turns, twoNumbers } from "./kind.js";
 
 export interface AffineStage {
   readonly kind: "affine";
@@ -26,4 +26,15 @@ export const affine = defineStage({
   check: ({ scale, offset }: AffineStage) => make(scale, offset),
   scaling: ({ scale, offset }) => ({ scale: [scale], offset: [offset] }),
   emit: (b, x, { scale, offset }) => emitAffine(b, x, scale, offset),
+  flag: {
+    name: "affine",
+    turn: turns.affine,
+    value: "A,B",
+    help: "A · x + B for the encoder: 127.5,127.5 brings [-1, 1] to [0, 255]",
+    expected: "A,B such as 127.5,127.5",
+    read: (value) => {
+      const given = twoNumbers(value);
+      return given && make(...given);
+    },
+  },
 });

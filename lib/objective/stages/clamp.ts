@@ -1,7 +1,7 @@
 import { invalid } from "../../base/errors.js";
 import { check } from "../../options/check.js";
 import { number, object, option } from "../../options/describe.js";
-import { defineStage } from "./kind.js";
+import { defineStage, turns, twoNumbers } from "./kind.js";
 
 export interface ClampStage {
   readonly kind: "clamp";
@@ -35,4 +35,15 @@ export const clamp = defineStage({
     Math.max(Math.min(high, max), min),
   ],
   emit: (b, x, { min, max }) => b.op("Clip", [x, b.scalar(min, x), b.scalar(max, x)]),
+  flag: {
+    name: "clamp",
+    turn: turns.clamp,
+    value: "MIN,MAX",
+    help: "limit the numbers that the encoder gets: 0,255, or =-1,1",
+    expected: "MIN,MAX with MIN < MAX",
+    read: (value) => {
+      const [min, max] = twoNumbers(value) ?? [0, 0];
+      return min < max ? make(min, max) : null;
+    },
+  },
 });

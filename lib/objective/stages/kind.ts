@@ -31,7 +31,7 @@ interface StageFlag<Spec> {
 /** In which order flags apply: what makes images of rows comes first, what an encoder wants of its numbers last. */
 export const turns = {
   ...{ reshape: 1, transpose: 2, channels: 3, crop: 4, pad: 5, resize: 6 },
-  ...{ grayscale: 7, normalize: 8, clip: 9, onnx: 10 },
+  ...{ grayscale: 7, affine: 8, clamp: 9, normalize: 10, clip: 11, onnx: 12 },
 } as const;
 
 export interface StageKind<
@@ -114,6 +114,12 @@ export function ofChannel(list: readonly number[], channel: number): number {
 /** Whole numbers of a command line's value, "2,0,1"; null where it is something else. */
 export function wholeNumbers(text: string): number[] | null {
   return /^-?\d{1,9}(,-?\d{1,9})*$/.test(text) ? text.split(",").map(Number) : null;
+}
+
+/** Two numbers of a command line's value, "0.5,2"; null where it is something else. */
+export function twoNumbers(text: string): [number, number] | null {
+  const parts = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+  return parts.length === 2 && parts.every(Number.isFinite) ? (parts as [number, number]) : null;
 }
 
 /** What `make` makes of a command line's value; null where it refuses it. */

@@ -2,7 +2,7 @@ import { ArgumentError } from "../../base/errors.js";
 import type { Builder, InputScaling } from "../../onnx/index.js";
 import { check } from "../../options/check.js";
 import { number, object, oneOrMore, required } from "../../options/describe.js";
-import { defineStage, ofChannel, turns } from "./kind.js";
+import { defineStage, ofChannel, turns, twoNumbers } from "./kind.js";
 
 export interface NormalizeStage {
   readonly kind: "normalize";
@@ -75,11 +75,8 @@ export const normalize = defineStage({
     help: "(x − M) / S for the encoder, x being in the generator's range",
     expected: "M,S with S > 0",
     read: (value) => {
-      const parts = value.split(",");
-      const [mean, std] = parts.map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
-      return parts.length === 2 && Number.isFinite(mean) && std! > 0 && std! < Infinity
-        ? make(mean!, std!)
-        : null;
+      const [mean, std] = twoNumbers(value) ?? [0, 0];
+      return std > 0 ? make(mean, std) : null;
     },
   },
 });
