@@ -17,8 +17,13 @@ import { DataType } from "./tensors.js";
  * computes every step again, in every run.
  */
 const mostNodes = 512;
+/** Nodes that all loops of a graph may be unrolled to, those within each other among them. */
+const mostOfAll = 16 * mostNodes;
 /** Steps that are tried where the number of steps follows from the loop's own condition. */
 const mostSteps = 256;
+
+/** How many nodes a graph may have before its loops stay loops. */
+const room = new WeakMap<Builder, number>();
 
 const isLoop = (node: Node): boolean =>
   node.domain === "" && (node.opType === "Loop" || node.opType === "Scan");
@@ -28,6 +33,7 @@ export function unrollLoops(graph: Graph): void {
   if (!graph.nodes.some(isLoop)) return;
   const b = new Builder(graph, "step/", new Shapes(graph));
   const { nodes } = graph;
+  room.set(b, nodes.length + mostOfAll);
   graph.nodes = [];
   for (const node of nodes) place(b, node);
   removeDead(graph);
@@ -47,9 +53,15 @@ function place(b: Builder, node: Node): void {
 function unrolled(b: Builder, node: Node): string[] | null {
   const body = graphAttribute(node, "body");
   if (!body) throw new Error("it has no body");
-  return node.opType === "Scan"
-    ? unrolledScan(b, node, body)
-    : (unrolledLoop(b, node, body) ?? asScan(b, node, body));
+  // What tries left behind counts too.
+  const full = b.graph.nodes.length > room.get(b)!;
+  if (node.opType === "Scan") return full ? null : unrolledScan(b, node, body);
+  return (full ? null : unrolledLoop(b, node, body)) ?? asScan(b, node, body);
+}
+
+/** Nodes of a step: those of its body, and one for each value that goes in or comes out. */
+function sizeOfStep(body: GraphProto): number {
+  return sizeOfBody(body) + body.input.length + body.output.length;
 }
 
 function sizeOfBody(body: GraphProto): number {
@@ -105,7 +117,7 @@ function unrolledScan(b: Builder, node: Node, body: GraphProto): string[] | null
     return { name, axis, length: axis === null ? null : dims![axis]! };
   });
   const length = scanned.find(({ length }) => typeof length === "number")?.length;
-  if (typeof length !== "number" || length < 1 || length * sizeOfBody(body) > mostNodes) return null;
+  if (typeof length !== "number" || length < 1 || length * sizeOfStep(body) > mostNodes) return null;
   if (scanned.some(({ axis }) => axis === null)) return null;
   let states = node.inputs.slice(0, first);
   const elements: string[][] = body.output.slice(first).map(() => []);
@@ -134,7 +146,7 @@ function unrolledLoop(b: Builder, node: Node, body: GraphProto): string[] | null
   const trips = node.inputs[0] ? b.shapes.numbers(node.inputs[0])?.[0] : Infinity;
   let more = node.inputs[1] ? b.shapes.numbers(node.inputs[1])?.[0] : 1;
   if (trips === undefined || more === undefined) return null;
-  const size = sizeOfBody(body);
+  const size = sizeOfStep(body);
   if (Number.isFinite(trips) && !endsItself(b, body) && trips * size > mostNodes) return null;
   const carried = node.inputs.length - 2;
   let states = node.inputs.slice(2);

@@ -254,6 +254,47 @@ describe("onnx: rules, Scan and Loop", () => {
     assert.equal(scansOf(of(["n", 2])), 2);
   });
 
+  it("loops within loops, and steps without nodes, do not fill the memory", () => {
+    const b = new Builder(upgradeGraph(emptyGraph("case")));
+    const f = DataType.FLOAT;
+    const x = b.input("x", f, [2]);
+    const nested = (t: Builder, depth: number, value: string): string => {
+      const [y] = withBody(t, "Loop", [t.int(40), t.constant([1], [], DataType.BOOL), value], 1, {
+        own: [
+          ["i", DataType.INT64, []],
+          ["more", DataType.BOOL, []],
+          ["h", f, [2]],
+        ],
+        write: (u, _, more, h) => [
+          u.op("Identity", [more]),
+          depth > 0 ? nested(u, depth - 1, h) : u.op("Sin", [h]),
+        ],
+      });
+      return y!;
+    };
+    b.output("y", nested(b, 4, x));
+    const gradient = differentiateGraph(b.graph);
+    assert.ok(gradient.nodes.length < 50_000, `${gradient.nodes.length} nodes`);
+
+    const long = new Builder(upgradeGraph(emptyGraph("long")));
+    const rows = long.input("x", f, [2 ** 31, 1]);
+    const state = long.constant([0], [1], f);
+    const own: [string, number, Dim[]][] = [
+      ["h", f, [1]],
+      ["x", f, [1]],
+    ];
+    const [, copies] = withBody(
+      long,
+      "Scan",
+      [state, rows],
+      2,
+      { own, write: (_, h, part) => [h, part] },
+      { num_scan_inputs: 1 },
+    );
+    long.output("y", copies!);
+    assert.ok(differentiateGraph(long.graph, { wrt: ["x"] }).nodes.length < 100);
+  });
+
   it("a loop that data ends is refused by name", () => {
     const b = new Builder(upgradeGraph(emptyGraph("case")));
     const x = b.input("x", DataType.FLOAT, [2]);
