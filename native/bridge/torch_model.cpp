@@ -127,7 +127,7 @@ TorchModel::TorchModel(TorchModelHandle model, std::string name)
 }
 
 std::unique_ptr<TorchTape> TorchModel::run(const TensorView* inputs, size_t count, int threads, bool record,
-                                           const CancelToken& cancel, bool count_work) const {
+                                           const CancelToken& cancel, TorchWanted wanted) const {
   std::vector<tr0n_torch_tensor> tensors;
   std::vector<std::vector<int64_t>> shapes;
   for (size_t i = 0; i < count; ++i) {
@@ -144,7 +144,7 @@ std::unique_ptr<TorchTape> TorchModel::run(const TensorView* inputs, size_t coun
   const tr0n_torch_cancel token = cancel_of(cancel);
   tr0n_torch_tape* raw = nullptr;
   report.check(api.run(model_.get(), tensors.data(), static_cast<int32_t>(count), threads,
-                       (record ? TR0N_TORCH_RECORD : 0) | (count_work ? TR0N_TORCH_COUNT : 0), &token, &raw,
+                       (record ? TR0N_TORCH_RECORD : 0) | static_cast<int32_t>(wanted), &token, &raw,
                        &errors));
   std::unique_ptr<TorchTape> tape(new TorchTape(shared_from_this(), TorchTapeHandle(raw)));
   tape->input_shapes_ = std::move(shapes);

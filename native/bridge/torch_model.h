@@ -54,6 +54,14 @@ class TorchTape {
   std::vector<std::vector<int64_t>> input_shapes_;
 };
 
+/// What is wanted of a run: the outputs' numbers; those, and what they cost; only the outputs' shapes, for
+/// which products and convolutions are not computed.
+enum class TorchWanted : int32_t {
+  numbers = 0,
+  work = TR0N_TORCH_COUNT,
+  shapes = TR0N_TORCH_SHAPES,
+};
+
 /// What a TorchScript model is opened with.
 struct TorchOpening {
   int device = -1;       ///< −1 for the CPU, or the number of a CUDA device of libtorch's
@@ -90,13 +98,12 @@ class TorchModel : public std::enable_shared_from_this<TorchModel> {
 
   /// Runs forward() on the calling thread with at most `threads` threads. Inputs in the order of inputs(), in
   /// host memory; they are copied. `record` keeps what the gradient needs; without it the run is in inference
-  /// mode. It ends soon after `cancel` says so, if only not within an operator. `count_work` counts
-  /// the work.
+  /// mode. It ends soon after `cancel` says so, if only not within an operator.
   ///
   /// Throws ERR_RUN_FAILED with what forward() raised, ERR_MODEL_UNSUPPORTED where it returns something else
   /// than tensors of numbers, ERR_OUT_OF_MEMORY, ERR_ABORTED.
   std::unique_ptr<TorchTape> run(const TensorView* inputs, size_t count, int threads, bool record,
-                                 const CancelToken& cancel, bool count_work = false) const;
+                                 const CancelToken& cancel, TorchWanted wanted = TorchWanted::numbers) const;
 
  private:
   TorchModel(TorchModelHandle model, std::string name);

@@ -8,8 +8,9 @@ namespace {
 
 using ort::ElementType;
 
-/// Image sizes that networks are made for; small ones first, since they cost little to refuse.
-constexpr int64_t kSizes[] = {32, 64, 28, 128, 224, 256, 16, 299, 8, 96, 384, 512, 4};
+/// Image sizes that networks are made for: the smallest first, which cost least, and the usual ones first.
+constexpr int64_t kSmallestFirst[] = {4, 8, 16, 28, 32, 64, 96, 128, 224, 256, 299, 384, 512};
+constexpr int64_t kUsualFirst[] = {32, 64, 28, 128, 224, 256, 16, 299, 8, 96, 384, 512, 4};
 /// Inputs whose type is tried; more would be too many combinations.
 constexpr size_t kMostUntyped = 4;
 /// Combinations of shapes of constants that are tried.
@@ -56,23 +57,17 @@ class Prober {
 
   TorchInterface probe() {
     Trial base;
-    Outcome outcome = first_success(base);
-    // Sizes that are open now: does another serve as well?
+    Outcome outcome = first_success(base, kSmallestFirst);
     std::vector<Outcome> others;
-    bool free_size = false;
-    if (open_) {
-      for (const int64_t size : {int64_t{64}, int64_t{128}, int64_t{256}}) {
-        if (size == base.size) continue;
-        Trial other = base;
-        other.size = size;
-        if (auto result = attempt(other)) {
-          free_size = true;
-          others.push_back(std::move(*result));
-          break;
-        }
-      }
+    bool free_rows = vary_rows(base, outcome, others);
+    bool free_size = open_ && vary_size(base, free_rows ? 2 : base.rows, others);
+    if (open_ && !free_size) {
+      // Where not all sizes serve, the most usual one of those that do is meant.
+      others.clear();
+      outcome = first_success(base, kUsualFirst);
+      free_rows = vary_rows(base, outcome, others);
+      free_size = vary_size(base, free_rows ? 2 : base.rows, others);
     }
-    const bool free_rows = vary_rows(base, outcome, others);
     return describe(base, outcome, others, free_rows, free_size);
   }
 
@@ -174,7 +169,8 @@ class Prober {
       view.data = blocks.back().data();
       views.push_back(std::move(view));
     }
-    const auto tape = model_.run(views.data(), views.size(), threads_, /*record=*/false, cancel_);
+    const auto tape =
+        model_.run(views.data(), views.size(), threads_, /*record=*/false, cancel_, TorchWanted::shapes);
     Outcome outcome;
     for (size_t k = 0; k < tape->output_count(); ++k) outcome.outputs.push_back(tape->info(k));
     return outcome;
@@ -220,9 +216,10 @@ class Prober {
     return choices;
   }
 
-  Outcome first_success(Trial& trial) {
-    const std::vector<int64_t> rows = rows_ > 0 ? std::vector<int64_t>{rows_} : std::vector<int64_t>{2, 1};
-    std::vector<int64_t> sizes(std::begin(kSizes), std::end(kSizes));
+  template <size_t kCount>
+  Outcome first_success(Trial& trial, const int64_t (&order)[kCount]) {
+    const std::vector<int64_t> rows = rows_ > 0 ? std::vector<int64_t>{rows_} : std::vector<int64_t>{1, 2};
+    std::vector<int64_t> sizes(std::begin(order), std::end(order));
     if (!open_) sizes.resize(1);
     for (const auto& types : type_choices()) {
       for (const auto& constants : constant_choices()) {
@@ -245,27 +242,55 @@ class Prober {
                   " shapes and types that were tried; options.inputShapes says what the model takes)");
   }
 
-  /// Whether other numbers of rows serve. `outcome` becomes that of some, `others` gets that of more.
+  /// Whether other numbers of rows serve. `outcome` becomes that of two, `others` gets that of others.
   bool vary_rows(const Trial& base, Outcome& outcome, std::vector<Outcome>& others) {
-    // One row is special: squeezing and broadcasting treat it differently. Two and three are compared.
     Trial trial = base;
-    if (base.rows == 1 && rows_ == 0) return false;  // two were tried before
-    if (base.rows == 1) {
-      trial.rows = 2;
-      auto two = attempt(trial);
-      if (!two) return false;
-      trial.rows = 3;
-      auto three = attempt(trial);
-      if (!three) return false;
-      outcome = std::move(*two);
-      others.push_back(std::move(*three));
-      return true;
-    }
     trial.rows = base.rows + 1;
     auto more = attempt(trial);
     if (!more) return false;
-    others.push_back(std::move(*more));
+    if (base.rows > 1) {
+      others.push_back(std::move(*more));
+      return true;
+    }
+    if (follow(outcome, *more)) {
+      others.push_back(std::move(outcome));
+      outcome = std::move(*more);
+      return true;
+    }
+    // One row is special where squeezing and broadcasting treat it differently.
+    trial.rows = 3;
+    auto three = attempt(trial);
+    if (!three) return false;
+    outcome = std::move(*more);
+    others.push_back(std::move(*three));
     return true;
+  }
+
+  /// Whether every output has as many axes for one row as for two, and one that is as long as there are rows.
+  static bool follow(const Outcome& one, const Outcome& two) {
+    if (one.outputs.size() != two.outputs.size()) return false;
+    for (size_t k = 0; k < one.outputs.size(); ++k) {
+      const std::vector<int64_t>&a = one.outputs[k].shape, &b = two.outputs[k].shape;
+      if (a.size() != b.size()) return false;
+      const auto differs = std::mismatch(a.begin(), a.end(), b.begin());
+      if (differs.first == a.end() || *differs.second != 2 * *differs.first) return false;
+    }
+    return true;
+  }
+
+  /// Whether another size of what is open serves as well as the first that did.
+  bool vary_size(const Trial& base, int64_t rows, std::vector<Outcome>& others) {
+    for (const int64_t size : {2 * base.size, int64_t{64}, int64_t{128}, int64_t{256}}) {
+      Trial trial = base;
+      trial.size = size;
+      trial.rows = rows;
+      if (size == base.size) continue;
+      if (auto result = attempt(trial)) {
+        others.push_back(std::move(*result));
+        return true;
+      }
+    }
+    return false;
   }
 
   TorchInterface describe(const Trial& base, const Outcome& outcome, const std::vector<Outcome>& others,

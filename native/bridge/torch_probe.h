@@ -19,8 +19,9 @@ struct TorchInterface {
 /// Shapes by input, batch axis included; −1 for axes that any size serves.
 using GivenShapes = std::map<std::string, std::vector<int64_t>>;
 
-/// Runs the model on zeros of the given shapes, and of what its graph suggests where none are given: with
-/// more rows to see which axes follow the batch, and images of other sizes to see whether those are free.
+/// Runs the model on zeros of the given shapes, and of what its graph suggests where none are given, the
+/// smallest sizes first: with more rows to see which axes follow the batch, and images of other sizes to see
+/// whether those are free. Products and convolutions are not computed.
 /// Inputs are taken for float32 (float64 where the parameters are) unless the graph says, or only a run with
 /// int64 succeeds. Constants are tried with the shapes that their values can have: as they are, and as every
 /// row's.

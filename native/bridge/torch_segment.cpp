@@ -110,7 +110,8 @@ class TorchSegment::TorchPass final : public Segment::Pass {
     }
     for (const TensorView& view : open) shapes_.push_back(view.shape);
     const std::vector<TensorView> views = config.interface.feeds.complete(open, blocks);
-    tape_ = config.model->run(views.data(), views.size(), kThreads, record, cancel, count);
+    tape_ = config.model->run(views.data(), views.size(), kThreads, record, cancel,
+                              count ? TorchWanted::work : TorchWanted::numbers);
     check_torch_outputs(*tape_, config.interface.outputs, config.model->name());
     output_ = PlacedTensor::over(static_cast<const float*>(tape_->data(segment.output_)),
                                  tape_->info(segment.output_).shape, out);

@@ -37,6 +37,7 @@ struct tr0n_torch_model {
   uint64_t parameter_bytes = 0;
   size_t widened = 0;  ///< tensors that were in half precision
   std::string summary;
+  bool shapes_follow = true;  ///< no operator's result has a size that numbers decide
   /// Another function of the module than forward(), with one output of its own name; see with_features().
   std::shared_ptr<torch::jit::CompilationUnit> unit;
   torch::jit::Function* function = nullptr;

@@ -127,15 +127,25 @@ std::string object(const Entries& entries, Write write) {
   return "{" + result + "}";
 }
 
+/// Whether sizes follow from sizes, as far as the operators tell.
+bool sizes_from_sizes(const std::map<std::string, size_t>& operators) {
+  return std::none_of(operators.begin(), operators.end(), [](const auto& entry) {
+    return among(entry.first.substr(entry.first.rfind(':') + 1),
+                 {"nonzero", "nonzero_numpy", "masked_select", "unique_consecutive", "unique_dim", "_unique",
+                  "_unique2", "argwhere", "bincount", "histc", "item", "Bool", "is_nonzero", "equal"});
+  });
+}
+
 }  // namespace
 
-std::string summarise(const tr0n_torch_model& model) {
+std::string summarise(tr0n_torch_model& model) {
   const auto graph = model.module.get_method("forward").graph()->copy();
   torch::jit::Inline(*graph);
   torch::jit::EliminateDeadCode(graph);
   const Fixed fixed(model.module, graph->inputs().at(0));
   Walk walk(fixed);
   walk.visit(graph->block());
+  model.shapes_follow = sizes_from_sizes(walk.operators);
 
   int64_t parameters = 0;
   for (const auto& parameter : model.module.parameters()) parameters += parameter.numel();

@@ -13,7 +13,7 @@ namespace tr0n::torchscript {
 ///       "outputs": { "output": "softmax", … } }     the operator that makes each output's numbers, "" if
 ///       unknown
 ///
-/// Branches that the module's own attributes never take (training) do not count.
-std::string summarise(const tr0n_torch_model& model);
+/// Branches that the module's own attributes never take (training) do not count. Sets model.shapes_follow.
+std::string summarise(tr0n_torch_model& model);
 
 }  // namespace tr0n::torchscript

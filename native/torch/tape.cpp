@@ -9,6 +9,7 @@
 #include "torch/errors.h"
 #include "torch/flat_ends.h"
 #include "torch/outputs.h"
+#include "torch/shapes_only.h"
 
 namespace tr0n::torchscript {
 namespace {
@@ -86,7 +87,11 @@ std::unique_ptr<tr0n_torch_tape> run(const tr0n_torch_model& model, const tr0n_t
   const c10::InferenceMode inference(!record);
   const at::AutoGradMode gradients(record);
   std::vector<c10::IValue> values = arguments(*tape, inputs, record);
-  const auto call = [&] { return model.call(std::move(values)); };
+  const auto call = [&] {
+    const auto shapes =
+        (flags & TR0N_TORCH_SHAPES) != 0 && model.shapes_follow ? std::make_unique<ShapesOnly>() : nullptr;
+    return model.call(std::move(values));
+  };
   const c10::IValue result = (flags & TR0N_TORCH_COUNT) != 0 ? counted(tape->work, call) : call();
   finish_outputs(*tape, result, (flags & TR0N_TORCH_ON_DEVICE) != 0);
   finish(model);

@@ -47,7 +47,8 @@ typedef struct tr0n_torch_value_info {
 enum {
   TR0N_TORCH_RECORD = 1,     ///< keep what the gradient needs; without it the run is in inference mode
   TR0N_TORCH_ON_DEVICE = 2,  ///< outputs stay on the model's device; without it they come to host memory
-  TR0N_TORCH_COUNT = 4       ///< count the work
+  TR0N_TORCH_COUNT = 4,      ///< count the work
+  TR0N_TORCH_SHAPES = 8      ///< only the outputs' shapes are wanted: numbers may be anything
 };
 
 typedef struct tr0n_torch_api {

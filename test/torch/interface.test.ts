@@ -133,4 +133,33 @@ describe("torchscript: inputs and outputs", function () {
       message: /cuda/i,
     });
   });
+
+  it("are found without computing what a decoder computes", async () => {
+    const cpu = async <T>(body: () => Promise<T>): Promise<[T, number]> => {
+      const before = process.cpuUsage();
+      const result = await body();
+      const { user, system } = process.cpuUsage(before);
+      return [result, user + system];
+    };
+    const shapes = ({ inputs, outputs }: Model): unknown => [inputs[0]!.shape, outputs[0]!.shape];
+    const [open, guessing] = await cpu(() => load("decoder"));
+    using _open = open;
+    assert.deepEqual(shapes(open), [
+      [null, 4, null, null],
+      [null, 3, null, null],
+    ]);
+    using given = await load("decoder", { z: [null, 4, 8, 12] });
+    assert.deepEqual(shapes(given), [
+      [null, 4, 8, 12],
+      [null, 3, 64, 96],
+    ]);
+    using one = await load("decoder", { z: [1, 4, 8, 12] });
+    assert.deepEqual(shapes(one), shapes(given));
+    const z = tensor(seeded(1).normals(4 * 64 * 64), [1, 4, 64, 64]);
+    const [images, running] = await cpu(() => open.run(z));
+    assert.deepEqual(images["output"]!.shape, [1, 3, 512, 512]);
+    assert.ok(guessing < running, `${guessing} µs to find the shapes, ${running} µs for one image`);
+    // What does not fit is refused as by the operators themselves.
+    await assert.rejects(load("decoder", { z: [null, 5, 8, 8] }), { code: "ERR_RUN_FAILED" });
+  });
 });
