@@ -1,6 +1,6 @@
 import { loadModel, type TorchModel } from "../model/model.js";
 import type { ValueInfo as ModelValue } from "../model/interface.js";
-import { formatOf, modelSource, readGraph } from "../model/source.js";
+import { formatOf, modelSource, readSizedGraph } from "../model/source.js";
 import { ModelError } from "../base/errors.js";
 import {
   differentiateGraph,
@@ -23,6 +23,8 @@ import { elementCount, type Tensor } from "../base/tensor.js";
 import { textTable } from "../base/text-table.js";
 import type { Arguments } from "./arguments.js";
 import type { Command, Result } from "./command.js";
+import { inputShapesToPass, openAxes } from "../model/missing-sizes.js";
+import { readShapes, shapeFlag } from "./input-shapes.js";
 import { straightThroughFlag } from "./models.js";
 
 export const inspectCommand: Command = {
@@ -49,6 +51,7 @@ export const inspectCommand: Command = {
       help: "trust the TorchScript file: its code may do more than compute",
     },
     "straight-through": straightThroughFlag,
+    "input-shape": shapeFlag("model"),
   },
   notes:
     "Of an ONNX model nothing is run: operations and memory follow from shapes, two operations for each multiply-add and one for each " +
@@ -61,7 +64,8 @@ export const inspectCommand: Command = {
     if ((await formatOf(source)) === "torchscript") return inspectTorchScript(path, args, signal);
     if (args.flag("allow-code"))
       throw args.wrong("allow-code", "a TorchScript model to trust", `${path}, which is ONNX`);
-    const graph = await readGraph(source, {}, signal);
+    const inputShapes = readShapes(args, "input-shape");
+    const { graph, decided } = await readSizedGraph(source, inputShapes ? { inputShapes } : {}, signal);
     const simplified = args.flag("no-simplify")
       ? { graph, kept: "not asked for" }
       : await simplifyGraph(graph, path, signal);
@@ -85,6 +89,7 @@ export const inspectCommand: Command = {
         inputs,
         outputs,
         simplified: simplified.kept === null,
+        shapes: decided.map(({ value, reason }) => ({ value, reason })),
         ...(placement ? { placement } : {}),
       },
       text: [
@@ -94,6 +99,7 @@ export const inspectCommand: Command = {
         "",
         textTable(["outputs", "type", "shape"], rows(outputs)),
         "",
+        ...shapeLines(graph, decided),
         textTable(
           ["operators", "nodes"],
           summary.operators.map(({ opType, count }) => [`  ${opType}`, String(count)]),
@@ -107,6 +113,27 @@ export const inspectCommand: Command = {
     };
   },
 };
+
+/** What is wrong with declared shapes, and how open ones are said. */
+function shapeLines(graph: Graph, decided: readonly { value: string; reason: string }[]): string[] {
+  const open = graph.inputs.flatMap(({ name, dims }) => {
+    const shape = dims?.map((dim) => (typeof dim === "number" ? dim : null)) ?? [];
+    if (openAxes({ shape }).length === 0) return [];
+    const symbols = dims!.map((dim) => (typeof dim === "string" ? dim : null));
+    const given = inputShapesToPass({ name, shape, symbols });
+    const code = given.map(([key, sizes]) => `${JSON.stringify(key)}: ${sizes}`).join(", ");
+    const flags = given.map(([key, sizes]) => {
+      const sizesOnLine = sizes.replace(/[[\] ]/g, "").replaceAll("null", "?");
+      return `--generator-shape ${JSON.stringify(`${key}=${sizesOnLine}`)}`;
+    });
+    return [
+      `Sizes of ${name} are open. Where they must be known: inputShapes: { ${code} } for loadModel and in configurations, ` +
+        `${flags.join(" ")} on the command line (for encoders --encoder-shape), with sizes of yours.`,
+    ];
+  });
+  const told = decided.map(({ value, reason }) => `Shapes: ${value}, because ${reason}.`);
+  return [...told, ...open].flatMap((line) => [line, ""]);
+}
 
 const gpus = ["cuda", "webgpu"] as const;
 
@@ -151,7 +178,9 @@ async function inspectTorchScript(path: string, args: Arguments, signal: AbortSi
       throw args.wrong(option, "an ONNX model to look at", `${path}, which is TorchScript`);
   if (args.flag("straight-through"))
     throw args.wrong("straight-through", "an ONNX model to look at", `${path}, which is TorchScript`);
-  using model = (await loadModel(path, { allowCode: args.flag("allow-code"), signal })) as TorchModel;
+  const inputShapes = readShapes(args, "input-shape");
+  const options = { allowCode: args.flag("allow-code"), inputShapes, signal };
+  using model = (await loadModel(path, options)) as TorchModel;
   const { summary } = model;
   const values = ({ name, type, shape }: ModelValue) => ({
     name,

@@ -20,6 +20,7 @@ import type { Arguments } from "./arguments.js";
 import type { Context, OptionSpec } from "./command.js";
 import { fixedInputOptions, withFixedInputs } from "./fixed-inputs.js";
 import { UsageError } from "./errors.js";
+import { inputShapeOptions, withInputShapes } from "./input-shapes.js";
 import { boundHelp, readLatent } from "./latents.js";
 
 const { allowFallback, device, deviceMemory, maxBatch, memory, precision, seed } =
@@ -60,6 +61,7 @@ export const modelOptions = {
     help: "the mapping network of a mapped latent, ONNX or TorchScript",
   },
   ...fixedInputOptions,
+  ...inputShapeOptions,
   "allow-code": {
     type: "boolean",
     help: "trust the TorchScript files: their code may do more than compute",
@@ -192,7 +194,7 @@ export async function readRun(args: Arguments): Promise<RunConfig> {
     augment,
     ...drawn,
   };
-  return withFixedInputs(args, over(config, line));
+  return withInputShapes(args, withFixedInputs(args, over(config, line)));
 }
 
 /** `base` with what `line` has, one by one. */

@@ -264,6 +264,27 @@ function* putRight(outline: Graph, onCpu: boolean): Steps<Needed[]> {
   ];
 }
 
+/**
+ * A model as a graph to be looked at: with its shapes as a session of it would have them, but in its own operators.
+ *
+ * @throws as readGraph()
+ */
+export async function readSizedGraph(
+  source: Source,
+  wanted: Adaptation,
+  signal?: AbortSignal,
+): Promise<{ graph: Graph; decided: OpenedSource["decided"] }> {
+  const graph = await readGraph(source, {}, signal);
+  const needed = (await inSlices("reading a model", putRight(graph), signal)).filter(
+    ({ by }) => by !== "standard",
+  );
+  const adaptation = { ...wanted, ...Object.fromEntries(needed.map(({ by }) => [by, true])) };
+  return {
+    graph: await adaptGraph(graph, adaptation, source.name, signal),
+    decided: needed.map(({ value, reason }) => ({ value, reason, certain: true })),
+  };
+}
+
 async function openAdapted(
   source: Source,
   adaptation: Adaptation,

@@ -8,6 +8,8 @@ import { Builder, DataType, decodeModel, emptyGraph, encodeModel } from "../../l
 import { tensor } from "../../lib/base/tensor.js";
 import { tr0n, workplace } from "../support/cli.js";
 import { quantisedModel } from "../support/quantised.js";
+import { numbers } from "../support/numbers.js";
+import { tinyEncoder } from "../support/tiny.js";
 
 /** Runs and expects success. */
 async function done(args: string[]): Promise<Record<string, unknown>> {
@@ -154,6 +156,42 @@ describe("command line, commands", () => {
       place.path("s.png"),
     ];
     assert.equal((await tr0n([...sampling, "--straight-through", "--steps", "1", "--seed", "1"])).code, 0);
+  });
+
+  it("inspect says which sizes are open, how to say them, and what is declared wrongly", async () => {
+    const b = new Builder(emptyGraph("open"));
+    const x = b.input("x", DataType.FLOAT, ["batch", "channels", "height", "width"]);
+    const kernel = b.constant(numbers(1, 4 * 3 * 4), [4, 3, 2, 2], DataType.FLOAT);
+    b.output("y", b.op("ConvTranspose", [x, kernel], { strides: [2, 2] }));
+    b.graph.outputs[0]!.dims = [1, 3, "height", "width"];
+    await writeFile(place.path("open.onnx"), encodeModel(b.graph));
+    const { out } = await tr0n(["inspect", place.path("open.onnx")]);
+    assert.match(out, /x +float32 +\[batch, 4, height, width\]/);
+    assert.match(out, /Shapes: axis 1 of x is 4, because its weights take no other size\./);
+    assert.match(out, /left aside, because it declares y as \[1, 3, height, width\], where axis 0 is open\./);
+    assert.match(out, /inputShapes: \{ "height": 64, "width": 64 \}/);
+    assert.match(out, /--generator-shape "height=64" --generator-shape "width=64"/);
+    const shaped = ["--input-shape", "height=5", "--input-shape", "x=?,?,5,6"];
+    const report = await done(["inspect", place.path("open.onnx"), ...shaped]);
+    assert.deepEqual(report["inputs"], [{ name: "x", type: "float32", shape: ["batch", 4, 5, 6] }]);
+    assert.deepEqual(report["outputs"], [{ name: "y", type: "float32", shape: ["batch", 3, 10, 12] }]);
+    for (const wrong of ["height", "height=0", "x=4,?,a", "=4"]) {
+      const { code, error } = await tr0n(["inspect", place.path("open.onnx"), "--input-shape", wrong]);
+      assert.equal(code, 2);
+      assert.match(error, /--input-shape.*NAME=SIZES, such as height=64/);
+    }
+    await writeFile(place.path("f44.onnx"), tinyEncoder());
+    const models = ["--generator", place.path("open.onnx"), "--encoder", place.path("f44.onnx")];
+    const pairs = ["pairs", ...models, "-n", "8", "--seed", "1", "-o", place.path("open-pairs")];
+    await fails(pairs, "ERR_SHAPE_MISMATCH", /inputShapes: \{ height: 64, width: 64 \}/);
+    const { code, error } = await tr0n([
+      ...pairs,
+      "--generator-shape",
+      "height=2",
+      "--generator-shape",
+      "width=2",
+    ]);
+    assert.equal(code, 0, error);
   });
 
   it("inspect and differentiate for a GPU", async () => {
