@@ -3,7 +3,7 @@ import type { ModelSpec, RunConfig } from "../config/config.js";
 import type { Arguments } from "./arguments.js";
 import type { OptionSpec } from "./command.js";
 
-export type ShapeSpecs = NonNullable<ModelSpec["inputShapes"]>;
+type ShapeSpecs = NonNullable<ModelSpec["inputShapes"]>;
 
 export const shapeFlag = (whose: string): OptionSpec => ({
   type: "string",

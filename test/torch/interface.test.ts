@@ -142,8 +142,8 @@ describe("torchscript: inputs and outputs", function () {
       return [result, user + system];
     };
     const shapes = ({ inputs, outputs }: Model): unknown => [inputs[0]!.shape, outputs[0]!.shape];
-    const [open, guessing] = await cpu(() => load("decoder"));
-    using _open = open;
+    const [found, guessing] = await cpu(() => load("decoder"));
+    using open = found;
     assert.deepEqual(shapes(open), [
       [null, 4, null, null],
       [null, 3, null, null],
