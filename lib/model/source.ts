@@ -275,8 +275,8 @@ export async function readSizedGraph(
   signal?: AbortSignal,
 ): Promise<{ graph: Graph; decided: OpenedSource["decided"] }> {
   const graph = await readGraph(source, {}, signal);
-  const needed = (await inSlices("reading a model", putRight(graph), signal)).filter(
-    ({ by }) => by !== "standard",
+  const needed = (await inSlices("reading a model", putRight(graph, true), signal)).filter(
+    ({ by }) => by === "declarations" || by === "weightSizes",
   );
   const adaptation = { ...wanted, ...Object.fromEntries(needed.map(({ by }) => [by, true])) };
   return {
