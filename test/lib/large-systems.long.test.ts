@@ -17,7 +17,7 @@ describe("large systems", function () {
     ["stylegan2", 1, [16]],
     ["nvae", 1000, [2 * 4 * (16 + 64)]],
     ["r3gan", 1, [8]],
-    ["turbo", 1, [4, 2, 2]],
+    ["turbo", 0.1, [4, 2, 2]],
   ] as const)
     it(`${name} with CLIP and an augmented cosine energy`, async () => {
       const parts = await openSystem(name, folder);
