@@ -50,7 +50,7 @@ export function wavPaths(path: string, n: number): string[] {
 }
 
 /** @throws ArgumentError for a rate that no player has */
-export function checkRate(name: string, rate: unknown): number {
+function checkRate(name: string, rate: unknown): number {
   if (!Number.isSafeInteger(rate) || (rate as number) < 1 || (rate as number) > 2 ** 24)
     throw invalid(name, "samples a second, a whole number such as 16000", rate);
   return rate as number;

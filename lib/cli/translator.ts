@@ -34,7 +34,8 @@ export const translatorCommand: Command = {
         await checkWritable(out);
         await writeFileAtomic(out, translator.toOnnx(), { signal });
       }
-      const { condition, latent, components, hidden, depth, stds, deterministic, auxiliary } = translator;
+      const { condition, latent, components, hidden, depth, rank, stds, deterministic, auxiliary } =
+        translator;
       const json = {
         translator: path,
         condition,
@@ -42,6 +43,7 @@ export const translatorCommand: Command = {
         components,
         hidden,
         depth,
+        rank,
         bound: translator.bound,
         auxiliary,
         stds,
@@ -51,7 +53,7 @@ export const translatorCommand: Command = {
       const kind = deterministic ? "a point" : `${components} components with ${stds} stds`;
       const lines = [
         `${path}: c [${condition}] → ${kind} in z [${latent}]; hidden ${hidden}, residual blocks ${depth}, ` +
-          `bound ${translator.bound || "none"}`,
+          `rank ${rank || "full"}, bound ${translator.bound || "none"}`,
         ...(out === undefined ? [] : [`${out}: written`]),
       ];
       return { json, text: lines.join("\n") };

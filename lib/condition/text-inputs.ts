@@ -73,7 +73,7 @@ export function textFeeds(
 }
 
 /** An output, and why it was chosen where nobody said it. */
-export interface ChosenOutput {
+interface ChosenOutput {
   readonly name: string;
   readonly reason: string | null;
 }

@@ -249,25 +249,24 @@ describe("command line, commands", () => {
     const b = new Builder(emptyGraph("bad", 17));
     const x = b.input("x", DataType.FLOAT, ["batch", 4, 4]);
     const noisy = b.op("Add", [x, b.op("RandomNormalLike", [x])]);
-    const [weights, recurrence] = [[1, 1, 4] as const, [1, 1, 1] as const].map((dims) =>
-      b.constant(new Float64Array(dims[2]).fill(0.5), dims, DataType.FLOAT),
-    );
-    b.output("y", b.op("RNN", [noisy, weights!, recurrence!], { hidden_size: 1 }));
+    const region = b.constant([0, 0, 4, 4], [1, 4], DataType.FLOAT);
+    const pooled = { output_height: 1, output_width: 1 };
+    b.output("y", b.op("RoiAlign", [b.unsqueeze(noisy, [0]), region, b.ints([0])], pooled));
     b.graph.outputs[0]!.elemType = DataType.FLOAT;
-    b.graph.nodes.find((node) => node.opType === "RNN")!.name = "the recurrence";
+    b.graph.nodes.find((node) => node.opType === "RoiAlign")!.name = "the region";
     await writeFile(place.path("bad.onnx"), encodeModel(b.graph));
     const report = (await done(["inspect", place.path("bad.onnx")])) as {
       withoutGradient: { opType: string; nodes: { name: string; message: string }[] }[];
       random: string[];
       cost: { batch: number; forward: { flops: number; uncounted: number }; withGradient: null };
     };
-    assert.deepEqual(report.withoutGradient[0]!.nodes[0]!.name, "the recurrence");
-    assert.match(report.withoutGradient[0]!.nodes[0]!.message, /RNN node "the recurrence"/);
+    assert.deepEqual(report.withoutGradient[0]!.nodes[0]!.name, "the region");
+    assert.match(report.withoutGradient[0]!.nodes[0]!.message, /RoiAlign node "the region"/);
     assert.deepEqual(report.random, ["RandomNormalLike"]);
     assert.deepEqual([report.cost.batch, report.cost.withGradient], [1, null]);
     assert.ok(report.cost.forward.flops >= 16);
     const { out } = await tr0n(["inspect", place.path("bad.onnx"), "--no-simplify"]);
-    assert.match(out, /Without a gradient: RNN \(1\)\n {2}the recurrence: RNN node/);
+    assert.match(out, /Without a gradient: RoiAlign \(1\)\n {2}the region: RoiAlign node/);
     assert.match(out, /Random numbers are drawn at every run by RandomNormalLike/);
     assert.match(out, /a row of the batch +operations +memory/);
     const known = (await done(["inspect", place.path("f.onnx")])) as unknown as typeof report;

@@ -50,7 +50,7 @@ const bad: [string, unknown, RegExp][] = [
   [
     "no kind",
     { latent: { dim: 3 } },
-    /^latent\.kind: expected one of "hierarchical", "mapped", "normal", "product", "table"/,
+    /^latent\.kind: expected one of "hierarchical", "label", "mapped", "normal", "product", "table"/,
   ],
   [
     "a text for a number",

@@ -31,6 +31,7 @@ describe("command line, translators", () => {
     const report = await train(
       "a.safetensors",
       ...["--depth", "2", "--stds", "component", "--bound", "3", "--components", "4", "--hidden", "7"],
+      ...["--rank", "2"],
       ...["--condition-noise", "covariance:0.5", "--calibrate", "--held-out", "50", "--patience", "1"],
     );
     assert.deepEqual([report["heldOut"], report["loss"]], [50, "nll"]);
@@ -39,6 +40,7 @@ describe("command line, translators", () => {
       components: 4,
       hidden: 7,
       depth: 2,
+      rank: 2,
       stds: "component",
       bound: 3,
       conditionNoise: { kind: "covariance", from: "pairs", scale: 0.5 },
@@ -113,6 +115,7 @@ describe("command line, translators", () => {
       components: 10,
       hidden: 8,
       depth: 3,
+      rank: 0,
       bound: 0,
       auxiliary: 0,
       stds: "shared",
@@ -134,7 +137,7 @@ describe("command line, translators", () => {
     }
     assert.match(
       (await tr0n(["translator", place.path("t.safetensors")])).out,
-      /c \[2\] → 10 components with shared stds in z \[3\]; hidden 8, residual blocks 3, bound none/,
+      /c \[2\] → 10 components with shared stds in z \[3\]; hidden 8, residual blocks 3, rank full, bound none/,
     );
     assert.match((await tr0n(["translator", place.path("g.onnx")])).error, /ERR_FILE_INVALID/);
     assert.match((await tr0n(["translator", place.path("none")])).error, /ERR_IO/);

@@ -58,6 +58,7 @@ describe("kinds of latents", () => {
       { sizes: { z: 2 }, temperature: 0.5 },
       (made) => assert.deepEqual(made, latent.hierarchical({ z: 2 }, { temperature: 0.5 })),
     ],
+    ["label", { classes: 7 }, (made) => assert.deepEqual(made, latent.label(7))],
   ];
 
   it("go through configuration, library and file", async () => {
