@@ -72,7 +72,7 @@ export async function simplifyGraph(
         );
     const foreign = foreignOperator(simplified, graph);
     if (foreign !== null) return { graph, kept: `ONNX Runtime put in ${foreign}` };
-    return restored(simplified, graph, outside, name);
+    return restored(simplified, graph, outside, folded.size > 0, name);
   } catch (error) {
     if (error instanceof AbortError || signal?.aborted) throw error;
     if (!(error instanceof Tr0nError)) throw error;
@@ -108,6 +108,8 @@ function restored(
   simplified: Graph,
   original: Graph,
   outside: ReadonlySet<string>,
+  /** Whether the optimiser was given weights as values. */
+  given: boolean,
   name: string,
 ): Simplified {
   const inputs = simplified.inputs.filter((input) => !outside.has(input.name));
@@ -116,7 +118,7 @@ function restored(
     return { graph: original, kept: `ONNX Runtime changed the inputs or outputs of ${name}` };
   const graph: Graph = {
     ...simplified,
-    nodes: inOrder(simplified.nodes, original.nodes),
+    nodes: given ? inOrder(simplified.nodes, original.nodes) : simplified.nodes,
     name: original.name,
     // The optimiser lists every domain it knows.
     opsets: new Map([...simplified.opsets].filter(([domain]) => original.opsets.has(domain))),
