@@ -205,9 +205,11 @@ export class OnnxModel implements Model {
     names: string[] | undefined,
     signal: AbortSignal | undefined,
   ): Promise<Record<string, Tensor>> {
-    const given: Record<string, NativeTensor> = {};
+    const moved: Record<string, NativeTensor> = {};
     for (const [name, tensor] of Object.entries(feeds))
-      given[name] = moveAxis(tensor, 0, this.inputAxis(name));
+      moved[name] = moveAxis(tensor, 0, this.inputAxis(name));
+    // Until the session is open the caller may do what it likes with its own.
+    const given = this.opened.session.isAwake ? moved : kept(moved);
     const outputs = floats(
       await this.opened.session.use((session) => {
         this.lifetime.check();

@@ -8,6 +8,8 @@ export class RestingSession {
   readonly inputs: NativeSession["inputs"];
   readonly outputs: NativeSession["outputs"];
   private open: Promise<NativeSession> | null;
+  /** What `open` has come to. */
+  private ready: NativeSession | null;
   private disposed = false;
   private users = 0;
   private tired = false;
@@ -20,13 +22,18 @@ export class RestingSession {
     this.inputs = session.inputs;
     this.outputs = session.outputs;
     this.open = Promise.resolve(session);
+    this.ready = session;
   }
 
-  /** @throws what opening it throws: its file may not be what it was */
+  /**
+   * Calls `run` before it returns, where the session is awake: what the caller gave is still as it was.
+   *
+   * @throws what opening it throws: its file may not be what it was
+   */
   async use<T>(run: (session: NativeSession) => Promise<T>): Promise<T> {
     this.users++;
     try {
-      return await run(await this.awake());
+      return await run(this.ready ?? (await this.awake()));
     } finally {
       if (--this.users === 0 && this.tired) this.close();
     }
@@ -39,6 +46,7 @@ export class RestingSession {
       opening.then(
         (session) => {
           if (this.disposed) session.dispose();
+          else if (this.open === opening) this.ready = session;
         },
         () => {
           if (this.open === opening) this.open = null;
@@ -60,13 +68,14 @@ export class RestingSession {
     this.close();
   }
 
-  /** Whether it holds memory. */
+  /** Whether {@link use} waits for nothing. */
   get isAwake(): boolean {
-    return this.open !== null;
+    return this.ready !== null;
   }
 
   private close(): void {
     this.tired = false;
+    this.ready = null;
     this.open?.then(
       (session) => session.dispose(),
       () => undefined,

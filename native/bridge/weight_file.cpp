@@ -51,7 +51,7 @@ WeightRange WeightFile::range(const OpenedFile& file, size_t offset, size_t byte
     throw Error("ERR_OUT_OF_MEMORY",
                 what + ": " + std::to_string(needed >> 20) + " MiB of it do not fit into memory");
   resident.fetch_add(bytes);
-  const WeightRange range(static_cast<char*>(data), [bytes, file_too = shared_from_this()](char* pages) {
+  WeightRange range(static_cast<char*>(data), [bytes, file_too = shared_from_this()](char* pages) {
     munmap(pages, bytes);
     resident.fetch_sub(bytes);
   });

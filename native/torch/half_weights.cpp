@@ -29,7 +29,7 @@ class Widening {
     return given.defined() && is_half(given.scalar_type());
   }
 
-  void list(c10::List<at::Tensor> given) {
+  void list(const c10::List<at::Tensor>& given) {
     for (size_t i = 0; i < given.size(); ++i)
       if (const at::Tensor item = given.get(i); is_half_tensor(item)) given.set(i, tensor(item));
   }

@@ -226,13 +226,12 @@ describe("limits and defaults of native configurations", () => {
     same("sampler", "start", starts);
     same("sampler", "kernel", ["none", ...definitions.map(({ kernel }) => kernel)]);
     same("sampler", "adapt", ["chain", "none", "pilot"]);
-    same(
-      "updateGroup",
-      "rule",
-      parts(groupUpdate.form.properties.rule.shape).flatMap(({ form }) =>
+    same("updateGroup", "rule", [
+      ...parts(groupUpdate.form.properties.rule.shape).flatMap(({ form }) =>
         form.is === "words" ? form.words : [],
       ),
-    );
+      "kept", // of labels, which no caller moves
+    ]);
     same("trainer", "noise", [
       "none",
       ...kindsOfNoise.map((noise) => (noise["kind"]!.shape.form as { value: string }).value),
