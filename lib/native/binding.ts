@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isMainThread } from "node:worker_threads";
 import { Tr0nError } from "../base/errors.js";
 import type { NativeBinding } from "./types/addon.js";
 
@@ -66,6 +67,9 @@ export function native(): NativeBinding {
     );
   binding.setOnnxRuntime(onnxRuntimePath());
   binding.setTorchModule(torchModulePath());
+  // exit() takes libraries apart while our threads are inside of them; what a library registers for that during its first use comes
+  // before anything that the addon could register. A worker that ends takes no library apart.
+  if (isMainThread) process.once("exit", () => binding!.prepareExit());
   return binding;
 }
 

@@ -122,6 +122,8 @@ Napi::Value model_memory(const Napi::CallbackInfo& info) {
 }
 
 /// Gives freed memory back to the system where the allocator can.
+void prepare_exit(const Napi::CallbackInfo&) { TorchRuntime::prepare_exit(); }
+
 void trim(const Napi::CallbackInfo&) {
   TorchRuntime::trim();
   ValuePool::instance().trim_all();
@@ -167,6 +169,7 @@ void define_process_functions(Napi::Env env, Napi::Object exports) {
   exports.Set("crossings", Napi::Function::New<crossed_bytes>(env, "crossings"));
   exports.Set("modelMemory", Napi::Function::New<model_memory>(env, "modelMemory"));
   exports.Set("trim", Napi::Function::New<trim>(env, "trim"));
+  exports.Set("prepareExit", Napi::Function::New<prepare_exit>(env, "prepareExit"));
   exports.Set("setExternalMemory", Napi::Function::New<set_external_memory>(env, "setExternalMemory"));
   exports.Set("philox", Napi::Function::New<philox>(env, "philox"));
 }

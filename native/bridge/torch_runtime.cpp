@@ -42,16 +42,19 @@ void leave(int status) {
 #endif
 }
 
-/// Exit handlers run last in, first out, and parts of libtorch register theirs when they are first used:
-/// called after each of the first uses. The list of handlers must not grow with every run.
-void register_leave() {
-  if (registrations.load(std::memory_order_relaxed) >= 64) return;
-  if (registrations.fetch_add(1) >= 64) return;
+void register_leave_now() {
 #if defined(__GLIBC__)
   on_exit([](int status, void*) { leave(status); }, nullptr);
 #else
   std::atexit([] { leave(0); });
 #endif
+}
+
+/// Exit handlers run last in, first out, and parts of libtorch register theirs when they are first used:
+/// called after each of the first uses. The list of handlers must not grow with every run.
+void register_leave() {
+  if (registrations.load(std::memory_order_relaxed) >= 64) return;
+  if (registrations.fetch_add(1) < 64) register_leave_now();
 }
 
 Error missing(const std::string& path, const std::string& why) {
@@ -88,6 +91,14 @@ void TorchRuntime::trim() {
   TorchRuntime* runtime = opened.load(std::memory_order_acquire);
   const TorchCall call{std::nothrow};
   if (runtime && call) runtime->api_->trim();
+}
+
+void TorchRuntime::prepare_exit() {
+  exiting.store(true);
+  run_process_exit_hook();
+  // What calls that are still inside use for the first time, they have used by now: our handler comes before
+  // those.
+  if (calls.load() > 0) register_leave_now();
 }
 
 TorchRuntime::TorchRuntime(const std::string& path) {

@@ -20,6 +20,11 @@ class TorchRuntime {
   /// Gives memory back that the module keeps for the next run; does nothing before it is opened.
   static void trim();
 
+  /// The process will exit at once: ends jobs, waits a while for them, and lets no call in any more. A call
+  /// that is still inside then, in the middle of its first uses perhaps, finds leaving before the exit
+  /// handlers that they registered.
+  static void prepare_exit();
+
   const tr0n_torch_api& api() const { return *api_; }
 
  private:

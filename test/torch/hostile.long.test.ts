@@ -257,4 +257,26 @@ describe("torchscript: code that does not end", function () {
     );
     assert.equal(code, 7, `${signal} ${stderr}`);
   });
+
+  it("a process can leave at any moment of libtorch's first uses", async () => {
+    const script = `
+      import { loadModel } from ${JSON.stringify(join(packageRoot, "lib/index.ts"))};
+      loadModel(${JSON.stringify(hostile("loops_on_numbers"))}, ${JSON.stringify(options)}).catch(() => {});
+      setTimeout(() => process.exit(7), Number(process.argv[1]));`;
+    const { finish } = await import("../support/process.js");
+    // Side by side, so that the first uses take long; how long, nobody knows.
+    const moments = [100, 300, 600, 900, 1200, 1600, 2000, 2500];
+    const ends = await Promise.all(
+      moments.map((moment) =>
+        finish(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script, String(moment)], {
+          timeout: 60_000,
+        }),
+      ),
+    );
+    assert.deepEqual(
+      ends.map(({ code, signal }) => code ?? signal),
+      moments.map(() => 7),
+      ends.map(({ stderr }) => stderr.slice(-500)).join(""),
+    );
+  });
 });

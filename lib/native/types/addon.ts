@@ -67,6 +67,8 @@ export interface NativeBinding extends NativeRowFunctions {
   rowsRun(): number;
   /** Gives freed memory back to the system where the allocator can. */
   trim(): void;
+  /** Ends jobs and waits a while for what is inside of libraries: nothing runs any more afterwards. For a process that exits. */
+  prepareExit(): void;
   /** Whether constants of an ONNX model, at any place in it, have their numbers in other files. */
   hasExternalData(
     source: string | Uint8Array | Owned<Uint8Array>,
