@@ -7,7 +7,7 @@ export const webgpuKernels: KernelTable = {
     "24": "Swish",
     "18-19": "GridSample",
     "18-21":
-      "Acos Acosh Asin Asinh Atan Atanh ConvTranspose Cos Cosh Elu GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish MaxPool Sin Sinh Tan ThresholdedRelu",
+      "Acos Acosh Asin Asinh Atan Atanh ConvTranspose Cos Cosh Elu GRU GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish LSTM MaxPool Sin Sinh Tan ThresholdedRelu",
     "18-22": "Flatten",
     "18-23": "Pad",
     "18-24": "AveragePool BatchNormalization Conv DepthToSpace Squeeze Transpose",
