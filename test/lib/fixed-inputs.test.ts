@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Tr0n, latent, loadModel, tensor, type Decision, type Model, type Tensor } from "../../lib/index.js";
+import { Tr0n, latent, tensor, type Decision, type Model, type Tensor } from "../../lib/index.js";
 import { decodeNpy } from "../../lib/base/npy.js";
 import { readTensor } from "../../lib/base/read-matrix.js";
 import { encodeSafetensors } from "../../lib/base/safetensors.js";
@@ -10,6 +10,7 @@ import { Builder, DataType, emptyGraph, encodeModel, type Dim } from "../../lib/
 import { tr0n as line } from "../support/cli.js";
 import { numbers } from "../support/numbers.js";
 import { bits, close, rejects, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
+import { keeper } from "../support/keeper.js";
 
 /** image = tanh(psi · z·W + noise + table[label]), [3, 4, 4], psi a scalar. */
 function conditioned({ psi = [] as Dim[], label = ["N"] as Dim[] } = {}): Uint8Array {
@@ -67,15 +68,8 @@ async function imageTower(model: Model, images: Tensor): Promise<Float32Array> {
 
 describe("inputs fixed by value", function () {
   this.timeout(120_000);
-  const opened: Model[] = [];
-  const open = async (...args: Parameters<typeof loadModel>): Promise<Model> => {
-    const model = await loadModel(...args);
-    opened.push(model);
-    return model;
-  };
-  after(() => {
-    for (const model of opened) model[Symbol.dispose]();
-  });
+  const { load: open, closeAll } = keeper();
+  after(closeAll);
   const quiet = { device: "cpu", seed: 1, onDecision: () => undefined } as const;
   const z = tensor(numbers(7, 18), [3, 6]);
   const noise = tensor(numbers(8, 48, -0.2, 0.2), [3, 4, 4]);
@@ -347,15 +341,8 @@ describe("inputs fixed by value", function () {
 
 describe("models of which a part is used", function () {
   this.timeout(120_000);
-  const opened: Model[] = [];
-  const open = async (...args: Parameters<typeof loadModel>): Promise<Model> => {
-    const model = await loadModel(...args);
-    opened.push(model);
-    return model;
-  };
-  after(() => {
-    for (const model of opened) model[Symbol.dispose]();
-  });
+  const { load: open, closeAll } = keeper();
+  after(closeAll);
   const images = tensor(numbers(11, 96), [2, 3, 4, 4]);
 
   it("loses inputs that only other outputs need, and gives the same", async () => {

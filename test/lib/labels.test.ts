@@ -1,16 +1,7 @@
 /** Classes as part of a latent: generators that take one as whole numbers or one-hot, and samplers that leave it alone. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import {
-  Tr0n,
-  energy,
-  latent,
-  loadModel,
-  sampler,
-  tensor,
-  type Model,
-  type Sampler,
-} from "../../lib/index.js";
+import { Tr0n, energy, latent, loadModel, sampler, tensor, type Sampler } from "../../lib/index.js";
 import { classBorders, classOf, codeOf } from "../../lib/latent/labels.js";
 import { latentGraph, type LatentInput } from "../../lib/latent/inputs.js";
 import { Builder, DataType, emptyGraph, encodeModel, type Dim } from "../../lib/onnx/index.js";
@@ -18,6 +9,7 @@ import { runGraph } from "../support/operators.js";
 import { onDevices } from "../support/devices.js";
 import { numbers } from "../support/numbers.js";
 import { bits, close, rejects, withFolder } from "../support/tiny.js";
+import { keeper } from "../support/keeper.js";
 
 const classes = 4;
 const pixels = 6;
@@ -61,15 +53,8 @@ const forms: [string, number, Dim[]][] = [
 
 describe("latent.label", function () {
   this.timeout(120_000);
-  const opened: Model[] = [];
-  const open = async (bytes: Uint8Array): Promise<Model> => {
-    const model = await loadModel(bytes);
-    opened.push(model);
-    return model;
-  };
-  after(() => {
-    for (const model of opened) model[Symbol.dispose]();
-  });
+  const { load: open, closeAll } = keeper();
+  after(closeAll);
   const prior = latent.product({ z: latent.normal(2), y: latent.label(classes) });
   const create = async (form = forms[0]!): Promise<Tr0n> =>
     Tr0n.create({

@@ -8,7 +8,6 @@ import {
   energy,
   generatePairs,
   latent,
-  loadModel,
   sampler,
   tensor,
   type Latent,
@@ -27,22 +26,16 @@ import {
 import { assertPosterior, posterior } from "../support/posterior.js";
 import { bits, close, rejects, tinyEncoder, tinyGenerator, withFolder } from "../support/tiny.js";
 import { numbers } from "../support/numbers.js";
+import { keeper } from "../support/keeper.js";
 
 describe("latents of several inputs, tables and mapped latents", function () {
   this.timeout(120_000);
   let encoder: Model;
-  const opened: Model[] = [];
-  const open = async (bytes: Uint8Array): Promise<Model> => {
-    const model = await loadModel(bytes);
-    opened.push(model);
-    return model;
-  };
+  const { load: open, closeAll } = keeper();
   before(async () => {
     encoder = await open(flatEncoder());
   });
-  after(() => {
-    for (const model of opened) model[Symbol.dispose]();
-  });
+  after(closeAll);
   const create = (generator: Model, prior: Latent, rest = {}): Promise<Tr0n> =>
     Tr0n.create({
       generator,

@@ -2,19 +2,12 @@
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import {
-  loadModel,
-  loadTokenizer,
-  tensor,
-  textEncoder,
-  type Decision,
-  type LoadedTokenizer,
-  type Model,
-} from "../../lib/index.js";
+import { loadTokenizer, tensor, textEncoder, type Decision, type LoadedTokenizer } from "../../lib/index.js";
 import { Builder, DataType, emptyGraph, encodeModel, type Dim } from "../../lib/onnx/index.js";
 import { tr0n as line, workplace } from "../support/cli.js";
 import { numbers } from "../support/numbers.js";
 import { close, rejects } from "../support/tiny.js";
+import { keeper } from "../support/keeper.js";
 
 const vocabulary = (tokens: readonly string[]): Record<string, number> =>
   Object.fromEntries(tokens.map((token, id) => [token, id]));
@@ -275,15 +268,8 @@ function expected(ids: readonly number[]): number[] {
 
 describe("text encoders of several inputs and outputs", function () {
   this.timeout(60_000);
-  const opened: Model[] = [];
-  const open = async (...args: Parameters<typeof loadModel>): Promise<Model> => {
-    const model = await loadModel(...args);
-    opened.push(model);
-    return model;
-  };
-  after(() => {
-    for (const model of opened) model[Symbol.dispose]();
-  });
+  const { load: open, closeAll } = keeper();
+  after(closeAll);
 
   it("get mask, segments and positions by their names, and leave the images' tower out", async () => {
     const decisions: Decision[] = [];

@@ -2,21 +2,12 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import {
-  Tr0n,
-  energy,
-  latent,
-  loadModel,
-  sampler,
-  tensor,
-  type Decision,
-  type Model,
-  type Tensor,
-} from "../../lib/index.js";
+import { Tr0n, energy, latent, sampler, tensor, type Decision, type Tensor } from "../../lib/index.js";
 import { codeOf } from "../../lib/latent/labels.js";
 import { assertClose, numbers } from "../support/numbers.js";
 import { bits, close, rejects, tinyEncoder, withFolder } from "../support/tiny.js";
 import { needsTorch, torchFixture } from "../support/torch.js";
+import { keeper } from "../support/keeper.js";
 
 type Numbers = Record<string, { shape: number[]; data: number[] }>;
 const expected = JSON.parse(readFileSync(torchFixture("inputs", "json"), "utf8")) as Record<string, Numbers>;
@@ -27,18 +18,11 @@ const of = (name: string, value: string): Tensor => {
 
 describe("torchscript: several inputs", function () {
   this.timeout(120_000);
-  const opened: Model[] = [];
-  const open = async (...args: Parameters<typeof loadModel>): Promise<Model> => {
-    const model = await loadModel(...args);
-    opened.push(model);
-    return model;
-  };
+  const { load: open, closeAll } = keeper();
   before(function () {
     needsTorch(this);
   });
-  after(() => {
-    for (const model of opened) model[Symbol.dispose]();
-  });
+  after(closeAll);
   const noiseShape = { noise: [null, 1, 4, 4] };
   const quiet = { device: "cpu", seed: 3, onDecision: () => undefined } as const;
 
